@@ -1,0 +1,343 @@
+//! The values templates compute with.
+//!
+//! They follow Go's reflection model as far as a template can see it: kinds, typed collections,
+//! strings that are bytes, and maps shared by reference (a `set` is seen by every holder of the map).
+//! Values stay on the thread that renders: they are deliberately neither `Send` nor `Sync`.
+
+use std::cell::{Ref, RefCell, RefMut};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// A Go string: bytes that are usually, but not always, UTF-8. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Str(Arc<[u8]>);
+
+impl Str {
+    /// The bytes of the string.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The string as UTF-8, or `None` if it is not.
+    pub fn as_str(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
+
+    /// The string with each invalid byte replaced by U+FFFD, as Go's `range` and JSON encoder see it.
+    pub fn to_lossy(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.0)
+    }
+
+    /// Length in bytes, as Go's `len`.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether the string has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl std::borrow::Borrow<[u8]> for Str {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<&str> for Str {
+    fn from(text: &str) -> Self {
+        Self(text.as_bytes().into())
+    }
+}
+
+impl From<String> for Str {
+    fn from(text: String) -> Self {
+        Self(text.into_bytes().into())
+    }
+}
+
+impl From<&[u8]> for Str {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl From<Vec<u8>> for Str {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl fmt::Debug for Str {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.to_lossy(), f)
+    }
+}
+
+/// Go's `reflect.Kind`, for the kinds a template can meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// No value at all: an untyped nil, or a nil interface.
+    Invalid,
+    /// `bool`
+    Bool,
+    /// `int`
+    Int,
+    /// `int64`
+    Int64,
+    /// `uint8`, the element of a `[]byte`
+    Uint8,
+    /// `uint64`
+    Uint64,
+    /// `float64`
+    Float64,
+    /// `string`
+    String,
+    /// Any slice
+    Slice,
+    /// Any map
+    Map,
+    /// A struct held by value
+    Struct,
+    /// A pointer
+    Ptr,
+    /// A function
+    Func,
+}
+
+/// One Go value as a template sees it.
+#[derive(Clone)]
+pub enum Value {
+    /// nil: a missing key, a YAML null, an empty interface.
+    Nil,
+    /// `bool`
+    Bool(bool),
+    /// `int`: template literals, `len`, `int`.
+    Int(i64),
+    /// `int64`: what Sprig's arithmetic returns.
+    Int64(i64),
+    /// `uint8`
+    Uint8(u8),
+    /// `uint64`
+    Uint64(u64),
+    /// `float64`: every number that comes from YAML or JSON.
+    Float64(f64),
+    /// `string`
+    String(Str),
+    /// A slice
+    List(List),
+    /// A map
+    Map(Map),
+    /// A Go type with fields or methods of its own.
+    Object(Rc<dyn Object>),
+}
+
+/// The static element type of a slice, which `typeOf`, `kindIs` and argument checks can see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListType {
+    /// `[]interface {}`
+    Any,
+    /// `[]string`
+    String,
+    /// `[]int`
+    Int,
+    /// `[]uint8`
+    Byte,
+    /// `[][]interface {}`, the result of `chunk`
+    List,
+    /// `[]map[string]interface {}`
+    Map,
+}
+
+/// A slice. Immutable once made: Helm's functions copy.
+#[derive(Clone)]
+pub struct List {
+    /// Its element type.
+    pub element: ListType,
+    items: Rc<Vec<Value>>,
+}
+
+impl List {
+    /// A slice of the given element type.
+    pub fn new(element: ListType, items: Vec<Value>) -> Self {
+        Self { element, items: Rc::new(items) }
+    }
+
+    /// A `[]interface {}`.
+    pub fn any(items: Vec<Value>) -> Self {
+        Self::new(ListType::Any, items)
+    }
+
+    /// A `[]string`.
+    pub fn strings<S: Into<Str>>(items: impl IntoIterator<Item = S>) -> Self {
+        Self::new(ListType::String, items.into_iter().map(|s| Value::String(s.into())).collect())
+    }
+
+    /// The items in order.
+    pub fn items(&self) -> &[Value] {
+        &self.items
+    }
+}
+
+/// The static type of a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MapType {
+    /// `map[string]interface {}`
+    Any,
+    /// `map[string]string`: a missing key reads as `""`.
+    String,
+    /// A named `map[string]interface {}`, such as Helm's `common.Values`; the name as `%T` prints it.
+    Named(&'static str),
+}
+
+/// A map with string keys, shared by reference like a Go map, iterated in byte order of its keys.
+#[derive(Clone)]
+pub struct Map {
+    /// Its static type.
+    pub ty: MapType,
+    entries: Rc<RefCell<BTreeMap<Str, Value>>>,
+}
+
+impl Map {
+    /// A new map of the given type.
+    pub fn new(ty: MapType, entries: BTreeMap<Str, Value>) -> Self {
+        Self { ty, entries: Rc::new(RefCell::new(entries)) }
+    }
+
+    /// A new `map[string]interface {}`.
+    pub fn any(entries: BTreeMap<Str, Value>) -> Self {
+        Self::new(MapType::Any, entries)
+    }
+
+    /// The entries, for reading. Do not hold the guard while other template code runs.
+    pub fn borrow(&self) -> Ref<'_, BTreeMap<Str, Value>> {
+        self.entries.borrow()
+    }
+
+    /// The entries, for writing. Do not hold the guard while other template code runs.
+    pub fn borrow_mut(&self) -> RefMut<'_, BTreeMap<Str, Value>> {
+        self.entries.borrow_mut()
+    }
+
+    /// A copy of the value under `key`, if present.
+    pub fn get(&self, key: &[u8]) -> Option<Value> {
+        self.entries.borrow().get(key).cloned()
+    }
+
+    /// Sets `key` for every holder of this map.
+    pub fn insert(&self, key: impl Into<Str>, value: Value) {
+        self.entries.borrow_mut().insert(key.into(), value);
+    }
+
+    /// Whether both are the same map, not merely equal ones.
+    pub fn same(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.entries, &other.entries)
+    }
+
+    /// The same shared entries seen under another static type (a Go conversion).
+    #[must_use]
+    pub fn retyped(&self, ty: MapType) -> Self {
+        Self { ty, entries: Rc::clone(&self.entries) }
+    }
+}
+
+/// A Go type of the host with fields or methods: `.Files`, `.Capabilities`, a semver, a time.
+pub trait Object {
+    /// The Go type as `%T` prints it, such as `*semver.Version`.
+    fn type_name(&self) -> &str;
+    /// Its kind. Default: a struct.
+    fn kind(&self) -> Kind {
+        Kind::Struct
+    }
+    /// The exported field of this name.
+    fn field(&self, _name: &str) -> Option<Value> {
+        None
+    }
+    /// Whether a method of this name exists.
+    fn has_method(&self, _name: &str) -> bool {
+        false
+    }
+    /// Calls the method `name`; only names for which [`Object::has_method`] holds are asked for.
+    fn call(&self, name: &str, _args: &[Value]) -> Result<Value, crate::FuncError> {
+        Err(crate::FuncError::new(format!("no method {name}")))
+    }
+    /// What `%v` prints.
+    fn display(&self) -> Str;
+    /// What JSON and YAML encoders see.
+    fn to_value(&self) -> Value {
+        Value::String(self.display())
+    }
+    /// Go template truth. Default: true, as for any struct.
+    fn truthy(&self) -> bool {
+        true
+    }
+    /// For downcasts to the concrete type.
+    fn as_any(&self) -> &dyn std::any::Any;
+}
+
+impl Value {
+    /// A string value.
+    pub fn string(text: impl Into<Str>) -> Self {
+        Self::String(text.into())
+    }
+
+    /// The Go kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Nil => Kind::Invalid,
+            Self::Bool(_) => Kind::Bool,
+            Self::Int(_) => Kind::Int,
+            Self::Int64(_) => Kind::Int64,
+            Self::Uint8(_) => Kind::Uint8,
+            Self::Uint64(_) => Kind::Uint64,
+            Self::Float64(_) => Kind::Float64,
+            Self::String(_) => Kind::String,
+            Self::List(_) => Kind::Slice,
+            Self::Map(_) => Kind::Map,
+            Self::Object(object) => object.kind(),
+        }
+    }
+
+    /// Go template truth (`template.IsTrue`): the zero value and empty collections are false.
+    pub fn truthy(&self) -> bool {
+        match self {
+            Self::Nil => false,
+            Self::Bool(b) => *b,
+            Self::Int(n) | Self::Int64(n) => *n != 0,
+            Self::Uint8(n) => *n != 0,
+            Self::Uint64(n) => *n != 0,
+            Self::Float64(n) => *n != 0.0,
+            Self::String(s) => !s.is_empty(),
+            Self::List(list) => !list.items().is_empty(),
+            Self::Map(map) => !map.borrow().is_empty(),
+            Self::Object(object) => object.truthy(),
+        }
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+impl From<Str> for Value {
+    fn from(value: Str) -> Self {
+        Self::String(value)
+    }
+}
+
+impl From<List> for Value {
+    fn from(value: List) -> Self {
+        Self::List(value)
+    }
+}
+
+impl From<Map> for Value {
+    fn from(value: Map) -> Self {
+        Self::Map(value)
+    }
+}

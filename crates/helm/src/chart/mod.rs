@@ -1,0 +1,1 @@
+//! Charts: archives, folders, metadata, dependencies, schemas.

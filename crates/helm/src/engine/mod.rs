@@ -1,0 +1,1 @@
+//! Rendering: Helm's scope objects and template set around `gotmpl`.

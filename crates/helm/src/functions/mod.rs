@@ -1,0 +1,1 @@
+//! Helm's template functions: Sprig's and its own.

@@ -1,0 +1,20 @@
+//! Helm's formats and semantics, without a cluster, a registry, a clock or a runtime.
+//!
+//! ```text
+//! archive ──chart──► Chart ┐
+//! values ──values──────────┴─engine──► Rendered ──manifest──► ordered objects, hooks ──release──► record
+//! ```
+//!
+//! What it reads and prints is what Helm 4.3.1 reads and prints; the real Helm is the oracle of its tests.
+
+pub mod chart;
+pub mod engine;
+pub mod functions;
+pub mod json;
+pub mod manifest;
+pub mod release;
+pub mod semver;
+pub mod strvals;
+pub mod toml;
+pub mod values;
+pub mod yaml;

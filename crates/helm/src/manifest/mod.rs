@@ -1,0 +1,1 @@
+//! Rendered text to ordered manifests and hooks.

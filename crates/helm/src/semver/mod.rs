@@ -1,0 +1,1 @@
+//! Versions and constraints by the rules of Masterminds/semver.

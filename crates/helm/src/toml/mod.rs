@@ -1,0 +1,1 @@
+//! TOML as Helm's `toToml` and `fromToml` see it.

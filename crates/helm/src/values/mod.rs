@@ -1,0 +1,1 @@
+//! Values: parsing, coalescing, the values of dependencies.

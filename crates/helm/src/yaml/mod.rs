@@ -1,0 +1,1 @@
+//! YAML as Helm's libraries read and print it.

@@ -1,0 +1,1 @@
+//! The one door to users' objects: discovery, apply, delete, wait.

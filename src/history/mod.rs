@@ -1,0 +1,1 @@
+//! Helm's release Secrets: the record of what was done.

@@ -1,0 +1,1 @@
+//! OCI registries: resolve a version, pull a chart, verify it.
