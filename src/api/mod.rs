@@ -1,1 +1,42 @@
-//! The custom resources, as pure data.
+//! The custom resources of `helm-operator.ketches.cn/v1alpha1`, as pure data.
+//!
+//! What a field's documentation says here is what `kubectl explain` prints. Nothing in this module
+//! needs a client; turning strings into meaning (URLs, versions, values) is `validate`'s work.
+
+mod condition;
+mod duration;
+mod helm_release;
+mod helm_repository;
+mod reason;
+
+pub use condition::{ConditionType, Conditions};
+pub use duration::GoDuration;
+pub use helm_release::{
+    ChartSource, ChartSourceRepository, DeletionPolicy, DeletionPropagation, Failure, HelmRelease, HelmReleaseSpec,
+    HelmReleaseStatus, HistoryEntry, Install, Inventory, ReleaseState, ReleaseTarget, Uninstall, Upgrade,
+};
+pub use helm_repository::{
+    AccessFrom, Auth, BasicAuth, HelmRepository, HelmRepositorySpec, HelmRepositoryStatus, NamespaceSelector,
+    RepositoryType, SecretReference, TlsConfig,
+};
+pub use reason::Reason;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt as _;
+
+/// The API group.
+pub const GROUP: &str = "helm-operator.ketches.cn";
+
+/// Holds a `HelmRelease` until what it installed is gone.
+pub const RELEASE_FINALIZER: &str = "helm-operator.ketches.cn/release-finalizer";
+
+/// Kept on a `HelmRepository` by earlier operators; taken off wherever it is met, since nothing is left behind by one.
+pub const REPOSITORY_FINALIZER: &str = "helm-operator.ketches.cn/repository-finalizer";
+
+/// Annotation whose every new value asks for a reconcile now.
+pub const REQUESTED_AT: &str = "helm-operator.ketches.cn/requestedAt";
+
+/// The definitions of both kinds, by the file name they have in `crds/`.
+pub fn definitions() -> [(&'static str, CustomResourceDefinition); 2] {
+    [("helmreleases.yaml", HelmRelease::crd()), ("helmrepositories.yaml", HelmRepository::crd())]
+}

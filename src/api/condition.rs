@@ -1,0 +1,81 @@
+//! Status conditions: which there are, and how a new one keeps the old one's transition time.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
+
+use super::Reason;
+
+/// The condition types we write. `Reconciling` and `Stalled` are kstatus's, true only while they apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ConditionType {
+    /// The object is as declared.
+    Ready,
+    /// Work on the current generation goes on.
+    Reconciling,
+    /// Nothing more will happen until somebody changes something.
+    Stalled,
+    /// The last install or upgrade was carried out.
+    Released,
+}
+
+impl ConditionType {
+    /// The type as written in `conditions[].type`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+            Self::Released => "Released",
+        }
+    }
+
+    const ALL: [Self; 4] = [Self::Ready, Self::Reconciling, Self::Stalled, Self::Released];
+}
+
+/// The conditions of one status, built anew at each report: a condition not set is absent.
+#[derive(Debug, Clone, Default)]
+pub struct Conditions {
+    set: Vec<(ConditionType, bool, Reason, String)>,
+}
+
+/// The longest message the API server accepts in a condition.
+const MESSAGE_LIMIT: usize = 32 * 1024;
+
+impl Conditions {
+    /// Adds a condition.
+    #[must_use]
+    pub fn with(mut self, kind: ConditionType, status: bool, reason: Reason, message: impl Into<String>) -> Self {
+        let mut message = message.into();
+        if message.len() > MESSAGE_LIMIT {
+            let end = (0..=MESSAGE_LIMIT - 3).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
+            message.truncate(end);
+            message.push_str("...");
+        }
+        self.set.push((kind, status, reason, message));
+        self
+    }
+
+    /// The conditions as written: `now` is the transition time of those whose status changed since `before`.
+    /// Conditions of other writers in `before` are kept; those an earlier operator left (`Failed`, `Progressing`,
+    /// `Syncing`, which it never cleared) are not.
+    pub fn build(self, before: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+        let ours = |name: &str| {
+            ConditionType::ALL.iter().any(|kind| kind.as_str() == name)
+                || ["Failed", "Progressing", "Syncing"].contains(&name)
+        };
+        let foreign = before.iter().filter(|condition| !ours(&condition.type_)).cloned();
+        let set = self.set.into_iter().map(|(kind, status, reason, message)| {
+            let status = if status { "True" } else { "False" };
+            let same = before.iter().find(|old| old.type_ == kind.as_str() && old.status == status);
+            Condition {
+                type_: kind.as_str().to_owned(),
+                status: status.to_owned(),
+                reason: reason.to_string(),
+                message,
+                observed_generation: generation,
+                last_transition_time: same.map_or(Time(now), |old| old.last_transition_time.clone()),
+            }
+        });
+        set.chain(foreign).collect()
+    }
+}

@@ -1,0 +1,334 @@
+//! `HelmRelease`: a chart, a version and values that are to be installed in the cluster.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::GoDuration;
+
+/// A Helm release as it should be.
+#[derive(CustomResource, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "helm-operator.ketches.cn",
+    version = "v1alpha1",
+    kind = "HelmRelease",
+    plural = "helmreleases",
+    shortname = "hrel",
+    category = "helm-operator",
+    namespaced,
+    status = "HelmReleaseStatus",
+    doc = "A Helm release as it should be: a chart from an OCI registry, its version, its values.",
+    printcolumn = r#"{"name":"Chart","type":"string","jsonPath":".spec.chart.name"}"#,
+    printcolumn = r#"{"name":"Version","type":"string","jsonPath":".spec.chart.version"}"#,
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name":"Status","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].message"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","priority":1,"jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
+    printcolumn = r#"{"name":"Deployed","type":"string","priority":1,"jsonPath":".status.helmRelease.chart"}"#,
+    printcolumn = r#"{"name":"Revision","type":"integer","priority":1,"jsonPath":".status.helmRelease.revision"}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub struct HelmReleaseSpec {
+    /// Which chart, from where, in which version.
+    pub chart: ChartSource,
+
+    /// Name and namespace of the Helm release. Default: those of this object.
+    #[serde(default)]
+    pub release: ReleaseTarget,
+
+    /// The values, as an object or as YAML text (read as Helm reads a values file).
+    #[schemars(schema_with = "any_value")]
+    pub values: Option<serde_json::Value>,
+
+    /// How often the version is resolved again and the release is looked at. A Go duration. Default: `30m`.
+    pub interval: Option<GoDuration>,
+
+    /// Leave the release as it is. Deleting the object still uninstalls it.
+    #[serde(default)]
+    pub suspend: bool,
+
+    /// Limit of each Helm action where `install`, `upgrade` or `uninstall` sets none. A Go duration.
+    pub timeout: Option<GoDuration>,
+
+    /// How many revisions Helm's history keeps; 0 keeps all. Default: `upgrade.maxHistory`, else 10.
+    #[schemars(range(min = 0))]
+    pub max_history: Option<u32>,
+
+    /// How the release is installed.
+    pub install: Option<Install>,
+
+    /// How the release is upgraded.
+    pub upgrade: Option<Upgrade>,
+
+    /// How the release is uninstalled when this object is deleted.
+    pub uninstall: Option<Uninstall>,
+}
+
+impl std::fmt::Debug for HelmReleaseSpec {
+    /// Without the values, which may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HelmReleaseSpec")
+            .field("chart", &self.chart)
+            .field("release", &self.release)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which chart. Of the three sources the first that is set counts: `ociRepository`, `repositoryURL`, `repository`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "has(self.ociRepository) || has(self.repositoryURL) || has(self.repository)",
+     "message": "one of ociRepository, repositoryURL or repository is needed"}
+]))]
+pub struct ChartSource {
+    /// The chart's name.
+    #[schemars(length(min = 1))]
+    pub name: String,
+    /// The whole reference of the chart: `oci://host/path/chart`, with `:tag` and `@sha256:…` where wanted.
+    pub oci_repository: Option<String>,
+    /// The `HelmRepository` the chart is in: its reference is the repository's URL, `/`, and `name`.
+    pub repository: Option<ChartSourceRepository>,
+    /// An `oci://` URL the chart is below, like `repository` but without an object.
+    #[serde(rename = "repositoryURL")]
+    pub repository_url: Option<String>,
+    /// An exact version, a constraint such as `^1.2.0`, or nothing for the newest stable version.
+    /// It is resolved again at each interval.
+    pub version: Option<String>,
+    /// The only digest (`sha256:…`) the chart may have. A tag that moves away from it is an error, never an upgrade.
+    #[schemars(regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
+    pub digest: Option<String>,
+}
+
+/// The name of a `HelmRepository`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChartSourceRepository {
+    /// Its name.
+    pub name: String,
+    /// Its namespace. Default: the namespace of this object.
+    pub namespace: Option<String>,
+}
+
+/// Name and namespace of the Helm release.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseTarget {
+    /// The release's name. Default: the name of this object.
+    pub name: Option<String>,
+    /// Where the release and its objects live. Default: the namespace of this object.
+    pub namespace: Option<String>,
+    /// Create the namespace when it is missing. It is not deleted with the release.
+    #[serde(default)]
+    pub create_namespace: bool,
+}
+
+/// How the release is installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the API")]
+pub struct Install {
+    /// Limit of the whole install, hooks and waiting included. A Go duration. Default: `spec.timeout`, else `10m`.
+    pub timeout: Option<GoDuration>,
+    /// Wait until the objects are ready.
+    pub wait: bool,
+    /// While waiting, wait for Jobs to complete too.
+    pub wait_for_jobs: bool,
+    /// Do not install what is in the chart's `crds/`.
+    #[serde(rename = "skipCRDs")]
+    pub skip_crds: bool,
+    /// Do not run the chart's hooks.
+    pub disable_hooks: bool,
+}
+
+impl Default for Install {
+    fn default() -> Self {
+        Self { timeout: None, wait: true, wait_for_jobs: true, skip_crds: false, disable_hooks: false }
+    }
+}
+
+/// How the release is upgraded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the API")]
+pub struct Upgrade {
+    /// Limit of the whole upgrade, hooks and waiting included. A Go duration. Default: `spec.timeout`, else `10m`.
+    pub timeout: Option<GoDuration>,
+    /// Wait until the objects are ready.
+    pub wait: bool,
+    /// While waiting, wait for Jobs to complete too.
+    pub wait_for_jobs: bool,
+    /// Take over fields that other managers own, instead of failing with a conflict.
+    pub force: bool,
+    /// After a failed upgrade delete the objects that it created.
+    pub cleanup_on_fail: bool,
+    /// Do not run the chart's hooks.
+    pub disable_hooks: bool,
+    /// How many revisions Helm's history keeps; 0 or less means the default of 10. `spec.maxHistory` goes before it.
+    pub max_history: i32,
+}
+
+impl Default for Upgrade {
+    fn default() -> Self {
+        Self {
+            timeout: None,
+            wait: true,
+            wait_for_jobs: true,
+            force: false,
+            cleanup_on_fail: true,
+            disable_hooks: false,
+            max_history: 10,
+        }
+    }
+}
+
+/// How the release is uninstalled.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Uninstall {
+    /// Limit of the whole uninstall, hooks included. A Go duration. Default: `spec.timeout`, else `5m`.
+    pub timeout: Option<GoDuration>,
+    /// Do not run the chart's hooks.
+    pub disable_hooks: bool,
+    /// Keep the history, with the release marked as uninstalled.
+    pub keep_history: bool,
+    /// What becomes of the objects' dependents.
+    pub deletion_propagation: DeletionPropagation,
+    /// Whether the release is uninstalled at all when this object is deleted.
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// What becomes of the dependents of a deleted object.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DeletionPropagation {
+    /// The garbage collector deletes them afterwards.
+    #[default]
+    Background,
+    /// They are deleted before the object.
+    Foreground,
+    /// They stay.
+    Orphan,
+}
+
+/// Whether the release is uninstalled with its `HelmRelease`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// Helm's uninstall.
+    #[default]
+    Uninstall,
+    /// The release and its objects stay, for Helm or another operator to go on with.
+    Orphan,
+}
+
+/// What was done for the release, and how it went.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HelmReleaseStatus {
+    /// The generation of the spec that this status speaks of.
+    pub observed_generation: Option<i64>,
+    /// `Ready` and `Released`, and while they apply `Reconciling` and `Stalled`.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// The release as Helm's newest record has it.
+    pub helm_release: Option<ReleaseState>,
+    /// The chart version that was last tried.
+    pub last_attempted_revision: Option<String>,
+    /// The digest of the chart that was last tried.
+    pub last_attempted_digest: Option<String>,
+    /// The generation that was last tried.
+    pub last_attempted_generation: Option<i64>,
+    /// The chart version that was last deployed.
+    pub last_applied_revision: Option<String>,
+    /// The last value of the annotation `helm-operator.ketches.cn/requestedAt` that was honoured.
+    pub last_handled_reconcile_at: Option<String>,
+    /// The newest revisions, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<HistoryEntry>,
+    /// The newest failures since the release was last ready, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<Failure>,
+    /// What the release consists of.
+    pub inventory: Option<Inventory>,
+    /// The beginning of the chart's notes.
+    pub notes: Option<String>,
+}
+
+/// A release as Helm's record has it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseState {
+    /// The release's name.
+    pub name: String,
+    /// The release's namespace.
+    pub namespace: String,
+    /// Its revision.
+    pub revision: i64,
+    /// Helm's status of it, such as `deployed` or `failed`.
+    pub status: String,
+    /// When the release was first deployed.
+    pub first_deployed: Option<Time>,
+    /// When this revision was deployed.
+    pub last_deployed: Option<Time>,
+    /// Helm's description of the revision.
+    pub description: Option<String>,
+    /// The chart, as `name-version`.
+    pub chart: Option<String>,
+    /// The version of the application in the chart.
+    pub app_version: Option<String>,
+    /// The digest of the chart's manifest in the registry.
+    pub digest: Option<String>,
+}
+
+/// One revision of the release.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryEntry {
+    /// Its number.
+    pub revision: i64,
+    /// Helm's status of it.
+    pub status: String,
+    /// The chart, as `name-version`, where the operator made the revision.
+    pub chart: Option<String>,
+    /// The digest of the chart, where the operator made the revision.
+    pub digest: Option<String>,
+}
+
+/// One failure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    /// When it was first seen.
+    pub time: Time,
+    /// Its reason.
+    pub reason: String,
+    /// What happened.
+    pub message: String,
+}
+
+/// A summary of the objects of a release.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Inventory {
+    /// How many objects the manifest has.
+    pub objects: i64,
+    /// How many of each kind, such as `Deployment: 2`.
+    #[serde(default)]
+    pub kinds: std::collections::BTreeMap<String, i64>,
+}
+
+impl HelmReleaseSpec {
+    /// How long between two looks at the release.
+    pub fn interval(&self) -> Duration {
+        self.interval.map_or(Duration::from_mins(30), |interval| interval.0)
+    }
+}
+
+/// Any JSON: a string or an object, which no structural schema can say of one field; `validate` does.
+fn any_value(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "x-kubernetes-preserve-unknown-fields": true })
+}
