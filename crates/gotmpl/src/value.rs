@@ -158,12 +158,23 @@ pub struct List {
     /// Its element type.
     pub element: ListType,
     items: Rc<Vec<Value>>,
+    nil: bool,
 }
 
 impl List {
     /// A slice of the given element type.
     pub fn new(element: ListType, items: Vec<Value>) -> Self {
-        Self { element, items: Rc::new(items) }
+        Self { element, items: Rc::new(items), nil: false }
+    }
+
+    /// The nil slice of the given element type: empty, prints as `[]`, but JSON and YAML say `null`.
+    pub fn nil(element: ListType) -> Self {
+        Self { nil: true, ..Self::new(element, Vec::new()) }
+    }
+
+    /// Whether this is a nil slice, which only encoders and `deepEqual` tell from an empty one.
+    pub fn is_nil(&self) -> bool {
+        self.nil
     }
 
     /// A `[]interface {}`.
@@ -199,12 +210,24 @@ pub struct Map {
     /// Its static type.
     pub ty: MapType,
     entries: Rc<RefCell<BTreeMap<Str, Value>>>,
+    nil: bool,
 }
 
 impl Map {
     /// A new map of the given type.
     pub fn new(ty: MapType, entries: BTreeMap<Str, Value>) -> Self {
-        Self { ty, entries: Rc::new(RefCell::new(entries)) }
+        Self { ty, entries: Rc::new(RefCell::new(entries)), nil: false }
+    }
+
+    /// The nil map of the given type: reads as empty, JSON and YAML say `null`. Writing to it is an error in Go,
+    /// so whoever writes asks [`Map::is_nil`] first.
+    pub fn nil(ty: MapType) -> Self {
+        Self { nil: true, ..Self::new(ty, BTreeMap::new()) }
+    }
+
+    /// Whether this is a nil map.
+    pub fn is_nil(&self) -> bool {
+        self.nil
     }
 
     /// A new `map[string]interface {}`.
@@ -240,7 +263,7 @@ impl Map {
     /// The same shared entries seen under another static type (a Go conversion).
     #[must_use]
     pub fn retyped(&self, ty: MapType) -> Self {
-        Self { ty, entries: Rc::clone(&self.entries) }
+        Self { ty, entries: Rc::clone(&self.entries), nil: self.nil }
     }
 }
 
