@@ -1,0 +1,463 @@
+//! Every trouble with a registry, one variant each.
+//!
+//! A message says what was tried, on what, what came back, and, where a person must act, what to do. Texts that a
+//! registry sent are cut to one short line and stripped of the caller's credentials before they get here.
+//! Errors are `Clone`, because callers that waited for the same request share its failure.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::reference::{Digest, ReferenceError};
+
+/// What was being done when a trouble came, and on what: `list the tags of oci://host/repository`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    action: Action,
+    target: Arc<str>,
+}
+
+/// The verb of an [`Attempt`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Ask whether an OCI registry answers and takes the credentials.
+    Probe,
+    /// List the tags of a repository.
+    ListTags,
+    /// Ask for the digest, or the document, of a manifest.
+    ReadManifest,
+    /// Choose a version.
+    Resolve,
+    /// Download the chart's archive.
+    Download,
+}
+
+impl Attempt {
+    /// `action` on `target`, which is printed as it is: never an URL with user-info or a signed query.
+    pub(super) fn new(action: Action, target: &impl ToString) -> Self {
+        Self { action, target: target.to_string().into() }
+    }
+
+    /// What was being done.
+    pub fn action(&self) -> Action {
+        self.action
+    }
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = match self.action {
+            Action::Probe => "reach the registry",
+            Action::ListTags => "list the tags of",
+            Action::ReadManifest => "read the manifest of",
+            Action::Resolve => "choose a version of",
+            Action::Download => "download the chart",
+        };
+        write!(f, "{verb} {}", self.target)
+    }
+}
+
+/// Why a registry could not be asked, or why its answer is no chart.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The reference or the version cannot be one.
+    #[error("failed to {attempt}: the reference is not valid")]
+    Reference {
+        /// What was tried.
+        attempt: Attempt,
+        /// What is wrong with it.
+        #[source]
+        source: ReferenceError,
+    },
+    /// 401: the credentials are wrong, or none were given where some are needed.
+    #[error("failed to {attempt}: {} (401 Unauthorized{detail})", wrong_credentials(*.anonymous))]
+    Unauthorized {
+        /// What was tried.
+        attempt: Attempt,
+        /// Whether no credentials were given.
+        anonymous: bool,
+        /// What the registry said.
+        detail: Detail,
+    },
+    /// 403, or a token without the right that was asked for.
+    #[error("failed to {attempt}: {} (403 Forbidden{detail})", no_permission(*.anonymous))]
+    Forbidden {
+        /// What was tried.
+        attempt: Attempt,
+        /// Whether no credentials were given.
+        anonymous: bool,
+        /// What the registry said.
+        detail: Detail,
+    },
+    /// The registry does not know the repository.
+    #[error(
+        "failed to {attempt}: the registry has no such repository{detail}; check the path, or push the chart there first"
+    )]
+    RepositoryNotFound {
+        /// What was tried.
+        attempt: Attempt,
+        /// What the registry said.
+        detail: Detail,
+    },
+    /// The repository exists, the tag does not.
+    #[error("failed to {attempt}: the repository has no tag {tag:?}; {}", neighbours(.nearest))]
+    TagNotFound {
+        /// What was tried.
+        attempt: Attempt,
+        /// The missing tag, in the registry's spelling.
+        tag: String,
+        /// The versions nearest to it, nearest first; empty when the repository has none, or may not be listed.
+        nearest: Vec<String>,
+    },
+    /// The manifest that a digest names is gone.
+    #[error(
+        "failed to {attempt}: the repository holds nothing with this digest; it may have been deleted, or pushed elsewhere"
+    )]
+    DigestNotFound {
+        /// What was tried.
+        attempt: Attempt,
+    },
+    /// No tag satisfies the constraint.
+    #[error("failed to {attempt}: no version matches {constraint:?}; {}", what_exists(.existing, *.total))]
+    NoMatchingVersion {
+        /// What was tried.
+        attempt: Attempt,
+        /// The constraint as written, or `newest stable`.
+        constraint: String,
+        /// The newest versions that exist, newest first, at most ten.
+        existing: Vec<String>,
+        /// How many versions exist.
+        total: usize,
+    },
+    /// The tag in the reference and the version asked for are not the same.
+    #[error(
+        "failed to {attempt}: the reference is tagged {tag:?} but the version asked for is {version:?}; give only one of them"
+    )]
+    VersionConflict {
+        /// What was tried.
+        attempt: Attempt,
+        /// The tag of the reference.
+        tag: String,
+        /// The version asked for.
+        version: String,
+    },
+    /// The artifact is something else: a container image, an index, a signature.
+    #[error("failed to {attempt}: it is not a Helm chart but {media_type:?}; a chart is what helm push makes")]
+    NotAChart {
+        /// What was tried.
+        attempt: Attempt,
+        /// The media type that tells what it is.
+        media_type: String,
+    },
+    /// The bytes, or the tag, do not have the digest they must have.
+    #[error("failed to {attempt}: expected {expected}, got {actual}; {}", mismatch(*.moved))]
+    DigestMismatch {
+        /// What was tried.
+        attempt: Attempt,
+        /// The digest that was asked for or pinned.
+        expected: Digest,
+        /// The digest found.
+        actual: Digest,
+        /// Whether a tag moved away from a pin, rather than content being damaged.
+        moved: bool,
+    },
+    /// The server's certificate is signed by nobody we trust.
+    #[error(
+        "failed to {attempt}: the certificate of {host:?} is signed by an unknown authority; put the authority's certificate into ca.crt of the Secret in auth.tls.secretRef"
+    )]
+    TlsUnknownCa {
+        /// What was tried.
+        attempt: Attempt,
+        /// The host that presented the certificate.
+        host: String,
+    },
+    /// The server's certificate has expired, or is not valid yet.
+    #[error(
+        "failed to {attempt}: the certificate of {host:?} has expired or is not valid yet ({detail}); renew it, or correct the clock"
+    )]
+    TlsExpired {
+        /// What was tried.
+        attempt: Attempt,
+        /// The host that presented the certificate.
+        host: String,
+        /// The certificate's validity as rustls tells it.
+        detail: String,
+    },
+    /// The server's certificate is for other names.
+    #[error(
+        "failed to {attempt}: the certificate is not valid for {host:?}{presented}; use a name that it holds, or renew it with this name"
+    )]
+    TlsWrongName {
+        /// What was tried.
+        attempt: Attempt,
+        /// The host that was asked.
+        host: String,
+        /// The names in the certificate, where known.
+        presented: Detail,
+    },
+    /// TLS failed for another cause.
+    #[error("failed to {attempt}: the TLS handshake with {host:?} failed{hint}")]
+    Tls {
+        /// What was tried.
+        attempt: Attempt,
+        /// The host.
+        host: String,
+        /// What to do about it, where known.
+        hint: Detail,
+        /// The cause.
+        #[source]
+        source: Arc<rustls::Error>,
+    },
+    /// The given `ca.crt` cannot be used.
+    #[error(
+        "failed to {attempt}: the given CA certificates cannot be read; ca.crt must hold PEM certificates ({detail})"
+    )]
+    InvalidCa {
+        /// What was tried.
+        attempt: Attempt,
+        /// What is wrong with them.
+        detail: String,
+    },
+    /// HTTPS was spoken to a plain-HTTP server, or the reverse.
+    #[error("failed to {attempt}: {}", plain_http(*.server_is_plain))]
+    PlainHttp {
+        /// What was tried.
+        attempt: Attempt,
+        /// Whether the server speaks plain HTTP (and HTTPS was asked), or the reverse.
+        server_is_plain: bool,
+    },
+    /// The host name has no address.
+    #[error(
+        "failed to {attempt}: the host name {host:?} cannot be resolved ({detail}); check the name and the cluster's DNS"
+    )]
+    Dns {
+        /// What was tried.
+        attempt: Attempt,
+        /// The name.
+        host: String,
+        /// What the resolver said.
+        detail: String,
+    },
+    /// No connection, or it broke.
+    #[error("failed to {attempt}: no connection to {host:?} ({detail}); check the host, its port and network policies")]
+    Connect {
+        /// What was tried.
+        attempt: Attempt,
+        /// The host.
+        host: String,
+        /// The operating system's words.
+        detail: String,
+    },
+    /// The proxy refused or failed.
+    #[error(
+        "failed to {attempt}: the proxy did not let the connection to {host:?} through ({detail}); check HTTPS_PROXY and NO_PROXY of the operator"
+    )]
+    Proxy {
+        /// What was tried.
+        attempt: Attempt,
+        /// The host behind the proxy.
+        host: String,
+        /// What went wrong.
+        detail: String,
+    },
+    /// No answer in time.
+    #[error("failed to {attempt}: no complete answer from {host:?} within {after:?}")]
+    Timeout {
+        /// What was tried.
+        attempt: Attempt,
+        /// The host.
+        host: String,
+        /// The limit that was reached.
+        after: Duration,
+    },
+    /// The connection ended in the middle of an answer.
+    #[error("failed to {attempt}: the connection to {host:?} ended in the middle of the answer ({detail})")]
+    Interrupted {
+        /// What was tried.
+        attempt: Attempt,
+        /// The host.
+        host: String,
+        /// What the HTTP client saw.
+        detail: String,
+    },
+    /// 429: ask again later.
+    #[error("failed to {attempt}: the registry limits the rate of requests (429{detail}); {}", when(*.retry_after))]
+    RateLimited {
+        /// What was tried.
+        attempt: Attempt,
+        /// How long the registry asks to wait, from now; at most an hour.
+        retry_after: Option<Duration>,
+        /// What the registry said.
+        detail: Detail,
+    },
+    /// The answer is larger than the operator accepts.
+    #[error("failed to {attempt}: {what} exceeds the limit of {limit} {unit}")]
+    TooLarge {
+        /// What was tried.
+        attempt: Attempt,
+        /// What is too large.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
+        /// What the limit counts.
+        unit: &'static str,
+    },
+    /// 5xx: the registry is in trouble.
+    #[error("failed to {attempt}: the registry answered {status}{detail}")]
+    ServerError {
+        /// What was tried.
+        attempt: Attempt,
+        /// The HTTP status.
+        status: u16,
+        /// How long the registry asks to wait, where it does.
+        retry_after: Option<Duration>,
+        /// What the registry said.
+        detail: Detail,
+    },
+    /// The answer is none that a registry gives: a web page, a wrong document, an odd status.
+    #[error("failed to {attempt}: {host:?} answered with {what}{detail}")]
+    Unexpected {
+        /// What was tried.
+        attempt: Attempt,
+        /// The host that answered.
+        host: String,
+        /// What came, and what it may mean.
+        what: String,
+        /// What the registry said.
+        detail: Detail,
+    },
+    /// A redirect, or a token realm, that must not be followed.
+    #[error("failed to {attempt}: it points to {to:?}, {why}")]
+    Redirect {
+        /// What was tried.
+        attempt: Attempt,
+        /// Scheme and host of the target; never its path or query, which may be signed.
+        to: String,
+        /// Why it is not followed.
+        why: &'static str,
+    },
+}
+
+impl Error {
+    /// What was tried.
+    pub fn attempt(&self) -> &Attempt {
+        match self {
+            Self::Reference { attempt, .. }
+            | Self::Unauthorized { attempt, .. }
+            | Self::Forbidden { attempt, .. }
+            | Self::RepositoryNotFound { attempt, .. }
+            | Self::TagNotFound { attempt, .. }
+            | Self::DigestNotFound { attempt }
+            | Self::NoMatchingVersion { attempt, .. }
+            | Self::VersionConflict { attempt, .. }
+            | Self::NotAChart { attempt, .. }
+            | Self::DigestMismatch { attempt, .. }
+            | Self::TlsUnknownCa { attempt, .. }
+            | Self::TlsExpired { attempt, .. }
+            | Self::TlsWrongName { attempt, .. }
+            | Self::Tls { attempt, .. }
+            | Self::InvalidCa { attempt, .. }
+            | Self::PlainHttp { attempt, .. }
+            | Self::Dns { attempt, .. }
+            | Self::Connect { attempt, .. }
+            | Self::Proxy { attempt, .. }
+            | Self::Timeout { attempt, .. }
+            | Self::Interrupted { attempt, .. }
+            | Self::RateLimited { attempt, .. }
+            | Self::TooLarge { attempt, .. }
+            | Self::ServerError { attempt, .. }
+            | Self::Unexpected { attempt, .. }
+            | Self::Redirect { attempt, .. } => attempt,
+        }
+    }
+
+    /// How long the registry asked to wait before the next request, where it did.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after, .. } | Self::ServerError { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+/// What the other side said, ready to follow a text: empty, or `: …` in one short line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Detail(String);
+
+impl Detail {
+    /// Longest text that is kept, in characters.
+    const MAX: usize = 200;
+
+    /// `text` in one line of at most [`Self::MAX`] characters.
+    pub(super) fn new(text: &str) -> Self {
+        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let kept: String = line.chars().filter(|c| !c.is_control()).take(Self::MAX).collect();
+        Self(kept)
+    }
+}
+
+impl fmt::Display for Detail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        write!(f, ": {}", self.0)
+    }
+}
+
+fn wrong_credentials(anonymous: bool) -> &'static str {
+    if anonymous {
+        "the registry asks for credentials and none are given; name a Secret with username and password in auth.basic.secretRef"
+    } else {
+        "the registry refuses the given credentials; correct or renew the username and password"
+    }
+}
+
+fn no_permission(anonymous: bool) -> &'static str {
+    if anonymous {
+        "the registry lets nobody pull this without credentials, or it does not exist; name a Secret in auth.basic.secretRef"
+    } else {
+        "the given credentials may not pull this, or it does not exist; grant the account read access"
+    }
+}
+
+fn neighbours(nearest: &[String]) -> String {
+    if nearest.is_empty() {
+        "it lists no versions near it".to_owned()
+    } else {
+        format!("the nearest are {}", nearest.join(", "))
+    }
+}
+
+fn what_exists(existing: &[String], total: usize) -> String {
+    match (existing.len(), total) {
+        (0, _) => "the repository holds no tags that are versions".to_owned(),
+        (shown, total) if shown < total => {
+            format!("the newest of the {total} that exist are {}", existing.join(", "))
+        }
+        _ => format!("there are {}", existing.join(", ")),
+    }
+}
+
+fn mismatch(moved: bool) -> &'static str {
+    if moved {
+        "the tag moved away from the pinned digest: pin the new one, or have the tag put back"
+    } else {
+        "the registry, or something between, sent other bytes than the digest names"
+    }
+}
+
+fn plain_http(server_is_plain: bool) -> &'static str {
+    if server_is_plain {
+        "the server speaks plain HTTP where HTTPS was asked; set insecure: true to speak plain HTTP to it"
+    } else {
+        "the server speaks HTTPS where plain HTTP was asked; remove insecure: true"
+    }
+}
+
+fn when(retry_after: Option<Duration>) -> String {
+    match retry_after {
+        Some(wait) => format!("it asks to wait {} seconds", wait.as_secs()),
+        None => "it does not say for how long".to_owned(),
+    }
+}

@@ -1,0 +1,190 @@
+//! A chart's manifest: its digest, its document, and the layer in it that is the chart.
+
+use std::str::FromStr;
+
+use bytes::Bytes;
+use oci_client::manifest::{
+    IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE,
+    OciDescriptor, OciImageManifest, OciManifest,
+};
+use reqwest::StatusCode;
+use reqwest::header::HeaderName;
+
+use super::error::{Attempt, Error};
+use super::reference::{ChartReference, Digest};
+use super::transport::{Answer, Session};
+
+/// What Helm pushes a chart's `Chart.yaml` as.
+const CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
+
+/// What Helm pushes a chart's archive as, now and before 3.7.
+const CHART_LAYERS: [&str; 2] = ["application/vnd.cncf.helm.chart.content.v1.tar+gzip", "application/tar+gzip"];
+
+/// Most bytes of a manifest; registries refuse to store larger ones.
+const MAX_MANIFEST: u64 = 4 * 1024 * 1024;
+
+const DIGEST_HEADER: HeaderName = HeaderName::from_static("docker-content-digest");
+
+/// The digest that `reference`'s tag (or digest) has in the registry now; `None` when there is no such manifest.
+///
+/// `HEAD` says it without a body. A registry that does not answer it, or leaves the digest out, is asked for the
+/// document, whose bytes are hashed.
+pub(super) async fn digest(session: &Session<'_>, reference: &ChartReference) -> Result<Option<Digest>, Error> {
+    let answer = session.head(&path(reference), &accept()).await?;
+    let told = answer.header(&DIGEST_HEADER).and_then(|text| Digest::from_str(text).ok());
+    match (answer.status(), told) {
+        (status, Some(digest)) if status.is_success() => Ok(Some(digest)),
+        (StatusCode::NOT_FOUND, _) => missing(session, answer, reference).await,
+        (StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED | StatusCode::BAD_REQUEST, _) => {
+            by_document(session, reference).await
+        }
+        (status, None) if status.is_success() => by_document(session, reference).await,
+        _ => Err(answer.trouble().await),
+    }
+}
+
+/// A 404 of `HEAD` has no body to tell a web page from a missing manifest: a type of HTML is asked again by `GET`.
+async fn missing(
+    session: &Session<'_>,
+    answer: Answer<'_>,
+    reference: &ChartReference,
+) -> Result<Option<Digest>, Error> {
+    if answer.is_web_page() {
+        return by_document(session, reference).await;
+    }
+    Ok(None)
+}
+
+async fn by_document(session: &Session<'_>, reference: &ChartReference) -> Result<Option<Digest>, Error> {
+    let document = fetch(session, reference).await?;
+    Ok(document.map(|(digest, _)| digest))
+}
+
+/// The manifest document of `reference` and its digest, computed from the bytes; `None` when there is none.
+/// Where `reference` or the answer names a digest, the bytes must have it.
+pub(super) async fn fetch(session: &Session<'_>, reference: &ChartReference) -> Result<Option<(Digest, Bytes)>, Error> {
+    let answer = session.get(&path(reference), &accept()).await?;
+    if answer.status() == StatusCode::NOT_FOUND && !answer.is_web_page() {
+        return Ok(None);
+    }
+    let answer = answer.success().await?;
+    let told = answer.header(&DIGEST_HEADER).and_then(|text| Digest::from_str(text).ok());
+    let body = answer.body(MAX_MANIFEST, "the manifest").await?;
+    let expected = reference.digest().cloned().or(told);
+    let digest = match expected {
+        Some(expected) => verify(&body, expected, session.attempt())?,
+        None => Digest::of(&body),
+    };
+    Ok(Some((digest, body)))
+}
+
+/// `expected`, if it is the digest of `bytes`.
+pub(super) fn verify(bytes: &[u8], expected: Digest, attempt: &Attempt) -> Result<Digest, Error> {
+    let actual = expected.rehash(bytes);
+    if actual == expected {
+        return Ok(expected);
+    }
+    Err(Error::DigestMismatch { attempt: attempt.clone(), expected, actual, moved: false })
+}
+
+/// The layer that is the chart's archive: its digest and size.
+///
+/// A provenance layer beside it is left alone. An index is refused: Helm neither writes nor reads charts in one.
+pub(super) fn chart_layer(manifest: &[u8], attempt: &Attempt) -> Result<(Digest, u64), Error> {
+    let not_a_chart =
+        |media_type: &str| Error::NotAChart { attempt: attempt.clone(), media_type: media_type.to_owned() };
+    let image = match serde_json::from_slice(manifest) {
+        Ok(OciManifest::Image(image)) => image,
+        Ok(OciManifest::ImageIndex(index)) => {
+            return Err(not_a_chart(index.media_type.as_deref().unwrap_or(OCI_IMAGE_INDEX_MEDIA_TYPE)));
+        }
+        Err(_) => return Err(not_a_chart(&media_type(manifest))),
+    };
+    if image.config.media_type != CONFIG {
+        return Err(not_a_chart(kind(&image)));
+    }
+    let is_chart = |layer: &&OciDescriptor| CHART_LAYERS.contains(&layer.media_type.as_str());
+    let layer = image.layers.iter().find(is_chart);
+    let first = || image.layers.first().map_or(CONFIG, |layer| layer.media_type.as_str());
+    let layer = layer.ok_or_else(|| not_a_chart(first()))?;
+    let digest =
+        Digest::from_str(&layer.digest).map_err(|source| Error::Reference { attempt: attempt.clone(), source })?;
+    Ok((digest, u64::try_from(layer.size).unwrap_or_default()))
+}
+
+/// What an artifact that is no chart calls itself: the specification's artifact type, else its config's type.
+fn kind(image: &OciImageManifest) -> &str {
+    image.artifact_type.as_deref().unwrap_or(&image.config.media_type)
+}
+
+/// The `mediaType` of a document that is no manifest.
+fn media_type(document: &[u8]) -> String {
+    let json: Option<serde_json::Value> = serde_json::from_slice(document).ok();
+    let named = json.as_ref().and_then(|json| json["mediaType"].as_str());
+    match (named, &json) {
+        (Some(media_type), _) => media_type.to_owned(),
+        (None, Some(_)) => "a JSON document without mediaType".to_owned(),
+        (None, None) => "a document that is not JSON".to_owned(),
+    }
+}
+
+fn path(reference: &ChartReference) -> String {
+    let by = match (reference.digest(), reference.tag()) {
+        (Some(digest), _) => digest.as_str(),
+        (None, tag) => tag.unwrap_or_default(),
+    };
+    format!("{}/manifests/{by}", reference.repository())
+}
+
+/// The index types are accepted to say what the artifact is, instead of a registry's 404 or a conversion.
+fn accept() -> String {
+    [OCI_IMAGE_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE, IMAGE_MANIFEST_LIST_MEDIA_TYPE]
+        .join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::error::Action;
+
+    fn layer_of(manifest: &str) -> Result<(Digest, u64), Error> {
+        chart_layer(manifest.as_bytes(), &Attempt::new(Action::Download, &"oci://h/c"))
+    }
+
+    fn manifest(config: &str, layers: &[&str]) -> String {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let descriptor =
+            |media_type: &str| format!("{{\"mediaType\":\"{media_type}\",\"digest\":\"{digest}\",\"size\":7}}");
+        let layers = layers.iter().map(|layer| descriptor(layer)).collect::<Vec<_>>().join(",");
+        format!("{{\"schemaVersion\":2,\"config\":{},\"layers\":[{layers}]}}", descriptor(config))
+    }
+
+    #[test]
+    fn the_chart_layer_is_found_beside_provenance_and_in_its_old_type() {
+        let provenance = "application/vnd.cncf.helm.chart.provenance.v1.prov";
+        for layers in [vec![CHART_LAYERS[0]], vec![CHART_LAYERS[1]], vec![provenance, CHART_LAYERS[0]]] {
+            let (_, size) = layer_of(&manifest(CONFIG, &layers)).expect("a chart");
+            assert_eq!(size, 7, "{layers:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_chart_is_named_by_its_media_type() {
+        let image = "application/vnd.docker.container.image.v1+json";
+        let index = "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.index.v1+json\",\"manifests\":[]}";
+        let cases = [
+            (manifest(image, &["application/vnd.oci.image.layer.v1.tar+gzip"]), image),
+            (manifest(CONFIG, &["application/octet-stream"]), "application/octet-stream"),
+            (manifest(CONFIG, &[]), CONFIG),
+            (index.to_owned(), "application/vnd.oci.image.index.v1+json"),
+            ("{\"mediaType\":\"x/y\"}".to_owned(), "x/y"),
+            ("<html>".to_owned(), "a document that is not JSON"),
+        ];
+        for (document, expected) in cases {
+            match layer_of(&document) {
+                Err(Error::NotAChart { media_type, .. }) => assert_eq!(media_type, expected),
+                other => panic!("{document}: {other:?}"),
+            }
+        }
+    }
+}
