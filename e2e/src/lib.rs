@@ -1,1 +1,19 @@
-//! A stub.
+//! The operator as a user meets it: a real control plane, a real registry, real Helm, and the operator's own binary.
+//!
+//! Reading order: [`process`] and [`tools`] are the ground; [`apiserver`] makes a cluster of them and [`kwok`] gives it
+//! nodes and pods. Waiting is [`eventually`]'s alone.
+
+pub mod certificates;
+pub mod eventually;
+pub mod ports;
+pub mod process;
+pub mod tools;
+
+pub mod apiserver;
+pub mod kwok;
+
+/// Makes ring the process's TLS provider; kube and reqwest bring none of their own here.
+pub fn install_tls_provider() {
+    // The second caller finds one installed, which is what it wanted.
+    drop(rustls::crypto::ring::default_provider().install_default());
+}
