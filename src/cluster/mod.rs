@@ -1,1 +1,75 @@
-//! The one door to users' objects: discovery, apply, delete, wait.
+//! The one door to users' objects: what the cluster serves, apply, delete, wait.
+//!
+//! ```text
+//! manifests ──objects──► Object ──apply──► Applied ──wait_ready──► ()        (or why not: diagnose)
+//!             discovery            ownership first    one shared watch per kind and place
+//! old manifests ──objects──► left_behind ──delete──► Removal
+//! ```
+//!
+//! Invariants: nothing is written before every object of a call is known to be free or ours; whatever is written
+//! carries Helm's ownership marks and the field manager `helm`; waiting is watching, never polling; an error or a
+//! log line never holds the data of a Secret.
+
+mod apply;
+mod crds;
+mod delete;
+mod diagnose;
+mod discovery;
+mod error;
+mod hooks;
+mod lookup;
+mod managed_fields;
+mod object;
+mod order;
+mod ownership;
+mod ready;
+mod refusal;
+mod request;
+mod wait;
+mod watch;
+
+use std::sync::Arc;
+
+pub use apply::{Applied, ApplyOptions, Change};
+pub use delete::{DeleteOptions, Propagation, Removal, Removed};
+pub use discovery::{Capabilities, Resource};
+pub use error::{Error, FieldConflict};
+pub use hooks::HookOutcome;
+pub use lookup::Lookup;
+pub use object::{Object, ObjectRef, Source, left_behind};
+pub use wait::{Unready, WaitError, WaitOptions};
+
+/// The release that owns objects, as Helm's ownership marks name it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner {
+    /// Release name.
+    pub release: String,
+    /// Namespace that holds the release's record (objects may be elsewhere).
+    pub namespace: String,
+}
+
+/// A handle on one cluster with one identity. Clones share connections, the kinds the cluster serves, and watches.
+#[derive(Clone)]
+pub struct Cluster {
+    requests: request::Requests,
+    discovery: Arc<discovery::Discovery>,
+    hub: Arc<watch::Hub>,
+}
+
+impl Cluster {
+    /// A handle that speaks through `client`. Nothing is asked of the server until the first call.
+    pub fn new(client: kube::Client) -> Self {
+        let requests = request::Requests::new(client);
+        Self {
+            discovery: Arc::new(discovery::Discovery::new(requests.clone())),
+            hub: watch::Hub::new(requests.client().clone()),
+            requests,
+        }
+    }
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Cluster")
+    }
+}

@@ -9,13 +9,10 @@ use helm::semver::{Constraint, Error, Version};
 fn versions_and_constraints_are_read_as_masterminds_reads_them() {
     let mut lines = String::new();
     let vectors: &[u8] = include_bytes!("vectors/semver.jsonl.gz");
-    GzDecoder::new(vectors)
-        .read_to_string(&mut lines)
-        .expect("the vectors are gzipped UTF-8");
+    GzDecoder::new(vectors).read_to_string(&mut lines).expect("the vectors are gzipped UTF-8");
     let mut checked = 0;
     for line in lines.lines() {
-        let columns: Vec<String> =
-            serde_json::from_str(line).expect("a line is a JSON array of strings");
+        let columns: Vec<String> = serde_json::from_str(line).expect("a line is a JSON array of strings");
         let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
         let (ours, theirs) = match columns[..] {
             ["strict", text, theirs] => (shown(Version::parse(text)), theirs),

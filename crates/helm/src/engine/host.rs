@@ -21,12 +21,7 @@ pub struct Host {
 impl Host {
     /// A host for one render at the instant `now`, whose random bytes come from `seed`.
     pub fn new(now: Zoned, seed: [u8; SEED_BYTES], lookup: Arc<dyn Lookup>) -> Self {
-        Self {
-            now,
-            random: RefCell::new(RandomStream::new(seed)),
-            lookup,
-            repeatable: Cell::new(true),
-        }
+        Self { now, random: RefCell::new(RandomStream::new(seed)), lookup, repeatable: Cell::new(true) }
     }
 
     /// The instant of the render, in the caller's time zone. The result is no longer repeatable.

@@ -12,9 +12,7 @@ pub struct LookupError {
 impl LookupError {
     /// An error that says this.
     pub fn new(message: impl fmt::Display) -> Self {
-        Self {
-            message: message.to_string(),
-        }
+        Self { message: message.to_string() }
     }
 }
 

@@ -18,11 +18,7 @@ pub(super) struct RandomStream {
 
 impl RandomStream {
     pub(super) fn new(seed: [u8; SEED_BYTES]) -> Self {
-        Self {
-            seed,
-            counter: 0,
-            rest: Vec::new(),
-        }
+        Self { seed, counter: 0, rest: Vec::new() }
     }
 
     /// Fills `out` with the next bytes of the stream.

@@ -1,1 +1,98 @@
 //! Helm's template functions: Sprig's and its own.
+//!
+//! ```text
+//! arguments (checked by gotmpl) ──► one plain function per name ──► value, or Go's error text
+//! ```
+//!
+//! One module per area, each with a static `TABLE`; [`table`] is all of them but `include`, `tpl`, `required`,
+//! `lookup` and `fail`, which belong to the engine. Functions are pure but for those that ask [`Host`] for the time
+//! or for random bytes; none reads files, the environment or the network (`getHostByName` finds nothing, as in Helm
+//! without `--enable-dns`). Map keys come in sorted order where Go's is random. Whatever may grow without bound has
+//! a limit, a named constant beside the function, and fails with an error that names it.
+
+#![expect(clippy::unnecessary_wraps, reason = "every function of a table has the same signature")]
+
+mod arguments;
+mod cases;
+mod decimals;
+mod defaults;
+mod dicts;
+mod digests;
+mod encoding;
+mod equality;
+mod interim;
+mod lists;
+mod math;
+mod merging;
+mod numbers;
+mod paths;
+mod quoting;
+mod random;
+mod reflection;
+mod runes;
+mod sequences;
+mod strings;
+mod words;
+
+use std::sync::LazyLock;
+
+use gotmpl::{Call, Function, Interp, Type, Value};
+
+use crate::engine::Host;
+use arguments::Outcome;
+
+const AREAS: &[&[Function<Host>]] = &[
+    cases::TABLE,
+    decimals::TABLE,
+    defaults::TABLE,
+    dicts::TABLE,
+    digests::TABLE,
+    encoding::TABLE,
+    lists::TABLE,
+    math::TABLE,
+    paths::TABLE,
+    quoting::TABLE,
+    random::TABLE,
+    reflection::TABLE,
+    sequences::TABLE,
+    strings::TABLE,
+    words::TABLE,
+];
+
+/// All functions but the engine's own, sorted by name.
+pub fn table() -> &'static [Function<Host>] {
+    static TABLE: LazyLock<Vec<Function<Host>>> = LazyLock::new(|| {
+        let mut functions: Vec<_> = AREAS.iter().flat_map(|area| area.iter()).map(copy).collect();
+        functions.sort_by_key(|function| function.name);
+        functions
+    });
+    &TABLE
+}
+
+#[expect(clippy::needless_match, reason = "Call has no Clone, its function pointers are copied one by one")]
+fn copy(function: &Function<Host>) -> Function<Host> {
+    let call = match function.call {
+        Call::Pure(call) => Call::Pure(call),
+        Call::Host(call) => Call::Host(call),
+    };
+    Function { name: function.name, params: function.params, variadic: function.variadic, call }
+}
+
+/// A function of fixed arity that depends on its arguments alone.
+const fn pure(name: &'static str, params: &'static [Type], call: fn(&[Value]) -> Outcome) -> Function<Host> {
+    Function { name, params, variadic: false, call: Call::Pure(call) }
+}
+
+/// A function whose last parameter repeats.
+const fn variadic(name: &'static str, params: &'static [Type], call: fn(&[Value]) -> Outcome) -> Function<Host> {
+    Function { name, params, variadic: true, call: Call::Pure(call) }
+}
+
+/// A function that asks the host.
+const fn hosted(
+    name: &'static str,
+    params: &'static [Type],
+    call: fn(&mut Interp<'_, Host>, &[Value]) -> Outcome,
+) -> Function<Host> {
+    Function { name, params, variadic: false, call: Call::Host(call) }
+}

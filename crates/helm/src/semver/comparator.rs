@@ -19,9 +19,7 @@ pub(super) enum Operator {
 impl Operator {
     /// Cuts the operator off the start of `text`; no sign at all is [`Operator::Equal`].
     pub(super) fn cut(text: &str) -> Option<(Self, &str)> {
-        let end = text
-            .find(|sign| !"=!<>~^".contains(sign))
-            .unwrap_or(text.len());
+        let end = text.find(|sign| !"=!<>~^".contains(sign)).unwrap_or(text.len());
         let (sign, rest) = text.split_at(end);
         let operator = match sign {
             "" | "=" => Self::Equal,
@@ -49,11 +47,7 @@ pub(super) struct Comparator {
 impl Comparator {
     pub(super) fn new(operator: Operator, partial: Partial<'_>) -> Result<Self, Error> {
         let (bound, precision) = partial.resolve()?;
-        Ok(Self {
-            operator,
-            bound,
-            precision,
-        })
+        Ok(Self { operator, bound, precision })
     }
 
     /// Whether its own version is a prerelease, which lets prereleases into its group.
@@ -79,9 +73,7 @@ impl Comparator {
         match self.precision {
             Precision::Any | Precision::Full => *version != self.bound,
             Precision::Major => version.major != self.bound.major,
-            Precision::Minor => {
-                line(version) != line(&self.bound) || version.prerelease != self.bound.prerelease
-            }
+            Precision::Minor => line(version) != line(&self.bound) || version.prerelease != self.bound.prerelease,
         }
     }
 
@@ -110,9 +102,7 @@ impl Comparator {
         match self.precision {
             Precision::Any | Precision::Full if zero => true,
             Precision::Major => version.major == self.bound.major,
-            Precision::Any | Precision::Minor | Precision::Full => {
-                line(version) == line(&self.bound)
-            }
+            Precision::Any | Precision::Minor | Precision::Full => line(version) == line(&self.bound),
         }
     }
 
@@ -127,9 +117,7 @@ impl Comparator {
         if version.minor != self.bound.minor {
             return false;
         }
-        self.bound.minor > 0
-            || self.precision == Precision::Minor
-            || version.patch == self.bound.patch
+        self.bound.minor > 0 || self.precision == Precision::Minor || version.patch == self.bound.patch
     }
 }
 

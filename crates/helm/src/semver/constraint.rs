@@ -37,14 +37,8 @@ impl Constraint {
         if spelled_out.split("||").count() > Self::MAX_GROUPS {
             return Err(Error::TooManyGroups);
         }
-        let groups = spelled_out
-            .split("||")
-            .map(Group::parse)
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            groups,
-            original: text.to_owned(),
-        })
+        let groups = spelled_out.split("||").map(Group::parse).collect::<Result<_, _>>()?;
+        Ok(Self { groups, original: text.to_owned() })
     }
 
     /// Whether `version` satisfies one of the alternatives.
@@ -79,26 +73,18 @@ impl Eq for Constraint {}
 
 impl Group {
     fn parse(text: &str) -> Result<Self, Error> {
-        let parts = parts(text).ok_or_else(|| Error::ImproperConstraint {
-            group: text.to_owned(),
-        })?;
+        let parts = parts(text).ok_or_else(|| Error::ImproperConstraint { group: text.to_owned() })?;
         let comparators = parts
             .into_iter()
             .map(|(operator, partial)| Comparator::new(operator, partial))
             .collect::<Result<Vec<_>, _>>()?;
         let prereleases = comparators.iter().any(Comparator::names_prerelease);
-        Ok(Self {
-            comparators,
-            prereleases,
-        })
+        Ok(Self { comparators, prereleases })
     }
 
     fn admits(&self, version: &Version) -> bool {
         (self.prereleases || !version.is_prerelease())
-            && self
-                .comparators
-                .iter()
-                .all(|comparator| comparator.admits(version))
+            && self.comparators.iter().all(|comparator| comparator.admits(version))
     }
 }
 

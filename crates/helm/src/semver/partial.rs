@@ -34,22 +34,11 @@ impl<'a> Partial<'a> {
             return None;
         }
         let (minor, rest) = cut_number(rest);
-        let (patch, rest) = if minor.is_empty() {
-            ("", rest)
-        } else {
-            cut_number(rest)
-        };
+        let (patch, rest) = if minor.is_empty() { ("", rest) } else { cut_number(rest) };
         let (prerelease, rest) = cut_identifiers(rest, '-');
         let (_, rest) = cut_identifiers(rest, '+');
         let text = &text[..text.len() - rest.len()];
-        Some((
-            Self {
-                text,
-                numbers: [major, minor, patch],
-                prerelease,
-            },
-            rest,
-        ))
+        Some((Self { text, numbers: [major, minor, patch], prerelease }, rest))
     }
 
     /// The lowest version of the range it stands for, and how precise it is.
@@ -81,12 +70,8 @@ fn is_open(number: &str) -> bool {
 
 /// `.N` off the start; the number is empty when there is none.
 fn cut_number(text: &str) -> (&str, &str) {
-    let number = text
-        .strip_prefix('.')
-        .map(|rest| split_while(rest, is_number_or_wildcard));
-    number
-        .filter(|(number, _)| !number.is_empty())
-        .unwrap_or(("", text))
+    let number = text.strip_prefix('.').map(|rest| split_while(rest, is_number_or_wildcard));
+    number.filter(|(number, _)| !number.is_empty()).unwrap_or(("", text))
 }
 
 /// `-a.b.c` or `+a.b.c` off the start, sign included; empty when there is none.
@@ -94,9 +79,7 @@ fn cut_identifiers(text: &str, sign: char) -> (&str, &str) {
     let mut rest = text;
     let mut separator = sign;
     while let Some(tail) = rest.strip_prefix(separator) {
-        let (identifier, tail) = split_while(tail, |character| {
-            character.is_ascii_alphanumeric() || character == '-'
-        });
+        let (identifier, tail) = split_while(tail, |character| character.is_ascii_alphanumeric() || character == '-');
         if identifier.is_empty() {
             break;
         }
@@ -107,8 +90,5 @@ fn cut_identifiers(text: &str, sign: char) -> (&str, &str) {
 }
 
 fn split_while(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {
-    text.split_at(
-        text.find(|character| !belongs(character))
-            .unwrap_or(text.len()),
-    )
+    text.split_at(text.find(|character| !belongs(character)).unwrap_or(text.len()))
 }

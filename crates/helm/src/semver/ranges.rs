@@ -15,11 +15,7 @@ pub(super) fn spelled_out(constraint: &str) -> String {
             continue;
         };
         let matched = &rest[..rest.len() - after.len()];
-        out = out.replacen(
-            matched,
-            &format!(">= {}, <= {} ", range.from.text, range.to.text),
-            1,
-        );
+        out = out.replacen(matched, &format!(">= {}, <= {} ", range.from.text, range.to.text), 1);
         rest = after;
     }
     out

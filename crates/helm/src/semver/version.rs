@@ -36,8 +36,7 @@ impl Version {
             return Err(Error::VersionTooLong);
         }
         let mut parts = text.splitn(3, '.');
-        let (Some(major), Some(minor), Some(rest)) = (parts.next(), parts.next(), parts.next())
-        else {
+        let (Some(major), Some(minor), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(Error::InvalidVersion);
         };
         let (rest, metadata) = match rest.split_once('+') {
@@ -123,15 +122,13 @@ impl fmt::Display for Version {
 
 impl Ord for Version {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.numbers().cmp(&other.numbers()).then_with(|| {
-            match (self.is_prerelease(), other.is_prerelease()) {
-                (false, false) => Ordering::Equal,
-                (false, true) => Ordering::Greater,
-                (true, false) => Ordering::Less,
-                (true, true) => {
-                    let ours = self.prerelease.split('.').map(Identifier::of);
-                    ours.cmp(other.prerelease.split('.').map(Identifier::of))
-                }
+        self.numbers().cmp(&other.numbers()).then_with(|| match (self.is_prerelease(), other.is_prerelease()) {
+            (false, false) => Ordering::Equal,
+            (false, true) => Ordering::Greater,
+            (true, false) => Ordering::Less,
+            (true, true) => {
+                let ours = self.prerelease.split('.').map(Identifier::of);
+                ours.cmp(other.prerelease.split('.').map(Identifier::of))
             }
         })
     }
@@ -194,11 +191,7 @@ impl<'a> LooseShape<'a> {
             }
             *numbers.get_mut(index)? = part;
         }
-        Some(Self {
-            numbers,
-            prerelease,
-            metadata,
-        })
+        Some(Self { numbers, prerelease, metadata })
     }
 }
 
@@ -207,9 +200,7 @@ fn number(digits: &str) -> Result<u64, NumberError> {
     if digits.is_empty() {
         return Err(NumberError::Empty);
     }
-    let out_of_range = |_| NumberError::OutOfRange {
-        digits: digits.to_owned(),
-    };
+    let out_of_range = |_| NumberError::OutOfRange { digits: digits.to_owned() };
     digits.parse().map_err(out_of_range)
 }
 
@@ -226,11 +217,7 @@ fn validated_prerelease(text: &str) -> Result<&str, Error> {
 }
 
 fn validated_metadata(text: &str) -> Result<&str, Error> {
-    if is_identifiers(text) {
-        Ok(text)
-    } else {
-        Err(Error::InvalidMetadata)
-    }
+    if is_identifiers(text) { Ok(text) } else { Err(Error::InvalidMetadata) }
 }
 
 fn is_identifiers(text: &str) -> bool {
@@ -238,10 +225,7 @@ fn is_identifiers(text: &str) -> bool {
 }
 
 fn is_identifier(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 fn is_numeric(text: &str) -> bool {

@@ -1,0 +1,149 @@
+//! Apply: ownership of everything is checked first, then kinds go in install order by server-side apply.
+
+use serde_json::Value;
+
+use super::managed_fields;
+use super::object::{Object, ObjectRef};
+use super::order::{concurrently, install_groups};
+use super::ownership;
+use super::ready::{self, Assessment, Subject};
+use super::request::Metadata;
+use super::{Cluster, Error, Owner, Resource};
+
+/// How a set of objects is applied.
+#[derive(Debug, Clone)]
+pub struct ApplyOptions {
+    /// The release that will own them.
+    pub owner: Owner,
+    /// Whether objects that exist without being this release's are taken over instead of refused.
+    pub take_ownership: bool,
+    /// Whether fields of other managers are overwritten instead of being a conflict.
+    pub force_conflicts: bool,
+}
+
+/// What an apply did to one object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It did not exist.
+    Created,
+    /// It existed and is different now.
+    Updated,
+    /// It was so already.
+    Unchanged,
+}
+
+/// An object as the server has it after our apply.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    /// Its identity.
+    pub object: ObjectRef,
+    /// What the apply changed.
+    pub change: Change,
+    /// `metadata.uid`.
+    pub uid: String,
+    pub(super) resource: Resource,
+    pub(super) resource_version: String,
+    pub(super) generation: i64,
+    pub(super) assessment: Assessment,
+    /// A Job that removes itself when it is done.
+    pub(super) vanishes: bool,
+}
+
+impl Cluster {
+    /// Applies `objects` for `options.owner`, kinds in Helm's install order, objects of one kind at once.
+    ///
+    /// Before the first write, each object that exists must be the owner's (or `take_ownership` set). After a failure
+    /// no further object is begun; what was applied stays. The answer is in the order of `objects`.
+    pub async fn apply(&self, objects: &[Object], options: &ApplyOptions) -> Result<Vec<Applied>, Error> {
+        let existing = concurrently(objects, |object| self.claimed(object, options)).await?;
+        let before: std::collections::BTreeMap<_, _> = objects.iter().map(Object::reference).zip(existing).collect();
+        let mut applied = std::collections::BTreeMap::new();
+        for group in install_groups(objects) {
+            let before = &before;
+            let done = concurrently(&group, |object| async move {
+                let existing = before.get(object.reference()).and_then(Option::as_ref);
+                self.apply_one(object, existing, Some(&options.owner), options.force_conflicts).await
+            });
+            applied.extend(group.iter().map(|object| object.reference()).zip(done.await?));
+        }
+        if objects.iter().any(|object| object.reference().kind == "CustomResourceDefinition") {
+            self.discovery.invalidate();
+        }
+        Ok(objects.iter().filter_map(|object| applied.remove(object.reference())).collect())
+    }
+
+    /// The metadata of the object if it exists, unless it is somebody else's.
+    async fn claimed(&self, object: &Object, options: &ApplyOptions) -> Result<Option<Metadata>, Error> {
+        let metadata = self.requests.metadata(object.resource(), object.reference()).await?;
+        if let Some(metadata) = metadata.as_ref().filter(|_| !options.take_ownership) {
+            let claim = ownership::claim(metadata, &options.owner);
+            ownership::refuse(object.reference(), claim, &options.owner)?;
+        }
+        Ok(metadata)
+    }
+
+    /// Applies one object; `existing` is its metadata before, marks are written for `owner` if there is one.
+    pub(super) async fn apply_one(
+        &self,
+        object: &Object,
+        existing: Option<&Metadata>,
+        owner: Option<&Owner>,
+        force: bool,
+    ) -> Result<Applied, Error> {
+        let target = (object.resource(), object.reference());
+        if let Some(existing) = existing {
+            self.take_over_fields(target, existing).await?;
+        }
+        let mut content = object.content().clone();
+        if let Some(owner) = owner {
+            ownership::mark(&mut content, owner);
+        }
+        let (group, kind) = (object.reference().group.as_str(), object.reference().kind.as_str());
+        let metadata_only = ready::ready_by_existing(group, kind);
+        let answer = self.requests.apply(target, &Value::Object(content), force, metadata_only).await?;
+        let subject = Subject::of(&answer);
+        let assessment =
+            if metadata_only && !subject.deleting { Assessment::CURRENT } else { ready::assess(group, kind, &subject) };
+        Ok(applied(object, existing, &answer, assessment))
+    }
+
+    /// An object changed by someone between our read and this patch is read again, a few times.
+    async fn take_over_fields(&self, target: (&Resource, &ObjectRef), existing: &Metadata) -> Result<(), Error> {
+        const ATTEMPTS: usize = 4;
+        let mut existing = existing.clone();
+        for _ in 0..ATTEMPTS {
+            let entries = existing.managed_fields.as_deref().unwrap_or_default();
+            let Some(entries) = managed_fields::taken_over(entries) else { return Ok(()) };
+            let version = existing.resource_version.as_deref().unwrap_or_default();
+            let entries = serde_json::json!(entries);
+            match self.requests.replace_managed_fields(target, version, &entries).await {
+                Err(Error::Refused { code: 409, .. }) => {}
+                outcome => return outcome,
+            }
+            let Some(again) = self.requests.metadata(target.0, target.1).await? else { return Ok(()) };
+            existing = again;
+        }
+        Ok(())
+    }
+}
+
+fn applied(object: &Object, existing: Option<&Metadata>, answer: &Value, assessment: Assessment) -> Applied {
+    let metadata = &answer["metadata"];
+    let text = |field: &str| metadata[field].as_str().unwrap_or_default().to_owned();
+    let resource_version = text("resourceVersion");
+    let change = match existing {
+        None => Change::Created,
+        Some(before) if before.resource_version.as_deref() == Some(&resource_version) => Change::Unchanged,
+        Some(_) => Change::Updated,
+    };
+    Applied {
+        object: object.reference().clone(),
+        change,
+        uid: text("uid"),
+        resource: object.resource().clone(),
+        resource_version,
+        generation: metadata["generation"].as_i64().unwrap_or_default(),
+        assessment,
+        vanishes: answer["spec"]["ttlSecondsAfterFinished"].is_number(),
+    }
+}

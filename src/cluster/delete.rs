@@ -1,0 +1,148 @@
+//! Delete: only what is still ours and not to be kept, kinds in uninstall order, then wait until it is gone.
+
+use std::time::Duration;
+
+use kube::core::params::{DeleteParams, Preconditions, PropagationPolicy};
+
+use super::object::{Object, ObjectRef};
+use super::order::{concurrently, uninstall_groups};
+use super::ownership::{self, Claim};
+use super::request::Deletion;
+use super::wait::{Question, Target, Unsettled};
+use super::watch::Marks;
+use super::{Cluster, Error, Owner};
+
+/// Annotation that protects an object from removal.
+const RESOURCE_POLICY: &str = "helm.sh/resource-policy";
+
+/// What becomes of the objects that a deleted object owns (its pods, for instance).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Propagation {
+    /// They are deleted afterwards.
+    #[default]
+    Background,
+    /// They are deleted first.
+    Foreground,
+    /// They stay.
+    Orphan,
+}
+
+/// How a set of objects is deleted.
+#[derive(Debug, Clone)]
+pub struct DeleteOptions {
+    /// The release they must belong to. `None` for hooks, which carry no marks.
+    pub owner: Option<Owner>,
+    /// What becomes of dependents.
+    pub propagation: Propagation,
+    /// How long to wait until everything is gone; `None` returns when all deletions are accepted.
+    pub timeout: Option<Duration>,
+}
+
+/// What became of one object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removed {
+    /// Deleted by this call.
+    Deleted,
+    /// It did not exist.
+    Absent,
+    /// Left: `helm.sh/resource-policy: keep`, on the object or in the manifest.
+    Kept,
+    /// Left: it is not this release's (any more). `None`: no release's.
+    NotOurs(Option<Owner>),
+}
+
+/// An object and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removal {
+    /// The object.
+    pub object: ObjectRef,
+    /// What became of it.
+    pub removed: Removed,
+}
+
+impl Cluster {
+    /// Deletes `objects`, kinds in Helm's uninstall order, and waits until they are gone if there is a timeout.
+    ///
+    /// Kept and left alone: what has the keep policy and what is not the owner's. Absent is success. An object that
+    /// finalizers hold is [`Error::NotGone`] at the deadline; calling again goes on waiting.
+    pub async fn delete(&self, objects: &[Object], options: &DeleteOptions) -> Result<Vec<Removal>, Error> {
+        let (mut removals, mut remaining) = (Vec::with_capacity(objects.len()), Vec::new());
+        for group in uninstall_groups(objects) {
+            let outcomes = concurrently(&group, |object| self.delete_one(object, options)).await?;
+            for (object, (removed, rest)) in group.iter().zip(outcomes) {
+                removals.push(Removal { object: object.reference().clone(), removed });
+                remaining.extend(rest);
+            }
+        }
+        if objects.iter().any(|object| object.reference().kind == "CustomResourceDefinition") {
+            self.discovery.invalidate();
+        }
+        if let Some(timeout) = options.timeout {
+            self.wait_gone(remaining, timeout).await?;
+        }
+        Ok(removals)
+    }
+
+    async fn wait_gone(&self, remaining: Vec<Target>, timeout: Duration) -> Result<(), Error> {
+        match self.settle(remaining, timeout).await {
+            Ok(()) => Ok(()),
+            Err(Unsettled::Late(targets) | Unsettled::Failed(targets)) => {
+                let objects = targets.into_iter().map(|(target, why)| (target.object, why)).collect();
+                Err(Error::NotGone { objects, waited: timeout })
+            }
+            Err(Unsettled::Unwatchable(object, message)) => {
+                Err(Error::Refused { verb: "watch", target: object.to_string(), code: 403, message })
+            }
+        }
+    }
+
+    /// Deletes one object; the target to wait for if it is not gone at once.
+    async fn delete_one(&self, object: &Object, options: &DeleteOptions) -> Result<(Removed, Option<Target>), Error> {
+        let (resource, reference) = (object.resource(), object.reference());
+        let Some(metadata) = self.requests.metadata(resource, reference).await? else {
+            return Ok((Removed::Absent, None));
+        };
+        let live_policy = metadata.annotations.as_ref().and_then(|annotations| annotations.get(RESOURCE_POLICY));
+        if is_keep(object.annotation(RESOURCE_POLICY)) || is_keep(live_policy.map(String::as_str)) {
+            return Ok((Removed::Kept, None));
+        }
+        match options.owner.as_ref().map(|owner| ownership::claim(&metadata, owner)) {
+            None | Some(Claim::Ours) => {}
+            Some(Claim::Nobody { .. }) => return Ok((Removed::NotOurs(None), None)),
+            Some(Claim::Theirs { release, namespace }) => {
+                return Ok((Removed::NotOurs(Some(Owner { release, namespace })), None));
+            }
+        }
+        let uid = metadata.uid.unwrap_or_default();
+        let deletion = self.requests.delete(resource, reference, &params(options.propagation, &uid)).await;
+        let pending = match deletion {
+            Ok(Deletion::Pending) => Some(Target {
+                object: reference.clone(),
+                resource: resource.clone(),
+                marks: if options.owner.is_some() { Marks::Helm } else { Marks::Unknown },
+                question: Question::Gone { uid },
+            }),
+            // Of a conflict: the uid we saw is gone; what has the name now is somebody else's new object.
+            Ok(Deletion::Gone) | Err(Error::Refused { code: 409, .. }) => None,
+            Err(error) => return Err(error),
+        };
+        Ok((Removed::Deleted, pending))
+    }
+}
+
+/// Helm compares without case and surrounding space.
+fn is_keep(policy: Option<&str>) -> bool {
+    policy.is_some_and(|policy| policy.trim().eq_ignore_ascii_case("keep"))
+}
+
+fn params(propagation: Propagation, uid: &str) -> DeleteParams {
+    DeleteParams {
+        propagation_policy: Some(match propagation {
+            Propagation::Background => PropagationPolicy::Background,
+            Propagation::Foreground => PropagationPolicy::Foreground,
+            Propagation::Orphan => PropagationPolicy::Orphan,
+        }),
+        preconditions: Some(Preconditions { uid: Some(uid.to_owned()), resource_version: None }),
+        ..DeleteParams::default()
+    }
+}

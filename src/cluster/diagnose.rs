@@ -1,0 +1,171 @@
+//! Why an object is not ready: what its pods' states and the newest warnings say. Asked only after a wait has failed.
+//!
+//! Bounded in requests, time and words. It reads states and events, never environment, arguments or data.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Event, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::api::{Api, ListParams};
+use kube::core::Selector;
+use serde_json::Value;
+
+use super::object::ObjectRef;
+use super::{Cluster, Resource};
+
+/// For the whole diagnosis of one object.
+const TIME: Duration = Duration::from_secs(5);
+/// Pods described.
+const PODS: usize = 3;
+/// Pods looked at to find those.
+const PODS_READ: u32 = 50;
+/// Warnings told per object or pod.
+const WARNINGS: usize = 2;
+/// Events read to find those.
+const EVENTS_READ: u32 = 50;
+/// Characters of one sentence.
+const WORDS: usize = 240;
+
+impl Cluster {
+    /// Sentences about `object`; none if there is nothing to tell or the server does not tell in time.
+    pub(super) async fn diagnose(&self, resource: &Resource, object: &ObjectRef) -> Vec<String> {
+        tokio::time::timeout(TIME, self.reasons(resource, object)).await.unwrap_or_default()
+    }
+
+    async fn reasons(&self, resource: &Resource, object: &ObjectRef) -> Vec<String> {
+        let Ok(Some(live)) = self.requests.get(resource, object).await else { return Vec::new() };
+        let mut reasons = failing_conditions(&live);
+        let namespace = object.namespace.as_deref().unwrap_or("default");
+        let pods = match object.kind.as_str() {
+            "Pod" => serde_json::from_value(live.clone()).into_iter().collect(),
+            _ => self.pods(namespace, &live).await,
+        };
+        for pod in pods.iter().filter(|pod| !is_fine(pod)).take(PODS) {
+            reasons.extend(self.pod_reasons(namespace, pod).await);
+        }
+        if object.kind != "Pod" {
+            reasons.extend(self.warnings(namespace, live["metadata"]["uid"].as_str().unwrap_or_default()).await);
+        }
+        reasons
+    }
+
+    /// The pods that the workload selects, newest first.
+    async fn pods(&self, namespace: &str, workload: &Value) -> Vec<Pod> {
+        let selector = serde_json::from_value::<LabelSelector>(workload["spec"]["selector"].clone()).ok();
+        let selector = selector.and_then(|selector| Selector::try_from(selector).ok());
+        let Some(selector) = selector.filter(|selector| !selector.selects_all()) else { return Vec::new() };
+        let api: Api<Pod> = Api::namespaced(self.requests.client().clone(), namespace);
+        let params = ListParams::default().labels_from(&selector).limit(PODS_READ);
+        let mut pods = api.list(&params).await.map(|list| list.items).unwrap_or_default();
+        pods.sort_by(|a, b| b.metadata.creation_timestamp.cmp(&a.metadata.creation_timestamp));
+        pods
+    }
+
+    async fn pod_reasons(&self, namespace: &str, pod: &Pod) -> Vec<String> {
+        let name = pod.metadata.name.as_deref().unwrap_or_default();
+        let mut reasons = pod_troubles(pod);
+        reasons.extend(self.warnings(namespace, pod.metadata.uid.as_deref().unwrap_or_default()).await);
+        reasons.into_iter().map(|reason| format!("pod {name:?}: {reason}")).collect()
+    }
+
+    /// The newest Warning events about the object with this uid, one per reason.
+    async fn warnings(&self, namespace: &str, uid: &str) -> Vec<String> {
+        if uid.is_empty() {
+            return Vec::new();
+        }
+        let api: Api<Event> = Api::namespaced(self.requests.client().clone(), namespace);
+        let selector = format!("involvedObject.uid={uid},type=Warning");
+        let params = ListParams::default().fields(&selector).limit(EVENTS_READ);
+        let mut events = api.list(&params).await.map(|list| list.items).unwrap_or_default();
+        events.sort_by_key(|event| std::cmp::Reverse(happened(event)));
+        let mut told = std::collections::BTreeSet::new();
+        events
+            .iter()
+            .filter(|event| told.insert(event.reason.clone()))
+            .take(WARNINGS)
+            .map(|event| {
+                let (reason, message) = (event.reason.as_deref(), event.message.as_deref());
+                shorten(&format!("{}: {}", reason.unwrap_or("Warning"), message.unwrap_or_default()))
+            })
+            .collect()
+    }
+}
+
+fn happened(event: &Event) -> Option<k8s_openapi::jiff::Timestamp> {
+    let precise = event.event_time.as_ref().map(|time| time.0);
+    event.last_timestamp.as_ref().map(|time| time.0).or(precise)
+}
+
+/// Conditions by which a workload itself says what is wrong.
+fn failing_conditions(live: &Value) -> Vec<String> {
+    let telling = |condition: &&Value| {
+        condition["status"] == "True" && (condition["type"] == "ReplicaFailure" || condition["type"] == "Failed")
+    };
+    let conditions = live["status"]["conditions"].as_array().into_iter().flatten().filter(telling);
+    conditions.filter_map(|condition| condition["message"].as_str()).map(shorten).collect()
+}
+
+fn is_fine(pod: &Pod) -> bool {
+    let Some(status) = &pod.status else { return false };
+    let ready = status.conditions.iter().flatten().any(|found| found.type_ == "Ready" && found.status == "True");
+    ready || status.phase.as_deref() == Some("Succeeded") || pod.metadata.deletion_timestamp.is_some()
+}
+
+fn pod_troubles(pod: &Pod) -> Vec<String> {
+    let Some(status) = &pod.status else { return vec!["it has no status yet".to_owned()] };
+    let unscheduled = status
+        .conditions
+        .iter()
+        .flatten()
+        .filter(|found| found.type_ == "PodScheduled" && found.status == "False")
+        .filter_map(|found| found.message.as_deref())
+        .map(|message| shorten(&format!("cannot be scheduled: {message}")));
+    let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
+    let mut troubles: Vec<_> = unscheduled.chain(containers.filter_map(container_trouble)).collect();
+    troubles.extend(status.message.as_deref().map(shorten));
+    if troubles.is_empty() {
+        troubles.push(format!("it is {}", status.phase.as_deref().unwrap_or("without a phase")));
+    }
+    troubles
+}
+
+/// What is wrong with a container, `None` if it runs and is ready or has ended well.
+fn container_trouble(container: &ContainerStatus) -> Option<String> {
+    let state = container.state.as_ref()?;
+    let trouble = match state {
+        ContainerState { waiting: Some(waiting), .. } => {
+            let reason = waiting.reason.as_deref().unwrap_or("waiting");
+            let message = waiting.message.as_deref().map(|message| format!(": {message}")).unwrap_or_default();
+            format!("{reason}{message}{}", last_exit(container))
+        }
+        ContainerState { terminated: Some(ended), .. } if ended.exit_code != 0 => {
+            format!("exited with code {}{}", ended.exit_code, in_parentheses(ended.reason.as_deref()))
+        }
+        ContainerState { running: Some(_), .. } if !container.ready => {
+            format!("runs, but is not ready{}", last_exit(container))
+        }
+        _ => return None,
+    };
+    Some(shorten(&format!("container {:?}: {trouble}", container.name)))
+}
+
+fn last_exit(container: &ContainerStatus) -> String {
+    let last = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
+    last.map_or_else(String::new, |ended| {
+        let reason = in_parentheses(ended.reason.as_deref());
+        format!(", last exit code {}{reason}, {} restarts", ended.exit_code, container.restart_count)
+    })
+}
+
+fn in_parentheses(reason: Option<&str>) -> String {
+    reason.map(|reason| format!(" ({reason})")).unwrap_or_default()
+}
+
+/// One line of at most [`WORDS`] characters.
+fn shorten(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(WORDS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}

@@ -1,0 +1,270 @@
+//! What can go wrong between us and users' objects: one variant per trouble that a person handles differently.
+
+use std::time::Duration;
+
+use super::object::ObjectRef;
+
+/// One manager's claim on fields that an apply wanted to change.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FieldConflict {
+    /// The field manager as the server names it: `kubectl-edit`, `vpa-updater`, ….
+    pub manager: String,
+    /// Field paths it owns, `.spec.replicas`.
+    pub fields: Vec<String>,
+}
+
+/// Why a call on the cluster failed. The text names the object and, where a person must act, what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A document of the manifest is not YAML.
+    #[error("failed to parse the manifest of {origin}: {reason}")]
+    ParseManifest {
+        /// Template or file it came from.
+        origin: String,
+        /// The parser's words.
+        reason: String,
+    },
+    /// A document lacks what every Kubernetes object has.
+    #[error("{origin}: {object} has no {field}")]
+    MissingField {
+        /// Template or file it came from.
+        origin: String,
+        /// What is known of the object.
+        object: String,
+        /// The field that is absent or has a wrong type.
+        field: &'static str,
+    },
+    /// `metadata.generateName` has no stable identity, so it can be neither applied nor removed again.
+    #[error("{origin}: {kind} uses metadata.generateName, which a release cannot track: give it a metadata.name")]
+    GenerateName {
+        /// Template or file it came from.
+        origin: String,
+        /// Kind of the object.
+        kind: String,
+    },
+    /// The cluster does not serve this kind.
+    #[error("{object} of {origin}: the cluster serves no kind {kind:?} in {api_version:?}{}", served_hint(.served))]
+    UnknownKind {
+        /// `group/version` as written.
+        api_version: String,
+        /// Kind as written.
+        kind: String,
+        /// Name of the object that needs it.
+        object: String,
+        /// Template or file it came from.
+        origin: String,
+        /// Versions in which the cluster does serve a kind of that group and name.
+        served: Vec<String>,
+    },
+    /// What the cluster serves cannot be read.
+    #[error("failed to read which kinds the cluster serves")]
+    Discover {
+        /// The client's error.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// An aggregated API is registered but does not answer, so its kinds are unknown just now.
+    #[error(
+        "{object} needs API group version {api_version:?}, which the cluster registers but cannot reach now (see the APIService)"
+    )]
+    StaleGroup {
+        /// `group/version`.
+        api_version: String,
+        /// The object that needs it.
+        object: String,
+    },
+    /// The object exists and belongs to another Helm release.
+    #[error(
+        "{object} exists and belongs to release {release:?} in namespace {namespace:?}: remove it from one of the two charts, or let this release take ownership"
+    )]
+    Owned {
+        /// The object.
+        object: Box<ObjectRef>,
+        /// Release that its annotations name.
+        release: String,
+        /// Namespace of that release.
+        namespace: String,
+    },
+    /// The object exists and no Helm release owns it.
+    #[error(
+        "{object} exists and was not made by a Helm release ({missing}): delete it, let this release take ownership, or set on it the label app.kubernetes.io/managed-by=Helm and the annotations meta.helm.sh/release-name={release} and meta.helm.sh/release-namespace={namespace}"
+    )]
+    Unowned {
+        /// The object.
+        object: Box<ObjectRef>,
+        /// Which marks are absent or different.
+        missing: String,
+        /// Release that wanted it.
+        release: String,
+        /// Namespace of that release.
+        namespace: String,
+    },
+    /// Other field managers own fields that the chart sets.
+    #[error("{object} has fields that others manage: {}; drop them from the chart's values, or force the conflicts", conflict_list(.conflicts))]
+    Conflict {
+        /// The object.
+        object: Box<ObjectRef>,
+        /// Who owns what.
+        conflicts: Vec<FieldConflict>,
+    },
+    /// A field that cannot be changed once the object exists.
+    #[error(
+        "{object} cannot be changed in place: {field} is immutable; delete the object (or replace it) and apply again"
+    )]
+    Immutable {
+        /// The object.
+        object: Box<ObjectRef>,
+        /// Field path.
+        field: String,
+    },
+    /// The server finds the object invalid.
+    #[error("{object} is refused as invalid: {message}")]
+    Invalid {
+        /// The object.
+        object: Box<ObjectRef>,
+        /// The server's words (cut for Secrets).
+        message: String,
+    },
+    /// RBAC refuses.
+    #[error("no permission to {verb} {resource}{}: {message}", in_namespace(.namespace.as_deref()))]
+    Forbidden {
+        /// get, patch, delete, ….
+        verb: String,
+        /// `deployments.apps`.
+        resource: String,
+        /// Namespace, if the kind has one.
+        namespace: Option<String>,
+        /// The server's words.
+        message: String,
+    },
+    /// A `ResourceQuota` is used up.
+    #[error("{object} exceeds a quota: {message}")]
+    Quota {
+        /// The object.
+        object: Box<ObjectRef>,
+        /// The server's words: which quota, requested, used, limited.
+        message: String,
+    },
+    /// An admission webhook or policy said no.
+    #[error("{object} was denied by admission {webhook:?}: {message}")]
+    Webhook {
+        /// The object.
+        object: Box<ObjectRef>,
+        /// Name of the webhook or `ValidatingAdmissionPolicy`.
+        webhook: String,
+        /// Its words.
+        message: String,
+    },
+    /// An admission webhook did not answer.
+    #[error("{object}: admission webhook {webhook:?} did not answer: {message}")]
+    WebhookUnreachable {
+        /// The object.
+        object: Box<ObjectRef>,
+        /// Name of the webhook.
+        webhook: String,
+        /// The server's words.
+        message: String,
+    },
+    /// The namespace of the object does not exist.
+    #[error(
+        "{object} cannot be made: namespace {namespace:?} does not exist; create it, or set release.createNamespace"
+    )]
+    NamespaceMissing {
+        /// The object.
+        object: Box<ObjectRef>,
+        /// Its namespace.
+        namespace: String,
+    },
+    /// The namespace of the object is being deleted.
+    #[error("{object} cannot be made: namespace {namespace:?} is being deleted")]
+    NamespaceTerminating {
+        /// The object.
+        object: Box<ObjectRef>,
+        /// Its namespace.
+        namespace: String,
+    },
+    /// Deletion was accepted, but objects are still there.
+    #[error("still there {} after their deletion was asked for: {}", seconds(*.waited), stuck_list(.objects))]
+    NotGone {
+        /// What is left, with what holds it (finalizers).
+        objects: Vec<(ObjectRef, String)>,
+        /// How long we waited.
+        waited: Duration,
+    },
+    /// A CRD was made, but the server does not serve it in time.
+    #[error("CustomResourceDefinition {name:?} is not established: {message}")]
+    CrdNotEstablished {
+        /// Name of the CRD.
+        name: String,
+        /// Its condition's words.
+        message: String,
+    },
+    /// The identity we use is not accepted at all.
+    #[error("the API server does not accept our credentials: {message}")]
+    Unauthorized {
+        /// The server's words.
+        message: String,
+    },
+    /// The API server cannot be reached, is overloaded or failing; retries inside the patience did not help.
+    #[error("failed to {verb} {target}: the API server is not available")]
+    Unavailable {
+        /// get, patch, delete, ….
+        verb: &'static str,
+        /// Object or resource.
+        target: String,
+        /// The client's last error.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// Any other refusal.
+    #[error("failed to {verb} {target}: {message} (HTTP {code})")]
+    Refused {
+        /// get, patch, delete, ….
+        verb: &'static str,
+        /// Object or resource.
+        target: String,
+        /// HTTP status code.
+        code: u16,
+        /// The server's words.
+        message: String,
+    },
+    /// The server's answer is not what the API promises.
+    #[error("failed to read the server's answer to {verb} {target}")]
+    ReadAnswer {
+        /// get, patch, delete, ….
+        verb: &'static str,
+        /// Object or resource.
+        target: String,
+        /// The parser's error.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+fn served_hint(served: &[String]) -> String {
+    if served.is_empty() {
+        return "; install the CustomResourceDefinition that defines it first".to_owned();
+    }
+    format!("; it serves that kind in {}", served.join(", "))
+}
+
+fn in_namespace(namespace: Option<&str>) -> String {
+    namespace.map(|namespace| format!(" in namespace {namespace:?}")).unwrap_or_default()
+}
+
+fn conflict_list(conflicts: &[FieldConflict]) -> String {
+    let claims: Vec<_> = conflicts
+        .iter()
+        .map(|conflict| format!("{:?} manages {}", conflict.manager, conflict.fields.join(", ")))
+        .collect();
+    claims.join("; ")
+}
+
+fn stuck_list(objects: &[(ObjectRef, String)]) -> String {
+    let stuck: Vec<_> = objects.iter().map(|(object, why)| format!("{object} ({why})")).collect();
+    stuck.join(", ")
+}
+
+fn seconds(waited: Duration) -> String {
+    format!("{}s", waited.as_secs())
+}

@@ -1,0 +1,231 @@
+//! Rendered text to objects: parsed, lists opened, kind found, namespace settled. First step of every act.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::discovery::{Kinds, Resource, Served};
+use super::{Cluster, Error};
+
+/// Rendered YAML and where it came from. May hold several documents.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// Template path or file name, for messages.
+    pub origin: &'a str,
+    /// The YAML text.
+    pub text: &'a str,
+}
+
+/// The identity of an object, as messages name it. Two versions of one kind are the same object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectRef {
+    /// API group, empty for core.
+    pub group: String,
+    /// Kind.
+    pub kind: String,
+    /// Namespace; `None` for a cluster-scoped object.
+    pub namespace: Option<String>,
+    /// Name.
+    pub name: String,
+}
+
+impl fmt::Display for ObjectRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.kind, self.name)?;
+        match &self.namespace {
+            Some(namespace) => write!(f, " in namespace {namespace:?}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One object of a release, ready to be applied or deleted.
+#[derive(Clone)]
+pub struct Object {
+    reference: ObjectRef,
+    resource: Resource,
+    origin: String,
+    content: Map<String, Value>,
+}
+
+impl Object {
+    /// Its identity.
+    pub fn reference(&self) -> &ObjectRef {
+        &self.reference
+    }
+
+    /// The API resource that serves it.
+    pub fn resource(&self) -> &Resource {
+        &self.resource
+    }
+
+    /// Template or file that described it.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The whole object as rendered, with its namespace settled. May hold the data of a Secret.
+    pub fn content(&self) -> &Map<String, Value> {
+        &self.content
+    }
+
+    /// An annotation as rendered.
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.content.get("metadata")?.get("annotations")?.get(key)?.as_str()
+    }
+}
+
+/// Only the identity: the content may be secret.
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Object").field(&self.reference).finish()
+    }
+}
+
+/// The objects of `old` that `new` no longer has.
+pub fn left_behind(old: &[Object], new: &[Object]) -> Vec<Object> {
+    let kept: std::collections::BTreeSet<_> = new.iter().map(Object::reference).collect();
+    old.iter().filter(|object| !kept.contains(object.reference())).cloned().collect()
+}
+
+impl Cluster {
+    /// The objects that `sources` describe, in their order. An object without a namespace gets `namespace` if its
+    /// kind is namespaced; one that names another namespace keeps it, as with Helm.
+    ///
+    /// The kinds are looked up in what the cluster serves; that is read again once when a kind is unknown.
+    pub async fn objects(&self, sources: &[Source<'_>], namespace: &str) -> Result<Vec<Object>, Error> {
+        let documents = parse(sources)?;
+        let kinds = self.kinds_for(&documents).await?;
+        let objects: Result<Vec<_>, Error> =
+            documents.into_iter().map(|document| document.resolve(&kinds, namespace)).collect();
+        Ok(last_of_each(objects?))
+    }
+
+    /// As [`Cluster::objects`], for a manifest of the past whose objects are only to be removed: a document whose
+    /// kind the cluster no longer serves is left out, because no object of it can exist.
+    pub async fn recorded_objects(&self, sources: &[Source<'_>], namespace: &str) -> Result<Vec<Object>, Error> {
+        let documents = parse(sources)?;
+        let kinds = self.kinds_for(&documents).await?;
+        documents
+            .into_iter()
+            .map(|document| document.resolve(&kinds, namespace))
+            .filter(|object| !matches!(object, Err(Error::UnknownKind { .. })))
+            .collect()
+    }
+
+    async fn kinds_for(&self, documents: &[Document]) -> Result<std::sync::Arc<Kinds>, Error> {
+        let needed = documents.iter().map(|document| (document.api_version.as_str(), document.kind.as_str()));
+        self.discovery.kinds_with(needed).await
+    }
+}
+
+/// One document before its kind is looked up.
+#[derive(Debug)]
+struct Document {
+    origin: String,
+    api_version: String,
+    kind: String,
+    name: String,
+    content: Map<String, Value>,
+}
+
+fn parse(sources: &[Source<'_>]) -> Result<Vec<Document>, Error> {
+    let mut documents = Vec::new();
+    for source in sources {
+        for value in parse_yaml(source)? {
+            collect(source.origin, value, &mut documents)?;
+        }
+    }
+    Ok(documents)
+}
+
+/// The documents of one source that are not empty.
+fn parse_yaml(source: &Source<'_>) -> Result<Vec<Value>, Error> {
+    let values: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(source.text).into_iter().collect();
+    values.map_err(|error| Error::ParseManifest { origin: source.origin.to_owned(), reason: error.to_string() })
+}
+
+/// Opens lists as Helm does: whatever has `items` is a list of objects, however deep.
+fn collect(origin: &str, value: Value, documents: &mut Vec<Document>) -> Result<(), Error> {
+    let missing = |object: String, field| Error::MissingField { origin: origin.to_owned(), object, field };
+    let Value::Object(mut content) = value else {
+        return Err(missing("the document".to_owned(), "fields: it is not a map"));
+    };
+    if let Some(Value::Array(items)) = content.get_mut("items").map(Value::take) {
+        return items.into_iter().try_for_each(|item| collect(origin, item, documents));
+    }
+    let text = |content: &Map<String, Value>, field: &str| {
+        content.get(field).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    let kind = text(&content, "kind").ok_or_else(|| missing("an object".to_owned(), "kind"))?;
+    let api_version = text(&content, "apiVersion").ok_or_else(|| missing(format!("a {kind}"), "apiVersion"))?;
+    let metadata = content.get("metadata").and_then(Value::as_object);
+    let Some(name) = metadata.and_then(|metadata| text(metadata, "name")) else {
+        let generated = metadata.is_some_and(|metadata| metadata.contains_key("generateName"));
+        return Err(if generated {
+            Error::GenerateName { origin: origin.to_owned(), kind }
+        } else {
+            missing(format!("a {kind}"), "metadata.name")
+        });
+    };
+    documents.push(Document { origin: origin.to_owned(), api_version, kind, name, content });
+    Ok(())
+}
+
+impl Document {
+    fn resolve(mut self, kinds: &Kinds, default_namespace: &str) -> Result<Object, Error> {
+        let resource = match kinds.find(&self.api_version, &self.kind) {
+            Served::Found(resource) => resource.clone(),
+            Served::Stale => {
+                return Err(Error::StaleGroup {
+                    object: format!("{} {:?}", self.kind, self.name),
+                    api_version: self.api_version,
+                });
+            }
+            Served::Unknown { served } => {
+                return Err(Error::UnknownKind {
+                    object: format!("{} {:?}", self.kind, self.name),
+                    api_version: self.api_version,
+                    kind: self.kind,
+                    origin: self.origin,
+                    served,
+                });
+            }
+        };
+        let namespace = settle_namespace(&mut self.content, resource.namespaced, default_namespace);
+        let reference = ObjectRef { group: resource.group.clone(), kind: self.kind, namespace, name: self.name };
+        Ok(Object { reference, resource, origin: self.origin, content: self.content })
+    }
+}
+
+/// Writes the namespace that the object will have into it, and returns it.
+fn settle_namespace(content: &mut Map<String, Value>, namespaced: bool, default: &str) -> Option<String> {
+    let metadata = content.get_mut("metadata").and_then(Value::as_object_mut)?;
+    if !namespaced {
+        metadata.remove("namespace");
+        return None;
+    }
+    let own = metadata.get("namespace").and_then(Value::as_str).filter(|own| !own.is_empty());
+    let namespace = own.unwrap_or(default).to_owned();
+    metadata.insert("namespace".to_owned(), Value::String(namespace.clone()));
+    Some(namespace)
+}
+
+/// Of several descriptions of one object the last counts: Helm applies them all, and the last apply wins.
+fn last_of_each(objects: Vec<Object>) -> Vec<Object> {
+    let mut last = BTreeMap::new();
+    for (position, object) in objects.iter().enumerate() {
+        if let Some(earlier) = last.insert(object.reference().clone(), position) {
+            let (object, first) = (object.reference(), objects[earlier].origin());
+            tracing::warn!(%object, first, "described more than once in one release: the last description counts");
+        }
+    }
+    let keeps = |position: &usize, object: &Object| last.get(object.reference()) == Some(position);
+    objects
+        .into_iter()
+        .enumerate()
+        .filter(|(position, object)| keeps(position, object))
+        .map(|(_, object)| object)
+        .collect()
+}

@@ -1,0 +1,88 @@
+//! Who owns an object: Helm's label and annotations, written on every object we apply and checked before we touch
+//! one that exists.
+
+use serde_json::{Map, Value};
+
+use super::Owner;
+use super::error::Error;
+use super::object::ObjectRef;
+use super::request::Metadata;
+
+/// Label that Helm sets on everything of a release.
+pub(super) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Its value. `app.kubernetes.io/managed-by=Helm` is therefore what our watches select.
+pub(super) const HELM: &str = "Helm";
+const RELEASE_NAME: &str = "meta.helm.sh/release-name";
+const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
+
+/// Whose an existing object is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// This release's.
+    Ours,
+    /// Another release's.
+    Theirs { release: String, namespace: String },
+    /// No release's; which marks are missing.
+    Nobody { missing: String },
+}
+
+/// Whose the object with this `metadata` is, as seen by `owner`.
+pub(super) fn claim(metadata: &Metadata, owner: &Owner) -> Claim {
+    let annotation = |key: &str| metadata.annotations.as_ref()?.get(key).map(String::as_str);
+    let label = metadata.labels.as_ref().and_then(|labels| labels.get(MANAGED_BY)).map(String::as_str);
+    let (release, namespace) = (annotation(RELEASE_NAME), annotation(RELEASE_NAMESPACE));
+    match (label, release, namespace) {
+        (Some(HELM), Some(release), Some(namespace)) if release == owner.release && namespace == owner.namespace => {
+            Claim::Ours
+        }
+        (_, Some(release), Some(namespace)) if release != owner.release || namespace != owner.namespace => {
+            Claim::Theirs { release: release.to_owned(), namespace: namespace.to_owned() }
+        }
+        _ => {
+            let marks = [(MANAGED_BY, label), (RELEASE_NAME, release), (RELEASE_NAMESPACE, namespace)];
+            Claim::Nobody { missing: describe(marks) }
+        }
+    }
+}
+
+fn describe(marks: [(&str, Option<&str>); 3]) -> String {
+    let described: Vec<_> = marks
+        .iter()
+        .filter(|(key, value)| value.is_none() || (*key == MANAGED_BY && *value != Some(HELM)))
+        .map(|(key, value)| match value {
+            None => format!("{key} is missing"),
+            Some(value) => format!("{key} is {value:?}"),
+        })
+        .collect();
+    described.join(", ")
+}
+
+/// The refusal to touch an object of others, in words.
+pub(super) fn refuse(object: &ObjectRef, claim: Claim, owner: &Owner) -> Result<(), Error> {
+    let object = Box::new(object.clone());
+    match claim {
+        Claim::Ours => Ok(()),
+        Claim::Theirs { release, namespace } => Err(Error::Owned { object, release, namespace }),
+        Claim::Nobody { missing } => {
+            Err(Error::Unowned { object, missing, release: owner.release.clone(), namespace: owner.namespace.clone() })
+        }
+    }
+}
+
+/// Writes `owner`'s marks into an object that will be applied, over whatever the chart wrote there.
+pub(super) fn mark(content: &mut Map<String, Value>, owner: &Owner) {
+    let metadata = entry(content, "metadata");
+    entry(metadata, "labels").insert(MANAGED_BY.to_owned(), HELM.into());
+    let annotations = entry(metadata, "annotations");
+    annotations.insert(RELEASE_NAME.to_owned(), owner.release.as_str().into());
+    annotations.insert(RELEASE_NAMESPACE.to_owned(), owner.namespace.as_str().into());
+}
+
+/// The map at `key`, made if it is absent or null.
+fn entry<'a>(parent: &'a mut Map<String, Value>, key: &str) -> &'a mut Map<String, Value> {
+    let slot = parent.entry(key).or_insert(Value::Null);
+    if !slot.is_object() {
+        *slot = Value::Object(Map::new());
+    }
+    slot.as_object_mut().expect("the slot was just made a map")
+}

@@ -1,0 +1,185 @@
+//! The server's refusals, read: which trouble it is, whether it passes, and how to say it without secrets. Pure.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use kube::core::Status;
+
+use super::error::FieldConflict;
+use super::object::ObjectRef;
+use super::{Error, Resource};
+
+/// Patience with a server that answers "internal error": mostly a webhook that restarts.
+const INTERNAL_ERROR_PATIENCE: Duration = Duration::from_secs(15);
+
+/// What was tried when the refusal came.
+pub(super) struct Attempt<'a> {
+    pub(super) verb: &'static str,
+    pub(super) resource: &'a Resource,
+    pub(super) object: &'a ObjectRef,
+}
+
+/// How long to retry after `error`; `None` if it will not pass by itself.
+pub(super) fn patience(error: &kube::Error, full: Duration) -> Option<Duration> {
+    match error {
+        kube::Error::Api(status) => match status.code {
+            429 | 502..=504 => Some(full),
+            500 => Some(INTERNAL_ERROR_PATIENCE),
+            // Quota is counted with optimistic locking: a burst of creations collides on the ResourceQuota object.
+            409 if status.message.contains("Operation cannot be fulfilled on resourcequotas") => Some(full),
+            _ => None,
+        },
+        kube::Error::HyperError(_) | kube::Error::Service(_) | kube::Error::ReadEvents(_) => Some(full),
+        _ => None,
+    }
+}
+
+/// The pause the server asks for.
+pub(super) fn retry_after(error: &kube::Error) -> Option<Duration> {
+    let kube::Error::Api(status) = error else { return None };
+    let seconds = status.details.as_ref()?.retry_after_seconds;
+    (seconds > 0).then(|| Duration::from_secs(seconds.into()))
+}
+
+/// The refusal as one of our errors.
+pub(super) fn explain(attempt: &Attempt<'_>, error: kube::Error) -> Error {
+    let target = attempt.object.to_string();
+    match error {
+        kube::Error::Api(status) => explain_status(attempt, &status),
+        error => Error::Unavailable { verb: attempt.verb, target, source: Box::new(error) },
+    }
+}
+
+fn explain_status(attempt: &Attempt<'_>, status: &Status) -> Error {
+    let object = Box::new(attempt.object.clone());
+    let message = readable(attempt, &status.message);
+    if let Some((webhook, message)) = denial(&message) {
+        return Error::Webhook { object, webhook, message };
+    }
+    match status.code {
+        401 => Error::Unauthorized { message },
+        403 => explain_forbidden(attempt, status, message),
+        404 => explain_missing(attempt, status, message),
+        409 => match conflicts(status) {
+            conflicts if conflicts.is_empty() => refused(attempt, status.code, message),
+            conflicts => Error::Conflict { object, conflicts },
+        },
+        422 => match immutable_field(status) {
+            Some(field) => Error::Immutable { object, field },
+            None => Error::Invalid { object, message },
+        },
+        400 => Error::Invalid { object, message },
+        500 => match between(&message, "failed calling webhook \"", "\"") {
+            Some(webhook) => Error::WebhookUnreachable { object, webhook: webhook.to_owned(), message },
+            // What the server cannot merge (a duplicate key in a list, a wrong type) is reported as its own failure.
+            None if message.contains("failed to create typed patch object") => Error::Invalid { object, message },
+            None => unavailable(attempt, status),
+        },
+        429 | 502..=504 => unavailable(attempt, status),
+        code => refused(attempt, code, message),
+    }
+}
+
+fn explain_forbidden(attempt: &Attempt<'_>, status: &Status, message: String) -> Error {
+    let object = Box::new(attempt.object.clone());
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    let namespace = attempt.object.namespace.clone();
+    if let (true, Some(namespace)) = (causes.clone().any(|cause| cause.reason == "NamespaceTerminating"), &namespace) {
+        return Error::NamespaceTerminating { object, namespace: namespace.clone() };
+    }
+    if message.contains("exceeded quota") || message.contains("failed quota") {
+        return Error::Quota { object, message };
+    }
+    if message.contains(" cannot ") || message.contains("RBAC") {
+        let verb = between(&message, " cannot ", " ").unwrap_or(attempt.verb).to_owned();
+        return Error::Forbidden { verb, resource: attempt.resource.qualified(), namespace, message };
+    }
+    // Admission plugins (LimitRanger, PodSecurity, …) answer "forbidden" too; they speak of the object.
+    Error::Invalid { object, message }
+}
+
+fn explain_missing(attempt: &Attempt<'_>, status: &Status, message: String) -> Error {
+    let object = Box::new(attempt.object.clone());
+    let details = status.details.as_ref();
+    if details.is_some_and(|details| details.kind == "namespaces") && attempt.object.kind != "Namespace" {
+        let namespace = attempt.object.namespace.clone().unwrap_or_default();
+        return Error::NamespaceMissing { object, namespace };
+    }
+    if details.is_none_or(|details| details.name.is_empty()) {
+        return Error::UnknownKind {
+            api_version: attempt.resource.api_version(),
+            kind: object.kind.clone(),
+            object: format!("{} {:?}", object.kind, object.name),
+            origin: "the release".to_owned(),
+            served: Vec::new(),
+        };
+    }
+    refused(attempt, status.code, message)
+}
+
+fn refused(attempt: &Attempt<'_>, code: u16, message: String) -> Error {
+    Error::Refused { verb: attempt.verb, target: attempt.object.to_string(), code, message }
+}
+
+fn unavailable(attempt: &Attempt<'_>, status: &Status) -> Error {
+    let source = Box::new(kube::Error::Api(status.clone().boxed()));
+    Error::Unavailable { verb: attempt.verb, target: attempt.object.to_string(), source }
+}
+
+/// The claims of other managers, from the causes of a 409: `conflict with "NAME" using apps/v1 at …`.
+fn conflicts(status: &Status) -> Vec<FieldConflict> {
+    let mut by_manager: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    for cause in causes.filter(|cause| cause.reason == "FieldManagerConflict") {
+        let manager = between(&cause.message, "conflict with \"", "\"").unwrap_or("unknown");
+        by_manager.entry(manager).or_default().push(cause.field.clone());
+    }
+    let claim = |(manager, fields): (&str, _)| FieldConflict { manager: manager.to_owned(), fields };
+    by_manager.into_iter().map(claim).collect()
+}
+
+/// The field of a 422 that cannot be changed. The server has no reason of its own for it: the words tell.
+fn immutable_field(status: &Status) -> Option<String> {
+    let immutable = |message: &str| {
+        [
+            "field is immutable",
+            "may not be changed",
+            "updates to statefulset spec for fields",
+            "pod updates may not change fields",
+            "is immutable after creation",
+        ]
+        .iter()
+        .any(|words| message.contains(words))
+    };
+    let details = status.details.as_ref()?;
+    details.causes.iter().find(|cause| immutable(&cause.message)).map(|cause| cause.field.clone())
+}
+
+/// Who denied, and the words: of a webhook or of a policy.
+fn denial(message: &str) -> Option<(String, String)> {
+    if let Some(name) = between(message, "admission webhook \"", "\" denied the request") {
+        let words = message.split_once("denied the request").map_or("", |(_, words)| words);
+        return Some((name.to_owned(), words.trim_start_matches([':', ' ']).to_owned()));
+    }
+    let name = between(message, "ValidatingAdmissionPolicy '", "'")?;
+    let words = message.split_once("denied request: ").map_or(message, |(_, words)| words);
+    Some((name.to_owned(), words.to_owned()))
+}
+
+/// The server's words. It quotes what it refuses; of a Secret nothing is repeated that may be data.
+fn readable(attempt: &Attempt<'_>, message: &str) -> String {
+    if attempt.object.kind != "Secret" {
+        return message.to_owned();
+    }
+    let quotes = ["Invalid value:", ", got ", "cannot unmarshal", "cannot be handled"];
+    let end = quotes.iter().filter_map(|quote| message.find(quote)).min();
+    match end {
+        Some(end) => format!("{}(the rest is left out, it may hold secret data)", &message[..end]),
+        None => message.to_owned(),
+    }
+}
+
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(before)?;
+    rest.split_once(after).map(|(found, _)| found)
+}

@@ -1,0 +1,193 @@
+//! One request to the API server: sent, retried while that can help, its refusal explained.
+//!
+//! Retried: what the server says to retry (429, 503, 504, its own timeouts), lost and refused connections, so that
+//! a restart of the API server in the middle of a release goes by unnoticed. Every request here is idempotent.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, Instant};
+
+use kube::Client;
+use kube::core::Request;
+use kube::core::params::{DeleteParams, GetParams, Patch, PatchParams};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::object::ObjectRef;
+use super::refusal::{self, Attempt};
+use super::{Error, Resource};
+
+/// How long a request is retried against a server that is away or overloaded.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How long one attempt may take; the API server's own limit is 60 s.
+const ATTEMPT: Duration = Duration::from_secs(65);
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The field manager of chart objects: Helm 4's own, so that people can take over with the CLI.
+pub(super) const FIELD_MANAGER: &str = "helm";
+
+/// The metadata of an object, and nothing of what it holds.
+pub(super) type Metadata = k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+/// A metadata-only answer.
+#[derive(serde::Deserialize)]
+struct Partial {
+    metadata: Metadata,
+}
+
+/// What came of a DELETE.
+pub(super) enum Deletion {
+    /// The object is gone.
+    Gone,
+    /// The server accepted, but finalizers or a grace period keep the object for now.
+    Pending,
+}
+
+/// Sends requests with one client. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Requests {
+    client: Client,
+}
+
+impl Requests {
+    pub(super) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Metadata of an object, `None` if it does not exist.
+    pub(super) async fn metadata(&self, resource: &Resource, object: &ObjectRef) -> Result<Option<Metadata>, Error> {
+        let build = || collection(resource, object).get_metadata(&object.name, &GetParams::default());
+        let partial: Option<Partial> = absent_is_none(self.send("get", resource, object, build).await)?;
+        Ok(partial.map(|partial| partial.metadata))
+    }
+
+    /// The whole object, `None` if it does not exist.
+    pub(super) async fn get(&self, resource: &Resource, object: &ObjectRef) -> Result<Option<Value>, Error> {
+        let build = || collection(resource, object).get(&object.name, &GetParams::default());
+        absent_is_none(self.send("get", resource, object, build).await)
+    }
+
+    /// Server-side apply; the answer is the object, or its metadata alone when that suffices.
+    pub(super) async fn apply(
+        &self,
+        (resource, object): (&Resource, &ObjectRef),
+        content: &Value,
+        force: bool,
+        metadata_only: bool,
+    ) -> Result<Value, Error> {
+        let mut params = PatchParams::apply(FIELD_MANAGER).validation_strict();
+        params.force = force;
+        let patch = Patch::Apply(content);
+        let build = || {
+            let collection = collection(resource, object);
+            if metadata_only {
+                collection.patch_metadata(&object.name, &params, &patch)
+            } else {
+                collection.patch(&object.name, &params, &patch)
+            }
+        };
+        self.send("patch", resource, object, build).await
+    }
+
+    /// Replaces the managed fields of the object as it was at `resource_version`.
+    pub(super) async fn replace_managed_fields(
+        &self,
+        (resource, object): (&Resource, &ObjectRef),
+        resource_version: &str,
+        managed_fields: &Value,
+    ) -> Result<(), Error> {
+        let patch = serde_json::json!({
+            "metadata": { "resourceVersion": resource_version, "managedFields": managed_fields },
+        });
+        let (params, patch) = (PatchParams::default(), Patch::Merge(&patch));
+        let build = || collection(resource, object).patch_metadata(&object.name, &params, &patch);
+        self.send::<Partial, _>("patch", resource, object, build).await.map(|_| ())
+    }
+
+    /// Deletes an object; absent is gone.
+    pub(super) async fn delete(
+        &self,
+        resource: &Resource,
+        object: &ObjectRef,
+        params: &DeleteParams,
+    ) -> Result<Deletion, Error> {
+        let build = || collection(resource, object).delete(&object.name, params);
+        let answer: Option<Value> = absent_is_none(self.send("delete", resource, object, build).await)?;
+        // The server answers with a Status when nothing is left, with the object while something holds it.
+        Ok(match answer {
+            Some(answer) if answer["kind"] != "Status" => Deletion::Pending,
+            Some(_) | None => Deletion::Gone,
+        })
+    }
+
+    pub(super) async fn send<T: DeserializeOwned, B>(
+        &self,
+        verb: &'static str,
+        resource: &Resource,
+        object: &ObjectRef,
+        build: B,
+    ) -> Result<T, Error>
+    where
+        B: Fn() -> Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    {
+        let attempt = Attempt { verb, resource, object };
+        // The text is parsed here, not by kube, which logs a text that it cannot parse: it may be a Secret.
+        let answer = self
+            .patiently(async || {
+                let request = build().map_err(kube::Error::BuildRequest)?;
+                self.client.request_text(request).await
+            })
+            .await;
+        let text = answer.map_err(|error| refusal::explain(&attempt, error))?;
+        serde_json::from_str(&text).map_err(|source| Error::ReadAnswer { verb, target: object.to_string(), source })
+    }
+
+    /// Repeats `operation` with growing, jittered pauses while its failure is one that passes.
+    pub(super) async fn patiently<T>(
+        &self,
+        operation: impl AsyncFn() -> Result<T, kube::Error>,
+    ) -> Result<T, kube::Error> {
+        let started = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let outcome = match tokio::time::timeout(ATTEMPT, operation()).await {
+                Ok(outcome) => outcome,
+                Err(elapsed) => Err(kube::Error::Service(elapsed.into())),
+            };
+            let Err(error) = outcome else { return outcome };
+            let Some(patience) = refusal::patience(&error, PATIENCE) else { return Err(error) };
+            let pause_now = refusal::retry_after(&error).unwrap_or_else(|| jittered(pause));
+            if started.elapsed() + pause_now > patience {
+                return Err(error);
+            }
+            tokio::time::sleep(pause_now).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
+
+fn collection(resource: &Resource, object: &ObjectRef) -> Request {
+    Request::new(resource.path(object.namespace.as_deref()))
+}
+
+fn absent_is_none<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(Error::Refused { code: 404, .. } | Error::NamespaceMissing { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Between half of `pause` and all of it, so that clients that failed together do not return together.
+fn jittered(pause: Duration) -> Duration {
+    let random = RandomState::new().hash_one(());
+    #[expect(clippy::cast_precision_loss, reason = "a fraction for a pause needs no more than 52 bits")]
+    let fraction = random as f64 / u64::MAX as f64;
+    pause.mul_f64(0.5 + fraction / 2.0)
+}

@@ -1,0 +1,266 @@
+//! Waiting until objects are ready, complete or gone: by watch, woken by the hub, ended at once when dropped.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::apply::Applied;
+use super::object::ObjectRef;
+use super::ready::Verdict;
+use super::watch::{Look, Marks, Seen, Subscription};
+use super::{Cluster, Resource};
+
+/// What to wait for.
+#[derive(Debug, Clone, Copy)]
+pub struct WaitOptions {
+    /// For how long.
+    pub timeout: Duration,
+    /// Whether Jobs must be complete; else it is enough that they run.
+    pub jobs: bool,
+}
+
+/// One object that is not ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unready {
+    /// The object.
+    pub object: ObjectRef,
+    /// What is outstanding, `Available: 0/1`.
+    pub message: String,
+    /// What its pods and events say about it.
+    pub why: Vec<String>,
+}
+
+impl fmt::Display for Unready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.object, self.message)?;
+        if self.why.is_empty() { Ok(()) } else { write!(f, " ({})", self.why.join("; ")) }
+    }
+}
+
+/// Why a wait ended without everything being ready.
+#[derive(Debug, thiserror::Error)]
+pub enum WaitError {
+    /// Time is up.
+    #[error("not ready after {}s: {}", .after.as_secs(), list(.objects))]
+    Timeout {
+        /// How long we waited.
+        after: Duration,
+        /// What is not ready.
+        objects: Vec<Unready>,
+    },
+    /// Some objects will not become ready by themselves.
+    #[error("failed: {}", list(.objects))]
+    Failed {
+        /// What failed.
+        objects: Vec<Unready>,
+    },
+    /// The objects cannot be watched.
+    #[error("failed to watch {object}: {message}")]
+    Watch {
+        /// One of the objects.
+        object: ObjectRef,
+        /// The server's words.
+        message: String,
+    },
+}
+
+/// Most objects that a message names.
+const NAMED: usize = 5;
+
+fn list(objects: &[Unready]) -> String {
+    let named: Vec<_> = objects.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = objects.len().saturating_sub(NAMED);
+    match more {
+        0 => named.join("; "),
+        more => format!("{}; and {more} more", named.join("; ")),
+    }
+}
+
+/// The question asked of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Question {
+    /// Is it ready, as of this version of it?
+    Ready(Version),
+    /// Has it done its work, as of this version of it? An object that `vanishes` once done has done it when gone.
+    Complete(Version, Vanishes),
+    /// Is the object with this uid gone?
+    Gone { uid: String },
+}
+
+/// Whether a Job removes itself when it is done (`ttlSecondsAfterFinished`).
+pub(super) type Vanishes = bool;
+
+/// A version of an object: what was seen is as new if its resource version is not lower.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Version {
+    pub(super) resource_version: String,
+    pub(super) generation: i64,
+}
+
+/// An object that is waited for.
+pub(super) struct Target {
+    pub(super) object: ObjectRef,
+    pub(super) resource: Resource,
+    pub(super) marks: Marks,
+    pub(super) question: Question,
+}
+
+/// How one target stands.
+#[derive(Debug, PartialEq, Eq)]
+enum Standing {
+    Done,
+    Pending(String),
+    Failed(String),
+}
+
+/// How a wait for several targets ended.
+pub(super) enum Unsettled {
+    /// Time is up; what is outstanding of which target.
+    Late(Vec<(Target, String)>),
+    /// Some failed.
+    Failed(Vec<(Target, String)>),
+    /// They cannot be watched.
+    Unwatchable(ObjectRef, String),
+}
+
+impl Cluster {
+    /// Waits until all of `objects` are ready, as Helm 4 and Flux understand it.
+    ///
+    /// Objects that were ready in the answer to their apply cost nothing. The first failure ends the wait, and so does
+    /// dropping the future. The error tells which objects are not ready and what their pods and events say.
+    pub async fn wait_ready(&self, objects: &[Applied], options: &WaitOptions) -> Result<(), WaitError> {
+        let targets = objects.iter().filter_map(|applied| target(applied, options.jobs)).collect();
+        match self.settle(targets, options.timeout).await {
+            Ok(()) => Ok(()),
+            Err(Unsettled::Late(targets)) => {
+                let objects = self.unready(targets).await;
+                Err(WaitError::Timeout { after: options.timeout, objects })
+            }
+            Err(Unsettled::Failed(targets)) => Err(WaitError::Failed { objects: self.unready(targets).await }),
+            Err(Unsettled::Unwatchable(object, message)) => Err(WaitError::Watch { object, message }),
+        }
+    }
+
+    pub(super) async fn unready(&self, targets: Vec<(Target, String)>) -> Vec<Unready> {
+        let mut objects = Vec::with_capacity(targets.len());
+        for (position, (target, message)) in targets.into_iter().enumerate() {
+            let explained = position < NAMED;
+            let why = if explained { self.diagnose(&target.resource, &target.object).await } else { Vec::new() };
+            objects.push(Unready { object: target.object, message, why });
+        }
+        objects
+    }
+
+    /// Waits until each target's question is answered with yes.
+    pub(super) async fn settle(&self, targets: Vec<Target>, timeout: Duration) -> Result<(), Unsettled> {
+        if targets.is_empty() {
+            return Ok(());
+        }
+        let deadline = tokio::time::Instant::now() + timeout;
+        let waiter = Arc::new(Notify::new());
+        let subscribe = |target: Target| {
+            let subscription = self.hub.subscribe(&target.resource, &target.object, target.marks, &waiter);
+            (target, subscription)
+        };
+        let mut pending: Vec<_> = targets.into_iter().map(subscribe).collect();
+        loop {
+            let (open, failed) = sift(pending, subscribe)?;
+            if !failed.is_empty() {
+                return Err(Unsettled::Failed(failed));
+            }
+            if open.is_empty() {
+                return Ok(());
+            }
+            if tokio::time::timeout_at(deadline, waiter.notified()).await.is_err() {
+                let late = |(target, _, outstanding)| (target, outstanding);
+                return Err(Unsettled::Late(open.into_iter().map(late).collect()));
+            }
+            pending = open.into_iter().map(|(target, subscription, _)| (target, subscription)).collect();
+        }
+    }
+}
+
+type Open = Vec<(Target, Subscription, String)>;
+type Failures = Vec<(Target, String)>;
+
+/// Looks at each target: what is open stays subscribed, what is done is dropped.
+fn sift(
+    pending: Vec<(Target, Subscription)>,
+    resubscribe: impl Fn(Target) -> (Target, Subscription),
+) -> Result<(Open, Failures), Unsettled> {
+    let (mut open, mut failed) = (Vec::new(), Vec::new());
+    for (target, subscription) in pending {
+        match subscription.look() {
+            Look::Lost(_) if subscription.has_alternative() => {
+                let (target, subscription) = resubscribe(target);
+                open.push((target, subscription, NOT_SEEN.to_owned()));
+            }
+            Look::Lost(reason) => return Err(Unsettled::Unwatchable(target.object, reason)),
+            look => match standing(&target.question, &look) {
+                Standing::Done => {}
+                Standing::Pending(outstanding) => open.push((target, subscription, outstanding)),
+                Standing::Failed(reason) => failed.push((target, reason)),
+            },
+        }
+    }
+    Ok((open, failed))
+}
+
+const NOT_SEEN: &str = "its state could not be read yet";
+
+fn standing(question: &Question, look: &Look) -> Standing {
+    match (question, look) {
+        (_, Look::NotYet | Look::Lost(_)) => Standing::Pending(NOT_SEEN.to_owned()),
+        (Question::Gone { .. } | Question::Complete(_, true), Look::Absent) => Standing::Done,
+        (Question::Ready(_) | Question::Complete(_, false), Look::Absent) => {
+            Standing::Pending("it does not exist any more".to_owned())
+        }
+        (Question::Gone { uid }, Look::Seen(seen)) if *uid != seen.uid => Standing::Done,
+        (Question::Gone { .. }, Look::Seen(seen)) => Standing::Pending(holders(seen)),
+        (Question::Ready(version) | Question::Complete(version, _), Look::Seen(seen)) if is_older(seen, version) => {
+            Standing::Pending("the change has not been seen yet".to_owned())
+        }
+        (Question::Ready(_), Look::Seen(seen)) => seen.assessment.ready.clone().into(),
+        (Question::Complete(..), Look::Seen(seen)) => seen.assessment.complete.clone().into(),
+    }
+}
+
+impl From<Verdict> for Standing {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Current => Self::Done,
+            Verdict::InProgress(outstanding) => Self::Pending(outstanding),
+            Verdict::Failed(reason) => Self::Failed(reason),
+        }
+    }
+}
+
+/// Resource versions of one kind are numbers that grow (Kubernetes 1.35 promises it); a server that has others is
+/// compared by generation.
+fn is_older(seen: &Seen, version: &Version) -> bool {
+    match (seen.resource_version.parse::<u64>(), version.resource_version.parse::<u64>()) {
+        (Ok(seen), Ok(wanted)) => seen < wanted,
+        _ => seen.generation < version.generation,
+    }
+}
+
+fn holders(seen: &Seen) -> String {
+    match seen.finalizers.as_slice() {
+        [] => "it is still terminating".to_owned(),
+        finalizers => format!("held by finalizers {}", finalizers.join(", ")),
+    }
+}
+
+fn target(applied: &Applied, jobs: bool) -> Option<Target> {
+    let complete = jobs && applied.object.kind == "Job" && applied.object.group == "batch";
+    let verdict = if complete { &applied.assessment.complete } else { &applied.assessment.ready };
+    if *verdict == Verdict::Current {
+        return None;
+    }
+    let version = Version { resource_version: applied.resource_version.clone(), generation: applied.generation };
+    let question = if complete { Question::Complete(version, applied.vanishes) } else { Question::Ready(version) };
+    let (object, resource) = (applied.object.clone(), applied.resource.clone());
+    Some(Target { object, resource, marks: Marks::Helm, question })
+}

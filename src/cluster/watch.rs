@@ -1,0 +1,374 @@
+//! The hub of watches: one per kind and place, shared by all who wait there.
+//!
+//! A feed is started by its first subscriber and ends some seconds after its last. It keeps of each object only what
+//! waiting needs, and wakes those who wait for that object. The first releases to wait for a kind get a feed of their
+//! namespace; when many namespaces are watched for one kind, one feed of the whole cluster takes the newcomers, so that
+//! a thousand waiting releases do not hold a thousand connections.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use futures::StreamExt;
+use kube::api::{Api, DynamicObject};
+use kube::runtime::{WatchStreamExt, watcher};
+use tokio::sync::{Notify, watch};
+
+use super::discovery::Resource;
+use super::object::ObjectRef;
+use super::ownership::{HELM, MANAGED_BY};
+use super::ready::{self, Assessment, Subject};
+
+/// How long a feed outlives its last subscriber.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// Feeds of single namespaces for one kind, beyond which a feed of all namespaces is started.
+const NAMESPACES: usize = 4;
+
+/// Refusals in a row that end a feed; one may come from an API server that is just starting.
+const REFUSALS: usize = 3;
+
+/// Objects per page of a feed's list: whole objects are parsed page by page.
+const PAGE: u32 = 100;
+
+/// What a feed sees.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Scope {
+    /// Objects with Helm's label in all namespaces (or of a kind without).
+    Everywhere,
+    /// Objects with Helm's label in one namespace.
+    Namespace(String),
+    /// One object, whatever its labels.
+    Named(Place),
+}
+
+/// Namespace and name.
+type Place = (Option<String>, String);
+type FeedKey = (Resource, Scope);
+
+/// Which feed serves a subscriber.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Marks {
+    /// The object carries Helm's label, as everything but hooks and CRDs does: a shared feed.
+    Helm,
+    /// It may not: a feed of its own.
+    Unknown,
+}
+
+/// What a feed knows of one object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) uid: String,
+    pub(super) resource_version: String,
+    pub(super) generation: i64,
+    pub(super) finalizers: Vec<String>,
+    pub(super) assessment: Assessment,
+}
+
+/// The answer to a look at one object.
+#[derive(Debug)]
+pub(super) enum Look {
+    /// The feed has not seen everything yet.
+    NotYet,
+    /// The object does not exist.
+    Absent,
+    /// The object as last seen.
+    Seen(Seen),
+    /// The feed cannot be kept: the server refuses it.
+    Lost(String),
+}
+
+/// All feeds of one cluster.
+pub(super) struct Hub {
+    client: kube::Client,
+    feeds: Mutex<Feeds>,
+}
+
+#[derive(Default)]
+struct Feeds {
+    running: BTreeMap<FeedKey, Arc<Feed>>,
+    /// Kinds that may not be watched in all namespaces.
+    confined: BTreeSet<Resource>,
+}
+
+impl Hub {
+    pub(super) fn new(client: kube::Client) -> Arc<Self> {
+        Arc::new(Self { client, feeds: Mutex::default() })
+    }
+
+    /// Wakes `waiter` at each change of `object` until the subscription is dropped.
+    pub(super) fn subscribe(
+        self: &Arc<Self>,
+        resource: &Resource,
+        object: &ObjectRef,
+        marks: Marks,
+        waiter: &Arc<Notify>,
+    ) -> Subscription {
+        let place = (object.namespace.clone(), object.name.clone());
+        let mut feeds = lock(&self.feeds);
+        let key = (resource.clone(), feeds.choose(resource, &place, marks));
+        let feed = feeds.running.entry(key.clone()).or_insert_with(|| {
+            let feed = Arc::new(Feed::new(key));
+            tokio::spawn(feed.clone().run(self.client.clone(), Arc::downgrade(self)));
+            feed
+        });
+        feed.subscribers.send_modify(|count| *count += 1);
+        lock(&feed.state).waiting.entry(place.clone()).or_default().push(waiter.clone());
+        Subscription { feed: feed.clone(), place, waiter: waiter.clone() }
+    }
+
+    /// Removes `feed` unless somebody subscribed meanwhile.
+    fn retire(&self, feed: &Feed) -> bool {
+        let mut feeds = lock(&self.feeds);
+        let idle = *feed.subscribers.borrow() == 0;
+        if idle {
+            feeds.running.remove(&feed.key);
+        }
+        idle
+    }
+
+    /// Removes a feed that the server refuses, so that later subscribers try anew.
+    fn lose(&self, feed: &Feed) {
+        let mut feeds = lock(&self.feeds);
+        feeds.running.remove(&feed.key);
+        if feed.key.1 == Scope::Everywhere && feed.key.0.namespaced {
+            feeds.confined.insert(feed.key.0.clone());
+        }
+    }
+}
+
+impl Feeds {
+    fn choose(&self, resource: &Resource, place: &Place, marks: Marks) -> Scope {
+        let (Marks::Helm, Some(namespace)) = (marks, &place.0) else {
+            return if marks == Marks::Helm { Scope::Everywhere } else { Scope::Named(place.clone()) };
+        };
+        let own = Scope::Namespace(namespace.clone());
+        let runs = |scope: &Scope| self.running.contains_key(&(resource.clone(), scope.clone()));
+        if runs(&own) || self.confined.contains(resource) {
+            return own;
+        }
+        let of_kind = |(kind, scope): &&FeedKey| kind == resource && matches!(scope, Scope::Namespace(_));
+        let namespaces = self.running.keys().filter(of_kind).count();
+        if runs(&Scope::Everywhere) || namespaces >= NAMESPACES { Scope::Everywhere } else { own }
+    }
+}
+
+/// One watch and what it has shown.
+struct Feed {
+    key: FeedKey,
+    subscribers: watch::Sender<usize>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    synced: bool,
+    lost: Option<String>,
+    seen: BTreeMap<Place, Seen>,
+    /// Places seen in the listing that is under way.
+    listed: BTreeSet<Place>,
+    waiting: BTreeMap<Place, Vec<Arc<Notify>>>,
+}
+
+impl Feed {
+    fn new(key: FeedKey) -> Self {
+        Self { key, subscribers: watch::Sender::new(0), state: Mutex::default() }
+    }
+
+    async fn run(self: Arc<Self>, client: kube::Client, hub: Weak<Hub>) {
+        let (api, config) = self.source(client);
+        let mut events = pin!(watcher(api, config).default_backoff());
+        let mut idle = pin!(self.idle());
+        let mut refusals = 0;
+        loop {
+            let event = tokio::select! {
+                event = events.next() => event,
+                () = &mut idle => match hub.upgrade() {
+                    Some(hub) if !hub.retire(&self) => {
+                        idle.set(self.idle());
+                        continue;
+                    }
+                    Some(_) | None => return,
+                },
+            };
+            match event {
+                Some(Ok(event)) => {
+                    refusals = 0;
+                    lock(&self.state).take(&self.key.0, event);
+                }
+                Some(Err(error)) => {
+                    refusals = if is_refusal(&error) { refusals + 1 } else { 0 };
+                    if refusals == REFUSALS {
+                        self.lose(&hub, &error);
+                        return;
+                    }
+                }
+                None => return,
+            }
+        }
+    }
+
+    fn source(&self, client: kube::Client) -> (Api<DynamicObject>, watcher::Config) {
+        let (resource, scope) = &self.key;
+        let kind = resource.to_kube();
+        let helm = watcher::Config::default().page_size(PAGE).labels(&format!("{MANAGED_BY}={HELM}"));
+        match scope {
+            Scope::Everywhere => (Api::all_with(client, &kind), helm),
+            Scope::Namespace(namespace) => (Api::namespaced_with(client, namespace, &kind), helm),
+            Scope::Named((namespace, name)) => {
+                let one = watcher::Config::default().fields(&format!("metadata.name={name}"));
+                match namespace {
+                    Some(namespace) => (Api::namespaced_with(client, namespace, &kind), one),
+                    None => (Api::all_with(client, &kind), one),
+                }
+            }
+        }
+    }
+
+    /// Completes when nobody has been subscribed for [`LINGER`].
+    async fn idle(&self) {
+        let mut subscribers = self.subscribers.subscribe();
+        while subscribers.wait_for(|count| *count == 0).await.is_ok() {
+            if tokio::time::timeout(LINGER, subscribers.wait_for(|count| *count > 0)).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn lose(&self, hub: &Weak<Hub>, error: &watcher::Error) {
+        if let Some(hub) = hub.upgrade() {
+            hub.lose(self);
+        }
+        let mut state = lock(&self.state);
+        state.lost = Some(refusal_words(error));
+        state.waiting.values().flatten().for_each(|waiter| waiter.notify_one());
+    }
+}
+
+impl State {
+    fn take(&mut self, resource: &Resource, event: watcher::Event<DynamicObject>) {
+        match event {
+            watcher::Event::Init => self.listed.clear(),
+            watcher::Event::InitApply(object) => {
+                self.listed.insert(place(&object));
+                self.show(resource, object);
+            }
+            watcher::Event::Apply(object) => self.show(resource, object),
+            watcher::Event::Delete(object) => self.vanish(&place(&object)),
+            watcher::Event::InitDone => {
+                let listed = std::mem::take(&mut self.listed);
+                let gone: Vec<_> = self.seen.keys().filter(|place| !listed.contains(*place)).cloned().collect();
+                for place in &gone {
+                    self.vanish(place);
+                }
+                if !std::mem::replace(&mut self.synced, true) {
+                    self.waiting.values().flatten().for_each(|waiter| waiter.notify_one());
+                }
+            }
+        }
+    }
+
+    fn show(&mut self, resource: &Resource, object: DynamicObject) {
+        let place = place(&object);
+        self.seen.insert(place.clone(), see(resource, object));
+        self.wake(&place);
+    }
+
+    fn vanish(&mut self, place: &Place) {
+        self.seen.remove(place);
+        self.wake(place);
+    }
+
+    fn wake(&self, place: &Place) {
+        self.waiting.get(place).into_iter().flatten().for_each(|waiter| waiter.notify_one());
+    }
+}
+
+fn see(resource: &Resource, object: DynamicObject) -> Seen {
+    let metadata = object.metadata;
+    let subject = Subject {
+        deleting: metadata.deletion_timestamp.is_some(),
+        generation: metadata.generation,
+        body: &object.data,
+    };
+    Seen {
+        assessment: ready::assess(&resource.group, &resource.kind, &subject),
+        uid: metadata.uid.unwrap_or_default(),
+        resource_version: metadata.resource_version.unwrap_or_default(),
+        generation: metadata.generation.unwrap_or_default(),
+        finalizers: metadata.finalizers.unwrap_or_default(),
+    }
+}
+
+fn place(object: &DynamicObject) -> Place {
+    (object.metadata.namespace.clone(), object.metadata.name.clone().unwrap_or_default())
+}
+
+/// No right to watch, or no such kind (any more): waiting longer does not help.
+fn is_refusal(error: &watcher::Error) -> bool {
+    let status = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => status,
+        watcher::Error::InitialListFailed(_)
+        | watcher::Error::WatchStartFailed(_)
+        | watcher::Error::WatchFailed(_)
+        | watcher::Error::NoResourceVersion => return false,
+    };
+    matches!(status.code, 403..=405)
+}
+
+fn refusal_words(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => status.message.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// A place in the list of those whom a feed wakes; dropping it gives the place up.
+pub(super) struct Subscription {
+    feed: Arc<Feed>,
+    place: Place,
+    waiter: Arc<Notify>,
+}
+
+impl Subscription {
+    /// What the feed knows of the object now.
+    pub(super) fn look(&self) -> Look {
+        let state = lock(&self.feed.state);
+        match (&state.lost, state.seen.get(&self.place)) {
+            (Some(reason), _) => Look::Lost(reason.clone()),
+            (None, Some(seen)) => Look::Seen(seen.clone()),
+            (None, None) if state.synced => Look::Absent,
+            (None, None) => Look::NotYet,
+        }
+    }
+
+    /// Whether another feed may serve where this one was refused.
+    pub(super) fn has_alternative(&self) -> bool {
+        self.feed.key.1 == Scope::Everywhere && self.feed.key.0.namespaced
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut state = lock(&self.feed.state);
+        if let Some(waiters) = state.waiting.get_mut(&self.place) {
+            if let Some(position) = waiters.iter().position(|waiter| Arc::ptr_eq(waiter, &self.waiter)) {
+                waiters.swap_remove(position);
+            }
+            if waiters.is_empty() {
+                state.waiting.remove(&self.place);
+            }
+        }
+        drop(state);
+        self.feed.subscribers.send_modify(|count| *count -= 1);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
