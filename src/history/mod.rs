@@ -1,1 +1,208 @@
-//! Helm's release Secrets: the record of what was done.
+//! Helm's release Secrets: the record of what was done. The only door to them.
+//!
+//! ```text
+//! Release ──create──► Secret sh.helm.release.v1.NAME.vN ──get──► Record ──update──► Record
+//!                                └── metadata alone ──list, watch──► RecordMeta ──Lineage──► what to supersede and prune
+//! ```
+//!
+//! - A record is large and may hold secrets: it is read by its exact name, one at a time. Which records exist is
+//!   learnt from their labels, without their content.
+//! - Nobody's write is lost: an update carries the version it was computed from and fails with [`Error::Conflict`]
+//!   if somebody, such as a person with `helm`, wrote in between.
+//! - Records of Helm 3 and Helm 4 are read; both read what is written here.
+//! - Nothing of a record's content is in a `Debug` text or an error.
+
+mod error;
+mod lineage;
+mod marks;
+mod meta;
+mod secret;
+
+use std::fmt;
+
+use helm::release::{Release, codec, storage};
+use http::header::{ACCEPT, HeaderValue};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{Api, DeleteParams, ListParams, PartialObjectMeta, PostParams};
+use kube::core::Request;
+use kube::{Client, Resource};
+
+pub use error::{Error, SecretRef, Verb};
+pub use lineage::Lineage;
+pub use marks::Marks;
+pub use meta::RecordMeta;
+
+/// The field manager of our writes to release Secrets.
+const FIELD_MANAGER: &str = "helm-operator";
+/// Asks the server to answer a write without sending the record back.
+const METADATA_ONLY: HeaderValue =
+    HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
+
+/// The records of all releases. Cheap to clone.
+#[derive(Clone)]
+pub struct History {
+    client: Client,
+}
+
+/// One record as the server holds it.
+///
+/// Change [`Record::release`] or [`Record::marks`], then hand it to [`History::update`].
+#[derive(Clone, PartialEq)]
+pub struct Record {
+    /// The release at this revision.
+    pub release: Release,
+    /// For what we made it; none if somebody else wrote it, or wrote it last.
+    pub marks: Option<Marks>,
+    /// The Secret's metadata, without managed fields.
+    metadata: ObjectMeta,
+}
+
+impl Record {
+    /// The revision, from 1.
+    pub fn revision(&self) -> u32 {
+        self.release.version
+    }
+
+    /// The server's version of the Secret; changes with each write.
+    pub fn resource_version(&self) -> &str {
+        self.metadata.resource_version.as_deref().unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("release", &self.release)
+            .field("marks", &self.marks)
+            .field("resource_version", &self.resource_version())
+            .finish_non_exhaustive()
+    }
+}
+
+impl History {
+    /// The history as `client` may see and change it.
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// The newest revision of a release, whatever its status.
+    pub async fn last(&self, namespace: &str, name: &str) -> Result<Option<Record>, Error> {
+        self.newest(namespace, name, &selector(name)).await
+    }
+
+    /// The newest revision whose status is `deployed`.
+    pub async fn deployed(&self, namespace: &str, name: &str) -> Result<Option<Record>, Error> {
+        self.newest(namespace, name, &format!("{},{}=deployed", selector(name), storage::STATUS_LABEL)).await
+    }
+
+    /// The revisions of a release from the oldest to the newest, without their content.
+    pub async fn list(&self, namespace: &str, name: &str) -> Result<Vec<RecordMeta>, Error> {
+        self.list_by(namespace, &selector(name)).await
+    }
+
+    /// The record of one revision, if it exists.
+    pub async fn get(&self, namespace: &str, name: &str, revision: u32) -> Result<Option<Record>, Error> {
+        let secret = SecretRef::new(namespace, &storage::secret_name(name, revision));
+        match self.secrets(namespace).get_opt(&secret.name).await {
+            Ok(found) => found.map(|content| secret::to_record(&secret, content)).transpose(),
+            Err(source) => Err(Error::of_request(Verb::Get, secret, source)),
+        }
+    }
+
+    /// Records a new revision, marked as made by us. Fails with [`Error::Exists`] if somebody took its number.
+    pub async fn create(&self, release: &Release, marks: &Marks) -> Result<Record, Error> {
+        let metadata = secret::new_metadata(release, marks, Timestamp::now());
+        let secret = SecretRef::of(&metadata);
+        let data = secret::encode(&secret, release)?;
+        let request = Request::new(Secret::url_path(&(), Some(&secret.namespace)));
+        let body = secret::to_json(&secret, metadata, data)?;
+        let written = self.write(Verb::Create, secret, request.create(&post_params(), body)).await?;
+        Ok(Record { release: release.clone(), marks: Some(marks.clone()), metadata: written })
+    }
+
+    /// Writes a changed record back. Its `createdAt` is kept, `modifiedAt` is set.
+    ///
+    /// Fails with [`Error::Conflict`] if it is not the version that was read, [`Error::Gone`] if it was deleted.
+    pub async fn update(&self, record: &Record) -> Result<Record, Error> {
+        let metadata = secret::changed_metadata(record, Timestamp::now());
+        let secret = SecretRef::of(&metadata);
+        let data = secret::encode(&secret, &record.release)?;
+        let request = Request::new(Secret::url_path(&(), Some(&secret.namespace)));
+        let body = secret::to_json(&secret, metadata, data)?;
+        let request = request.replace(&secret.name, &post_params(), body);
+        let written = self.write(Verb::Update, secret, request).await?;
+        Ok(Record { metadata: written, ..record.clone() })
+    }
+
+    /// Deletes the record of one revision; one that is not there is as good as deleted.
+    pub async fn delete(&self, namespace: &str, name: &str, revision: u32) -> Result<(), Error> {
+        let secret = SecretRef::new(namespace, &storage::secret_name(name, revision));
+        match self.secrets(namespace).delete(&secret.name, &DeleteParams::default()).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            Err(source) => Err(Error::of_request(Verb::Delete, secret, source)),
+        }
+    }
+
+    /// Deletes the oldest records until at most `max` are left, and returns the revisions that went.
+    ///
+    /// The last deployed one and the newest always stay. With `max` 0 all stay, as with Helm's `--history-max 0`.
+    pub async fn prune(&self, namespace: &str, name: &str, max: u32) -> Result<Vec<u32>, Error> {
+        let surplus = Lineage::new(self.list(namespace, name).await?).surplus(max);
+        for revision in &surplus {
+            self.delete(namespace, name, *revision).await?;
+        }
+        Ok(surplus)
+    }
+
+    /// The newest record among those that `selector` finds. One that is deleted between the two reads counts as absent.
+    async fn newest(&self, namespace: &str, name: &str, selector: &str) -> Result<Option<Record>, Error> {
+        match self.list_by(namespace, selector).await?.last() {
+            Some(newest) => self.get(namespace, name, newest.revision).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn list_by(&self, namespace: &str, selector: &str) -> Result<Vec<RecordMeta>, Error> {
+        let found = self.secrets(namespace).list_metadata(&ListParams::default().labels(selector)).await;
+        let found = found.map_err(|source| Error::of_request(Verb::List, SecretRef::new(namespace, ""), source))?;
+        let records = found.items.iter().map(|partial| RecordMeta::from_metadata(&partial.metadata));
+        let mut records = records.collect::<Result<Vec<_>, _>>()?;
+        records.sort_by_key(|record| record.revision);
+        Ok(records)
+    }
+
+    async fn write(
+        &self,
+        verb: Verb,
+        secret: SecretRef,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<ObjectMeta, Error> {
+        let mut request = match request {
+            Ok(request) => request,
+            Err(source) => return Err(Error::of_request(verb, secret, kube::Error::BuildRequest(source))),
+        };
+        request.headers_mut().insert(ACCEPT, METADATA_ONLY);
+        match self.client.request::<PartialObjectMeta<Secret>>(request).await {
+            Ok(written) => Ok(ObjectMeta { managed_fields: None, ..written.metadata }),
+            Err(source) => Err(Error::of_request(verb, secret, source)),
+        }
+    }
+
+    fn secrets(&self, namespace: &str) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+}
+
+fn post_params() -> PostParams {
+    PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }
+}
+
+fn selector(release: &str) -> String {
+    format!("{}={},{}={release}", storage::OWNER_LABEL, storage::OWNER, storage::NAME_LABEL)
+}
+
+#[cfg(test)]
+mod tests;

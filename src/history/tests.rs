@@ -1,0 +1,205 @@
+//! Records to Secrets and back, and what the server's refusals mean, without a server.
+//!
+//! `e2e/tests/stories/helm_cli.rs` holds the same against a real API server and real Helm.
+
+use kube::core::Status as Refusal;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn release() -> Release {
+    serde_json::from_value(json!({
+        "name": "demo",
+        "namespace": "apps",
+        "version": 3,
+        "info": {"status": "pending-upgrade", "notes": "hunter2"},
+        "config": {"password": "hunter2"},
+        "manifest": "password: hunter2",
+    }))
+    .expect("a release")
+}
+
+fn marks() -> Marks {
+    Marks { owner: "apps/demo".to_owned(), uid: "u-1".to_owned(), generation: 7, inputs: "ab12".to_owned() }
+}
+
+fn time(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("a time")
+}
+
+/// The Secret as a server would hold it.
+fn stored(metadata: ObjectMeta, release: &Release) -> Secret {
+    let at = SecretRef::of(&metadata);
+    let body = secret::to_json(&at, metadata, secret::encode(&at, release).expect("it fits")).expect("JSON");
+    serde_json::from_slice(&body).expect("a Secret")
+}
+
+fn read(content: Secret) -> Result<Record, Error> {
+    secret::to_record(&SecretRef::of(&content.metadata), content)
+}
+
+#[test]
+fn a_new_secret_is_what_helm_makes_with_our_marks() {
+    let mut release = release();
+    release.labels.insert("team".to_owned(), "a".to_owned());
+    let mut secret =
+        serde_json::to_value(stored(secret::new_metadata(&release, &marks(), time(5)), &release)).expect("JSON");
+    let data = secret.as_object_mut().expect("an object").remove("data").expect("it has data");
+    assert_eq!(data.as_object().expect("an object").keys().collect::<Vec<_>>(), ["release"]);
+    assert_eq!(
+        secret,
+        json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "helm.sh/release.v1",
+            "metadata": {
+                "name": "sh.helm.release.v1.demo.v3",
+                "namespace": "apps",
+                "labels": {
+                    "name": "demo", "owner": "helm", "status": "pending-upgrade", "version": "3",
+                    "createdAt": "5", "team": "a",
+                },
+                "annotations": {
+                    "helm-operator.ketches.cn/owner": "apps/demo",
+                    "helm-operator.ketches.cn/uid": "u-1",
+                    "helm-operator.ketches.cn/generation": "7",
+                    "helm-operator.ketches.cn/inputs": "ab12",
+                },
+            },
+        })
+    );
+}
+
+#[test]
+fn a_record_reads_back_and_changes_without_losing_what_others_put_there() {
+    let mut metadata = secret::new_metadata(&release(), &marks(), time(5));
+    metadata.resource_version = Some("42".to_owned());
+    metadata.finalizers = Some(vec!["example.com/keep".to_owned()]);
+    metadata.annotations.get_or_insert_default().insert("example.com/note".to_owned(), "x".to_owned());
+    metadata.labels.get_or_insert_default().insert("team".to_owned(), "a".to_owned());
+    let mut record = read(stored(metadata, &release())).expect("a record");
+    assert_eq!((record.revision(), record.resource_version(), record.marks.as_ref()), (3, "42", Some(&marks())));
+
+    record.release.info.status = helm::release::Status::Deployed;
+    record.marks = None;
+    let changed = secret::changed_metadata(&record, time(9));
+    assert_eq!(
+        serde_json::to_value(&changed).expect("JSON"),
+        json!({
+            "name": "sh.helm.release.v1.demo.v3",
+            "namespace": "apps",
+            "resourceVersion": "42",
+            "finalizers": ["example.com/keep"],
+            "labels": {
+                "name": "demo", "owner": "helm", "status": "deployed", "version": "3",
+                "createdAt": "5", "modifiedAt": "9", "team": "a",
+            },
+            "annotations": {"example.com/note": "x"},
+        })
+    );
+    let again = read(stored(changed, &record.release)).expect("a record");
+    assert_eq!(again.release, record.release);
+}
+
+#[test]
+fn metadata_alone_tells_the_revision() {
+    let mut metadata = secret::new_metadata(&release(), &marks(), time(5));
+    metadata.resource_version = Some("42".to_owned());
+    let meta = RecordMeta::from_metadata(&metadata).expect("a record");
+    assert_eq!((meta.namespace.as_str(), meta.release.as_str(), meta.revision), ("apps", "demo", 3));
+    assert_eq!(
+        (meta.status, meta.marks, meta.resource_version.as_str()),
+        (helm::release::Status::PendingUpgrade, Some(marks()), "42")
+    );
+}
+
+#[test]
+fn marks_count_only_together() {
+    for missing in ["owner", "uid", "generation", "inputs"] {
+        let mut metadata = secret::new_metadata(&release(), &marks(), time(5));
+        let annotations = metadata.annotations.as_mut().expect("there are marks");
+        annotations.remove(&format!("helm-operator.ketches.cn/{missing}")).expect("it was there");
+        assert_eq!(RecordMeta::from_metadata(&metadata).expect("a record").marks, None, "{missing}");
+    }
+}
+
+#[test]
+fn other_secrets_are_refused_by_name() {
+    for (label, value, words) in [
+        ("owner", Some("me"), "label \"owner\""),
+        ("name", None, "label \"name\""),
+        ("version", Some("x"), "label \"version\""),
+        ("status", None, "label \"status\""),
+    ] {
+        let mut metadata = secret::new_metadata(&release(), &marks(), time(5));
+        let labels = metadata.labels.as_mut().expect("there are labels");
+        labels.remove(label);
+        labels.extend(value.map(|value| (label.to_owned(), value.to_owned())));
+        let error = RecordMeta::from_metadata(&metadata).expect_err("it is damaged").to_string();
+        let secret = "release secret \"apps/sh.helm.release.v1.demo.v3\"";
+        assert_eq!(error, format!("{secret} is no release record: it has no valid {words}"));
+    }
+    let mut empty = stored(secret::new_metadata(&release(), &marks(), time(5)), &release());
+    empty.data = None;
+    assert!(matches!(read(empty), Err(Error::NotARecord { missing: "key \"release\" in its data", .. })));
+}
+
+#[test]
+fn a_record_that_does_not_fit_is_refused_before_the_server_is_asked() {
+    let mut release = release();
+    let mut noise = 1u64;
+    let mut next = || {
+        noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        noise >> 33
+    };
+    release.config.insert("large".to_owned(), Value::from((0..250_000).map(|_| next()).collect::<Vec<_>>()));
+    let at = SecretRef::new("apps", "sh.helm.release.v1.demo.v3");
+    let error = secret::encode(&at, &release).expect_err("it is too large");
+    assert!(matches!(error, Error::TooLarge { bytes: 1_048_577.., .. }), "{error}");
+}
+
+#[test]
+fn nothing_of_the_content_is_printed() {
+    let record = read(stored(secret::new_metadata(&release(), &marks(), time(5)), &release())).expect("a record");
+    assert!(!format!("{record:#?}").contains("hunter2"));
+}
+
+#[test]
+fn each_refusal_of_the_server_has_its_own_error() {
+    let cases = [
+        (Verb::Create, 409, "AlreadyExists", "", "exists already: another revision was made at the same time"),
+        (Verb::Create, 404, "NotFound", "", "the namespace does not exist"),
+        (
+            Verb::Create,
+            403,
+            "Forbidden",
+            "exceeded quota: q",
+            "failed to create release secret \"apps/s\": exceeded quota: q",
+        ),
+        (Verb::Create, 403, "Forbidden", "no", "failed to create release secret \"apps/s\": no"),
+        (
+            Verb::Create,
+            400,
+            "",
+            "admission webhook \"w\" denied the request",
+            "is refused: admission webhook \"w\" denied the request",
+        ),
+        (Verb::Create, 422, "Invalid", "bad label", "is refused: bad label"),
+        (Verb::Update, 409, "Conflict", "", "was changed since it was read"),
+        (Verb::Update, 404, "NotFound", "", "was deleted since it was read"),
+        (Verb::List, 403, "Forbidden", "no", "failed to list release secret \"apps/s\": no"),
+        (Verb::Get, 500, "InternalError", "boom", "failed to get release secret \"apps/s\""),
+    ];
+    for (verb, code, reason, message, expected) in cases {
+        let error = error_of(verb, Refusal::failure(message, reason).with_code(code));
+        assert!(error.ends_with(expected), "{verb} {code}: {error}");
+    }
+    let details = json!({"causes": [{"reason": "NamespaceTerminating"}]});
+    let details = serde_json::from_value(details).expect("details of a refusal");
+    let terminating = Refusal::failure("no", "Forbidden").with_code(403).with_details(details);
+    assert!(error_of(Verb::Create, terminating).ends_with("the namespace is being deleted"));
+}
+
+fn error_of(verb: Verb, refusal: Refusal) -> String {
+    Error::of_request(verb, SecretRef::new("apps", "s"), kube::Error::Api(refusal.boxed())).to_string()
+}
