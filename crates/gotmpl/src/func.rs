@@ -2,7 +2,13 @@
 //!
 //! A function declares Go parameter types; the evaluator checks and converts arguments as Go's
 //! reflection does (with Go's error texts) before the call, so a function may rely on them.
+//! Names are resolved once, while parsing, to a [`FunctionId`]: an unknown name is a parse error, as in Go.
 
+use std::sync::Arc;
+
+use crate::builtin::{self, Builtin};
+use crate::error::FuncError;
+use crate::interp::Interp;
 use crate::value::Value;
 
 /// A Go parameter type, as far as Helm's functions use them.
@@ -26,25 +32,56 @@ pub enum Type {
     List,
     /// `map[string]interface {}`
     Map,
-    /// Any other Go type, named as `%T` prints it: `time.Time`, `time.Duration`.
+    /// Any other Go type, named as `%T` prints it: `time.Time`, `*semver.Version`.
     Named(&'static str),
 }
 
-/// What a failed function says: Go's error text, without position.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FuncError {
-    message: String,
-}
-
-impl FuncError {
-    /// An error with this text.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into() }
+impl Type {
+    /// The type as Go prints it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Any => "interface {}",
+            Self::Bool => "bool",
+            Self::Int => "int",
+            Self::Int64 => "int64",
+            Self::Float64 => "float64",
+            Self::String => "string",
+            Self::Strings => "[]string",
+            Self::List => "[]interface {}",
+            Self::Map => "map[string]interface {}",
+            Self::Named(name) => name,
+        }
     }
 
-    /// Its text.
-    pub fn message(&self) -> &str {
-        &self.message
+    /// Whether `nil` is a value of this type.
+    pub(crate) fn can_be_nil(self) -> bool {
+        match self {
+            Self::Any | Self::Strings | Self::List | Self::Map => true,
+            Self::Named(name) => name.starts_with(['*', '[']) || name.starts_with("map["),
+            Self::Bool | Self::Int | Self::Int64 | Self::Float64 | Self::String => false,
+        }
+    }
+}
+
+/// The parameters of a function or method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signature {
+    /// The parameter types in order.
+    pub params: &'static [Type],
+    /// Whether the last parameter is Go's `...T`: it takes zero or more arguments.
+    pub variadic: bool,
+}
+
+impl Signature {
+    /// How many arguments must at least be given.
+    pub(crate) fn fixed(&self) -> usize {
+        self.params.len() - usize::from(self.variadic)
+    }
+
+    /// The type the argument at `index` must have.
+    pub(crate) fn param(&self, index: usize) -> Type {
+        let last = self.params.last().copied().unwrap_or(Type::Any);
+        self.params.get(index).copied().unwrap_or(last)
     }
 }
 
@@ -56,7 +93,18 @@ pub enum Call<H> {
     Host(fn(&mut Interp<'_, H>, &[Value]) -> Result<Value, FuncError>),
 }
 
+impl<H> Clone for Call<H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H> Copy for Call<H> {}
+
 /// One function of a template, in a static table of the host.
+///
+/// A name of the form `TYPE.METHOD`, such as `common.Values.AsMap`, makes it a method of the named map
+/// type TYPE ([`crate::MapType::Named`]): its first parameter is then the receiver.
 pub struct Function<H> {
     /// Its name in templates.
     pub name: &'static str,
@@ -68,8 +116,101 @@ pub struct Function<H> {
     pub call: Call<H>,
 }
 
-/// A running evaluation: what a [`Call::Host`] function may use.
-pub struct Interp<'a, H> {
-    /// The host.
-    pub host: &'a H,
+impl<H> Function<H> {
+    /// Its parameters.
+    pub fn signature(&self) -> Signature {
+        Signature { params: self.params, variadic: self.variadic }
+    }
+}
+
+impl<H> Clone for Function<H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H> Copy for Function<H> {}
+
+/// A function as parsed templates refer to it: its place among the [`FunctionNames`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FunctionId(usize);
+
+/// The names a template may call: the host's and the language's own. All that parsing needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionNames {
+    sorted: Vec<&'static str>,
+}
+
+impl FunctionNames {
+    pub(crate) fn resolve(&self, name: &[u8]) -> Option<FunctionId> {
+        self.sorted.binary_search_by(|known| known.as_bytes().cmp(name)).ok().map(FunctionId)
+    }
+}
+
+/// Something a template can call by name.
+pub(crate) enum Callee<'a, H> {
+    Builtin(&'static Builtin),
+    Host(&'a Function<H>),
+}
+
+impl<H> Clone for Callee<'_, H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H> Copy for Callee<'_, H> {}
+
+enum Entry<H> {
+    Builtin(&'static Builtin),
+    Host(Function<H>),
+}
+
+/// All functions of a host, together with the language's own.
+pub struct Functions<H> {
+    names: Arc<FunctionNames>,
+    /// In the order of `names`.
+    entries: Vec<Entry<H>>,
+    methods: Vec<Function<H>>,
+}
+
+impl<H> Functions<H> {
+    /// The builtins of the language, overridden and extended by `tables`; a later function of the same
+    /// name wins.
+    pub fn new(tables: &[&[Function<H>]]) -> Self {
+        let mut by_name: std::collections::BTreeMap<&'static str, Entry<H>> =
+            builtin::TABLE.iter().map(|builtin| (builtin.name, Entry::Builtin(builtin))).collect();
+        let mut methods = Vec::new();
+        for function in tables.iter().copied().flatten() {
+            if function.name.contains('.') {
+                methods.push(*function);
+            } else {
+                by_name.insert(function.name, Entry::Host(*function));
+            }
+        }
+        let names = FunctionNames { sorted: by_name.keys().copied().collect() };
+        Self { names: Arc::new(names), entries: by_name.into_values().collect(), methods }
+    }
+
+    /// The names templates must be parsed with to run with these functions.
+    pub fn names(&self) -> &Arc<FunctionNames> {
+        &self.names
+    }
+
+    /// The function `id` stands for, provided that it is the one called `name`: templates parsed with
+    /// another host's names never reach a wrong function.
+    pub(crate) fn get(&self, id: FunctionId, name: &[u8]) -> Option<Callee<'_, H>> {
+        let callee = match self.entries.get(id.0)? {
+            Entry::Builtin(builtin) => Callee::Builtin(builtin),
+            Entry::Host(function) => Callee::Host(function),
+        };
+        (self.names.sorted.get(id.0)?.as_bytes() == name).then_some(callee)
+    }
+
+    /// The method `name` of the named map type `ty`.
+    pub(crate) fn method(&self, ty: &str, name: &str) -> Option<&Function<H>> {
+        self.methods.iter().find(|function| {
+            function.name.rsplit_once('.').is_some_and(|(owner, method)| method == name && owner == ty)
+        })
+    }
 }

@@ -1,16 +1,38 @@
 //! Go's `text/template` language: what a template means, without Helm, files, clocks or I/O.
 //!
 //! ```text
-//! source ──lex──► tokens ──parse──► Template (AST) ──exec(Interp)──► bytes
+//! source ──lex──► tokens ──parse──► Template (ast) in a TemplateSet ──exec, with an Interp──► bytes
 //! ```
 //!
 //! - [`value`]: what templates compute with: Go's kinds, shared mutable maps, byte strings.
 //! - [`func`]: how a host offers functions to templates, with Go's argument checks.
+//! - `set`, `interp`: parsed templates (shared between threads) and one evaluation of them (with limits).
+//! - [`mod@printf`], `quote`: Go's `fmt` and `strconv` for these values.
+//! - `error`: Go's texts and positions, with the structure behind them.
 //!
 //! The host (Helm, in `crates/helm`) is a type parameter `H`: its functions receive it through [`Interp`].
 
+mod ast;
+mod builtin;
+mod error;
+mod exec;
 pub mod func;
+mod interp;
+mod lex;
+mod parse;
+pub mod printf;
+mod quote;
+mod set;
+mod types;
+mod unicode;
 pub mod value;
 
-pub use func::{Call, FuncError, Function, Interp, Type};
+pub use ast::Template;
+pub use error::{ExecError, FuncError, Limit, ParseError, Place};
+pub use func::{Call, Function, FunctionNames, Functions, Signature, Type};
+pub use interp::{Interp, Limits, MissingKey, SourceError};
+pub use printf::{FloatFormat, display, format_float, print, printf, println};
+pub use quote::quote;
+pub use set::TemplateSet;
+pub use types::type_name;
 pub use value::{Kind, List, ListType, Map, MapType, Object, Str, Value};

@@ -41,6 +41,13 @@ impl Str {
     }
 }
 
+impl fmt::Display for Str {
+    /// The text, with each invalid byte replaced by U+FFFD.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.to_lossy())
+    }
+}
+
 impl std::borrow::Borrow<[u8]> for Str {
     fn borrow(&self) -> &[u8] {
         &self.0
@@ -282,6 +289,16 @@ pub trait Object {
     /// Whether a method of this name exists.
     fn has_method(&self, _name: &str) -> bool {
         false
+    }
+    /// The parameters of the method `name`, checked before the call as Go does. Default: unknown,
+    /// every argument is passed as evaluated.
+    fn signature(&self, _name: &str) -> Option<crate::Signature> {
+        None
+    }
+    /// What the type is made of, for a Go type whose underlying type is a map, a slice or a basic
+    /// type: what `range`, `index`, `len`, field access and comparison see. Default: nothing.
+    fn underlying(&self) -> Option<Value> {
+        None
     }
     /// Calls the method `name`; only names for which [`Object::has_method`] holds are asked for.
     fn call(&self, name: &str, _args: &[Value]) -> Result<Value, crate::FuncError> {

@@ -1,0 +1,281 @@
+//! The syntax tree, and how Go prints it in error messages.
+//!
+//! Nodes hold offsets into the source they came from, which the [`Template`] keeps; a tree is immutable
+//! and can be shared between threads. Its depth is bounded by the parser.
+
+use std::sync::Arc;
+
+use crate::func::FunctionId;
+use crate::lex::Span;
+use crate::quote;
+use crate::value::Str;
+
+/// A text that was parsed under a name; it may define several templates.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) name: Str,
+    pub(crate) text: Arc<[u8]>,
+}
+
+/// One parsed template: a whole source, or the body of a `define` or `block` in it.
+#[derive(Debug)]
+pub struct Template {
+    pub(crate) name: Str,
+    pub(crate) source: Arc<Source>,
+    pub(crate) body: Vec<Node>,
+}
+
+impl Template {
+    /// The name it is called by.
+    pub fn name(&self) -> &Str {
+        &self.name
+    }
+
+    /// Whether there is nothing in it but white space: such a template does not replace another.
+    pub fn is_empty(&self) -> bool {
+        self.body.iter().all(|node| match node {
+            Node::Text(text) => String::from_utf8_lossy(text.of(&self.source.text)).trim().is_empty(),
+            _ => false,
+        })
+    }
+}
+
+/// Something a template does.
+#[derive(Debug)]
+pub(crate) enum Node {
+    Text(Span),
+    Action(Pipe),
+    If(Branch),
+    With(Branch),
+    Range(Branch),
+    Template(Invocation),
+    Break(usize),
+    Continue(usize),
+}
+
+impl Node {
+    /// Where it starts in the source.
+    pub(crate) fn position(&self) -> usize {
+        match self {
+            Self::Text(text) => text.start(),
+            Self::Action(pipe) => pipe.position,
+            Self::If(branch) | Self::With(branch) | Self::Range(branch) => branch.pipe.position,
+            Self::Template(invocation) => invocation.position,
+            Self::Break(position) | Self::Continue(position) => *position,
+        }
+    }
+}
+
+/// `if`, `with` or `range`.
+#[derive(Debug)]
+pub(crate) struct Branch {
+    pub(crate) pipe: Pipe,
+    pub(crate) body: Vec<Node>,
+    pub(crate) otherwise: Vec<Node>,
+}
+
+/// `{{template "name" pipe}}`, also what a `block` leaves behind.
+#[derive(Debug)]
+pub(crate) struct Invocation {
+    pub(crate) position: usize,
+    pub(crate) name: Str,
+    pub(crate) pipe: Option<Pipe>,
+}
+
+/// Commands joined by `|`, whose value may go to variables.
+#[derive(Debug)]
+pub(crate) struct Pipe {
+    pub(crate) position: usize,
+    /// The variables are assigned (`=`), not declared (`:=`).
+    pub(crate) assigns: bool,
+    pub(crate) variables: Vec<Variable>,
+    /// Never empty.
+    pub(crate) commands: Vec<Command>,
+}
+
+/// A variable by its place among the variables of its source; `$` has the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct VariableId(pub(crate) usize);
+
+/// A variable being declared or assigned.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Variable {
+    pub(crate) id: VariableId,
+    pub(crate) name: Span,
+}
+
+/// A value, or a function or method with its arguments.
+#[derive(Debug)]
+pub(crate) struct Command {
+    pub(crate) position: usize,
+    /// Never empty.
+    pub(crate) words: Vec<Expr>,
+}
+
+/// `.a.b.c`: the names are found by splitting at the dots. May be empty.
+pub(crate) type Path = Span;
+
+/// An operand.
+#[derive(Debug)]
+pub(crate) enum Expr {
+    Dot(usize),
+    Nil(usize),
+    Bool(usize, bool),
+    Number(Number),
+    String { literal: Span, value: Str },
+    Function { name: Span, id: FunctionId },
+    Field { position: usize, path: Path },
+    Variable { position: usize, name: Span, id: VariableId, path: Path },
+    Chain { position: usize, base: Box<Self>, path: Path },
+    Pipe(Box<Pipe>),
+}
+
+impl Expr {
+    /// The position Go reports for it: for several fields in a row, that of the second.
+    pub(crate) fn position(&self) -> usize {
+        match self {
+            Self::Dot(position)
+            | Self::Nil(position)
+            | Self::Bool(position, _)
+            | Self::Field { position, .. }
+            | Self::Variable { position, .. }
+            | Self::Chain { position, .. } => *position,
+            Self::Number(number) => number.literal.start(),
+            Self::String { literal, .. } => literal.start(),
+            Self::Function { name, .. } => name.start(),
+            Self::Pipe(pipe) => pipe.position,
+        }
+    }
+}
+
+/// A numeric constant under every Go type that can represent it.
+#[derive(Debug)]
+pub(crate) struct Number {
+    pub(crate) literal: Span,
+    pub(crate) int: Option<i64>,
+    pub(crate) float: Option<f64>,
+    pub(crate) ideal: Ideal,
+}
+
+/// The type a constant has by its syntax, where none is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ideal {
+    Int(i64),
+    Float(f64),
+    /// An integer too large for `int`: only an error when it is used.
+    Overflow,
+}
+
+/// Prints nodes the way Go's `Node.String` does.
+pub(crate) struct Printer<'s> {
+    source: &'s [u8],
+    out: Vec<u8>,
+}
+
+impl<'s> Printer<'s> {
+    /// A printer for nodes of `source`.
+    pub(crate) fn new(source: &'s [u8]) -> Self {
+        Self { source, out: Vec::new() }
+    }
+
+    /// What was printed.
+    pub(crate) fn finish(self) -> String {
+        String::from_utf8_lossy(&self.out).into_owned()
+    }
+
+    fn text(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    fn span(&mut self, span: Span) {
+        self.out.extend_from_slice(span.of(self.source));
+    }
+
+    /// An action; only the head of a block.
+    pub(crate) fn node(&mut self, node: &Node) {
+        match node {
+            Node::Text(text) => self.span(*text),
+            Node::Action(pipe) => self.braced("", Some(pipe)),
+            Node::If(branch) => self.braced("if ", Some(&branch.pipe)),
+            Node::With(branch) => self.braced("with ", Some(&branch.pipe)),
+            Node::Range(branch) => self.braced("range ", Some(&branch.pipe)),
+            Node::Template(invocation) => {
+                let space = if invocation.pipe.is_some() { " " } else { "" };
+                let head = format!("template {}{space}", quote::lossy(invocation.name.as_bytes()));
+                self.braced(&head, invocation.pipe.as_ref());
+            }
+            Node::Break(_) => self.braced("break", None),
+            Node::Continue(_) => self.braced("continue", None),
+        }
+    }
+
+    fn braced(&mut self, head: &str, pipe: Option<&Pipe>) {
+        self.text("{{");
+        self.text(head);
+        if let Some(pipe) = pipe {
+            self.pipe(pipe);
+        }
+        self.text("}}");
+    }
+
+    /// A pipeline, without parentheses.
+    pub(crate) fn pipe(&mut self, pipe: &Pipe) {
+        for (index, variable) in pipe.variables.iter().enumerate() {
+            if index > 0 {
+                self.text(", ");
+            }
+            self.span(variable.name);
+        }
+        if !pipe.variables.is_empty() {
+            self.text(if pipe.assigns { " = " } else { " := " });
+        }
+        for (index, command) in pipe.commands.iter().enumerate() {
+            if index > 0 {
+                self.text(" | ");
+            }
+            self.command(command);
+        }
+    }
+
+    /// A command with its arguments.
+    pub(crate) fn command(&mut self, command: &Command) {
+        for (index, word) in command.words.iter().enumerate() {
+            if index > 0 {
+                self.text(" ");
+            }
+            self.operand(word);
+        }
+    }
+
+    fn operand(&mut self, expr: &Expr) {
+        if let Expr::Pipe(pipe) = expr {
+            self.text("(");
+            self.pipe(pipe);
+            self.text(")");
+        } else {
+            self.expr(expr);
+        }
+    }
+
+    /// An operand as a node of its own: a pipeline has no parentheses here.
+    pub(crate) fn expr(&mut self, expr: &Expr) {
+        match expr {
+            Expr::Dot(_) => self.text("."),
+            Expr::Nil(_) => self.text("nil"),
+            Expr::Bool(_, value) => self.text(if *value { "true" } else { "false" }),
+            Expr::Number(number) => self.span(number.literal),
+            Expr::String { literal, .. } => self.span(*literal),
+            Expr::Function { name, .. } => self.span(*name),
+            Expr::Field { path, .. } => self.span(*path),
+            Expr::Variable { name, path, .. } => {
+                self.span(*name);
+                self.span(*path);
+            }
+            Expr::Chain { base, path, .. } => {
+                self.operand(base);
+                self.span(*path);
+            }
+            Expr::Pipe(pipe) => self.pipe(pipe),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The functions every template has. A host may override them by name.
+
+mod compare;
+mod escape;
+mod index;
+
+use crate::error::FuncError;
+use crate::func::{Signature, Type};
+use crate::printf;
+use crate::types::Cell;
+use crate::value::{Str, Value};
+
+type Result = std::result::Result<Cell, FuncError>;
+
+/// A function of the language. Unlike a host's, it sees which arguments come in an interface.
+pub(crate) struct Builtin {
+    pub(crate) name: &'static str,
+    pub(crate) signature: Signature,
+    pub(crate) body: Body,
+}
+
+/// What a builtin does.
+pub(crate) enum Body {
+    /// Stops at the first false argument.
+    And,
+    /// Stops at the first true argument.
+    Or,
+    /// Calls its first argument.
+    Call,
+    Plain(fn(&[Cell]) -> Result),
+}
+
+const ONE: &[Type] = &[Type::Any];
+const TWO: &[Type] = &[Type::Any, Type::Any];
+
+const fn fixed(name: &'static str, params: &'static [Type], body: fn(&[Cell]) -> Result) -> Builtin {
+    Builtin { name, signature: Signature { params, variadic: false }, body: Body::Plain(body) }
+}
+
+const fn variadic(name: &'static str, params: &'static [Type], body: Body) -> Builtin {
+    Builtin { name, signature: Signature { params, variadic: true }, body }
+}
+
+/// All of them.
+pub(crate) static TABLE: &[Builtin] = &[
+    variadic("and", TWO, Body::And),
+    variadic("call", TWO, Body::Call),
+    variadic("eq", TWO, Body::Plain(compare::eq)),
+    fixed("ge", TWO, compare::ge),
+    fixed("gt", TWO, compare::gt),
+    variadic("html", ONE, Body::Plain(escape::html)),
+    variadic("index", TWO, Body::Plain(index::index)),
+    variadic("js", ONE, Body::Plain(escape::js)),
+    fixed("le", TWO, compare::le),
+    fixed("len", ONE, index::len),
+    fixed("lt", TWO, compare::lt),
+    fixed("ne", TWO, compare::ne),
+    fixed("not", ONE, compare::not),
+    variadic("or", TWO, Body::Or),
+    variadic("print", ONE, Body::Plain(|args| text(printf::print(&values(args))))),
+    variadic("printf", &[Type::String, Type::Any], Body::Plain(format)),
+    variadic("println", ONE, Body::Plain(|args| text(printf::println(&values(args))))),
+    variadic("slice", TWO, Body::Plain(index::slice)),
+    variadic("urlquery", ONE, Body::Plain(escape::urlquery)),
+];
+
+#[expect(clippy::unnecessary_wraps, reason = "the type of a builtin's result")]
+fn text(text: Str) -> Result {
+    Ok(Cell::plain(Value::String(text)))
+}
+
+fn values(args: &[Cell]) -> Vec<Value> {
+    args.iter().map(|cell| cell.value.clone()).collect()
+}
+
+fn format(args: &[Cell]) -> Result {
+    let args = values(args);
+    match args.split_first() {
+        Some((Value::String(format), args)) => text(printf::printf(format.as_bytes(), args)),
+        _ => Err(FuncError::new("printf without a format")),
+    }
+}

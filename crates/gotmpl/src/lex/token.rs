@@ -1,0 +1,130 @@
+//! What the lexer produces.
+
+/// A range of bytes of the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    /// The bytes from `start` up to `end`. The parser refuses sources of 4 GiB before any span is made.
+    pub(crate) fn new(start: usize, end: usize) -> Self {
+        let offset = |at| u32::try_from(at).expect("sources are shorter than 4 GiB");
+        Self { start: offset(start), end: offset(end) }
+    }
+
+    pub(crate) fn start(self) -> usize {
+        self.start as usize
+    }
+
+    pub(crate) fn len(self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// The bytes of `source` it covers.
+    pub(crate) fn of(self, source: &[u8]) -> &[u8] {
+        &source[self.start as usize..self.end as usize]
+    }
+
+    /// From the start of this to the end of `other`.
+    pub(crate) fn to(self, other: Self) -> Self {
+        Self { start: self.start, end: other.end }
+    }
+
+    /// Without its first byte.
+    pub(crate) fn skip_first(self) -> Self {
+        Self { start: (self.start + 1).min(self.end), end: self.end }
+    }
+}
+
+/// One token of a template.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Token {
+    pub(crate) kind: Kind,
+    pub(crate) span: Span,
+    /// The line it starts on, counted from 1.
+    pub(crate) line: usize,
+}
+
+/// What kind of token it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Error,
+    Eof,
+    Text,
+    LeftDelim,
+    RightDelim,
+    LeftParen,
+    RightParen,
+    Space,
+    Pipe,
+    Assign,
+    Declare,
+    /// Any other printable ASCII character, such as a comma.
+    Char,
+    Bool,
+    Number,
+    Complex,
+    CharConstant,
+    String,
+    RawString,
+    /// `.Name`
+    Field,
+    /// `$` or `$name`
+    Variable,
+    /// The name of a function.
+    Identifier,
+    Dot,
+    Nil,
+    Block,
+    Break,
+    Continue,
+    Define,
+    Else,
+    End,
+    If,
+    Range,
+    Template,
+    With,
+}
+
+impl Kind {
+    /// What a bare word is.
+    pub(crate) fn of_word(word: &[u8]) -> Self {
+        match word {
+            b"block" => Self::Block,
+            b"break" => Self::Break,
+            b"continue" => Self::Continue,
+            b"define" => Self::Define,
+            b"else" => Self::Else,
+            b"end" => Self::End,
+            b"if" => Self::If,
+            b"nil" => Self::Nil,
+            b"range" => Self::Range,
+            b"template" => Self::Template,
+            b"with" => Self::With,
+            b"true" | b"false" => Self::Bool,
+            _ => Self::Identifier,
+        }
+    }
+
+    /// Whether it is printed like `<if>` in error messages.
+    pub(crate) fn is_keyword(self) -> bool {
+        matches!(
+            self,
+            Self::Dot
+                | Self::Nil
+                | Self::Block
+                | Self::Break
+                | Self::Continue
+                | Self::Define
+                | Self::Else
+                | Self::End
+                | Self::If
+                | Self::Range
+                | Self::Template
+                | Self::With
+        )
+    }
+}

@@ -1,0 +1,221 @@
+//! What stands inside an action: pipelines, commands and operands.
+
+use super::Parser;
+use crate::ast::{Command, Expr, Pipe, Variable, VariableId};
+use crate::error::ParseError;
+use crate::lex::{Kind, Span, Token};
+use crate::quote;
+
+impl Parser<'_> {
+    /// `declarations? command ('|' command)*` up to a token of kind `end`, which is consumed.
+    pub(super) fn parse_pipeline(&mut self, context: &str, end: Kind) -> Result<Pipe, ParseError> {
+        let position = self.peek_non_space().span.start();
+        let mut pipe = Pipe { position, assigns: false, variables: Vec::new(), commands: Vec::new() };
+        self.parse_declarations(&mut pipe, context)?;
+        loop {
+            let token = self.next_non_space();
+            match token.kind {
+                kind if kind == end => break,
+                Kind::Bool
+                | Kind::CharConstant
+                | Kind::Complex
+                | Kind::Dot
+                | Kind::Field
+                | Kind::Identifier
+                | Kind::Number
+                | Kind::Nil
+                | Kind::RawString
+                | Kind::String
+                | Kind::Variable
+                | Kind::LeftParen => {
+                    self.push_back(token);
+                    pipe.commands.push(self.parse_command()?);
+                }
+                _ => return Err(self.unexpected(token, context)),
+            }
+        }
+        self.check_pipeline(&pipe, context)?;
+        Ok(pipe)
+    }
+
+    /// `$x :=`, `$x =` or, in a `range`, `$x, $y :=`. A variable that turns out to be an argument is
+    /// pushed back.
+    fn parse_declarations(&mut self, pipe: &mut Pipe, context: &str) -> Result<(), ParseError> {
+        loop {
+            let token = self.peek_non_space();
+            if token.kind != Kind::Variable {
+                return Ok(());
+            }
+            self.next();
+            let after = self.peek();
+            let next = self.peek_non_space();
+            match next.kind {
+                Kind::Assign | Kind::Declare => {
+                    self.next();
+                    pipe.assigns = next.kind == Kind::Assign;
+                    pipe.variables.push(self.declare(token));
+                    return Ok(());
+                }
+                Kind::Char if self.text(next.span) == b"," => {
+                    self.next();
+                    pipe.variables.push(self.declare(token));
+                    self.check_second_variable(pipe, context)?;
+                }
+                _ => {
+                    if after.kind == Kind::Space {
+                        self.push_back(after);
+                    }
+                    self.push_back(token);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn check_second_variable(&mut self, pipe: &Pipe, context: &str) -> Result<(), ParseError> {
+        if context != "range" || pipe.variables.len() >= 2 {
+            return Err(self.error(format!("too many declarations in {context}")));
+        }
+        match self.peek_non_space().kind {
+            Kind::Variable | Kind::RightDelim | Kind::RightParen => Ok(()),
+            _ => Err(self.error("range can only initialize variables")),
+        }
+    }
+
+    fn declare(&mut self, token: Token) -> Variable {
+        let id = self.intern(token.span);
+        self.scope.visible.push(id);
+        Variable { id, name: token.span }
+    }
+
+    fn intern(&mut self, name: Span) -> VariableId {
+        let text = self.text(name);
+        if text == b"$" {
+            return VariableId(0);
+        }
+        let known = self.variables.iter().position(|variable| self.text(*variable) == text);
+        VariableId(known.unwrap_or_else(|| {
+            self.variables.push(name);
+            self.variables.len() - 1
+        }))
+    }
+
+    fn check_pipeline(&self, pipe: &Pipe, context: &str) -> Result<(), ParseError> {
+        if pipe.commands.is_empty() {
+            return Err(self.error(format!("missing value for {context}")));
+        }
+        let stage = pipe.commands.iter().skip(1).position(|command| {
+            matches!(
+                command.words.first(),
+                Some(Expr::Bool(..) | Expr::Dot(_) | Expr::Nil(_) | Expr::Number(_) | Expr::String { .. })
+            )
+        });
+        match stage {
+            Some(index) => Err(self.error(format!("non executable command in pipeline stage {}", index + 2))),
+            None => Ok(()),
+        }
+    }
+
+    /// Operands up to a `|`, which is consumed (even if nothing follows it), or the end of the pipeline.
+    fn parse_command(&mut self) -> Result<Command, ParseError> {
+        let position = self.peek_non_space().span.start();
+        let mut words = Vec::new();
+        loop {
+            self.peek_non_space();
+            words.extend(self.parse_operand()?);
+            let token = self.next();
+            match token.kind {
+                Kind::Space => {}
+                Kind::RightDelim | Kind::RightParen => {
+                    self.push_back(token);
+                    break;
+                }
+                Kind::Pipe => break,
+                _ => return Err(self.unexpected(token, "operand")),
+            }
+        }
+        if words.is_empty() {
+            return Err(self.error("empty command"));
+        }
+        Ok(Command { position, words })
+    }
+
+    /// A term with the fields selected from it; `None` if there is no term.
+    fn parse_operand(&mut self) -> Result<Option<Expr>, ParseError> {
+        let Some(term) = self.parse_term()? else {
+            return Ok(None);
+        };
+        let first = self.peek();
+        if first.kind != Kind::Field {
+            return Ok(Some(term));
+        }
+        let position = first.span.start();
+        let mut selected = first.span;
+        while self.peek().kind == Kind::Field {
+            selected = selected.to(self.next().span);
+        }
+        Ok(Some(match term {
+            Expr::Field { path, .. } => Expr::Field { position, path: path.to(selected) },
+            Expr::Variable { name, id, .. } => Expr::Variable { position, name, id, path: selected },
+            Expr::Function { .. } | Expr::Pipe(_) | Expr::Chain { .. } => {
+                Expr::Chain { position, base: Box::new(term), path: selected }
+            }
+            Expr::Bool(..) | Expr::String { .. } | Expr::Number(_) | Expr::Nil(_) | Expr::Dot(_) => {
+                return Err(self.field_of_literal(&term));
+            }
+        }))
+    }
+
+    fn field_of_literal(&self, term: &Expr) -> ParseError {
+        let mut printer = crate::ast::Printer::new(&self.source.text);
+        printer.expr(term);
+        self.error(format!("unexpected . after term {}", quote::lossy(printer.finish().as_bytes())))
+    }
+
+    fn parse_term(&mut self) -> Result<Option<Expr>, ParseError> {
+        let token = self.next_non_space();
+        let span = token.span;
+        let position = span.start();
+        Ok(Some(match token.kind {
+            Kind::Identifier => self.function(span)?,
+            Kind::Dot => Expr::Dot(position),
+            Kind::Nil => Expr::Nil(position),
+            Kind::Variable => self.variable(span)?,
+            Kind::Field => Expr::Field { position, path: span },
+            Kind::Bool => Expr::Bool(position, self.text(span) == b"true"),
+            Kind::CharConstant | Kind::Complex | Kind::Number => Expr::Number(self.parse_number(token)?),
+            Kind::LeftParen => self.nested(|parser| {
+                let pipe = parser.parse_pipeline("parenthesized pipeline", Kind::RightParen)?;
+                Ok(Expr::Pipe(Box::new(pipe)))
+            })?,
+            Kind::String | Kind::RawString => Expr::String { literal: span, value: self.unquote(token)? },
+            _ => {
+                self.push_back(token);
+                return Ok(None);
+            }
+        }))
+    }
+
+    fn function(&self, name: Span) -> Result<Expr, ParseError> {
+        let text = self.text(name);
+        match self.names.resolve(text) {
+            Some(id) => Ok(Expr::Function { name, id }),
+            None => Err(self.error(format!("function {} not defined", quote::lossy(text)))),
+        }
+    }
+
+    fn variable(&self, name: Span) -> Result<Expr, ParseError> {
+        let text = self.text(name);
+        let id = self.scope.visible.iter().copied().find(|id| match id {
+            VariableId(0) => text == b"$",
+            VariableId(index) => self.text(self.variables[*index]) == text,
+        });
+        match id {
+            Some(id) => {
+                let end = name.start() + name.len();
+                Ok(Expr::Variable { position: name.start(), name, id, path: Span::new(end, end) })
+            }
+            None => Err(self.error(format!("undefined variable {}", quote::lossy(text)))),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Code points as Go sees them: decoding of bytes that may not be UTF-8, and the two character classes
+//! on which Go's Unicode version (15.0) shows.
+
+mod tables;
+
+/// The code point `text` starts with and its width in bytes; U+FFFD of width 1 for an invalid byte, and
+/// of width 0 for an empty text.
+pub(crate) fn decode(text: &[u8]) -> (char, usize) {
+    match text.first() {
+        None => ('\u{FFFD}', 0),
+        Some(byte) if byte.is_ascii() => (char::from(*byte), 1),
+        Some(_) => decode_wide(text),
+    }
+}
+
+fn decode_wide(text: &[u8]) -> (char, usize) {
+    let window = &text[..text.len().min(4)];
+    let valid = match std::str::from_utf8(window) {
+        Ok(valid) => valid,
+        Err(error) => std::str::from_utf8(&window[..error.valid_up_to()]).unwrap_or_default(),
+    };
+    valid.chars().next().map_or(('\u{FFFD}', 1), |c| (c, c.len_utf8()))
+}
+
+/// The code points of `text` with their widths, as Go's `range` over a string.
+pub(crate) fn chars(mut text: &[u8]) -> impl Iterator<Item = (char, usize)> {
+    std::iter::from_fn(move || {
+        let (c, width) = decode(text);
+        text = &text[width..];
+        (width > 0).then_some((c, width))
+    })
+}
+
+/// How many code points `text` has, counting each invalid byte as one.
+pub(crate) fn count(text: &[u8]) -> usize {
+    if text.is_ascii() { text.len() } else { chars(text).count() }
+}
+
+/// Whether Go prints `c` as it is within quotes.
+pub(crate) fn is_printable(c: char) -> bool {
+    if c.is_ascii() { (' '..='~').contains(&c) } else { contains(tables::PRINTABLE, c) }
+}
+
+/// Whether `c` may be part of a name in a template.
+pub(crate) fn is_name(c: char) -> bool {
+    if c.is_ascii() { c.is_ascii_alphanumeric() || c == '_' } else { contains(tables::NAME, c) }
+}
+
+fn contains(borders: &[u32], c: char) -> bool {
+    borders.partition_point(|border| *border <= u32::from(c)) % 2 == 1
+}
+
+/// How many lines end in `text`.
+#[expect(clippy::naive_bytecount, reason = "a crate for this one loop is too much, and it vectorises")]
+pub(crate) fn lines(text: &[u8]) -> usize {
+    text.iter().filter(|byte| **byte == b'\n').count()
+}
