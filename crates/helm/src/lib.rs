@@ -10,6 +10,7 @@
 pub mod chart;
 pub mod engine;
 pub mod functions;
+mod go;
 pub mod json;
 pub mod manifest;
 pub mod release;

@@ -1,0 +1,66 @@
+//! The border between template values and `serde_json`, which API objects and release records use.
+
+use gotmpl::{List, ListType, Map, Value};
+
+use super::DEPTH;
+use crate::go;
+
+/// The value as `serde_json` holds it, with numbers as Go prints them: a float without a fraction becomes
+/// an integer. What JSON cannot express becomes null.
+pub fn to_serde(value: &Value) -> serde_json::Value {
+    convert(value, 0)
+}
+
+fn convert(value: &Value, depth: usize) -> serde_json::Value {
+    if depth > DEPTH {
+        return serde_json::Value::Null;
+    }
+    match value {
+        Value::Nil => serde_json::Value::Null,
+        Value::Bool(value) => (*value).into(),
+        Value::Int(value) | Value::Int64(value) => (*value).into(),
+        Value::Uint8(value) => (*value).into(),
+        Value::Uint64(value) => (*value).into(),
+        Value::Float64(value) => number(*value),
+        Value::String(text) => go::utf8(text.as_bytes()).into(),
+        Value::List(list) if list.element == ListType::Byte => {
+            super::emit(value).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+        }
+        Value::List(list) => list.items().iter().map(|item| convert(item, depth + 1)).collect(),
+        Value::Map(map) => {
+            let entries = map.borrow();
+            let entries =
+                entries.iter().map(|(key, value)| (go::utf8(key.as_bytes()).into_owned(), convert(value, depth + 1)));
+            serde_json::Value::Object(entries.collect())
+        }
+        Value::Object(object) => convert(&object.to_value(), depth + 1),
+    }
+}
+
+/// A number as it is after Go printed it and somebody read it as an integer where possible.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the ranges are checked")]
+fn number(value: f64) -> serde_json::Value {
+    const I64_END: f64 = 9_223_372_036_854_775_808.0;
+    const U64_END: f64 = 18_446_744_073_709_551_616.0;
+    if value.fract() == 0.0 && (-I64_END..I64_END).contains(&value) {
+        (value as i64).into()
+    } else if value.fract() == 0.0 && (0.0..U64_END).contains(&value) {
+        (value as u64).into()
+    } else {
+        value.into()
+    }
+}
+
+/// The template value of a JSON value: every number becomes a `float64`, as in Go.
+pub fn from_serde(value: &serde_json::Value) -> Value {
+    match value {
+        serde_json::Value::Null => Value::Nil,
+        serde_json::Value::Bool(value) => Value::Bool(*value),
+        serde_json::Value::Number(number) => Value::Float64(number.as_f64().unwrap_or_default()),
+        serde_json::Value::String(text) => Value::string(text.as_str()),
+        serde_json::Value::Array(items) => List::any(items.iter().map(from_serde).collect()).into(),
+        serde_json::Value::Object(entries) => {
+            Map::any(entries.iter().map(|(key, value)| (key.as_str().into(), from_serde(value))).collect()).into()
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! JSON as Go's `encoding/json` reads and prints it, and the border to `serde_json`.
+
+mod border;
+mod read;
+mod write;
+
+pub use border::{from_serde, to_serde};
+pub use read::parse;
+pub use write::{emit, emit_pretty, emit_raw};
+
+/// How deeply a text or a value may nest. Go allows 10000 levels when reading, which is not safe here.
+const DEPTH: usize = 1000;
+
+/// Why a text could not be read as JSON, or a value not be printed as JSON; `Display` is Go's text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The text ends too early.
+    #[error("unexpected end of JSON input")]
+    UnexpectedEnd,
+    /// A character has no place where it stands.
+    #[error("invalid character {} {expected}", quote(*found))]
+    InvalidCharacter {
+        /// The first byte of the character.
+        found: u8,
+        /// What should have been there, or where it stands.
+        expected: &'static str,
+    },
+    /// The number has no `float64`.
+    #[error("json: cannot unmarshal number {number} into Go value of type float64")]
+    NumberRange {
+        /// The number as written.
+        number: String,
+    },
+    /// JSON has no word for the value: an infinity, a NaN, a map that contains itself.
+    #[error("json: unsupported value: {0}")]
+    UnsupportedValue(String),
+}
+
+fn quote(found: u8) -> String {
+    match found {
+        b'\'' => r"'\''".to_owned(),
+        b'"' => "'\"'".to_owned(),
+        _ => {
+            let quoted = crate::go::quote(char::from(found).encode_utf8(&mut [0; 2]));
+            format!("'{}'", &quoted[1..quoted.len() - 1])
+        }
+    }
+}

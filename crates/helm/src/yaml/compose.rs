@@ -1,0 +1,307 @@
+//! Last step of reading: events to a value, as it is after a passage through JSON.
+//!
+//! go-yaml reads a whole document before it makes anything of it, so grammar errors outrank the errors
+//! found here: the first of these is kept until the document has been read.
+//!
+//! Aliases are copied, since a template may change one copy. What they may multiply is limited twice:
+//! by go-yaml's share of copied nodes, and by [`COPIED_BYTES`], which go-yaml does not limit.
+
+mod anchors;
+mod keys;
+mod outcome;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use gotmpl::{List, Map, Str, Value};
+
+use super::error::Error;
+use super::events::{Event, EventKind, Events, Properties};
+use super::resolve::{self, Scalar};
+use anchors::{Anchors, Cost, Target};
+use keys::Key;
+
+/// How deeply a value may nest. go-yaml allows 10000, at which a recursive walk is not safe here.
+const DEPTH: usize = 500;
+/// How many bytes of text aliases may copy.
+const COPIED_BYTES: u64 = 64 << 20;
+
+/// Makes values of the documents of a stream.
+pub(super) struct Composer<'a> {
+    events: Events<'a>,
+    strict: bool,
+    anchors: Anchors<'a>,
+    stack: Vec<Frame>,
+    error: Option<Error>,
+    duplicates: Vec<String>,
+    /// Something was met that JSON has not: keys or numbers that [`outcome`] must look at.
+    unjson: bool,
+}
+
+/// A collection whose end has not been reached.
+struct Frame {
+    /// Where its anchor, if it has one, awaits the result.
+    anchor: Option<usize>,
+    /// What had been spent before it.
+    before: Cost,
+    /// How many levels are below it.
+    height: usize,
+    items: Items,
+}
+
+enum Items {
+    Sequence(Vec<Value>),
+    Mapping { entries: BTreeMap<Str, Value>, key: Option<Key> },
+}
+
+/// A node that is complete.
+enum Node<'a> {
+    Scalar(Scalar<'a>),
+    Tree(Value),
+}
+
+impl Node<'_> {
+    /// The value after the passage through JSON: every number is a float.
+    #[expect(clippy::cast_precision_loss, reason = "JSON's numbers become Go's float64")]
+    fn into_value(self) -> Value {
+        match self {
+            Self::Tree(value) => value,
+            Self::Scalar(Scalar::Null) => Value::Nil,
+            Self::Scalar(Scalar::Bool(value)) => Value::Bool(value),
+            Self::Scalar(Scalar::Int(value)) => Value::Float64(value as f64),
+            Self::Scalar(Scalar::Uint(value)) => Value::Float64(value as f64),
+            Self::Scalar(Scalar::Float(value)) => Value::Float64(value),
+            Self::Scalar(Scalar::Text(text)) => Value::string(&*text),
+        }
+    }
+}
+
+impl<'a> Composer<'a> {
+    pub(super) fn new(events: Events<'a>, strict: bool) -> Self {
+        Self {
+            events,
+            strict,
+            anchors: Anchors::default(),
+            stack: Vec::new(),
+            error: None,
+            duplicates: Vec::new(),
+            unjson: false,
+        }
+    }
+
+    /// The value of the next document, or `None` at the end of the stream.
+    pub(super) fn document(&mut self) -> Result<Option<Value>, Error> {
+        if let EventKind::StreamEnd = self.events.next()?.kind {
+            return Ok(None);
+        }
+        self.anchors = Anchors::default();
+        let value = loop {
+            let event = self.events.next()?;
+            if let Some(node) = self.step(event)? {
+                break node.into_value();
+            }
+        };
+        self.events.next()?;
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        if !self.duplicates.is_empty() {
+            return Err(Error::Duplicate { lines: std::mem::take(&mut self.duplicates) });
+        }
+        if std::mem::take(&mut self.unjson) {
+            outcome::check(&value)?;
+        }
+        Ok(Some(value))
+    }
+
+    /// Takes one event in. Gives the root node once it is complete.
+    fn step(&mut self, event: Event<'a>) -> Result<Option<Node<'a>>, Error> {
+        let Event { kind, line } = event;
+        match kind {
+            EventKind::Scalar { properties, value, implicit } => Ok(self.scalar(properties, value, implicit, line)),
+            EventKind::Alias(name) => self.alias(name, line),
+            EventKind::SequenceStart(properties) => {
+                self.open(properties.anchor, Items::Sequence(Vec::new()), line)?;
+                Ok(None)
+            }
+            EventKind::MappingStart(properties) => {
+                self.open(properties.anchor, Items::Mapping { entries: BTreeMap::new(), key: None }, line)?;
+                Ok(None)
+            }
+            EventKind::SequenceEnd | EventKind::MappingEnd => Ok(self.close(line)),
+            EventKind::DocumentStart | EventKind::DocumentEnd | EventKind::StreamEnd => {
+                Ok(Some(Node::Scalar(Scalar::Null)))
+            }
+        }
+    }
+
+    fn scalar(
+        &mut self,
+        properties: Properties<'a>,
+        text: Cow<'a, str>,
+        implicit: bool,
+        line: usize,
+    ) -> Option<Node<'a>> {
+        let Properties { anchor, tag } = properties;
+        if self.expects_key() && keys::is_merge(&text, implicit, tag.as_deref()) {
+            if let Some(name) = anchor {
+                self.anchors.define(name, Target::Scalar(Scalar::Text(text)), Cost::node(2));
+            }
+            self.set_key(Key::Merge);
+            return None;
+        }
+        self.spend(Cost::node(text.len()));
+        let cost = Cost::node(text.len());
+        let scalar = match tag {
+            None if implicit => resolve::plain(text),
+            None => Scalar::Text(text),
+            Some(tag) => resolve::tagged(&tag, text).unwrap_or_else(|error| {
+                self.keep(error);
+                Scalar::Null
+            }),
+        };
+        self.unjson |= matches!(scalar, Scalar::Float(value) if !value.is_finite());
+        if let Some(name) = anchor {
+            self.anchors.define(name, Target::Scalar(scalar.clone()), cost);
+        }
+        self.place(Node::Scalar(scalar), false, line)
+    }
+
+    fn alias(&mut self, name: &str, line: usize) -> Result<Option<Node<'a>>, Error> {
+        let Some((target, cost)) = self.anchors.get(name) else {
+            return Err(Error::compose(format!("unknown anchor '{name}' referenced")));
+        };
+        let target = target.clone();
+        self.spend(Cost::node(0));
+        self.spend_copy(cost);
+        let node = match target {
+            Target::Open => {
+                self.keep(Error::compose(format!("anchor '{name}' value contains itself")));
+                Node::Scalar(Scalar::Null)
+            }
+            _ if self.error.is_some() => Node::Scalar(Scalar::Null),
+            Target::Scalar(scalar) => Node::Scalar(scalar),
+            Target::Tree(value, height) => {
+                self.deepen(height, line)?;
+                Node::Tree(copy(&value))
+            }
+        };
+        Ok(self.place(node, true, line))
+    }
+
+    fn open(&mut self, anchor: Option<&'a str>, items: Items, line: usize) -> Result<(), Error> {
+        let before = self.anchors.spent;
+        self.spend(Cost::node(0));
+        let anchor = anchor.map(|name| self.anchors.define(name, Target::Open, Cost::default()));
+        self.stack.push(Frame { anchor, before, height: 0, items });
+        self.deepen(0, line)
+    }
+
+    fn close(&mut self, line: usize) -> Option<Node<'a>> {
+        let Frame { anchor, before, height, items } = self.stack.pop()?;
+        let value: Value = match items {
+            Items::Sequence(items) => List::any(items).into(),
+            Items::Mapping { entries, key: _ } => Map::any(entries).into(),
+        };
+        if let Some(anchor) = anchor {
+            let cost = self.anchors.spent.since(before);
+            self.anchors.complete(anchor, Target::Tree(value.clone(), height + 1), cost);
+        }
+        if let Some(parent) = self.stack.last_mut() {
+            parent.height = parent.height.max(height + 1);
+        }
+        self.place(Node::Tree(value), false, line)
+    }
+
+    /// Checks that something of `height` levels may stand at the current place.
+    fn deepen(&mut self, height: usize, line: usize) -> Result<(), Error> {
+        if self.stack.len() + height > DEPTH {
+            return Err(Error::syntax(format!("exceeded max depth of {DEPTH}"), line + 1));
+        }
+        if let Some(frame) = self.stack.last_mut() {
+            frame.height = frame.height.max(height);
+        }
+        Ok(())
+    }
+
+    /// Puts a node where it belongs: it is the root, an item, a key or the value of a key.
+    fn place(&mut self, node: Node<'a>, aliased: bool, line: usize) -> Option<Node<'a>> {
+        let Some(frame) = self.stack.last_mut() else {
+            return Some(node);
+        };
+        match &mut frame.items {
+            Items::Sequence(items) => items.push(node.into_value()),
+            Items::Mapping { key, entries } => match key.take() {
+                None => {
+                    let key = self.key(&node);
+                    self.set_key(key);
+                }
+                Some(Key::Merge) => {
+                    if let Err(error) = keys::merge(entries, node, aliased) {
+                        self.keep(error);
+                    }
+                }
+                Some(Key::Name(name)) => {
+                    if self.strict && entries.contains_key(&name) {
+                        let name = crate::go::quote(&name.to_lossy());
+                        self.duplicates.push(format!("line {}: key {name} already set in map", line + 1));
+                    } else {
+                        entries.insert(name, node.into_value());
+                    }
+                }
+            },
+        }
+        None
+    }
+
+    fn key(&mut self, node: &Node<'a>) -> Key {
+        match keys::name(node) {
+            Ok(name) => Key::Name(name.into()),
+            Err(keys::Trouble::Collection(error)) => {
+                self.keep(error);
+                Key::Name("".into())
+            }
+            Err(keys::Trouble::Poison(name)) => {
+                self.unjson = true;
+                Key::Name(name)
+            }
+        }
+    }
+
+    fn expects_key(&self) -> bool {
+        matches!(self.stack.last(), Some(Frame { items: Items::Mapping { key: None, .. }, .. }))
+    }
+
+    fn set_key(&mut self, new: Key) {
+        if let Some(Frame { items: Items::Mapping { key, .. }, .. }) = self.stack.last_mut() {
+            *key = Some(new);
+        }
+    }
+
+    fn keep(&mut self, error: Error) {
+        self.error.get_or_insert(error);
+    }
+
+    fn spend(&mut self, cost: Cost) {
+        if !self.anchors.spend(cost, false) {
+            self.keep(anchors::excess());
+        }
+    }
+
+    fn spend_copy(&mut self, cost: Cost) {
+        if !self.anchors.spend(cost, true) {
+            self.keep(anchors::excess());
+        }
+    }
+}
+
+/// A copy that shares nothing a template could change.
+fn copy(value: &Value) -> Value {
+    match value {
+        Value::List(list) => List::any(list.items().iter().map(copy).collect()).into(),
+        Value::Map(map) => {
+            Map::any(map.borrow().iter().map(|(key, value)| (key.clone(), copy(value))).collect()).into()
+        }
+        other => other.clone(),
+    }
+}

@@ -1,0 +1,57 @@
+//! Scalars without quotes.
+
+use super::text::Text;
+use super::{Error, Scanner, TokenKind, byte, column, is_blank, is_blankz, is_document_mark};
+use crate::yaml::class::break_len;
+
+impl Scanner<'_> {
+    pub(super) fn fetch_plain(&mut self) -> Result<(), Error> {
+        self.save_key()?;
+        self.key_allowed = false;
+        let (line, indent) = (self.mark.line, self.indent + 1);
+        let mut value = Text::new(self.text);
+        let mut gap = super::Gap::default();
+        loop {
+            let first = self.at(0);
+            let document_mark = self.mark.column == 0 && is_document_mark(self.bytes(), self.pos, first);
+            if first == b'#' || (document_mark && matches!(first, b'-' | b'.')) {
+                break;
+            }
+            let end = self.plain_run_end();
+            if end > self.pos {
+                std::mem::take(&mut gap).write(&mut value);
+                value.push_range(self.pos..end);
+                self.skip_to(end);
+            }
+            if !is_blank(self.at(0)) && break_len(self.bytes(), self.pos) == 0 {
+                break;
+            }
+            gap = self.gap(false, Some(indent))?;
+            if self.flow_level == 0 && column(self.mark) < indent {
+                break;
+            }
+        }
+        if gap.folded {
+            self.key_allowed = true;
+        }
+        self.push(TokenKind::Scalar { value: value.finish(), plain: true }, line);
+        Ok(())
+    }
+
+    /// Where the characters without white space or an indicator end.
+    fn plain_run_end(&self) -> usize {
+        let bytes = self.bytes();
+        let mut at = self.pos;
+        loop {
+            let ends = match byte(bytes, at) {
+                b':' => is_blankz(bytes, at + 1),
+                b',' | b'?' | b'[' | b']' | b'{' | b'}' => self.flow_level > 0,
+                _ => is_blankz(bytes, at),
+            };
+            if ends {
+                return at;
+            }
+            at += 1;
+        }
+    }
+}
