@@ -1,0 +1,141 @@
+//! Release records on a real API server: reads, races and refusals as they really come.
+
+use anyhow::{Context, Result, ensure};
+use e2e::apiserver::ControlPlane;
+use futures::TryStreamExt;
+use helm::release::{Release, Status};
+use helm_operator::history::{Error, History, Marks, RecordMeta};
+use k8s_openapi::api::core::v1::{Namespace, ResourceQuota, Secret};
+use kube::api::{PostParams, WatchEvent, WatchParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_is_found_by_name_label_and_watch_and_pruned_in_order() -> Result<()> {
+    let (client, namespace) = stage("records-lifecycle").await?;
+    let history = History::new(client.clone());
+    ensure!(history.last(&namespace, "demo").await?.is_none() && history.get(&namespace, "demo", 1).await?.is_none());
+    for (revision, status) in [(1, Status::Superseded), (2, Status::Deployed), (10, Status::Failed)] {
+        let release = release(&namespace, revision, status);
+        let created = history.create(&release, &marks(revision)).await?;
+        let read = history.get(&namespace, "demo", revision).await?.context("it was created")?;
+        ensure!(created == read, "what create returned is not what the server holds: {created:?} {read:?}");
+    }
+    history
+        .create(&Release { name: "demo2".to_owned(), ..release(&namespace, 77, Status::Deployed) }, &marks(1))
+        .await?;
+
+    ensure!(history.last(&namespace, "demo").await?.context("there are three")?.revision() == 10);
+    ensure!(history.deployed(&namespace, "demo").await?.context("one is deployed")?.revision() == 2);
+    let listed = history.list(&namespace, "demo").await?;
+    ensure!(listed.iter().map(|meta| meta.revision).eq([1, 2, 10]), "{listed:?}");
+    ensure!(listed[2].marks == Some(marks(10)) && listed[2].status == Status::Failed);
+
+    let mut watch = std::pin::pin!(
+        Api::<Secret>::namespaced(client, &namespace)
+            .watch_metadata(&WatchParams::default().labels("name=demo"), "0")
+            .await?
+    );
+    let Some(WatchEvent::Added(seen)) = watch.try_next().await? else { anyhow::bail!("the watch began otherwise") };
+    ensure!(listed.contains(&RecordMeta::from_metadata(&seen.metadata)?));
+
+    ensure!(history.prune(&namespace, "demo", 2).await? == [1]);
+    ensure!(history.prune(&namespace, "demo", 1).await?.is_empty(), "the deployed or the newest went");
+    history.delete(&namespace, "demo", 10).await?;
+    history.delete(&namespace, "demo", 10).await?;
+    ensure!(history.last(&namespace, "demo").await?.context("one is left")?.revision() == 2);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_that_cross_are_told_and_lose_nothing() -> Result<()> {
+    let (client, namespace) = stage("records-races").await?;
+    let history = History::new(client);
+    let first = history.create(&release(&namespace, 1, Status::PendingInstall), &marks(1)).await?;
+    let again = history.create(&first.release, &marks(2)).await;
+    ensure!(matches!(again, Err(Error::Exists { .. })), "{again:?}");
+
+    let mut changed = first.clone();
+    changed.release.info.status = Status::Deployed;
+    let changed = history.update(&changed).await?;
+    ensure!(changed.resource_version() != first.resource_version());
+    let lost = history.update(&first).await;
+    ensure!(matches!(lost, Err(Error::Conflict { .. })), "{lost:?}");
+    let changed = history.update(&changed).await?;
+    ensure!(history.get(&namespace, "demo", 1).await?.as_ref() == Some(&changed));
+
+    history.delete(&namespace, "demo", 1).await?;
+    let gone = history.update(&changed).await;
+    ensure!(matches!(gone, Err(Error::Gone { .. })), "{gone:?}");
+    history.create(&first.release, &marks(3)).await?;
+    let replaced = history.update(&changed).await;
+    ensure!(matches!(replaced, Err(Error::Conflict { .. })), "{replaced:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_of_the_server_say_what_is_wrong() -> Result<()> {
+    let (client, namespace) = stage("records-refusals").await?;
+    let history = History::new(client.clone());
+    let nowhere = history.create(&release("no-such-namespace", 1, Status::Deployed), &marks(1)).await;
+    ensure!(matches!(nowhere, Err(Error::NoNamespace { .. })), "{nowhere:?}");
+
+    let mut odd = release(&namespace, 1, Status::Deployed);
+    odd.labels.insert("team".to_owned(), "not a label".to_owned());
+    let odd = history.create(&odd, &marks(1)).await;
+    ensure!(matches!(odd, Err(Error::Refused { .. })), "{odd:?}");
+
+    let plane = ControlPlane::shared().await?;
+    let kubeconfig = Kubeconfig::read_from(plane.kubeconfig())?;
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    config.auth_info.impersonate = Some(format!("system:serviceaccount:{namespace}:nobody"));
+    let powerless = History::new(Client::try_from(config)?);
+    let denied = powerless.last(&namespace, "demo").await;
+    ensure!(matches!(denied, Err(Error::Forbidden { .. })), "{denied:?}");
+    let denied = powerless.create(&release(&namespace, 1, Status::Deployed), &marks(1)).await;
+    ensure!(matches!(denied, Err(Error::Forbidden { .. })), "{denied:?}");
+
+    let quota = json!({"metadata": {"name": "none"}, "spec": {"hard": {"count/secrets": "0"}}});
+    Api::<ResourceQuota>::namespaced(client, &namespace)
+        .create(&PostParams::default(), &serde_json::from_value(quota)?)
+        .await?;
+    let message = e2e::eventually::eventually("the quota is in force", std::time::Duration::from_secs(30), || async {
+        history.delete(&namespace, "demo", 1).await?;
+        match history.create(&release(&namespace, 1, Status::Deployed), &marks(1)).await {
+            Err(error @ Error::Quota { .. }) => Ok(error.to_string()),
+            other => anyhow::bail!("{other:?}"),
+        }
+    })
+    .await?;
+    ensure!(message.contains("exceeded quota: none"), "{message}");
+    Ok(())
+}
+
+fn release(namespace: &str, revision: u32, status: Status) -> Release {
+    let mut release = Release {
+        name: "demo".to_owned(),
+        namespace: namespace.to_owned(),
+        version: revision,
+        manifest: "---\n".to_owned(),
+        ..Release::default()
+    };
+    release.info.status = status;
+    release
+}
+
+fn marks(generation: u32) -> Marks {
+    Marks {
+        owner: "apps/demo".to_owned(),
+        uid: "u-1".to_owned(),
+        generation: generation.into(),
+        inputs: "ab12".to_owned(),
+    }
+}
+
+async fn stage(namespace: &str) -> Result<(Client, String)> {
+    let client = ControlPlane::shared().await?.client().await?;
+    let object = serde_json::from_value(json!({"metadata": {"name": namespace}}))?;
+    Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &object).await?;
+    Ok((client, namespace.to_owned()))
+}
