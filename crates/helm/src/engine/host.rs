@@ -30,6 +30,11 @@ impl Host {
         self.now.clone()
     }
 
+    /// The caller's time zone, which is part of the inputs: asking for it leaves the result repeatable.
+    pub fn time_zone(&self) -> jiff::tz::TimeZone {
+        self.now.time_zone().clone()
+    }
+
     /// Fills `out` with random bytes. The result is no longer repeatable.
     pub fn random(&self, out: &mut [u8]) {
         self.repeatable.set(false);

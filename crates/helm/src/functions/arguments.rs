@@ -127,6 +127,9 @@ pub(super) fn kind_name(kind: Kind) -> &'static str {
     }
 }
 
+/// The types over `int` that cast takes for numbers.
+const CALENDAR_TYPES: &[&str] = &["time.Month", "time.Weekday"];
+
 /// `cast.ToInt64`: what cannot be converted is 0.
 pub(super) fn cast_int(value: &Value) -> i64 {
     match value {
@@ -136,6 +139,7 @@ pub(super) fn cast_int(value: &Value) -> i64 {
         Value::Uint64(number) => number.cast_signed(),
         Value::Float64(number) => float_to_int(*number),
         Value::String(text) => super::numbers::parse_int(without_zero_decimals(text.as_bytes()), 0).unwrap_or(0),
+        Value::Object(object) if CALENDAR_TYPES.contains(&object.type_name()) => cast_int(&object.to_value()),
         Value::Nil | Value::List(_) | Value::Map(_) | Value::Object(_) => 0,
     }
 }
@@ -149,6 +153,7 @@ pub(super) fn cast_float(value: &Value) -> f64 {
         Value::Uint64(number) => uint_to_float(*number),
         Value::Float64(number) => *number,
         Value::String(text) => super::numbers::parse_float(text.as_bytes()).unwrap_or(0.0),
+        Value::Object(object) if CALENDAR_TYPES.contains(&object.type_name()) => cast_float(&object.to_value()),
         Value::Nil | Value::List(_) | Value::Map(_) | Value::Object(_) => 0.0,
     }
 }

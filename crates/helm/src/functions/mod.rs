@@ -14,10 +14,12 @@
 
 mod arguments;
 mod cases;
+mod dates;
 mod decimals;
 mod defaults;
 mod dicts;
 mod digests;
+mod durations;
 mod encoding;
 mod equality;
 mod interim;
@@ -29,6 +31,7 @@ mod paths;
 mod quoting;
 mod random;
 mod reflection;
+mod regex;
 mod runes;
 mod sequences;
 mod strings;
@@ -43,10 +46,12 @@ use arguments::Outcome;
 
 const AREAS: &[&[Function<Host>]] = &[
     cases::TABLE,
+    dates::TABLE,
     decimals::TABLE,
     defaults::TABLE,
     dicts::TABLE,
     digests::TABLE,
+    durations::TABLE,
     encoding::TABLE,
     lists::TABLE,
     math::TABLE,
@@ -54,6 +59,7 @@ const AREAS: &[&[Function<Host>]] = &[
     quoting::TABLE,
     random::TABLE,
     reflection::TABLE,
+    regex::TABLE,
     sequences::TABLE,
     strings::TABLE,
     words::TABLE,

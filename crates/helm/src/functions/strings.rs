@@ -170,7 +170,7 @@ fn truncate(text: &[u8], count: i64) -> &[u8] {
 }
 
 /// `text` without the runes at both ends that `cut` accepts.
-fn trim(text: &[u8], cut: impl Fn(char) -> bool) -> &[u8] {
+pub(super) fn trim(text: &[u8], cut: impl Fn(char) -> bool) -> &[u8] {
     let mut rest = text;
     loop {
         let (rune, length) = runes::decode(rest);

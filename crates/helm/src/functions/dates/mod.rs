@@ -1,0 +1,129 @@
+//! Dates: `now`, `date`, `toDate` and their like, with Go's layouts and zones.
+//!
+//! ```text
+//! text ──parse(layout)──► Instant (time.Time) ──format(layout)──► text
+//! ```
+//!
+//! "Local" is the zone of the host's clock. Zone rules come with the program, so a render does not depend on the
+//! machine; an unknown zone is UTC, as in Sprig.
+
+mod format;
+mod instant;
+mod layout;
+mod parse;
+
+use gotmpl::{FuncError, Function, Interp, Type, Value};
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+
+use super::arguments::{Outcome, any, text};
+use super::durations::{self, Duration};
+use super::{hosted, pure};
+use crate::engine::Host;
+use instant::{Instant, Zone, instant_of};
+pub(super) use parse::quote;
+
+/// Go's type of a date argument.
+const TIME: Type = Type::Named("time.Time");
+
+const HTML_LAYOUT: &[u8] = b"2006-01-02";
+
+pub(super) const TABLE: &[Function<Host>] = &[
+    hosted("ago", &[Type::Any], |interp, args| {
+        let now = now(interp);
+        let then = moment(any(args, 0)).unwrap_or_else(|| now.clone());
+        Ok(Value::string(Duration(durations::round(now.since(&then), durations::NANOS_PER_SECOND)).to_string()))
+    }),
+    hosted("date", &[Type::String, Type::Any], |interp, args| Ok(show(interp, text(args, 0)?, any(args, 1), b"Local"))),
+    hosted("dateInZone", &[Type::String, Type::Any, Type::String], date_in_zone),
+    pure("dateModify", &[Type::String, TIME], |args| {
+        let date = date_argument(args)?;
+        let moved = durations::parse(text(args, 0)?).map(|nanos| date.plus(nanos));
+        Ok(moved.unwrap_or_else(|_| date.clone()).into_value())
+    }),
+    hosted("date_in_zone", &[Type::String, Type::Any, Type::String], date_in_zone),
+    pure("date_modify", &[Type::String, TIME], |args| {
+        let date = date_argument(args)?;
+        let moved = durations::parse(text(args, 0)?).map(|nanos| date.plus(nanos));
+        Ok(moved.unwrap_or_else(|_| date.clone()).into_value())
+    }),
+    hosted("durationRound", &[Type::Any], |interp, args| {
+        let nanos = match any(args, 0) {
+            Value::String(text) => durations::parse(text.as_bytes()).unwrap_or(0),
+            Value::Int64(nanos) => *nanos,
+            other => instant_of(other).map_or(0, |then| now(interp).since(then)),
+        };
+        Ok(Value::string(durations::largest_unit(nanos)))
+    }),
+    hosted("htmlDate", &[Type::Any], |interp, args| Ok(show(interp, HTML_LAYOUT, any(args, 0), b"Local"))),
+    hosted("htmlDateInZone", &[Type::Any, Type::String], |interp, args| {
+        Ok(show(interp, HTML_LAYOUT, any(args, 0), text(args, 1)?))
+    }),
+    pure("mustDateModify", &[Type::String, TIME], must_date_modify),
+    hosted("mustToDate", &[Type::String, Type::String], |interp, args| {
+        let parsed = parse::parse(text(args, 0)?, text(args, 1)?, &local(interp));
+        parsed.map(Instant::into_value).map_err(|error| FuncError::new(error.to_string()))
+    }),
+    pure("must_date_modify", &[Type::String, TIME], must_date_modify),
+    hosted("now", &[], |interp, _| Ok(now(interp).into_value())),
+    hosted("toDate", &[Type::String, Type::String], |interp, args| {
+        let parsed = parse::parse(text(args, 0)?, text(args, 1)?, &local(interp));
+        Ok(parsed.unwrap_or_else(|_| Instant::zero()).into_value())
+    }),
+    pure("unixEpoch", &[TIME], |args| match instant_of(any(args, 0)) {
+        Some(instant) => Ok(Value::string(instant.seconds.to_string())),
+        None => Err(not_a_time()),
+    }),
+];
+
+fn now(interp: &Interp<'_, Host>) -> Instant {
+    Instant::from_zoned(&interp.host.now())
+}
+
+fn local(interp: &Interp<'_, Host>) -> Zone {
+    Zone::Rules(interp.host.time_zone())
+}
+
+fn not_a_time() -> FuncError {
+    FuncError::new("the argument is not a time.Time")
+}
+
+fn date_argument(args: &[Value]) -> Result<&Instant, FuncError> {
+    instant_of(any(args, 1)).ok_or_else(not_a_time)
+}
+
+fn must_date_modify(args: &[Value]) -> Outcome {
+    let nanos = durations::parse(text(args, 0)?).map_err(|error| FuncError::new(error.to_string()))?;
+    Ok(date_argument(args)?.plus(nanos).into_value())
+}
+
+/// The instant a value means: a time, or Unix seconds as an integer.
+fn moment(value: &Value) -> Option<Instant> {
+    match value {
+        Value::Int(seconds) | Value::Int64(seconds) => Some(Instant { seconds: *seconds, nanos: 0, zone: Zone::utc() }),
+        other => instant_of(other).cloned(),
+    }
+}
+
+fn date_in_zone(interp: &mut Interp<'_, Host>, args: &[Value]) -> Outcome {
+    Ok(show(interp, text(args, 0)?, any(args, 1), text(args, 2)?))
+}
+
+/// `date` in `layout`, in the named zone; the present if it is no date.
+fn show(interp: &Interp<'_, Host>, layout: &[u8], date: &Value, zone: &[u8]) -> Value {
+    let instant = moment(date).unwrap_or_else(|| now(interp));
+    let zone = match zone {
+        b"Local" => local(interp),
+        other => named_zone(other).unwrap_or_else(Zone::utc),
+    };
+    Value::string(format::format(&instant.in_zone(zone), layout))
+}
+
+/// The zone of an IANA name, spelled exactly.
+fn named_zone(name: &[u8]) -> Option<Zone> {
+    let name = std::str::from_utf8(name).ok()?;
+    if matches!(name, "" | "UTC") {
+        return Some(Zone::utc());
+    }
+    let zone: TimeZone = TimeZoneDatabase::bundled().get(name).ok()?;
+    (zone.iana_name() == Some(name)).then_some(Zone::Rules(zone))
+}
