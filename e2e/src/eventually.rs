@@ -1,7 +1,6 @@
 //! Waiting for a condition with a deadline: the only place of the harness where time passes on purpose.
 
 use std::fmt::{Debug, Display};
-use std::future::Future;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, bail};
@@ -16,11 +15,11 @@ const STEP: Duration = Duration::from_millis(25);
 ///
 /// # Errors
 /// The last refusal, after `within`.
-pub async fn eventually<T, F, A>(what: impl Display, within: Duration, mut check: F) -> Result<T>
-where
-    F: FnMut() -> A,
-    A: Future<Output = Result<T>>,
-{
+pub async fn eventually<T>(
+    what: impl Display,
+    within: Duration,
+    mut check: impl AsyncFnMut() -> Result<T>,
+) -> Result<T> {
     let deadline = Instant::now() + within;
     loop {
         match check().await {

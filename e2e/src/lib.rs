@@ -1,7 +1,9 @@
 //! The operator as a user meets it: a real control plane, a real registry, real Helm, and the operator's own binary.
 //!
 //! Reading order: [`process`] and [`tools`] are the ground; [`apiserver`] makes a cluster of them and [`kwok`] gives it
-//! nodes and pods. Waiting is [`eventually`]'s alone.
+//! nodes and pods. [`helm`] and [`kubectl`] are what people use, [`charts`] what they package, [`operator`] what is tested,
+//! [`status`] what is expected of it; [`proxy`] and [`gateway`] stand before registries and the API server.
+//! Waiting is [`eventually`]'s alone.
 
 pub mod certificates;
 pub mod eventually;
@@ -11,6 +13,15 @@ pub mod tools;
 
 pub mod apiserver;
 pub mod kwok;
+
+pub mod charts;
+pub mod helm;
+pub mod kubectl;
+
+pub mod gateway;
+pub mod operator;
+pub mod proxy;
+pub mod status;
 
 /// Makes ring the process's TLS provider; kube and reqwest bring none of their own here.
 pub fn install_tls_provider() {

@@ -3,9 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use e2e::apiserver::ControlPlane;
-use e2e::eventually;
+use e2e::apiserver::{self, ControlPlane};
+use e2e::gateway::{Gateway, Moment};
+use e2e::helm::Helm;
 use e2e::kwok::{PLAY, play};
+use e2e::process::Scratch;
+use e2e::{charts, eventually};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
@@ -96,5 +99,52 @@ async fn objects_survive_a_restart_of_the_api_server() -> Result<()> {
     ensure!(maps.list(&ListParams::default()).await.is_err(), "the API server should be away");
     plane.start_apiserver().await?;
     maps.get("kept").await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn helm_installs_a_written_chart_and_both_helms_tell_its_history() -> Result<()> {
+    let plane = ControlPlane::shared().await?;
+    let (helm, helm3) = (Helm::new(Some(plane.kubeconfig())).await?, Helm::v3(Some(plane.kubeconfig())).await?);
+    let scratch = Scratch::new("charts")?;
+    let chart = charts::umbrella("0.1.0", 3).write(scratch.path())?;
+    let archive = helm.package(&chart, scratch.path(), Some("0.2.0")).await?;
+    let archive = archive.to_str().context("a temporary path is text")?;
+    helm.run(&["install", "shop", archive, "--namespace", "default"]).await?;
+    ensure!(helm.manifest("default", "shop").await?.matches("\nkind: ").count() == 15, "five objects a part");
+    for helm in [&helm, &helm3] {
+        let listed = helm.list("default").await?;
+        ensure!(listed.iter().any(|row| row.chart == "umbrella-0.2.0" && row.status == "deployed"), "{listed:?}");
+        let history = helm.history("default", "shop").await?;
+        ensure!(history.len() == 1 && history[0].revision == 1, "{history:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gateway_lets_all_pass_until_the_write_that_is_the_last() -> Result<()> {
+    let plane = ControlPlane::shared().await?;
+    let gateway = Gateway::start(plane.kubeconfig()).await?;
+    let through: Api<ConfigMap> = Api::namespaced(apiserver::client(gateway.kubeconfig()).await?, "default");
+    let beside: Api<ConfigMap> = Api::namespaced(plane.client().await?, "default");
+    let map = |name: &str| serde_json::from_value(json!({ "metadata": { "name": name } }));
+    let create = async |name: &str| anyhow::Ok(through.create(&PostParams::default(), &map(name)?).await?);
+
+    for (moment, names, there) in
+        [(Moment::Before, ["before-0", "before-1"], false), (Moment::After, ["after-0", "after-1"], true)]
+    {
+        gateway.trap(1, moment);
+        create(names[0]).await?;
+        tokio::select! {
+            () = gateway.caught() => {}
+            answer = create(names[1]) => anyhow::bail!("the last write must not be answered: {answer:?}"),
+        }
+        ensure!(beside.get_opt(names[1]).await?.is_some() == there, "{moment:?}");
+        ensure!(create("late").await.is_err(), "nothing passes after the last write");
+        ensure!(gateway.writes().len() >= 2, "{:?}", gateway.writes());
+    }
+    gateway.open();
+    // A watch streams through.
+    eventually::object(&through, "after-1", SOON, |_| Ok(())).await?;
     Ok(())
 }
