@@ -41,7 +41,7 @@ impl Cluster {
             _ => self.pods(namespace, &live).await,
         };
         for pod in pods.iter().filter(|pod| !is_fine(pod)).take(PODS) {
-            reasons.extend(self.pod_reasons(namespace, pod).await);
+            reasons.push(self.pod_reasons(namespace, pod).await);
         }
         if object.kind != "Pod" {
             reasons.extend(self.warnings(namespace, live["metadata"]["uid"].as_str().unwrap_or_default()).await);
@@ -61,11 +61,11 @@ impl Cluster {
         pods
     }
 
-    async fn pod_reasons(&self, namespace: &str, pod: &Pod) -> Vec<String> {
+    async fn pod_reasons(&self, namespace: &str, pod: &Pod) -> String {
         let name = pod.metadata.name.as_deref().unwrap_or_default();
         let mut reasons = pod_troubles(pod);
         reasons.extend(self.warnings(namespace, pod.metadata.uid.as_deref().unwrap_or_default()).await);
-        reasons.into_iter().map(|reason| format!("pod {name:?}: {reason}")).collect()
+        format!("pod {name:?}: {}", reasons.join(", "))
     }
 
     /// The newest Warning events about the object with this uid, one per reason.

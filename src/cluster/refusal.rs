@@ -24,7 +24,7 @@ pub(super) fn patience(error: &kube::Error, full: Duration) -> Option<Duration> 
     match error {
         kube::Error::Api(status) => match status.code {
             429 | 502..=504 => Some(full),
-            500 => Some(INTERNAL_ERROR_PATIENCE),
+            500 => is_passing(status).then_some(INTERNAL_ERROR_PATIENCE),
             // Quota is counted with optimistic locking: a burst of creations collides on the ResourceQuota object.
             409 if status.message.contains("Operation cannot be fulfilled on resourcequotas") => Some(full),
             _ => None,
@@ -32,6 +32,12 @@ pub(super) fn patience(error: &kube::Error, full: Duration) -> Option<Duration> 
         kube::Error::HyperError(_) | kube::Error::Service(_) | kube::Error::ReadEvents(_) => Some(full),
         _ => None,
     }
+}
+
+/// Whether a 500 is the server's trouble. What it cannot decode or merge (a wrong type, a list item without its key) it
+/// reports as a 500 without a reason, too: that is the object's, and stays.
+fn is_passing(status: &Status) -> bool {
+    !status.reason.is_empty() || status.message.contains("etcdserver") || status.message.contains("rpc error")
 }
 
 /// The pause the server asks for.
@@ -71,9 +77,8 @@ fn explain_status(attempt: &Attempt<'_>, status: &Status) -> Error {
         400 => Error::Invalid { object, message },
         500 => match between(&message, "failed calling webhook \"", "\"") {
             Some(webhook) => Error::WebhookUnreachable { object, webhook: webhook.to_owned(), message },
-            // What the server cannot merge (a duplicate key in a list, a wrong type) is reported as its own failure.
-            None if message.contains("failed to create typed patch object") => Error::Invalid { object, message },
-            None => unavailable(attempt, status),
+            None if is_passing(status) => unavailable(attempt, status),
+            None => Error::Invalid { object, message },
         },
         429 | 502..=504 => unavailable(attempt, status),
         code => refused(attempt, code, message),
@@ -171,7 +176,7 @@ fn readable(attempt: &Attempt<'_>, message: &str) -> String {
     if attempt.object.kind != "Secret" {
         return message.to_owned();
     }
-    let quotes = ["Invalid value:", ", got ", "cannot unmarshal", "cannot be handled"];
+    let quotes = ["Invalid value:", ", got ", "cannot unmarshal", "cannot be handled", "unable to convert"];
     let end = quotes.iter().filter_map(|quote| message.find(quote)).min();
     match end {
         Some(end) => format!("{}(the rest is left out, it may hold secret data)", &message[..end]),

@@ -1,0 +1,86 @@
+//! What a delete removes, what it leaves, and how long it waits.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail, ensure};
+use helm_operator::cluster::{Error, Propagation, Removed, left_behind};
+use kube::api::{ListParams, Patch, PatchParams};
+use serde_json::json;
+
+use crate::{Ground, LONG, config_map, deployment};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_that_left_the_manifest_are_removed_and_kept_ones_stay() -> Result<()> {
+    let ground = Ground::new("delete-prune").await?;
+    let mut kept = config_map("kept", json!({}));
+    kept["metadata"]["annotations"] = json!({ "helm.sh/resource-policy": "keep" });
+    let old = ground.objects(&[config_map("stays", json!({})), config_map("goes", json!({})), kept]).await?;
+    ground.cluster.apply(&old, &ground.apply_options("shop")).await?;
+    let new = ground.objects(&[config_map("stays", json!({}))]).await?;
+
+    let left = left_behind(&old, &new);
+    let removals = ground.cluster.delete(&left, &ground.delete_options("shop")).await?;
+    let removed: Vec<_> =
+        removals.iter().map(|removal| (removal.object.name.as_str(), removal.removed.clone())).collect();
+    ensure!(removed == [("goes", Removed::Deleted), ("kept", Removed::Kept)], "{removed:?}");
+    let again = ground.cluster.delete(&left[..1], &ground.delete_options("shop")).await?;
+    ensure!(again[0].removed == Removed::Absent, "{again:?}");
+    let config_maps = ground.api("v1", "ConfigMap");
+    for (name, exists) in [("stays", true), ("goes", false), ("kept", true)] {
+        ensure!(config_maps.get_opt(name).await?.is_some() == exists, "{name}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_belongs_to_others_is_left() -> Result<()> {
+    let ground = Ground::new("delete-others").await?;
+    let objects = ground.objects(&[config_map("theirs", json!({})), config_map("nobodys", json!({}))]).await?;
+    ground.cluster.apply(&objects[..1], &ground.apply_options("first")).await?;
+    ground.create("v1", "ConfigMap", json!({ "metadata": { "name": "nobodys" } })).await?;
+    let removals = ground.cluster.delete(&objects, &ground.delete_options("second")).await?;
+    ensure!(removals[0].removed == Removed::NotOurs(Some(ground.owner("first"))), "{removals:?}");
+    ensure!(removals[1].removed == Removed::NotOurs(None), "{removals:?}");
+    ensure!(ground.api("v1", "ConfigMap").get_opt("nobodys").await?.is_some(), "it was deleted");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_finalizer_that_holds_an_object_is_named_and_its_end_is_noticed() -> Result<()> {
+    let ground = Ground::new("delete-finalizer").await?;
+    let mut held = config_map("held", json!({}));
+    held["metadata"]["finalizers"] = json!(["example.com/hold"]);
+    let objects = ground.objects(&[held]).await?;
+    ground.cluster.apply(&objects, &ground.apply_options("shop")).await?;
+    let mut options = ground.delete_options("shop");
+    options.timeout = Some(Duration::from_secs(1));
+    let stuck = ground.cluster.delete(&objects, &options).await;
+    let Err(error @ Error::NotGone { .. }) = stuck else { bail!("{stuck:?}") };
+    ensure!(error.to_string().contains("held by finalizers example.com/hold"), "{error}");
+
+    options.timeout = Some(LONG);
+    let free = async {
+        let patch = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+        ground.api("v1", "ConfigMap").patch("held", &PatchParams::default(), &patch).await
+    };
+    let (removals, freed) = tokio::join!(ground.cluster.delete(&objects, &options), free);
+    freed?;
+    ensure!(removals?.len() == 1, "one removal");
+    ensure!(ground.api("v1", "ConfigMap").get_opt("held").await?.is_none(), "still there");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreground_deletion_ends_after_the_pods() -> Result<()> {
+    let ground = Ground::new("delete-foreground").await?;
+    let objects = ground.objects(&[deployment("web", "")]).await?;
+    let applied = ground.cluster.apply(&objects, &ground.apply_options("shop")).await?;
+    let options = helm_operator::cluster::WaitOptions { timeout: LONG, jobs: false };
+    ground.cluster.wait_ready(&applied, &options).await?;
+    let mut options = ground.delete_options("shop");
+    options.propagation = Propagation::Foreground;
+    ground.cluster.delete(&objects, &options).await?;
+    let pods = ground.api("v1", "Pod").list(&ListParams::default().labels("app=web")).await?;
+    ensure!(pods.items.is_empty(), "{} pods are left", pods.items.len());
+    Ok(())
+}
