@@ -169,3 +169,65 @@ fn shorten(text: &str) -> String {
         None => line,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::needless_pass_by_value, reason = "JSON literals read better unborrowed")]
+
+    use k8s_openapi::api::core::v1::Pod;
+    use serde_json::{Value, json};
+
+    use super::{WORDS, is_fine, pod_troubles, shorten};
+
+    fn pod(status: Value) -> Pod {
+        serde_json::from_value(json!({ "metadata": { "name": "web-1" }, "status": status })).expect("a pod")
+    }
+
+    fn container(state: Value, last: Value) -> Value {
+        json!({ "name": "main", "image": "", "imageID": "", "ready": false, "restartCount": 4, "state": state, "lastState": last })
+    }
+
+    #[test]
+    fn the_troubles_of_a_pod_are_told_in_a_few_words() {
+        let ended = json!({ "terminated": { "exitCode": 137, "reason": "OOMKilled" } });
+        let back_off = json!({ "waiting": { "reason": "CrashLoopBackOff", "message": "back-off 5m0s" } });
+        let no_image = json!({ "waiting": { "reason": "ErrImagePull", "message": "not found" } });
+        let unscheduled = json!({ "type": "PodScheduled", "status": "False", "message": "0/3 nodes are available" });
+        let cases = [
+            (
+                json!({ "containerStatuses": [container(back_off, ended.clone())] }),
+                r#"container "main": CrashLoopBackOff: back-off 5m0s, last exit code 137 (OOMKilled), 4 restarts"#,
+            ),
+            (
+                json!({ "containerStatuses": [container(no_image, json!({}))] }),
+                r#"container "main": ErrImagePull: not found"#,
+            ),
+            (
+                json!({ "containerStatuses": [container(json!({ "running": {} }), json!({}))] }),
+                r#"container "main": runs, but is not ready"#,
+            ),
+            (
+                json!({ "initContainerStatuses": [container(ended, json!({}))] }),
+                r#"container "main": exited with code 137 (OOMKilled)"#,
+            ),
+            (json!({ "conditions": [unscheduled] }), "cannot be scheduled: 0/3 nodes are available"),
+            (json!({ "phase": "Pending" }), "it is Pending"),
+        ];
+        for (status, expected) in cases {
+            assert_eq!(pod_troubles(&pod(status.clone())), [expected], "{status}");
+        }
+    }
+
+    #[test]
+    fn ready_and_succeeded_pods_are_not_told() {
+        assert!(is_fine(&pod(json!({ "conditions": [{ "type": "Ready", "status": "True" }] }))));
+        assert!(is_fine(&pod(json!({ "phase": "Succeeded" }))));
+        assert!(!is_fine(&pod(json!({ "phase": "Running" }))));
+    }
+
+    #[test]
+    fn long_messages_become_one_short_line() {
+        assert_eq!(shorten("a\n  b"), "a b");
+        assert_eq!(shorten(&"ü".repeat(WORDS * 2)).chars().count(), WORDS + 1);
+    }
+}

@@ -49,3 +49,46 @@ fn union(into: &mut Value, other: Value) {
         union(into.entry(field).or_insert_with(|| Value::Object(Map::new())), below);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::needless_pass_by_value, reason = "JSON literals read better unborrowed")]
+
+    use serde_json::{Value, json};
+
+    use super::taken_over;
+
+    fn entry(manager: &str, operation: &str, fields: Value) -> Value {
+        json!({ "manager": manager, "operation": operation, "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": fields })
+    }
+
+    fn after(entries: Value) -> Option<Value> {
+        let entries: Vec<_> = serde_json::from_value(entries).expect("managed fields");
+        taken_over(&entries).map(|entries| json!(entries))
+    }
+
+    #[test]
+    fn what_helm_updated_becomes_what_helm_applied() {
+        let updated = json!({ "f:data": { "f:a": {}, "f:b": {} } });
+        let other = entry("kubectl-edit", "Update", json!({ "f:data": { "f:c": {} } }));
+        let taken = after(json!([entry("helm", "Update", updated.clone()), other]));
+        assert_eq!(taken, Some(json!([other, entry("helm", "Apply", updated)])));
+    }
+
+    #[test]
+    fn it_joins_what_helm_has_applied_already() {
+        let applied = entry("helm", "Apply", json!({ "f:data": { "f:a": { "f:x": {} } } }));
+        let updated = entry("helm", "Update", json!({ "f:data": { "f:a": { "f:y": {} }, "f:b": {} } }));
+        let both = json!({ "f:data": { "f:a": { "f:x": {}, "f:y": {} }, "f:b": {} } });
+        assert_eq!(after(json!([applied, updated])), Some(json!([entry("helm", "Apply", both)])));
+    }
+
+    #[test]
+    fn other_managers_subresources_and_applied_objects_are_left() {
+        let mut status = entry("helm", "Update", json!({ "f:status": {} }));
+        status["subresource"] = "status".into();
+        let kubectl = entry("kubectl-client-side-apply", "Update", json!({ "f:data": {} }));
+        let applied = entry("helm", "Apply", json!({ "f:data": {} }));
+        assert_eq!(after(json!([status, kubectl, applied])), None);
+    }
+}

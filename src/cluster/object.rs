@@ -229,3 +229,6 @@ fn last_of_each(objects: Vec<Object>) -> Vec<Object> {
         .map(|(_, object)| object)
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,3 +56,38 @@ where
     done.sort_by_key(|(position, _)| *position);
     Ok(done.into_iter().map(|(_, result)| result).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::{CONCURRENCY, concurrently};
+
+    #[tokio::test]
+    async fn answers_keep_the_order_of_the_items() {
+        let items: Vec<u64> = (0..20).collect();
+        let halves = concurrently(&items, async |item| {
+            // Later items finish first.
+            for _ in *item..20 {
+                tokio::task::yield_now().await;
+            }
+            Ok::<_, ()>(*item)
+        });
+        assert_eq!(halves.await, Ok(items.clone()));
+    }
+
+    #[tokio::test]
+    async fn after_a_failure_nothing_new_is_begun_and_what_runs_is_finished() {
+        let items: Vec<usize> = (0..100).collect();
+        let (begun, ended) = (RefCell::new(0), RefCell::new(0));
+        let outcome = concurrently(&items, async |item| {
+            *begun.borrow_mut() += 1;
+            tokio::task::yield_now().await;
+            *ended.borrow_mut() += 1;
+            if *item < CONCURRENCY { Err("refused") } else { Ok(()) }
+        });
+        assert_eq!(outcome.await, Err("refused"));
+        assert_eq!(*begun.borrow(), CONCURRENCY);
+        assert_eq!(begun, ended);
+    }
+}

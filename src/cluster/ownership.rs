@@ -86,3 +86,51 @@ fn entry<'a>(parent: &'a mut Map<String, Value>, key: &str) -> &'a mut Map<Strin
     }
     slot.as_object_mut().expect("the slot was just made a map")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{Claim, claim, mark};
+    use crate::cluster::Owner;
+
+    fn owner() -> Owner {
+        Owner { release: "shop".to_owned(), namespace: "web".to_owned() }
+    }
+
+    fn claimed(metadata: Value) -> Claim {
+        claim(&serde_json::from_value(metadata).expect("metadata"), &owner())
+    }
+
+    fn marked(managed_by: &str, release: &str, namespace: &str) -> Value {
+        json!({
+            "labels": { "app.kubernetes.io/managed-by": managed_by },
+            "annotations": { "meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": namespace },
+        })
+    }
+
+    #[test]
+    fn an_object_is_ours_only_with_all_marks() {
+        let theirs = |release: &str, namespace: &str| Claim::Theirs {
+            release: release.to_owned(),
+            namespace: namespace.to_owned(),
+        };
+        assert_eq!(claimed(marked("Helm", "shop", "web")), Claim::Ours);
+        assert_eq!(claimed(marked("Helm", "other", "web")), theirs("other", "web"));
+        assert_eq!(claimed(marked("Helm", "shop", "elsewhere")), theirs("shop", "elsewhere"));
+        let missing = r#"app.kubernetes.io/managed-by is "flux""#.to_owned();
+        assert_eq!(claimed(marked("flux", "shop", "web")), Claim::Nobody { missing });
+        let Claim::Nobody { missing } = claimed(json!({})) else { panic!("it is somebody's") };
+        assert_eq!(missing.matches("is missing").count(), 3, "{missing}");
+    }
+
+    #[test]
+    fn marks_replace_what_the_chart_wrote() {
+        let mut object =
+            json!({ "metadata": { "labels": null, "annotations": { "a": "b", "meta.helm.sh/release-name": "x" } } });
+        mark(object.as_object_mut().expect("a map"), &owner());
+        let mut expected = marked("Helm", "shop", "web");
+        expected["annotations"]["a"] = "b".into();
+        assert_eq!(object["metadata"], expected);
+    }
+}

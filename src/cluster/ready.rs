@@ -324,3 +324,6 @@ fn condition<'a>(object: &'a Value, name: &str) -> Option<Condition<'a>> {
     let text = |field: &str| found[field].as_str().unwrap_or_default();
     Some(Condition { status: text("status"), reason: text("reason"), message: text("message") })
 }
+
+#[cfg(test)]
+mod tests;

@@ -264,3 +264,52 @@ fn target(applied: &Applied, jobs: bool) -> Option<Target> {
     let (object, resource) = (applied.object.clone(), applied.resource.clone());
     Some(Target { object, resource, marks: Marks::Helm, question })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Question, Standing, Version, standing};
+    use crate::cluster::ready::{Assessment, Verdict};
+    use crate::cluster::watch::{Look, Seen};
+
+    fn seen(resource_version: &str) -> Look {
+        Look::Seen(Seen {
+            uid: "u1".to_owned(),
+            resource_version: resource_version.to_owned(),
+            generation: 2,
+            finalizers: vec!["example.com/hold".to_owned()],
+            assessment: Assessment { ready: Verdict::Current, complete: Verdict::InProgress("runs".to_owned()) },
+        })
+    }
+
+    fn version(resource_version: &str) -> Version {
+        Version { resource_version: resource_version.to_owned(), generation: 2 }
+    }
+
+    #[test]
+    fn an_older_view_of_an_object_proves_nothing() {
+        let ready = Question::Ready(version("100"));
+        assert!(matches!(standing(&ready, &seen("99")), Standing::Pending(_)));
+        assert_eq!(standing(&ready, &seen("100")), Standing::Done);
+        assert_eq!(standing(&ready, &seen("101")), Standing::Done);
+        assert!(matches!(standing(&ready, &Look::NotYet), Standing::Pending(_)));
+        // Opaque versions: the generation decides.
+        assert_eq!(standing(&Question::Ready(version("x")), &seen("y")), Standing::Done);
+    }
+
+    #[test]
+    fn absence_is_what_a_deletion_waits_for_and_what_a_vanishing_job_ends_with() {
+        let gone = Question::Gone { uid: "u1".to_owned() };
+        assert_eq!(standing(&gone, &Look::Absent), Standing::Done);
+        assert_eq!(standing(&gone, &seen("1")), Standing::Pending("held by finalizers example.com/hold".to_owned()));
+        assert_eq!(standing(&Question::Gone { uid: "u0".to_owned() }, &seen("1")), Standing::Done);
+        assert_eq!(standing(&Question::Complete(version("1"), true), &Look::Absent), Standing::Done);
+        assert!(matches!(standing(&Question::Complete(version("1"), false), &Look::Absent), Standing::Pending(_)));
+        assert!(matches!(standing(&Question::Ready(version("1")), &Look::Absent), Standing::Pending(_)));
+    }
+
+    #[test]
+    fn completion_is_more_than_readiness() {
+        let complete = Question::Complete(version("1"), false);
+        assert_eq!(standing(&complete, &seen("1")), Standing::Pending("runs".to_owned()));
+    }
+}

@@ -21,7 +21,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 /// More than anything here takes.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// A namespace of one's own, and the cluster as the operator sees it.
 struct Ground {
@@ -85,6 +85,7 @@ impl Ground {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "JSON literals read better unborrowed")]
 fn config_map(name: &str, data: Value) -> Value {
     json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name }, "data": data })
 }

@@ -13,7 +13,11 @@ const PATIENT: WaitOptions = WaitOptions { timeout: LONG, jobs: true };
 const HASTY: WaitOptions = WaitOptions { timeout: Duration::from_secs(3), jobs: true };
 
 /// Applies `documents` and waits for them.
-async fn wait(ground: &Ground, documents: &[serde_json::Value], options: &WaitOptions) -> Result<Result<(), WaitError>> {
+async fn wait(
+    ground: &Ground,
+    documents: &[serde_json::Value],
+    options: &WaitOptions,
+) -> Result<Result<(), WaitError>> {
     let objects = ground.objects(documents).await?;
     let applied = ground.cluster.apply(&objects, &ground.apply_options("shop")).await?;
     Ok(ground.cluster.wait_ready(&applied, options).await)
@@ -22,7 +26,8 @@ async fn wait(ground: &Ground, documents: &[serde_json::Value], options: &WaitOp
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_ends_when_the_last_object_is_ready() -> Result<()> {
     let ground = Ground::new("wait-ready").await?;
-    let documents = [config_map("a", json!({})), deployment("late", play::SLOW), deployment("web", ""), job("once", "")];
+    let documents =
+        [config_map("a", json!({})), deployment("late", play::SLOW), deployment("web", ""), job("once", "")];
     wait(&ground, &documents, &PATIENT).await??;
     let live = ground.live("apps/v1", "Deployment", "late").await?;
     ensure!(live["status"]["availableReplicas"] == 1, "{}", live["status"]);
