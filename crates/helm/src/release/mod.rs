@@ -9,6 +9,7 @@
 mod chart;
 pub mod codec;
 mod name;
+mod recorded;
 mod status;
 pub mod storage;
 pub(crate) mod wire;

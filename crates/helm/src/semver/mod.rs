@@ -78,6 +78,14 @@ pub enum NumberError {
     },
 }
 
+/// Whether `version` (read loosely) satisfies `constraint`; an unreadable one satisfies nothing.
+pub fn is_compatible(constraint: &str, version: &str) -> bool {
+    match (Constraint::parse(constraint), Version::parse_loose(version)) {
+        (Ok(constraint), Ok(version)) => constraint.check(&version),
+        _ => false,
+    }
+}
+
 /// `text` as Go's `%q` prints it, for the characters that a constraint typed by a person can hold.
 fn quoted(text: &str) -> String {
     let mut out = String::from('"');

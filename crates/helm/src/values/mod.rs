@@ -1,1 +1,125 @@
-//! Values: parsing, coalescing, the values of dependencies.
+//! Values: read from YAML, and coalesced from a release, its chart and the chart's dependencies.
+//!
+//! ```text
+//! YAML text ──documents──► map ┐
+//! Chart ──active──► ActiveChart ┴─enable──► enabled dependencies ──import──► imported values ──coalesce──► values
+//! ```
+//!
+//! Outside of a render, values are `serde_json` maps; within it they are template values, whose maps are shared:
+//! Helm's coalescing lets some maps of a parent and its dependencies be the same, and templates can see that.
+
+mod active;
+mod coalesce;
+mod documents;
+mod enable;
+mod import;
+mod tables;
+
+use std::collections::BTreeMap;
+
+use gotmpl::{Map, Value};
+
+use crate::{json, yaml};
+
+pub use active::ActiveChart;
+pub(crate) use coalesce::coalesce;
+pub use enable::missing_dependencies;
+
+/// Values as the world outside of a render has them.
+pub type ValuesMap = serde_json::Map<String, serde_json::Value>;
+
+/// Why values cannot be read or put together, in Helm's words.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A line starts with `---` but has something else behind it.
+    #[error("error reading yaml document: invalid Yaml document separator: {after}")]
+    Separator {
+        /// What stands behind the dashes.
+        after: String,
+    },
+    /// The text is no YAML.
+    #[error("cannot unmarshal yaml document: error converting YAML to JSON: {0}")]
+    Yaml(yaml::Error),
+    /// The document is no mapping.
+    #[error(
+        "cannot unmarshal yaml document: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {found} \
+         into Go value of type map[string]interface {{}}"
+    )]
+    NotAMap {
+        /// The JSON type of what it is.
+        found: &'static str,
+    },
+    /// The value under a dependency's name is no table.
+    #[error("type mismatch on {chart}: {value}")]
+    NotATable {
+        /// The dependency.
+        chart: String,
+        /// The value, as Go prints one of the wrong type.
+        value: String,
+    },
+}
+
+/// Reads values from the text of a `values.yaml`. Several documents are merged, later ones win.
+pub fn parse(text: &str) -> Result<ValuesMap, Error> {
+    parse_bytes(text.as_bytes())
+}
+
+/// Reads values from bytes that should be YAML, as [`parse`].
+pub(crate) fn parse_bytes(text: &[u8]) -> Result<ValuesMap, Error> {
+    let mut values = ValuesMap::new();
+    for document in documents::split(text)? {
+        let parsed = match yaml::parse(&document).map_err(Error::Yaml)? {
+            Value::Nil => continue,
+            map @ Value::Map(_) => json::to_serde(&map),
+            other => return Err(Error::NotAMap { found: json_type(&other) }),
+        };
+        if let serde_json::Value::Object(parsed) = parsed {
+            merge(&mut values, parsed);
+        }
+    }
+    Ok(values)
+}
+
+/// Lays `over` over `base`, as several values files of one release: tables are merged, everything else is replaced.
+///
+/// A null in `over` is kept: it deletes the chart's default when values are coalesced.
+pub fn merge(base: &mut ValuesMap, over: ValuesMap) {
+    for (key, value) in over {
+        match (base.get_mut(&key), value) {
+            (Some(serde_json::Value::Object(below)), serde_json::Value::Object(above)) => {
+                merge(below, above);
+            }
+            (_, value) => {
+                base.insert(key, value);
+            }
+        }
+    }
+}
+
+/// Values as templates see them.
+pub(crate) fn to_map(values: &ValuesMap) -> Map {
+    let entries = values.iter().map(|(key, value)| (key.as_str().into(), json::from_serde(value)));
+    Map::any(entries.collect::<BTreeMap<_, _>>())
+}
+
+/// Values as the world outside of a render has them.
+pub(crate) fn to_values(map: &Map) -> ValuesMap {
+    match json::to_serde(&map.clone().into()) {
+        serde_json::Value::Object(values) => values,
+        _ => ValuesMap::new(),
+    }
+}
+
+fn json_type(value: &Value) -> &'static str {
+    match value {
+        Value::Nil => "null",
+        Value::Bool(_) => "bool",
+        Value::String(_) => "string",
+        Value::List(_) => "array",
+        Value::Map(_) | Value::Object(_) => "object",
+        Value::Int(_) | Value::Int64(_) | Value::Uint8(_) | Value::Uint64(_) | Value::Float64(_) => "number",
+    }
+}
+
+#[cfg(test)]
+mod tests;

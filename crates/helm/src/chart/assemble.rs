@@ -1,0 +1,165 @@
+//! From the files of a chart, wherever they come from, to a [`Chart`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::limits::{Budget, Excess};
+use super::metadata::{Lock, Metadata};
+use super::{Chart, Error, File, archive, decode, path};
+use crate::values;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// A file as it was read, named relative to the chart's folder.
+pub(super) struct RawFile {
+    name: String,
+    data: Vec<u8>,
+    modified: Option<Timestamp>,
+}
+
+impl RawFile {
+    /// A file without its byte order mark.
+    pub(super) fn new(name: String, mut data: Vec<u8>, modified: Option<Timestamp>) -> Self {
+        if data.starts_with(BYTE_ORDER_MARK) {
+            data.drain(..BYTE_ORDER_MARK.len());
+        }
+        Self { name, data, modified }
+    }
+
+    fn into_file(self) -> File {
+        File { name: self.name, data: Arc::from(self.data), modified: self.modified }
+    }
+}
+
+/// Makes a chart of its files, packed and unpacked dependencies included.
+pub(super) fn assemble(files: Vec<RawFile>, budget: &mut Budget) -> Result<Chart, Error> {
+    assemble_at(files, budget, budget.limits().chart_depth)
+}
+
+fn assemble_at(files: Vec<RawFile>, budget: &mut Budget, levels: usize) -> Result<Chart, Error> {
+    let mut parts = Parts::new(&files)?;
+    for file in files {
+        parts.add(file)?;
+    }
+    let Parts { mut chart, dependencies } = parts;
+    chart.metadata.validate()?;
+    for (name, files) in dependencies {
+        if let Some(dependency) = load_dependency(&chart, &name, files, (budget, levels))? {
+            chart.dependencies.push(dependency);
+        }
+    }
+    Ok(chart)
+}
+
+/// A chart in the making.
+struct Parts {
+    chart: Chart,
+    /// Files below `charts/`, by the first element of their path there.
+    dependencies: BTreeMap<String, Vec<RawFile>>,
+}
+
+impl Parts {
+    /// Starts with `Chart.yaml`, which decides how the other files are read.
+    fn new(files: &[RawFile]) -> Result<Self, Error> {
+        let file = "Chart.yaml";
+        let chart_yaml = files.iter().rfind(|raw| raw.name == file).ok_or(Error::ChartYamlMissing)?;
+        let mut metadata: Metadata =
+            decode::metadata(&chart_yaml.data).map_err(|reason| Error::Decode { file, reason })?;
+        match metadata.api_version.as_str() {
+            // Charts of Helm 2 may lack it.
+            "" => "v1".clone_into(&mut metadata.api_version),
+            "v1" | "v2" => {}
+            found => return Err(Error::ApiVersion { found: found.to_owned() }),
+        }
+        let chart = Chart { metadata, modified: chart_yaml.modified, ..Chart::default() };
+        Ok(Self { chart, dependencies: BTreeMap::new() })
+    }
+
+    fn add(&mut self, raw: RawFile) -> Result<(), Error> {
+        let chart = &mut self.chart;
+        match raw.name.as_str() {
+            "Chart.yaml" => {}
+            "Chart.lock" => chart.lock = Some(read_lock(&raw, "Chart.lock")?),
+            "values.yaml" => {
+                chart.values_text = String::from_utf8_lossy(&raw.data).into_owned();
+                chart.values = values::parse_bytes(&raw.data).map_err(Error::Values)?;
+            }
+            "values.schema.json" => {
+                chart.schema_modified = raw.modified;
+                chart.schema = Some(raw.data);
+            }
+            "requirements.yaml" => {
+                let file = "requirements.yaml";
+                let dependencies = decode::requirements(&raw.data).map_err(|reason| Error::Decode { file, reason })?;
+                if !dependencies.is_empty() {
+                    chart.metadata.dependencies = dependencies;
+                }
+                self.keep_if_v1(raw);
+            }
+            "requirements.lock" => {
+                chart.lock = Some(read_lock(&raw, "requirements.lock")?);
+                self.keep_if_v1(raw);
+            }
+            name if name.starts_with("templates/") => chart.templates.push(raw.into_file()),
+            name if name.starts_with("charts/") && path::ext(name) != ".prov" => {
+                self.add_to_dependency(raw);
+            }
+            _ => chart.files.push(raw.into_file()),
+        }
+        Ok(())
+    }
+
+    /// Charts of API version v1 see these files in `.Files`.
+    fn keep_if_v1(&mut self, raw: RawFile) {
+        if self.chart.metadata.api_version == "v1" {
+            self.chart.files.push(raw.into_file());
+        }
+    }
+
+    fn add_to_dependency(&mut self, raw: RawFile) {
+        let name = raw.name.strip_prefix("charts/").unwrap_or(&raw.name).to_owned();
+        let first = name.split('/').next().unwrap_or_default().to_owned();
+        self.dependencies.entry(first).or_default().push(RawFile { name, ..raw });
+    }
+}
+
+fn read_lock(raw: &RawFile, file: &'static str) -> Result<Lock, Error> {
+    decode::lock(&raw.data).map_err(|reason| Error::Decode { file, reason })
+}
+
+/// Loads what lies under one name in `charts/`; nothing if it is not meant to be a chart.
+fn load_dependency(
+    parent: &Chart,
+    name: &str,
+    files: Vec<RawFile>,
+    (budget, levels): (&mut Budget, usize),
+) -> Result<Option<Chart>, Error> {
+    if name.starts_with(['_', '.']) {
+        return Ok(None);
+    }
+    let parent = parent.metadata.name.clone();
+    let levels_below = levels.checked_sub(1).ok_or_else(|| Excess::ChartDepth(budget.limits().chart_depth))?;
+    let loaded = if path::ext(name) == ".tgz" {
+        let packed = &files[0];
+        if packed.name != name {
+            let (expected, found) = (name.to_owned(), packed.name.clone());
+            return Err(Error::SubchartName { parent, expected, found });
+        }
+        archive::unpack(&packed.data, budget).and_then(|files| assemble_at(files, budget, levels_below))
+    } else {
+        let files = files.into_iter().filter_map(below_first_element).collect();
+        assemble_at(files, budget, levels_below)
+    };
+    loaded.map(Some).map_err(|reason| {
+        let (name, reason) = (name.to_owned(), Box::new(reason));
+        Error::Subchart { name, parent, reason }
+    })
+}
+
+/// Strips the dependency's folder; nothing for a file that lies in `charts/` itself.
+fn below_first_element(raw: RawFile) -> Option<RawFile> {
+    let (_, name) = raw.name.split_once('/')?;
+    Some(RawFile { name: name.to_owned(), ..raw })
+}

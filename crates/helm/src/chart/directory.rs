@@ -1,0 +1,102 @@
+//! Charts as folders. The only module of this crate that reads files.
+//!
+//! `.helmignore` applies, symbolic links within the folder are followed, links out of it are refused.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::assemble::{RawFile, assemble};
+use super::ignore::{self, Rules};
+use super::limits::{Budget, Excess, Limits};
+use super::{Chart, Error};
+
+/// Loads the chart in the folder `path`, with the default [`Limits`].
+pub fn load(path: &Path) -> Result<Chart, Error> {
+    let root = fs::canonicalize(path).map_err(|source| read_error(path, source))?;
+    let mut walk =
+        Walk { rules: read_rules(&root)?, root: &root, budget: Budget::new(Limits::default()), files: Vec::new() };
+    walk.folder(&root, "")?;
+    let Walk { files, mut budget, .. } = walk;
+    assemble(files, &mut budget)
+}
+
+fn read_rules(root: &Path) -> Result<Rules, Error> {
+    let path = root.join(ignore::FILE_NAME);
+    let text = match fs::read(&path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(source) => return Err(read_error(&path, source)),
+    };
+    Rules::parse(&text).map_err(Error::Ignore)
+}
+
+struct Walk<'r> {
+    root: &'r Path,
+    rules: Rules,
+    budget: Budget,
+    files: Vec<RawFile>,
+}
+
+impl Walk<'_> {
+    /// Visits the entries of a folder in the order of their names. `name` is its path in the chart.
+    fn folder(&mut self, folder: &Path, name: &str) -> Result<(), Error> {
+        let mut entries: Vec<_> = fs::read_dir(folder)
+            .and_then(|entries| entries.map(|entry| entry.map(|e| e.file_name())).collect())
+            .map_err(|source| read_error(folder, source))?;
+        entries.sort();
+        for entry in entries {
+            let path = folder.join(&entry);
+            let Some(entry) = entry.to_str() else {
+                let path = path.to_string_lossy().into_owned();
+                return Err(Error::UnsafePath { path, reason: "it is not UTF-8" });
+            };
+            let name = if name.is_empty() { entry.to_owned() } else { format!("{name}/{entry}") };
+            self.entry(&path, name)?;
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, path: &Path, name: String) -> Result<(), Error> {
+        self.budget.take_entry()?;
+        self.budget.check_path(&name)?;
+        let target = self.resolve(path)?;
+        let metadata = fs::metadata(&target).map_err(|source| read_error(path, source))?;
+        if self.rules.ignores(&name, metadata.is_dir()) {
+            return Ok(());
+        }
+        if metadata.is_dir() {
+            return self.folder(&target, &name);
+        }
+        if !metadata.is_file() {
+            return Err(Error::IrregularFile { path: path.to_owned() });
+        }
+        self.budget.take_bytes(metadata.len())?;
+        let data = fs::read(&target).map_err(|source| read_error(path, source))?;
+        if data.len() as u64 > metadata.len() {
+            return Err(Excess::File(metadata.len()).into());
+        }
+        let modified = metadata.modified().ok().and_then(|time| jiff::Timestamp::try_from(time).ok());
+        self.files.push(RawFile::new(name, data, modified));
+        Ok(())
+    }
+
+    /// The file that `path` stands for, which must lie in the chart.
+    fn resolve(&self, path: &Path) -> Result<PathBuf, Error> {
+        let link = fs::symlink_metadata(path).map_err(|source| read_error(path, source))?;
+        if !link.is_symlink() {
+            return Ok(path.to_owned());
+        }
+        let target = fs::canonicalize(path).map_err(|source| read_error(path, source))?;
+        if !target.starts_with(self.root) {
+            return Err(Error::LinkOutside { path: path.to_owned() });
+        }
+        Ok(target)
+    }
+}
+
+fn read_error(path: &Path, source: std::io::Error) -> Error {
+    Error::ReadFile { path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests;

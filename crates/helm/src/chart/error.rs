@@ -1,0 +1,147 @@
+//! Why a chart could not be loaded.
+
+use std::path::PathBuf;
+
+use super::decode;
+use super::ignore;
+use super::limits::Excess;
+use super::metadata::ValidationError;
+use crate::values;
+
+/// Why a chart could not be loaded. Where Helm has a sentence for it, it is Helm's.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The bytes are not a gzip stream.
+    #[error("chart archive is not a gzipped tar archive")]
+    NotGzip,
+    /// The archive is cut short or damaged.
+    #[error("failed to read the chart archive")]
+    ReadArchive(#[source] std::io::Error),
+    /// The archive holds no file.
+    #[error("no files in chart archive")]
+    EmptyArchive,
+    /// `Chart.yaml` lies at the top of the archive and not in the chart's folder.
+    #[error("chart yaml not in base directory")]
+    ChartYamlAtTop,
+    /// A path that leads out of the chart.
+    #[error("chart archive holds an unsafe path {path:?}: {reason}")]
+    UnsafePath {
+        /// The path as the archive has it.
+        path: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A link, device or other entry that is no file.
+    #[error("chart archive holds {path:?}, which is neither a file nor a folder")]
+    UnsafeEntry {
+        /// Its path.
+        path: String,
+    },
+    /// The chart is larger than its limits.
+    #[error(transparent)]
+    TooLarge(#[from] Excess),
+    /// A file or folder cannot be read.
+    #[error("failed to read {path:?}")]
+    ReadFile {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A symbolic link in the chart's folder leads out of it.
+    #[error("{path:?} is a symbolic link out of the chart")]
+    LinkOutside {
+        /// The link.
+        path: PathBuf,
+    },
+    /// A socket, device or the like in the chart's folder.
+    #[error("cannot load irregular file {path:?}")]
+    IrregularFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The rules in `.helmignore` are malformed.
+    #[error("cannot load .helmignore: {0}")]
+    Ignore(ignore::Error),
+    /// There is no `Chart.yaml`.
+    #[error("Chart.yaml file is missing")]
+    ChartYamlMissing,
+    /// `Chart.yaml`, `Chart.lock` or `requirements.yaml` does not say what it should.
+    #[error("cannot load {file}: {reason}")]
+    Decode {
+        /// The file.
+        file: &'static str,
+        /// What is wrong in it.
+        reason: decode::Error,
+    },
+    /// The chart's default values do not parse.
+    #[error("cannot load values.yaml: {0}")]
+    Values(values::Error),
+    /// `Chart.yaml` has an API version that is not `v1` or `v2`.
+    #[error("invalid chart apiVersion")]
+    ApiVersion {
+        /// What it says.
+        found: String,
+    },
+    /// `Chart.yaml` breaks a rule.
+    #[error(transparent)]
+    Validation(#[from] ValidationError),
+    /// A packed dependency is not named after its file.
+    #[error("error unpacking subchart tar in {parent}: expected {expected}, got {found}")]
+    SubchartName {
+        /// The parent chart.
+        parent: String,
+        /// The name of the archive.
+        expected: String,
+        /// The path found.
+        found: String,
+    },
+    /// A dependency in `charts/` cannot be loaded.
+    #[error("error unpacking subchart {name} in {parent}: {reason}")]
+    Subchart {
+        /// The file or folder in `charts/`.
+        name: String,
+        /// The parent chart.
+        parent: String,
+        /// Why.
+        reason: Box<Self>,
+    },
+}
+
+/// What is wrong with a chart, for those who react to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ErrorKind {
+    /// The archive or folder cannot be read, or is not safe to.
+    Archive,
+    /// It exceeds a limit.
+    TooLarge,
+    /// `Chart.yaml` or another file that says what the chart is does not make sense.
+    Metadata,
+}
+
+impl Error {
+    /// The kind of the error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotGzip
+            | Self::ReadArchive(_)
+            | Self::EmptyArchive
+            | Self::ChartYamlAtTop
+            | Self::UnsafePath { .. }
+            | Self::UnsafeEntry { .. }
+            | Self::ReadFile { .. }
+            | Self::LinkOutside { .. }
+            | Self::IrregularFile { .. }
+            | Self::SubchartName { .. } => ErrorKind::Archive,
+            Self::TooLarge(_) => ErrorKind::TooLarge,
+            Self::Ignore(_)
+            | Self::ChartYamlMissing
+            | Self::Decode { .. }
+            | Self::Values(_)
+            | Self::ApiVersion { .. }
+            | Self::Validation(_) => ErrorKind::Metadata,
+            Self::Subchart { reason, .. } => reason.kind(),
+        }
+    }
+}

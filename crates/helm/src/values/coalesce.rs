@@ -1,0 +1,123 @@
+//! Coalescing: the values of a release over the defaults of its chart, down through all dependencies.
+//!
+//! What is above wins, tables are merged, everything else is replaced, and a null above deletes the default below.
+//! `global` is handed down to every dependency.
+
+use gotmpl::{Map, Value};
+
+use super::tables::{Nulls, deep_copy, merge_tables, remove_nulls, shallow_copy};
+use super::{ActiveChart, Error};
+use crate::{go, json};
+
+const GLOBAL: &str = "global";
+
+/// The values of `chart` and, under their names, of its dependencies, for a release with `values`.
+pub(crate) fn coalesce(chart: &ActiveChart<'_>, values: &Map) -> Result<Map, Error> {
+    coalesce_keeping(chart, values, Nulls::Delete)
+}
+
+/// As [`coalesce`], with a choice about nulls.
+pub(super) fn coalesce_keeping(chart: &ActiveChart<'_>, values: &Map, nulls: Nulls) -> Result<Map, Error> {
+    let values = deep_copy(values);
+    coalesce_into(chart, &values, nulls)?;
+    Ok(values)
+}
+
+fn coalesce_into(chart: &ActiveChart<'_>, values: &Map, nulls: Nulls) -> Result<(), Error> {
+    coalesce_defaults(chart, values, nulls);
+    for dependency in &chart.dependencies {
+        let table = dependency_table(dependency.name(), values)?;
+        hand_down_globals(values, &table);
+        coalesce_into(dependency, &table, nulls)?;
+    }
+    Ok(())
+}
+
+/// The values of a dependency within those of its parent.
+fn dependency_table(name: &str, values: &Map) -> Result<Map, Error> {
+    match values.get(name.as_bytes()) {
+        Some(Value::Map(table)) => Ok(table),
+        Some(other) => Err(Error::NotATable { chart: name.to_owned(), value: print_as_bool(&other) }),
+        None => {
+            let table = Map::any(std::collections::BTreeMap::new());
+            values.insert(name, table.clone().into());
+            Ok(table)
+        }
+    }
+}
+
+/// Lays `values` over the chart's own defaults.
+fn coalesce_defaults(chart: &ActiveChart<'_>, values: &Map, nulls: Nulls) {
+    // A copy, for what is taken over from the defaults is changed later on.
+    let defaults = deep_copy(&chart.values).borrow().clone();
+    for (key, default) in defaults {
+        match (values.get(key.as_bytes()), default) {
+            (None, Value::Nil) if nulls == Nulls::Delete => {}
+            (None, default) => {
+                if let (Value::Map(table), Nulls::Delete) = (&default, nulls) {
+                    remove_nulls(table);
+                }
+                values.insert(key, default);
+            }
+            (Some(Value::Nil), _) if nulls == Nulls::Delete => {
+                values.borrow_mut().remove(key.as_bytes());
+            }
+            (Some(Value::Map(above)), Value::Map(below)) => {
+                // Nulls in a dependency's table must survive until its own defaults are coalesced.
+                let is_dependency = chart.dependencies.iter().any(|d| d.name().as_bytes() == key.as_bytes());
+                let nulls = if is_dependency { Nulls::Keep } else { nulls };
+                if nulls == Nulls::Delete {
+                    remove_nulls(&below);
+                }
+                merge_tables(&above, &below, nulls);
+            }
+            (Some(_), _) => {}
+        }
+    }
+}
+
+/// Copies the parent's globals into those of a dependency; the parent's win.
+///
+/// Each table in `global` becomes the dependency's own, but the tables in it are shared with the parent.
+fn hand_down_globals(parent: &Map, dependency: &Map) {
+    let (Some(own), Some(from)) = (globals(dependency), globals(parent)) else { return };
+    let inherited = from.borrow().clone();
+    for (key, value) in inherited {
+        match (own.get(key.as_bytes()), value) {
+            (None, Value::Map(table)) => own.insert(key, shallow_copy(&table).into()),
+            (Some(Value::Map(below)), Value::Map(table)) => {
+                let table = shallow_copy(&table);
+                merge_tables(&table, &below, Nulls::Keep);
+                own.insert(key, table.into());
+            }
+            // A table and something else do not mix: the dependency keeps its own, as Helm warns.
+            (Some(_), Value::Map(_)) | (Some(Value::Map(_)), _) => {}
+            (_, value) => own.insert(key, value),
+        }
+    }
+    dependency.insert(GLOBAL, own.into());
+}
+
+/// The table of globals; an empty one if there is none yet; nothing if it is no table.
+fn globals(values: &Map) -> Option<Map> {
+    match values.get(GLOBAL.as_bytes()) {
+        None => Some(Map::any(std::collections::BTreeMap::new())),
+        Some(Value::Map(table)) => Some(table),
+        Some(_) => None,
+    }
+}
+
+/// A value that is no table as Go's `%t` prints it, which wants a bool.
+fn print_as_bool(value: &Value) -> String {
+    match value {
+        Value::Nil => "%!t(<nil>)".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Float64(number) => format!("%!t(float64={})", go::general(*number)),
+        Value::String(text) => format!("%!t(string={})", text.to_lossy()),
+        Value::List(list) => {
+            let items: Vec<_> = list.items().iter().map(print_as_bool).collect();
+            format!("[{}]", items.join(" "))
+        }
+        other => json::to_serde(other).to_string(),
+    }
+}

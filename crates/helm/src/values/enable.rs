@@ -1,0 +1,82 @@
+//! Which dependencies a release uses: matched by name and version, aliased, switched by tags and conditions.
+
+use gotmpl::{Map, Value};
+
+use super::tables::{scalar, table};
+use super::{ActiveChart, Error, coalesce};
+use crate::chart::{Chart, Dependency};
+use crate::semver;
+
+/// The dependencies named in `Chart.yaml` for which `charts/` has no chart of that name.
+pub fn missing_dependencies(chart: &Chart) -> Vec<&str> {
+    let names = chart.metadata.dependencies.iter().map(|dependency| dependency.name.as_str());
+    names.filter(|name| chart.dependencies.iter().all(|packed| packed.name() != *name)).collect()
+}
+
+/// Leaves only the dependencies that `values` enable, at every level. `path` leads to the chart in `values`.
+pub(super) fn enable(chart: &mut ActiveChart<'_>, values: &Map, path: &str) -> Result<(), Error> {
+    if chart.metadata.dependencies.is_empty() {
+        return Ok(());
+    }
+    chart.dependencies = named_dependencies(chart);
+    for dependency in &mut chart.metadata.dependencies {
+        if !dependency.alias.is_empty() {
+            dependency.name.clone_from(&dependency.alias);
+        }
+    }
+    let values = coalesce(chart, values)?;
+    let tags = table(&values, "tags");
+    for dependency in &mut chart.metadata.dependencies {
+        dependency.enabled = tags.as_ref().is_none_or(|tags| enabled_by_tags(dependency, tags));
+        if let Some(enabled) = condition(dependency, &values, path) {
+            dependency.enabled = enabled;
+        }
+    }
+    let declared = std::mem::take(&mut chart.metadata.dependencies);
+    let (enabled, disabled): (Vec<_>, Vec<_>) = declared.into_iter().partition(|d| d.enabled);
+    let is_disabled = |name: &str| disabled.iter().any(|dependency| dependency.name == name);
+    chart.dependencies.retain(|packed| !is_disabled(packed.name()));
+    for packed in &mut chart.dependencies {
+        let path = format!("{path}{}.", packed.name());
+        enable(packed, &values, &path)?;
+    }
+    chart.metadata.dependencies = enabled;
+    chart.metadata.dependencies.retain(|dependency| !is_disabled(&dependency.name));
+    Ok(())
+}
+
+/// The packed charts that `Chart.yaml` does not mention, then those that it does, under their aliases.
+fn named_dependencies<'c>(chart: &ActiveChart<'c>) -> Vec<ActiveChart<'c>> {
+    let declared = &chart.metadata.dependencies;
+    let unmentioned = chart.dependencies.iter().filter(|packed| !declared.iter().any(|d| fits(d, packed)));
+    let mentioned = declared.iter().filter_map(|dependency| {
+        let mut packed = chart.dependencies.iter().find(|packed| fits(dependency, packed))?.clone();
+        if !dependency.alias.is_empty() {
+            packed.metadata.name.clone_from(&dependency.alias);
+        }
+        Some(packed)
+    });
+    unmentioned.cloned().chain(mentioned).collect()
+}
+
+fn fits(dependency: &Dependency, packed: &ActiveChart<'_>) -> bool {
+    packed.name() == dependency.name && semver::is_compatible(&dependency.version, &packed.metadata.version)
+}
+
+/// Enabled unless it has tags that are false and none that is true.
+fn enabled_by_tags(dependency: &Dependency, tags: &Map) -> bool {
+    let states = dependency.tags.iter().filter_map(|tag| match tags.get(tag.as_bytes()) {
+        Some(Value::Bool(state)) => Some(state),
+        _ => None,
+    });
+    let states: Vec<bool> = states.collect();
+    states.is_empty() || states.contains(&true)
+}
+
+/// What the first condition says that is there and a bool.
+fn condition(dependency: &Dependency, values: &Map, path: &str) -> Option<bool> {
+    let conditions = dependency.condition.trim().split(',').filter(|c| !c.is_empty());
+    conditions
+        .filter_map(|condition| scalar(values, &format!("{path}{condition}")))
+        .find_map(|value| if let Value::Bool(enabled) = value { Some(enabled) } else { None })
+}

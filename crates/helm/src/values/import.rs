@@ -1,0 +1,67 @@
+//! `import-values`: parents take over values of their dependencies, below their own.
+
+use std::collections::BTreeMap;
+
+use gotmpl::{Map, Value};
+
+use super::coalesce::coalesce_keeping;
+use super::tables::{Nulls, deep_copy, merge_tables, table};
+use super::{ActiveChart, Error};
+use crate::chart::Dependency;
+
+/// Imports values at every level, from the bottom up.
+pub(super) fn import(chart: &mut ActiveChart<'_>) -> Result<(), Error> {
+    for dependency in &mut chart.dependencies {
+        import(dependency)?;
+    }
+    if chart.metadata.dependencies.is_empty() {
+        return Ok(());
+    }
+    let values = coalesce_keeping(chart, &Map::any(BTreeMap::new()), Nulls::Keep)?;
+    let imported = Map::any(BTreeMap::new());
+    for dependency in &mut chart.metadata.dependencies {
+        let pairs: Vec<_> = dependency.import_values.iter().filter_map(pair).collect();
+        for (child, parent) in &pairs {
+            import_pair(dependency, (child, parent), &values, &imported);
+        }
+        dependency.import_values = pairs.into_iter().map(pair_to_json).collect();
+    }
+    // Imported tables may be part of `values`, which must not change while they are merged.
+    chart.values = deep_copy(&values);
+    merge_tables(&chart.values, &imported, Nulls::Keep);
+    Ok(())
+}
+
+/// The paths in the child and in the parent.
+fn pair(import: &serde_json::Value) -> Option<(String, String)> {
+    match import {
+        serde_json::Value::String(export) => Some((format!("exports.{export}"), ".".to_owned())),
+        serde_json::Value::Object(paths) => {
+            let path = |key: &str| match paths.get(key) {
+                Some(serde_json::Value::String(path)) => path.clone(),
+                Some(other) => other.to_string(),
+                None => "<nil>".to_owned(),
+            };
+            Some((path("child"), path("parent")))
+        }
+        _ => None,
+    }
+}
+
+fn pair_to_json((child, parent): (String, String)) -> serde_json::Value {
+    serde_json::json!({ "child": child, "parent": parent })
+}
+
+/// A child's table that does not exist is passed over, as Helm warns.
+fn import_pair(dependency: &Dependency, (child, parent): (&str, &str), values: &Map, into: &Map) {
+    let Some(exported) = table(values, &format!("{}.{child}", dependency.name)) else { return };
+    merge_tables(into, &at_path(parent, exported), Nulls::Keep);
+}
+
+/// The table nested in new tables so that it lies at a dotted path.
+fn at_path(path: &str, table: Map) -> Map {
+    if path == "." {
+        return table;
+    }
+    path.rsplit('.').fold(table, |inner, key| Map::any(BTreeMap::from([(key.into(), Value::Map(inner))])))
+}
