@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`process`] and [`tools`] are the ground; [`apiserver`] makes a cluster of them and [`kwok`] gives it
 //! nodes and pods. [`helm`] and [`kubectl`] are what people use, [`charts`] what they package, [`operator`] what is tested,
-//! [`status`] what is expected of it; [`proxy`] and [`gateway`] stand before registries and the API server.
+//! [`status`] what is expected of it; [`registry`] is where charts come from, in every face, [`faults`]
+//! a server that answers as a test wants, [`proxy`] and [`gateway`] stand before registries and the API server.
 //! Waiting is [`eventually`]'s alone.
 
 pub mod certificates;
@@ -22,6 +23,10 @@ pub mod gateway;
 pub mod operator;
 pub mod proxy;
 pub mod status;
+
+pub mod faults;
+pub mod registry;
+pub mod token_server;
 
 /// Makes ring the process's TLS provider; kube and reqwest bring none of their own here.
 pub fn install_tls_provider() {

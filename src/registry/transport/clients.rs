@@ -136,7 +136,7 @@ impl Resolve for Resolver {
             let found = tokio::net::lookup_host((host.as_str(), 0)).await.map(Iterator::collect::<Vec<_>>);
             match found {
                 Ok(addresses) => Ok(Box::new(addresses.into_iter()) as Addrs),
-                Err(source) => Err(Box::new(DnsFailure { host, source }).into()),
+                Err(source) => Err(DnsFailure { host, source }.into()),
             }
         })
     }

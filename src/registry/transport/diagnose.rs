@@ -30,7 +30,8 @@ pub(super) fn failure(error: reqwest::Error, session: &Session<'_>, url: &Url) -
         return no_http(session, url);
     }
     let detail = innermost(&error);
-    if error.is_body() || error.is_decode() {
+    let broke_off = find::<hyper::Error>(&error).is_some_and(hyper::Error::is_incomplete_message);
+    if broke_off || error.is_body() || error.is_decode() {
         return Error::Interrupted { attempt, host, detail };
     }
     // hyper-util's tunnel errors are private; their words are the only sign of a proxy.
