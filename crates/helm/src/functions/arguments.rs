@@ -82,7 +82,7 @@ pub(super) fn string_of(value: &Value) -> Str {
     match value {
         Value::String(text) => text.clone(),
         Value::List(list) if list.element == ListType::Byte => bytes_of(list).into(),
-        _ => super::interim::display(value),
+        _ => gotmpl::display(value),
     }
 }
 

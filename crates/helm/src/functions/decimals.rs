@@ -52,7 +52,7 @@ impl Decimal {
     /// The shortest decimal that reads back as `number`.
     fn new(number: f64) -> Result<Self, FuncError> {
         if !number.is_finite() {
-            let name = super::interim::display(&Value::Float64(number));
+            let name = gotmpl::display(&Value::Float64(number));
             return Err(FuncError::new(format!("Cannot create a Decimal from {}", name.to_lossy())));
         }
         let mut buffer = ryu::Buffer::new();

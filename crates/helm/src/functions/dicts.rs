@@ -123,8 +123,8 @@ fn plain_map(value: &Value) -> Result<Map, FuncError> {
 
 fn conversion(value: &Value, wanted: &str) -> FuncError {
     let found = match value {
-        Value::Nil => "nil".to_owned(),
-        other => super::interim::type_name(other),
+        Value::Nil => "nil".into(),
+        other => gotmpl::type_name(other),
     };
     FuncError::new(format!("interface conversion: interface {{}} is {found}, not {wanted}"))
 }

@@ -271,7 +271,7 @@ fn nanos_of(value: &Value) -> Result<i64, Error> {
             None if object.kind() == Kind::Int => nanos_of(&object.to_value()),
             None => Err(Error::ReadType(object.type_name().to_owned())),
         },
-        Value::Bool(_) | Value::List(_) | Value::Map(_) => Err(Error::ReadType(super::interim::type_name(value))),
+        Value::Bool(_) | Value::List(_) | Value::Map(_) => Err(Error::ReadType(gotmpl::type_name(value).into_owned())),
     }
 }
 
@@ -284,7 +284,7 @@ fn nanos_in_text(text: &Str) -> Result<i64, Error> {
         (Ok(nanos), _) => Ok(nanos),
         (Err(_), Some(seconds)) => float_seconds(seconds),
         (Err(_), None) => {
-            let quoted = super::interim::printf("%q", &[Value::String(text.clone())]);
+            let quoted = gotmpl::quote(text.as_bytes());
             Err(Error::ReadText(quoted.to_lossy().into_owned()))
         }
     }
@@ -295,7 +295,7 @@ fn whole_seconds(seconds: i64) -> Result<i64, Error> {
 }
 
 fn float_seconds(seconds: f64) -> Result<i64, Error> {
-    let shown = |number: f64| super::interim::display(&Value::Float64(number)).to_lossy().into_owned();
+    let shown = |number: f64| gotmpl::display(&Value::Float64(number)).to_lossy().into_owned();
     if !seconds.is_finite() {
         return Err(Error::CountSeconds(shown(seconds)));
     }

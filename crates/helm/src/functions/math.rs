@@ -31,7 +31,7 @@ pub(super) const TABLE: &[Function<Host>] = &[
     }),
     pure("sub", TWO, |args| Ok(Value::Int64(cast_int(any(args, 0)).wrapping_sub(cast_int(any(args, 1)))))),
     pure("toDecimal", ONE, |args| {
-        Ok(Value::Int64(numbers::parse_int(super::interim::display(any(args, 0)).as_bytes(), 8).unwrap_or(0)))
+        Ok(Value::Int64(numbers::parse_int(gotmpl::display(any(args, 0)).as_bytes(), 8).unwrap_or(0)))
     }),
 ];
 

@@ -19,10 +19,10 @@ mod decimals;
 mod defaults;
 mod dicts;
 mod digests;
+mod documents;
 mod durations;
 mod encoding;
 mod equality;
-mod interim;
 mod lists;
 mod math;
 mod merging;
@@ -35,6 +35,8 @@ mod regex;
 mod runes;
 mod sequences;
 mod strings;
+mod urls;
+mod versions;
 mod words;
 
 use std::sync::LazyLock;
@@ -51,6 +53,7 @@ const AREAS: &[&[Function<Host>]] = &[
     defaults::TABLE,
     dicts::TABLE,
     digests::TABLE,
+    documents::TABLE,
     durations::TABLE,
     encoding::TABLE,
     lists::TABLE,
@@ -62,26 +65,19 @@ const AREAS: &[&[Function<Host>]] = &[
     regex::TABLE,
     sequences::TABLE,
     strings::TABLE,
+    urls::TABLE,
+    versions::TABLE,
     words::TABLE,
 ];
 
 /// All functions but the engine's own, sorted by name.
 pub fn table() -> &'static [Function<Host>] {
     static TABLE: LazyLock<Vec<Function<Host>>> = LazyLock::new(|| {
-        let mut functions: Vec<_> = AREAS.iter().flat_map(|area| area.iter()).map(copy).collect();
+        let mut functions: Vec<_> = AREAS.iter().copied().flatten().copied().collect();
         functions.sort_by_key(|function| function.name);
         functions
     });
     &TABLE
-}
-
-#[expect(clippy::needless_match, reason = "Call has no Clone, its function pointers are copied one by one")]
-fn copy(function: &Function<Host>) -> Function<Host> {
-    let call = match function.call {
-        Call::Pure(call) => Call::Pure(call),
-        Call::Host(call) => Call::Host(call),
-    };
-    Function { name: function.name, params: function.params, variadic: function.variadic, call }
 }
 
 /// A function of fixed arity that depends on its arguments alone.

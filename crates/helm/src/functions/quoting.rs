@@ -7,19 +7,17 @@ use super::{pure, variadic};
 use crate::engine::Host;
 
 pub(super) const TABLE: &[Function<Host>] = &[
-    variadic("cat", &[Type::Any], |args| Ok(Value::string(present(args, super::interim::display)))),
+    variadic("cat", &[Type::Any], |args| Ok(Value::string(present(args, gotmpl::display)))),
     pure("hello", &[], |_| Ok(Value::string("Hello!"))),
     pure("join", &[Type::String, Type::Any], |args| {
         let parts = strings_of(any(args, 1));
         Ok(Value::string(parts.iter().map(Str::as_bytes).collect::<Vec<_>>().join(text(args, 0)?)))
     }),
     variadic("quote", &[Type::Any], |args| {
-        Ok(Value::string(present(args, |value| super::interim::printf("%q", &[Value::String(string_of(value))]))))
+        Ok(Value::string(present(args, |value| gotmpl::quote(string_of(value).as_bytes()))))
     }),
     variadic("squote", &[Type::Any], |args| {
-        Ok(Value::string(present(args, |value| {
-            [b"'", super::interim::display(value).as_bytes(), b"'"].concat().into()
-        })))
+        Ok(Value::string(present(args, |value| [b"'", gotmpl::display(value).as_bytes(), b"'"].concat().into())))
     }),
     pure("toString", &[Type::Any], |args| Ok(Value::String(string_of(any(args, 0))))),
 ];

@@ -1,5 +1,7 @@
 //! What a value is: its Go type and kind, and whether two are deeply equal.
 
+use std::borrow::Cow;
+
 use gotmpl::{Function, Type, Value};
 
 use super::arguments::{any, kind_name, text};
@@ -19,7 +21,7 @@ pub(super) const TABLE: &[Function<Host>] = &[
         let wanted = text(args, 0)?;
         Ok(Value::Bool(found.as_bytes() == wanted || found.as_bytes().strip_prefix(b"*") == Some(wanted)))
     }),
-    pure("typeOf", &[Type::Any], |args| Ok(Value::string(type_of(args, 0)))),
+    pure("typeOf", &[Type::Any], |args| Ok(Value::string(type_of(args, 0).as_ref()))),
 ];
 
 fn kind_of(args: &[Value], index: usize) -> &'static str {
@@ -27,9 +29,6 @@ fn kind_of(args: &[Value], index: usize) -> &'static str {
 }
 
 /// `%T`.
-fn type_of(args: &[Value], index: usize) -> String {
-    match any(args, index) {
-        Value::Nil => "<nil>".to_owned(),
-        value => super::interim::type_name(value),
-    }
+fn type_of(args: &[Value], index: usize) -> Cow<'_, str> {
+    gotmpl::type_name(any(args, index))
 }

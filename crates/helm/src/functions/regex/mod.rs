@@ -71,7 +71,7 @@ fn quote(pattern: &[u8]) -> String {
         |letter: char| letter != '`' && letter != '\u{7f}' && letter != '\u{feff}' && (letter >= ' ' || letter == '\t');
     match std::str::from_utf8(pattern) {
         Ok(plain) if plain.chars().all(raw) => format!("`{plain}`"),
-        _ => super::interim::printf("%q", &[Value::string(pattern)]).to_lossy().into_owned(),
+        _ => gotmpl::quote(pattern).to_lossy().into_owned(),
     }
 }
 

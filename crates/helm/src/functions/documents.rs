@@ -1,0 +1,98 @@
+//! YAML and JSON to and from values. The readers put an error into their result instead of failing, as Helm's do;
+//! the `must…` forms fail.
+
+use gotmpl::{FuncError, Function, Kind, List, ListType, Map, MapType, Str, Type, Value};
+
+use super::arguments::{Outcome, any, text};
+use super::pure;
+use crate::engine::Host;
+use crate::{json, yaml};
+
+const TEXT: &[Type] = &[Type::String];
+const ANYTHING: &[Type] = &[Type::Any];
+
+pub(super) const TABLE: &[Function<Host>] = &[
+    pure("fromJson", TEXT, |args| Ok(json_document(args)?.into_map())),
+    pure("fromJsonArray", TEXT, |args| Ok(json_document(args)?.into_list())),
+    pure("fromYaml", TEXT, |args| Ok(yaml_document(args)?.into_map())),
+    pure("fromYamlArray", TEXT, |args| Ok(yaml_document(args)?.into_list())),
+    pure("mustFromJson", TEXT, |args| json::parse(text(args, 0)?).map_err(in_words)),
+    pure("mustToJson", ANYTHING, |args| encoded(json::emit(any(args, 0)))),
+    pure("mustToPrettyJson", ANYTHING, |args| encoded(json::emit_pretty(any(args, 0)))),
+    pure("mustToRawJson", ANYTHING, |args| encoded(json::emit_raw(any(args, 0)))),
+    pure("mustToYaml", ANYTHING, |args| encoded(yaml::try_emit(any(args, 0)).map(without_last_break))),
+    pure("toJson", ANYTHING, |args| Ok(or_nothing(json::emit(any(args, 0))))),
+    pure("toPrettyJson", ANYTHING, |args| Ok(or_nothing(json::emit_pretty(any(args, 0))))),
+    pure("toRawJson", ANYTHING, |args| encoded(json::emit_raw(any(args, 0)))),
+    pure("toYaml", ANYTHING, |args| Ok(or_nothing(yaml::try_emit(any(args, 0)).map(without_last_break)))),
+    pure("toYamlPretty", ANYTHING, |args| Ok(or_nothing(yaml::try_emit_pretty(any(args, 0)).map(without_last_break)))),
+];
+
+fn in_words<E: std::fmt::Display>(error: E) -> FuncError {
+    FuncError::new(error.to_string())
+}
+
+fn encoded<E: std::fmt::Display>(text: Result<Vec<u8>, E>) -> Outcome {
+    text.map(Value::string).map_err(in_words)
+}
+
+/// An error is swallowed: it leaves an empty text.
+fn or_nothing<E>(text: Result<Vec<u8>, E>) -> Value {
+    Value::string(text.unwrap_or_default())
+}
+
+fn without_last_break(mut text: Vec<u8>) -> Vec<u8> {
+    text.pop_if(|last| *last == b'\n');
+    text
+}
+
+/// What a text contained, or why it could not be read.
+struct Document {
+    content: Result<Value, String>,
+    /// What stands before a complaint about the content's type.
+    complaint: &'static str,
+}
+
+fn json_document(args: &[Value]) -> Result<Document, FuncError> {
+    Ok(Document { content: json::parse(text(args, 0)?).map_err(|error| error.to_string()), complaint: "" })
+}
+
+fn yaml_document(args: &[Value]) -> Result<Document, FuncError> {
+    let content = yaml::parse(text(args, 0)?).map_err(|error| error.to_string());
+    Ok(Document { content, complaint: "error unmarshaling JSON: while decoding JSON: " })
+}
+
+impl Document {
+    /// The map it contains; an error is its entry `Error`.
+    fn into_map(self) -> Value {
+        let error = match self.content {
+            Ok(map @ Value::Map(_)) => return map,
+            Ok(Value::Nil) => return Map::nil(MapType::Any).into(),
+            Ok(other) => mismatch(self.complaint, &other, "map[string]interface {}"),
+            Err(error) => error,
+        };
+        Map::any([(Str::from("Error"), Value::string(error))].into()).into()
+    }
+
+    /// The list it contains; an error is its only item.
+    fn into_list(self) -> Value {
+        let error = match self.content {
+            Ok(list @ Value::List(_)) => return list,
+            Ok(Value::Nil) => return List::nil(ListType::Any).into(),
+            Ok(other) => mismatch(self.complaint, &other, "[]interface {}"),
+            Err(error) => error,
+        };
+        List::any(vec![Value::string(error)]).into()
+    }
+}
+
+fn mismatch(complaint: &str, value: &Value, wanted: &str) -> String {
+    let found = match value.kind() {
+        Kind::Bool => "bool",
+        Kind::String => "string",
+        Kind::Slice => "array",
+        Kind::Map => "object",
+        _ => "number",
+    };
+    format!("{complaint}json: cannot unmarshal {found} into Go value of type {wanted}")
+}
