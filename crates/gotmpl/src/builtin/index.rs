@@ -9,6 +9,12 @@ fn fail<T>(message: impl Into<String>) -> std::result::Result<T, FuncError> {
     Err(FuncError::new(message))
 }
 
+/// The type in messages about collections: Go follows pointers first.
+fn pointee(value: &Value) -> String {
+    let name = type_name(value);
+    name.strip_prefix('*').unwrap_or(&name).to_owned()
+}
+
 /// `index x 1 "a"` is Go's `x[1]["a"]`.
 pub(super) fn index(args: &[Cell]) -> Result {
     let Some((first, indexes)) = args.split_first() else {
@@ -41,7 +47,7 @@ fn element(item: &Value, index: &Value) -> Result {
             }
         }
         Value::Map(map) => entry(map, index),
-        _ => fail(format!("can't index item of type {}", type_name(item))),
+        _ => fail(format!("can't index item of type {}", pointee(item))),
     }
 }
 
@@ -88,7 +94,7 @@ pub(super) fn slice(args: &[Cell]) -> Result {
             let (from, to) = bounds(indexes, list.items().len())?;
             Ok(Cell::plain(Value::List(List::new(list.element, list.items()[from..to].to_vec()))))
         }
-        _ => fail(format!("can't slice item of type {}", type_name(&item.value))),
+        _ => fail(format!("can't slice item of type {}", pointee(&item.value))),
     }
 }
 
@@ -116,7 +122,7 @@ pub(super) fn len(args: &[Cell]) -> Result {
         Value::Map(map) => map.borrow().len(),
         // Go panics here, and its words for that are the error.
         Value::Nil => return fail("reflect: call of reflect.Value.Type on zero Value"),
-        _ => return fail(format!("len of type {}", type_name(&item.value))),
+        _ => return fail(format!("len of type {}", pointee(&item.value))),
     };
     Ok(Cell::plain(Value::Int(i64::try_from(length).unwrap_or(i64::MAX))))
 }

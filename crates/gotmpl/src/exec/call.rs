@@ -237,6 +237,12 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
         if assignable(&cell.value, ty) {
             return Ok(cell.unboxed());
         }
+        // So is a named slice type of the host.
+        if let Value::List(list) = cell.value.underlying().as_ref()
+            && assignable(&Value::List(list.clone()), ty)
+        {
+            return Ok(Cell::plain(Value::List(list.clone())));
+        }
         let got = if cell.is_nil_interface() { cell.type_name() } else { type_name(&cell.value) };
         Err(self.error(format!("wrong type for value; expected {}; got {got}", ty.name())))
     }

@@ -33,10 +33,10 @@ impl Printer {
             (Value::Nil, _) => self.text(&format!("%!{verb}(<nil>)")),
             (_, 'T') => self.string(type_name(value).as_bytes(), 's'),
             (_, 'p') => self.pointer(value),
-            (_, 'w') => self.bad_verb(value, verb),
             (Value::List(list), _) if list.element == ListType::Byte => {
                 self.bytes(list, verb, "[]byte");
             }
+            (_, 'w') => self.bad_verb(value, verb),
             _ => self.value(value, verb),
         }
     }
@@ -45,7 +45,7 @@ impl Printer {
         match value {
             Value::Nil if self.flags.sharp_v => self.text("interface {}(nil)"),
             Value::Nil => self.text("<nil>"),
-            Value::Bool(b) if matches!(verb, 't' | 'v') => {
+            Value::Bool(b) if accepts(value, verb) => {
                 self.pad(if *b { b"true" } else { b"false" });
             }
             Value::Int(n) | Value::Int64(n) => self.integer(value, n.unsigned_abs(), *n < 0, verb),
@@ -183,7 +183,7 @@ impl Printer {
                     .collect();
                 self.string(&bytes, verb);
             }
-            _ => self.items(list, verb, ty),
+            _ => self.items(list, verb, list.element.type_name()),
         }
     }
 
@@ -238,9 +238,23 @@ impl Printer {
         let collection = matches!(object.kind(), Kind::Slice | Kind::Map);
         let textual = matches!(verb, 'v' | 's' | 'x' | 'X' | 'q') && !self.complaining;
         match object.underlying() {
-            Some(inner) if collection || !textual => self.value(&inner, verb),
+            Some(inner) if collection || self.flags.sharp_v => self.value(&inner, verb),
+            Some(inner) if !textual && accepts(&inner, verb) => self.value(&inner, verb),
             _ if textual || verb == 'v' => self.string(object.display().as_bytes(), verb),
             _ => self.bad_verb(value, verb),
         }
+    }
+}
+
+/// Whether a verb makes sense for a value that is not a collection.
+fn accepts(value: &Value, verb: char) -> bool {
+    match value.kind() {
+        Kind::Bool => matches!(verb, 't' | 'v'),
+        Kind::Int | Kind::Int64 | Kind::Uint8 | Kind::Uint64 => {
+            matches!(verb, 'v' | 'd' | 'b' | 'o' | 'O' | 'x' | 'X' | 'c' | 'q' | 'U')
+        }
+        Kind::Float64 => matches!(verb, 'v' | 'b' | 'g' | 'G' | 'x' | 'X' | 'f' | 'F' | 'e' | 'E'),
+        Kind::String => matches!(verb, 'v' | 's' | 'x' | 'X' | 'q'),
+        Kind::Invalid | Kind::Slice | Kind::Map | Kind::Struct | Kind::Ptr | Kind::Func => true,
     }
 }
