@@ -33,6 +33,6 @@ pub use func::{Call, Function, FunctionNames, Functions, Signature, Type};
 pub use interp::{Interp, Limits, MissingKey, SourceError};
 pub use printf::{FloatFormat, display, format_float, print, printf, println};
 pub use quote::quote;
-pub use set::TemplateSet;
+pub use set::{ParsedFile, TemplateSet};
 pub use types::type_name;
 pub use value::{Kind, List, ListType, Map, MapType, Object, Str, Value};

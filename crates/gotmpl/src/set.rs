@@ -19,6 +19,21 @@ pub struct TemplateSet {
     layer: Arc<Layer>,
 }
 
+/// One parsed text: its own template and those it defines. Can be added to any number of sets.
+#[derive(Debug, Clone)]
+pub struct ParsedFile {
+    main: Arc<Template>,
+    all: Vec<Arc<Template>>,
+}
+
+impl ParsedFile {
+    /// Parses `text`, whose own template is called `name`.
+    pub fn parse(name: impl Into<Str>, text: &[u8], functions: &FunctionNames) -> Result<Self, ParseError> {
+        let Parsed { main, all } = parse::parse(&name.into(), text, functions)?;
+        Ok(Self { main, all })
+    }
+}
+
 #[derive(Debug, Default)]
 struct Layer {
     below: Option<Arc<Self>>,
@@ -38,21 +53,28 @@ impl TemplateSet {
 
     /// Parses `text` and adds the templates it consists of: itself as `name`, and those it defines.
     ///
-    /// A later template replaces an earlier one of the same name, unless there is nothing but white space
-    /// and comments in it. The template of `text` itself is returned, even if it was not added.
+    /// The template of `text` itself is returned, even if it was not added; see [`TemplateSet::add`].
     pub fn parse(
         &mut self,
         name: impl Into<Str>,
         text: &[u8],
         functions: &FunctionNames,
     ) -> Result<Arc<Template>, ParseError> {
-        let Parsed { main, all } = parse::parse(&name.into(), text, functions)?;
-        for template in all {
+        let file = ParsedFile::parse(name, text, functions)?;
+        self.add(&file);
+        Ok(file.main)
+    }
+
+    /// Adds the templates of a file.
+    ///
+    /// A later template replaces an earlier one of the same name, unless there is nothing but white space
+    /// and comments in it.
+    pub fn add(&mut self, file: &ParsedFile) {
+        for template in &file.all {
             if !template.is_empty() || self.get(template.name.as_bytes()).is_none() {
-                self.own_layer().insert(template.name.clone(), template);
+                self.own_layer().insert(template.name.clone(), Arc::clone(template));
             }
         }
-        Ok(main)
     }
 
     /// The template of this name.

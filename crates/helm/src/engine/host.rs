@@ -1,8 +1,10 @@
 //! What template functions may ask of the world during one render.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use gotmpl::Str;
 use jiff::Zoned;
 
 use super::lookup::{Lookup, LookupError};
@@ -16,12 +18,15 @@ pub struct Host {
     random: RefCell<RandomStream>,
     lookup: Arc<dyn Lookup>,
     repeatable: Cell<bool>,
+    /// How often each template is being included at the moment.
+    included: RefCell<BTreeMap<Str, u32>>,
 }
 
 impl Host {
     /// A host for one render at the instant `now`, whose random bytes come from `seed`.
     pub fn new(now: Zoned, seed: [u8; SEED_BYTES], lookup: Arc<dyn Lookup>) -> Self {
-        Self { now, random: RefCell::new(RandomStream::new(seed)), lookup, repeatable: Cell::new(true) }
+        let random = RefCell::new(RandomStream::new(seed));
+        Self { now, random, lookup, repeatable: Cell::new(true), included: RefCell::default() }
     }
 
     /// The instant of the render, in the caller's time zone. The result is no longer repeatable.
@@ -56,5 +61,23 @@ impl Host {
     /// Whether no function has asked for time, randomness or the cluster so far.
     pub fn repeatable(&self) -> bool {
         self.repeatable.get()
+    }
+
+    /// Notes that the template `name` is entered; false if it is within itself more than `limit` times already.
+    pub(super) fn enter(&self, name: &Str, limit: u32) -> bool {
+        let mut included = self.included.borrow_mut();
+        let count = included.entry(name.clone()).or_default();
+        if *count > limit {
+            return false;
+        }
+        *count += 1;
+        true
+    }
+
+    /// Notes that the template `name` is left.
+    pub(super) fn leave(&self, name: &Str) {
+        if let Some(count) = self.included.borrow_mut().get_mut(name) {
+            *count -= 1;
+        }
     }
 }

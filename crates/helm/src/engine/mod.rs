@@ -1,14 +1,182 @@
 //! Rendering: a chart, its values and what is known of the cluster become manifests.
 //!
 //! ```text
-//! Request ──values──► coalesced values ──scope──► one data tree per template ──gotmpl──► files
-//!         └─ Host: what functions may ask for (time, randomness, lookup) ─┘
+//! Request ──values──► ActiveChart, coalesced values ──schema──► checked ──scope──► templates, each with its `.`
+//!         └─ Host: what functions may ask for (time, randomness, lookup) ──gotmpl──► files ──manifest──► Rendered
 //! ```
+//!
+//! A render is a function of its [`Request`]: it reads no clock, no environment and no file, and the cluster only
+//! through [`Lookup`]. It is bounded by [`Limits`]. Templates may nest deeply, so [`render`] needs a large stack
+//! ([`STACK_BYTES`]): [`render_on_stack`] provides it.
 
+mod capabilities;
+mod error;
+mod files;
+mod functions;
+mod glob;
 mod host;
+mod known_versions;
 mod lookup;
+mod parsed;
 mod random;
+mod rendered;
+mod schema;
+mod scope;
+mod stack;
+mod trace;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use gotmpl::{Interp, Map, Value};
+use jiff::Zoned;
+
+pub use capabilities::{Capabilities, HelmVersion, KubeVersion, KubeVersionError};
+pub use error::{Error, ErrorKind};
 pub use host::Host;
 pub use lookup::{Lookup, LookupError, NoLookup};
+pub use parsed::ParsedTemplates;
 pub use random::SEED_BYTES;
+pub use rendered::Rendered;
+pub use schema::Error as SchemaError;
+pub use stack::{STACK_BYTES, render_on_stack};
+
+use crate::chart::Chart;
+use crate::semver;
+use crate::values::{self, ActiveChart, ValuesMap};
+use scope::{ScopedTemplates, Shared, VALUES_TYPE};
+
+/// The release that is rendered for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseInfo {
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// The revision that is being made, counted from 1.
+    pub revision: u32,
+    /// Whether it replaces an earlier revision.
+    pub is_upgrade: bool,
+}
+
+/// Bounds on one render, so that no chart can take down the process that renders it.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes of output; those of included templates count wherever they are written.
+    pub output_bytes: u64,
+    /// Steps of evaluation.
+    pub steps: u64,
+    /// Templates, blocks and parentheses within each other.
+    pub depth: usize,
+    /// When this becomes true, the render stops soon after: the caller's deadline.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Limits {
+    /// 256 MiB of output. The largest public charts make a few MiB.
+    pub const OUTPUT_BYTES: u64 = 256 << 20;
+    /// A hundred million steps: minutes, where the largest public charts take a million.
+    pub const STEPS: u64 = 100_000_000;
+    /// Room for Helm's own limit of 1 000 includes of one template within each other.
+    pub const DEPTH: usize = 10_000;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { output_bytes: Self::OUTPUT_BYTES, steps: Self::STEPS, depth: Self::DEPTH, stop: Arc::default() }
+    }
+}
+
+/// Everything a render depends on.
+pub struct Request<'a> {
+    /// The chart.
+    pub chart: &'a Chart,
+    /// The values of the release.
+    pub values: &'a ValuesMap,
+    /// The release.
+    pub release: &'a ReleaseInfo,
+    /// What is known of the cluster.
+    pub capabilities: &'a Capabilities,
+    /// Answers the function `lookup`.
+    pub lookup: Arc<dyn Lookup>,
+    /// What the functions for dates take for the present.
+    pub now: Zoned,
+    /// What random text, keys and certificates are made of: from the system's generator, for they are secrets.
+    pub seed: [u8; SEED_BYTES],
+    /// Bounds.
+    pub limits: Limits,
+    /// The templates of the chart, if they are parsed already.
+    pub templates: Option<&'a ParsedTemplates>,
+}
+
+/// Renders a chart as `helm install` and `helm upgrade` do before they apply anything.
+///
+/// Needs [`STACK_BYTES`] of stack: call it on a thread made for it, or use [`render_on_stack`].
+pub fn render(request: &Request<'_>) -> Result<Rendered, Error> {
+    check_installable(request.chart)?;
+    let active = ActiveChart::new(request.chart, request.values).map_err(Error::Dependencies)?;
+    let values = values::coalesce(&active, &values::to_map(request.values)).map_err(Error::Values)?;
+    schema::check(&active, &values).map_err(Error::Schema)?;
+    check_kube_version(&active, request.capabilities)?;
+    // Templates may change the values: what is reported are those that the release has.
+    let coalesced = values::to_values(&values);
+    let shared = Shared::new(request.release, request.capabilities);
+    let templates = scope::templates(&active, &values, &shared);
+    let host = Host::new(request.now.clone(), request.seed, Arc::clone(&request.lookup));
+    let files = execute_all(&templates, request, &host)?;
+    let crds = active.crds();
+    rendered::collect(active.name(), files, (coalesced, crds, host.repeatable()))
+}
+
+fn check_installable(chart: &Chart) -> Result<(), Error> {
+    let chart_type = &chart.metadata.chart_type;
+    if !matches!(chart_type.as_str(), "" | "application") {
+        return Err(Error::NotInstallable { chart_type: chart_type.clone() });
+    }
+    let missing = values::missing_dependencies(chart);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::MissingDependencies { names: missing.into_iter().map(str::to_owned).collect() })
+}
+
+fn check_kube_version(chart: &ActiveChart<'_>, capabilities: &Capabilities) -> Result<(), Error> {
+    let required = &chart.metadata.kube_version;
+    let found = &capabilities.kube_version;
+    if required.is_empty() || semver::is_compatible(required, &found.to_string()) {
+        return Ok(());
+    }
+    Err(Error::KubeVersion { required: required.clone(), found: found.version.clone() })
+}
+
+/// Executes every template that is not only there for others.
+fn execute_all(
+    templates: &ScopedTemplates,
+    request: &Request<'_>,
+    host: &Host,
+) -> Result<BTreeMap<String, String>, Error> {
+    let order = scope::execution_order(templates);
+    let set = match request.templates {
+        Some(parsed) => parsed.set(templates, &order)?,
+        None => ParsedTemplates::default().set(templates, &order)?,
+    };
+    let mut interp = Interp::new(host, functions::all(), set, gotmpl_limits(&request.limits));
+    let mut files = BTreeMap::new();
+    for name in order.into_iter().filter(|name| !scope::is_partial(name)) {
+        let template = &templates[name];
+        let about = [("Name", name), ("BasePath", &template.base_path)];
+        let about = about.map(|(key, text)| (key.into(), Value::string(text)));
+        template.data.insert("Template", Map::new(VALUES_TYPE, about.into()).into());
+        let mut out = Vec::new();
+        let executed = interp.execute(name.as_bytes(), &template.data.clone().into(), &mut out);
+        executed.map_err(|error| Error::execution(name, error))?;
+        files.insert(name.to_owned(), String::from_utf8_lossy(&functions::drop_no_value(out)).into_owned());
+    }
+    Ok(files)
+}
+
+fn gotmpl_limits(limits: &Limits) -> gotmpl::Limits {
+    let Limits { output_bytes, steps, depth, stop } = limits;
+    gotmpl::Limits { steps: *steps, output: *output_bytes, depth: *depth, cancelled: Some(Arc::clone(stop)) }
+}

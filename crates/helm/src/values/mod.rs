@@ -24,6 +24,7 @@ use crate::{json, yaml};
 pub use active::ActiveChart;
 pub(crate) use coalesce::coalesce;
 pub use enable::missing_dependencies;
+pub(crate) use tables::{scalar, table};
 
 /// Values as the world outside of a render has them.
 pub type ValuesMap = serde_json::Map<String, serde_json::Value>;

@@ -10,7 +10,7 @@ pub(super) enum Nulls {
 }
 
 /// The table at a dotted path.
-pub(super) fn table(values: &Map, path: &str) -> Option<Map> {
+pub(crate) fn table(values: &Map, path: &str) -> Option<Map> {
     let mut current = values.clone();
     for key in path.split('.') {
         let Some(Value::Map(next)) = current.get(key.as_bytes()) else { return None };
@@ -20,7 +20,7 @@ pub(super) fn table(values: &Map, path: &str) -> Option<Map> {
 }
 
 /// The value at a dotted path, if there is one that is no table.
-pub(super) fn scalar(values: &Map, path: &str) -> Option<Value> {
+pub(crate) fn scalar(values: &Map, path: &str) -> Option<Value> {
     let (parent, key) = match path.rsplit_once('.') {
         Some((parent, key)) => (table(values, parent)?, key),
         None => (values.clone(), path),

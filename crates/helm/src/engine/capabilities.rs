@@ -1,0 +1,274 @@
+//! `.Capabilities`: what is known of the cluster and of Helm.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use gotmpl::{FuncError, Kind, List, Map, Object, Str, Value};
+
+/// What templates may know of the cluster they render for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capabilities {
+    /// The version of the API server.
+    pub kube_version: KubeVersion,
+    /// What the API server serves: each `group/version` and, if known, each `group/version/Kind`.
+    pub api_versions: Arc<[String]>,
+    /// The version of Helm that this engine stands in for.
+    pub helm_version: HelmVersion,
+}
+
+/// A version of Kubernetes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KubeVersion {
+    /// In full, such as `v1.33.4-gke.1245000`.
+    pub version: String,
+    /// Its major number; some servers append a `+`.
+    pub major: String,
+    /// Its minor number; some servers append a `+`.
+    pub minor: String,
+    /// The version without suffixes, if it was given by a user: constraints are then checked against it. For a
+    /// version that an API server reports, Helm checks the full one.
+    pub normalized: Option<String>,
+}
+
+/// What a Helm binary knows of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HelmVersion {
+    /// Helm's version.
+    pub version: String,
+    /// The commit it is built from.
+    pub git_commit: String,
+    /// Whether it is built from exactly that commit.
+    pub git_tree_state: String,
+    /// The version of Go it is built with.
+    pub go_version: String,
+    /// The version of Kubernetes it is built for.
+    pub kube_client_version: String,
+}
+
+impl Default for HelmVersion {
+    /// The release of Helm whose behaviour this crate reproduces.
+    fn default() -> Self {
+        Self {
+            version: "v4.3.1".to_owned(),
+            git_commit: String::new(),
+            git_tree_state: String::new(),
+            go_version: "go1.26.8".to_owned(),
+            kube_client_version: "v1.37".to_owned(),
+        }
+    }
+}
+
+/// A text in which no version of Kubernetes can be found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("could not parse {0:?} as version")]
+pub struct KubeVersionError(String);
+
+impl KubeVersion {
+    /// Reads a version given by a user, such as `1.33`, `v1.33.4` or `v1.33.4-gke.1245000`.
+    pub fn parse(text: &str) -> Result<Self, KubeVersionError> {
+        let numbers = leading_numbers(text);
+        let [major, minor, rest @ ..] = &numbers[..] else {
+            return Err(KubeVersionError(text.to_owned()));
+        };
+        let patch = rest.first().unwrap_or(&0);
+        let version = if text.starts_with('v') { text.to_owned() } else { format!("v{text}") };
+        let normalized = Some(format!("v{major}.{minor}.{patch}"));
+        Ok(Self { version, major: major.to_string(), minor: minor.to_string(), normalized })
+    }
+
+    /// The version that an API server reports at `/version`.
+    pub fn from_server(git_version: &str, major: &str, minor: &str) -> Self {
+        let [version, major, minor] = [git_version, major, minor].map(str::to_owned);
+        Self { version, major, minor, normalized: None }
+    }
+}
+
+impl fmt::Display for KubeVersion {
+    /// The version that constraints are checked against.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.normalized.as_ref().unwrap_or(&self.version))
+    }
+}
+
+/// The dot-separated numbers that a version starts with.
+fn leading_numbers(version: &str) -> Vec<u64> {
+    let version = version.strip_prefix('v').unwrap_or(version);
+    let end = version.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(version.len());
+    version[..end].split('.').map_while(|number| number.parse().ok()).collect()
+}
+
+/// Values for Go structs: exported fields by name, printed in order.
+struct Struct {
+    type_name: &'static str,
+    kind: Kind,
+    /// Name, JSON name (empty: left out when empty), value.
+    fields: Vec<Field>,
+    /// What `String()` says, of types whose pointer has that method.
+    text: Option<String>,
+}
+
+struct Field {
+    name: &'static str,
+    json: &'static str,
+    omit_empty: bool,
+    value: Value,
+}
+
+fn field(name: &'static str, value: impl Into<Value>) -> Field {
+    Field { name, json: name, omit_empty: false, value: value.into() }
+}
+
+fn named_field(name: &'static str, json: &'static str, text: &str) -> Field {
+    let omit_empty = name != "KubeClientVersion";
+    Field { name, json, omit_empty, value: Value::string(text) }
+}
+
+impl Object for Struct {
+    fn type_name(&self) -> &'static str {
+        self.type_name
+    }
+
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn field(&self, name: &str) -> Option<Value> {
+        self.fields.iter().find(|field| field.name == name).map(|field| field.value.clone())
+    }
+
+    fn has_method(&self, name: &str) -> bool {
+        self.text.is_some() && matches!(name, "String" | "GitVersion")
+    }
+
+    fn call(&self, name: &str, _args: &[Value]) -> Result<Value, FuncError> {
+        match (name, &self.text) {
+            ("String", Some(text)) => Ok(Value::string(text.as_str())),
+            ("GitVersion", Some(_)) => Ok(self.field("Version").unwrap_or(Value::Nil)),
+            _ => Err(FuncError::new(format!("no method {name}"))),
+        }
+    }
+
+    fn display(&self) -> Str {
+        if let Some(text) = &self.text {
+            return Str::from(text.as_str());
+        }
+        let fields: Vec<_> = self.fields.iter().map(|field| gotmpl::display(&field.value).to_string()).collect();
+        let pointer = if self.kind == Kind::Ptr { "&" } else { "" };
+        Str::from(format!("{pointer}{{{}}}", fields.join(" ")))
+    }
+
+    fn to_value(&self) -> Value {
+        let shown = self.fields.iter().filter(|field| !field.omit_empty || field.value.truthy());
+        let entries = shown.map(|field| {
+            let value = match &field.value {
+                Value::Object(object) => object.to_value(),
+                plain => plain.clone(),
+            };
+            (field.json.into(), value)
+        });
+        Map::any(entries.collect::<BTreeMap<_, _>>()).into()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// Go's `common.VersionSet`: a slice with the method `Has`.
+struct VersionSet {
+    versions: Arc<[String]>,
+}
+
+impl VersionSet {
+    fn list(&self) -> List {
+        List::strings(self.versions.iter().map(String::as_str))
+    }
+}
+
+impl Object for VersionSet {
+    fn type_name(&self) -> &'static str {
+        "common.VersionSet"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Slice
+    }
+
+    fn underlying(&self) -> Option<Value> {
+        Some(self.list().into())
+    }
+
+    fn has_method(&self, name: &str) -> bool {
+        name == "Has"
+    }
+
+    fn call(&self, _name: &str, args: &[Value]) -> Result<Value, FuncError> {
+        let wanted = match args.first() {
+            Some(Value::String(text)) => text.clone(),
+            _ => Str::from(""),
+        };
+        Ok(self.versions.iter().any(|version| version.as_bytes() == wanted.as_bytes()).into())
+    }
+
+    fn display(&self) -> Str {
+        Str::from(format!("[{}]", self.versions.join(" ")))
+    }
+
+    fn to_value(&self) -> Value {
+        self.list().into()
+    }
+
+    fn truthy(&self) -> bool {
+        !self.versions.is_empty()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl Capabilities {
+    /// What templates see: Go's `*common.Capabilities`.
+    pub(super) fn to_value(&self) -> Value {
+        let kube = &self.kube_version;
+        let fields = [("Version", &kube.version), ("Major", &kube.major), ("Minor", &kube.minor)];
+        let kube_version = Struct {
+            type_name: "common.KubeVersion",
+            kind: Kind::Struct,
+            fields: fields.map(|(name, text)| field(name, Value::string(text.as_str()))).into(),
+            text: Some(kube.to_string()),
+        };
+        let capabilities = Struct {
+            type_name: "*common.Capabilities",
+            kind: Kind::Ptr,
+            fields: vec![
+                field("KubeVersion", Value::Object(Rc::new(kube_version))),
+                field("APIVersions", Value::Object(Rc::new(VersionSet { versions: Arc::clone(&self.api_versions) }))),
+                field("HelmVersion", Value::Object(Rc::new(self.helm_version.to_struct()))),
+            ],
+            text: None,
+        };
+        Value::Object(Rc::new(capabilities))
+    }
+}
+
+impl HelmVersion {
+    fn to_struct(&self) -> Struct {
+        let Self { version, git_commit, git_tree_state, go_version, kube_client_version } = self;
+        Struct {
+            type_name: "version.BuildInfo",
+            kind: Kind::Struct,
+            fields: vec![
+                named_field("Version", "version", version),
+                named_field("GitCommit", "git_commit", git_commit),
+                named_field("GitTreeState", "git_tree_state", git_tree_state),
+                named_field("GoVersion", "go_version", go_version),
+                named_field("KubeClientVersion", "kube_client_version", kube_client_version),
+            ],
+            text: None,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! `.Files`: the files of a chart that are neither templates nor `Chart.yaml` and the like.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use gotmpl::{FuncError, Kind, List, ListType, Map, MapType, Object, Str, Value};
+
+use super::glob::Glob;
+use crate::chart::{self, path};
+use crate::yaml;
+
+/// Go's `engine.files`: a map of names to bytes with methods.
+pub(super) struct Files {
+    files: BTreeMap<String, Arc<[u8]>>,
+}
+
+impl Files {
+    /// The files of one chart.
+    pub(super) fn new(files: &[chart::File]) -> Self {
+        let files = files.iter().map(|file| (file.name.clone(), Arc::clone(&file.data)));
+        Self { files: files.collect() }
+    }
+
+    fn get(&self, name: &str) -> &[u8] {
+        self.files.get(name).map_or(&[], |data| data)
+    }
+
+    fn glob(&self, pattern: &str) -> Self {
+        let glob = Glob::parse(pattern).ok();
+        let matches = |name: &str| glob.as_ref().is_none_or(|glob| glob.matches(name));
+        let files = self.files.iter().filter(|(name, _)| matches(name));
+        Self { files: files.map(|(name, data)| (name.clone(), Arc::clone(data))).collect() }
+    }
+
+    fn lines(&self, name: &str) -> List {
+        match self.get(name) {
+            [] => List::strings::<Str>([]),
+            data => {
+                let data = data.strip_suffix(b"\n").unwrap_or(data);
+                List::strings(data.split(|byte| *byte == b'\n').map(Str::from))
+            }
+        }
+    }
+
+    /// A YAML mapping of base names to texts.
+    fn as_yaml(&self, text: impl Fn(&[u8]) -> Str) -> Str {
+        let entries = self.files.iter().map(|(name, data)| (path::base(name).into(), text(data).into()));
+        let map = Map::new(MapType::String, entries.collect());
+        let mut yaml = yaml::emit(&map.into());
+        if yaml.last() == Some(&b'\n') {
+            yaml.pop();
+        }
+        Str::from(yaml)
+    }
+}
+
+fn bytes(data: &[u8]) -> Value {
+    List::new(ListType::Byte, data.iter().map(|byte| Value::Uint8(*byte)).collect()).into()
+}
+
+impl Object for Files {
+    fn type_name(&self) -> &'static str {
+        "engine.files"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Map
+    }
+
+    fn underlying(&self) -> Option<Value> {
+        let entries = self.files.iter().map(|(name, data)| (name.as_str().into(), bytes(data)));
+        Some(Map::any(entries.collect()).into())
+    }
+
+    fn has_method(&self, name: &str) -> bool {
+        matches!(name, "Get" | "GetBytes" | "Glob" | "AsConfig" | "AsSecrets" | "Lines")
+    }
+
+    fn call(&self, name: &str, args: &[Value]) -> Result<Value, FuncError> {
+        let argument = match args.first() {
+            Some(Value::String(text)) => text.to_lossy(),
+            _ => "".into(),
+        };
+        Ok(match name {
+            "Get" => Value::string(self.get(&argument)),
+            "GetBytes" => bytes(self.get(&argument)),
+            "Glob" => Value::Object(std::rc::Rc::new(self.glob(&argument))),
+            "AsConfig" => self.as_yaml(|data| Str::from(data)).into(),
+            "AsSecrets" => self.as_yaml(|data| Str::from(STANDARD.encode(data))).into(),
+            "Lines" => self.lines(&argument).into(),
+            _ => return Err(FuncError::new(format!("no method {name}"))),
+        })
+    }
+
+    fn display(&self) -> Str {
+        let entries = self.files.iter().map(|(name, data)| {
+            let bytes: Vec<_> = data.iter().map(u8::to_string).collect();
+            format!("{name}:[{}]", bytes.join(" "))
+        });
+        Str::from(format!("map[{}]", entries.collect::<Vec<_>>().join(" ")))
+    }
+
+    /// JSON has bytes in base64.
+    fn to_value(&self) -> Value {
+        let entries =
+            self.files.iter().map(|(name, data)| (name.as_str().into(), Value::string(STANDARD.encode(data))));
+        Map::new(MapType::String, entries.collect()).into()
+    }
+
+    fn truthy(&self) -> bool {
+        !self.files.is_empty()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

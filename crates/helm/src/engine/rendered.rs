@@ -1,0 +1,63 @@
+//! The result of a render: manifests to apply, hooks to run, notes to show.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+
+use super::Error;
+use crate::chart::Crd;
+use crate::manifest::{self, Hook, Manifest, Order};
+use crate::values::ValuesMap;
+
+const NOTES: &str = "NOTES.txt";
+
+/// A rendered chart. Its `Debug` output shows no manifest and no value, for they may hold secrets.
+#[derive(Clone)]
+pub struct Rendered {
+    /// All manifests in one text, as Helm records it.
+    pub manifest: String,
+    /// The manifests in the order in which they are applied.
+    pub manifests: Vec<Manifest>,
+    /// The hooks in the order in which Helm records them.
+    pub hooks: Vec<Hook>,
+    /// What the chart tells its user.
+    pub notes: String,
+    /// The values of the release over the defaults of the chart and its dependencies.
+    pub values: ValuesMap,
+    /// The files in `crds/` of the chart and its enabled dependencies, which are never rendered.
+    pub crds: Vec<Crd>,
+    /// Whether the same request gives the same result: no function asked for time, randomness or the cluster.
+    pub repeatable: bool,
+}
+
+impl fmt::Debug for Rendered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rendered")
+            .field("manifests", &self.manifests.len())
+            .field("hooks", &self.hooks.len())
+            .field("crds", &self.crds.len())
+            .field("repeatable", &self.repeatable)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Sorts rendered files into notes, hooks and manifests.
+pub(super) fn collect(
+    chart_name: &str,
+    mut files: BTreeMap<String, String>,
+    (values, crds, repeatable): (ValuesMap, Vec<Crd>, bool),
+) -> Result<Rendered, Error> {
+    let notes = files.remove(&format!("{chart_name}/templates/{NOTES}")).unwrap_or_default();
+    files.retain(|name, _| !name.ends_with(NOTES));
+    let (hooks, manifests) = manifest::sort(&files, Order::Install).map_err(Error::Manifest)?;
+    let manifest = record(&manifests);
+    Ok(Rendered { manifest, manifests, hooks, notes, values, crds, repeatable })
+}
+
+/// All manifests in one text.
+fn record(manifests: &[Manifest]) -> String {
+    let mut text = String::new();
+    for Manifest { name, content, .. } in manifests {
+        write!(text, "---\n# Source: {name}\n{content}\n").expect("writing to a string does not fail");
+    }
+    text
+}
