@@ -81,3 +81,8 @@ where
         Err(_) => bail!("{name} is still there after {within:?}"),
     }
 }
+
+/// Lets time pass while something is measured. No story waits by it: a condition is never "surely there by now".
+pub async fn measure(window: Duration) {
+    tokio::time::sleep(window).await;
+}

@@ -4,7 +4,7 @@
 //! nodes and pods. [`helm`] and [`kubectl`] are what people use, [`charts`] what they package, [`operator`] what is tested,
 //! [`status`] what is expected of it; [`registry`] is where charts come from, in every face, [`faults`]
 //! a server that answers as a test wants, [`proxy`] and [`gateway`] stand before registries and the API server.
-//! Waiting is [`eventually`]'s alone.
+//! [`story`] puts it all on a stage. Waiting is [`eventually`]'s alone.
 
 pub mod certificates;
 pub mod eventually;
@@ -15,6 +15,10 @@ pub mod tools;
 pub mod apiserver;
 pub mod kwok;
 
+pub mod faults;
+pub mod registry;
+pub mod token_server;
+
 pub mod charts;
 pub mod helm;
 pub mod kubectl;
@@ -24,9 +28,7 @@ pub mod operator;
 pub mod proxy;
 pub mod status;
 
-pub mod faults;
-pub mod registry;
-pub mod token_server;
+pub mod story;
 
 /// Makes ring the process's TLS provider; kube and reqwest bring none of their own here.
 pub fn install_tls_provider() {

@@ -1,0 +1,343 @@
+//! The stage on which a story plays: a cluster with an operator at work, a registry, and a namespace of the story's own.
+//!
+//! All stories of a process share one control plane, operator and registry, unless they break such a part: those bring
+//! their own by [`alone`]. A story that fails shows objects, conditions, events and the operator's log before it cleans up.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use helm_operator::api::{HelmRelease, HelmRepository, Reason};
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt as _};
+use serde_json::json;
+use tokio::runtime::Runtime;
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
+
+use crate::apiserver::ControlPlane;
+use crate::charts::Chart;
+use crate::eventually;
+use crate::helm::{Helm, Login};
+use crate::kubectl::Kubectl;
+use crate::operator::{Operator, Setup};
+use crate::process::Scratch;
+use crate::registry::{Face, Registry};
+use crate::status;
+
+/// How long a story waits for what should take a second or two: generous, for two cores shared with a compiler.
+pub const SOON: Duration = Duration::from_mins(1);
+
+/// One runtime for all tests of a process, so that what they share outlives the test that started it.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime starts on every machine"));
+
+/// The parts of the world that a story may use and, if they are its own, break.
+#[derive(Debug)]
+pub struct Stage {
+    /// The cluster.
+    pub plane: ControlPlane,
+    operator: Mutex<Operator>,
+}
+
+impl Stage {
+    /// A control plane with the CRDs, and an operator that `prepare` may tell more.
+    ///
+    /// # Errors
+    /// When a part does not come up.
+    pub async fn start(prepare: impl FnOnce(Setup) -> Setup) -> Result<Self> {
+        let plane = ControlPlane::start().await?;
+        install_definitions(plane.client().await?).await?;
+        let operator = prepare(Setup::new(plane.kubeconfig())?).start().await?;
+        Ok(Self { plane, operator: Mutex::new(operator) })
+    }
+
+    /// The operator, to be killed, measured or read; held until the guard goes.
+    pub async fn operator(&self) -> MutexGuard<'_, Operator> {
+        self.operator.lock().await
+    }
+}
+
+/// A story on its stage.
+pub struct Story<'a> {
+    /// The story's own namespace.
+    pub namespace: String,
+    /// An administrator's client.
+    pub client: Client,
+    /// `kubectl` of an administrator.
+    pub kubectl: Kubectl,
+    /// Helm 4 of an administrator.
+    pub helm: Helm,
+    /// The parts around it.
+    pub stage: &'a Stage,
+}
+
+/// Plays a story on the stage that all stories share.
+///
+/// # Errors
+/// The story's, after the state of its namespace was shown.
+pub fn story(name: &str, play: impl AsyncFnOnce(&Story<'_>) -> Result<()>) -> Result<()> {
+    static SHARED: OnceCell<Stage> = OnceCell::const_new();
+    RUNTIME.block_on(async {
+        let stage = SHARED.get_or_try_init(|| Stage::start(|setup| setup)).await?;
+        with_namespace(stage, name, play).await
+    })
+}
+
+/// Plays a story that breaks what others stand on, with a control plane and an operator of its own.
+///
+/// # Errors
+/// The story's, after the state of its namespace was shown.
+pub fn alone(
+    name: &str,
+    prepare: impl FnOnce(Setup) -> Setup,
+    play: impl AsyncFnOnce(&Story<'_>) -> Result<()>,
+) -> Result<()> {
+    RUNTIME.block_on(async {
+        let stage = Stage::start(prepare).await?;
+        with_namespace(&stage, name, play).await
+    })
+}
+
+/// Runs what needs a runtime but no stage.
+///
+/// # Errors
+/// What `play` ends with.
+pub fn block_on<T>(play: impl Future<Output = Result<T>>) -> Result<T> {
+    RUNTIME.block_on(play)
+}
+
+async fn with_namespace(stage: &Stage, name: &str, play: impl AsyncFnOnce(&Story<'_>) -> Result<()>) -> Result<()> {
+    let client = stage.plane.client().await?;
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let namespace = json!({ "metadata": { "generateName": format!("{name}-") } });
+    let namespace = namespaces.create(&PostParams::default(), &serde_json::from_value(namespace)?).await?.name_any();
+    let story = Story {
+        namespace,
+        client,
+        kubectl: Kubectl::new(stage.plane.kubeconfig()).await?,
+        helm: Helm::new(Some(stage.plane.kubeconfig())).await?,
+        stage,
+    };
+    let played = match play(&story).await {
+        Ok(()) => stage.operator().await.check_log(),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = played {
+        let seen = story.state().await;
+        // The stream itself, past the test harness, which would hold it back until the end.
+        drop(writeln!(std::io::stderr(), "story {name} failed: {error:#}\n{seen}"));
+        return Err(error);
+    }
+    story.clean_up().await
+}
+
+impl Story<'_> {
+    /// The releases of the namespace.
+    pub fn releases(&self) -> Api<HelmRelease> {
+        self.objects()
+    }
+
+    /// The repositories of the namespace.
+    pub fn repositories(&self) -> Api<HelmRepository> {
+        self.objects()
+    }
+
+    /// Objects of any namespaced kind, in the story's namespace.
+    pub fn objects<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Applies manifests as a person does.
+    ///
+    /// # Errors
+    /// The API server's words.
+    pub async fn apply(&self, manifests: &str) -> Result<()> {
+        self.kubectl.apply(&self.namespace, manifests).await.map(drop)
+    }
+
+    /// Packages a chart and pushes it to the stories' registry, into a path of the story's own.
+    ///
+    /// # Errors
+    /// Helm's own words.
+    pub async fn push(&self, chart: &Chart) -> Result<()> {
+        let scratch = Scratch::new("chart")?;
+        let folder = chart.write(scratch.path())?;
+        self.push_folder(&folder, None).await
+    }
+
+    /// [`Story::push`] for a chart that lies in a folder, with another version if one is given.
+    ///
+    /// # Errors
+    /// Helm's own words.
+    pub async fn push_folder(&self, folder: &Path, version: Option<&str>) -> Result<()> {
+        let scratch = Scratch::new("package")?;
+        let archive = self.helm.package(folder, scratch.path(), version).await?;
+        self.helm.push(&archive, &self.charts_url().await?, &Login::default()).await
+    }
+
+    /// Where [`Story::push`] pushes to.
+    ///
+    /// # Errors
+    /// When the registry does not start.
+    pub async fn charts_url(&self) -> Result<String> {
+        Ok(format!("{}/{}", registry().await?.url(), self.namespace))
+    }
+
+    /// Applies a `HelmRepository` called `charts` for [`Story::charts_url`].
+    ///
+    /// # Errors
+    /// When the registry does not start or the API server refuses.
+    pub async fn open_repository(&self) -> Result<()> {
+        self.apply(&repository("charts", &self.charts_url().await?)).await
+    }
+
+    /// Applies a `HelmRelease` of a chart in the repository `charts`; `spec` is merged over the least one.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn release(&self, name: &str, chart: &str, version: &str, spec: serde_json::Value) -> Result<()> {
+        let mut manifest = json!({
+            "apiVersion": "helm-operator.ketches.cn/v1alpha1",
+            "kind": "HelmRelease",
+            "metadata": { "name": name },
+            "spec": { "chart": { "name": chart, "version": version, "repository": { "name": "charts" } } },
+        });
+        merge(&mut manifest["spec"], spec);
+        self.apply(&manifest.to_string()).await
+    }
+
+    /// Waits until a release is ready as it is now declared.
+    ///
+    /// # Errors
+    /// What its status says instead.
+    pub async fn ready(&self, release: &str) -> Result<HelmRelease> {
+        eventually::object(&self.releases(), release, SOON, status::ready).await
+    }
+
+    /// Waits until a release is `Ready=False` with a reason, as it is now declared.
+    ///
+    /// # Errors
+    /// What its status says instead.
+    pub async fn failed(&self, release: &str, reason: Reason) -> Result<HelmRelease> {
+        eventually::object(&self.releases(), release, SOON, |release| status::failed(release, reason)).await
+    }
+
+    /// Deletes a release and waits until it is gone.
+    ///
+    /// # Errors
+    /// When it is still there after a while.
+    pub async fn delete(&self, release: &str) -> Result<()> {
+        self.releases().delete(release, &DeleteParams::default()).await?;
+        eventually::gone(&self.releases(), release, SOON).await
+    }
+
+    /// The revisions of a release with their statuses, as Helm tells them: `1 superseded, 2 deployed`.
+    ///
+    /// # Errors
+    /// Helm's own words.
+    pub async fn history(&self, release: &str) -> Result<String> {
+        let revisions = self.helm.history(&self.namespace, release).await?;
+        let told: Vec<String> = revisions.iter().map(|is| format!("{} {}", is.revision, is.status)).collect();
+        Ok(told.join(", "))
+    }
+
+    /// Waits for what nothing can watch.
+    ///
+    /// # Errors
+    /// The last refusal.
+    pub async fn eventually<T>(&self, what: &str, check: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+        eventually::eventually(what, SOON, check).await
+    }
+
+    async fn clean_up(&self) -> Result<()> {
+        for release in self.releases().list(&ListParams::default()).await? {
+            self.delete(&release.name_any()).await?;
+        }
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        namespaces.delete(&self.namespace, &DeleteParams::default()).await?;
+        Ok(())
+    }
+
+    /// What a person would look at. Values of Secrets are not in it.
+    async fn state(&self) -> String {
+        let mut state = String::new();
+        for arguments in [
+            "get helmrepositories,helmreleases --all-namespaces --output wide",
+            "get helmrepositories,helmreleases --output yaml --namespace",
+            "get all,configmaps,secrets,ingresses --output wide --namespace",
+            "get events --sort-by .lastTimestamp --namespace",
+        ] {
+            let mut words: Vec<&str> = arguments.split(' ').collect();
+            if arguments.ends_with("--namespace") {
+                words.push(&self.namespace);
+            }
+            let said = self.kubectl.run(&words).await.unwrap_or_else(|error| format!("{error:#}\n"));
+            state.extend(["── kubectl ", &words.join(" "), "\n", &said]);
+        }
+        state.push_str("── the operator's log ends with\n");
+        state.push_str(&self.stage.operator().await.log_tail());
+        state
+    }
+}
+
+/// The registry that all stories push to: open to everybody, plain HTTP.
+///
+/// # Errors
+/// When it does not start.
+pub async fn registry() -> Result<&'static Registry> {
+    static SHARED: OnceCell<Registry> = OnceCell::const_new();
+    SHARED.get_or_try_init(|| Registry::start(Face::anonymous())).await
+}
+
+/// The manifest of a `HelmRepository` for a registry that speaks plain HTTP.
+pub fn repository(name: &str, url: &str) -> String {
+    json!({
+        "apiVersion": "helm-operator.ketches.cn/v1alpha1",
+        "kind": "HelmRepository",
+        "metadata": { "name": name },
+        "spec": { "url": url, "type": "oci", "insecure": true },
+    })
+    .to_string()
+}
+
+fn merge(into: &mut serde_json::Value, from: serde_json::Value) {
+    match (into, from) {
+        (serde_json::Value::Object(into), serde_json::Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(serde_json::Value::Null), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
+}
+
+/// Applies the operator's CRDs and waits until they are served.
+///
+/// # Errors
+/// When the API server does not take them.
+pub async fn install_definitions(client: Client) -> Result<()> {
+    let definitions: Api<CustomResourceDefinition> = Api::all(client);
+    for (_, definition) in helm_operator::api::definitions() {
+        let name = definition.name_any();
+        let parameters = PatchParams::apply("e2e").force();
+        definitions.patch(&name, &parameters, &Patch::Apply(&definition)).await?;
+        eventually::object(&definitions, &name, SOON, |definition| {
+            let conditions = definition.status.as_ref().and_then(|status| status.conditions.as_ref());
+            let established = conditions
+                .context("no conditions yet")?
+                .iter()
+                .any(|condition| condition.type_ == "Established" && condition.status == "True");
+            ensure!(established, "not established yet");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
