@@ -37,11 +37,6 @@ impl Attempt {
     pub(super) fn new(action: Action, target: &impl ToString) -> Self {
         Self { action, target: target.to_string().into() }
     }
-
-    /// What was being done.
-    pub fn action(&self) -> Action {
-        self.action
-    }
 }
 
 impl fmt::Display for Attempt {
@@ -70,7 +65,7 @@ pub enum Error {
         source: ReferenceError,
     },
     /// 401: the credentials are wrong, or none were given where some are needed.
-    #[error("failed to {attempt}: {} (401 Unauthorized{detail})", wrong_credentials(*.anonymous))]
+    #[error("failed to {attempt}: {} (401){detail}", wrong_credentials(*.anonymous))]
     Unauthorized {
         /// What was tried.
         attempt: Attempt,
@@ -80,7 +75,7 @@ pub enum Error {
         detail: Detail,
     },
     /// 403, or a token without the right that was asked for.
-    #[error("failed to {attempt}: {} (403 Forbidden{detail})", no_permission(*.anonymous))]
+    #[error("failed to {attempt}: {}{detail}", no_permission(*.anonymous))]
     Forbidden {
         /// What was tried.
         attempt: Attempt,
@@ -91,7 +86,7 @@ pub enum Error {
     },
     /// The registry does not know the repository.
     #[error(
-        "failed to {attempt}: the registry has no such repository{detail}; check the path, or push the chart there first"
+        "failed to {attempt}: the registry has no such repository; check the path, or push the chart there first{detail}"
     )]
     RepositoryNotFound {
         /// What was tried.
@@ -185,7 +180,7 @@ pub enum Error {
     },
     /// The server's certificate is for other names.
     #[error(
-        "failed to {attempt}: the certificate is not valid for {host:?}{presented}; use a name that it holds, or renew it with this name"
+        "failed to {attempt}: the certificate is not valid for {host:?}{}; use a name that it holds, or renew it with this name", names(.presented)
     )]
     TlsWrongName {
         /// What was tried.
@@ -193,17 +188,17 @@ pub enum Error {
         /// The host that was asked.
         host: String,
         /// The names in the certificate, where known.
-        presented: Detail,
+        presented: Vec<String>,
     },
     /// TLS failed for another cause.
-    #[error("failed to {attempt}: the TLS handshake with {host:?} failed{hint}")]
+    #[error("failed to {attempt}: the TLS handshake with {host:?} failed; {hint}")]
     Tls {
         /// What was tried.
         attempt: Attempt,
         /// The host.
         host: String,
-        /// What to do about it, where known.
-        hint: Detail,
+        /// What it may be, or what to do about it.
+        hint: &'static str,
         /// The cause.
         #[source]
         source: Arc<rustls::Error>,
@@ -281,7 +276,7 @@ pub enum Error {
         detail: String,
     },
     /// 429: ask again later.
-    #[error("failed to {attempt}: the registry limits the rate of requests (429{detail}); {}", when(*.retry_after))]
+    #[error("failed to {attempt}: the registry limits the rate of requests (429); {}{detail}", when(*.retry_after))]
     RateLimited {
         /// What was tried.
         attempt: Attempt,
@@ -339,38 +334,6 @@ pub enum Error {
 }
 
 impl Error {
-    /// What was tried.
-    pub fn attempt(&self) -> &Attempt {
-        match self {
-            Self::Reference { attempt, .. }
-            | Self::Unauthorized { attempt, .. }
-            | Self::Forbidden { attempt, .. }
-            | Self::RepositoryNotFound { attempt, .. }
-            | Self::TagNotFound { attempt, .. }
-            | Self::DigestNotFound { attempt }
-            | Self::NoMatchingVersion { attempt, .. }
-            | Self::VersionConflict { attempt, .. }
-            | Self::NotAChart { attempt, .. }
-            | Self::DigestMismatch { attempt, .. }
-            | Self::TlsUnknownCa { attempt, .. }
-            | Self::TlsExpired { attempt, .. }
-            | Self::TlsWrongName { attempt, .. }
-            | Self::Tls { attempt, .. }
-            | Self::InvalidCa { attempt, .. }
-            | Self::PlainHttp { attempt, .. }
-            | Self::Dns { attempt, .. }
-            | Self::Connect { attempt, .. }
-            | Self::Proxy { attempt, .. }
-            | Self::Timeout { attempt, .. }
-            | Self::Interrupted { attempt, .. }
-            | Self::RateLimited { attempt, .. }
-            | Self::TooLarge { attempt, .. }
-            | Self::ServerError { attempt, .. }
-            | Self::Unexpected { attempt, .. }
-            | Self::Redirect { attempt, .. } => attempt,
-        }
-    }
-
     /// How long the registry asked to wait before the next request, where it did.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -380,7 +343,7 @@ impl Error {
     }
 }
 
-/// What the other side said, ready to follow a text: empty, or `: …` in one short line.
+/// What the other side said, ready to end a text: empty, or ` (it says: …)` in one short line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Detail(String);
 
@@ -401,13 +364,13 @@ impl fmt::Display for Detail {
         if self.0.is_empty() {
             return Ok(());
         }
-        write!(f, ": {}", self.0)
+        write!(f, " (it says: {})", self.0)
     }
 }
 
 fn wrong_credentials(anonymous: bool) -> &'static str {
     if anonymous {
-        "the registry asks for credentials and none are given; name a Secret with username and password in auth.basic.secretRef"
+        "the registry asks for credentials and none are given, or what is asked for does not exist; name a Secret with username and password in auth.basic.secretRef"
     } else {
         "the registry refuses the given credentials; correct or renew the username and password"
     }
@@ -419,6 +382,10 @@ fn no_permission(anonymous: bool) -> &'static str {
     } else {
         "the given credentials may not pull this, or it does not exist; grant the account read access"
     }
+}
+
+fn names(presented: &[String]) -> String {
+    if presented.is_empty() { String::new() } else { format!(", it holds {}", presented.join(", ")) }
 }
 
 fn neighbours(nearest: &[String]) -> String {

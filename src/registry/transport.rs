@@ -13,6 +13,7 @@ mod answer;
 mod clients;
 mod diagnose;
 mod token;
+mod verifier;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, LOCATION, WWW_AUTHENTICATE};
 use reqwest::{Client, Method, StatusCode, Url};

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use e2e::certificates::Authority;
+use e2e::certificates::{Authority, Identity};
 use e2e::faults::{Reply, Seen, Server as Script, response};
 use e2e::registry::{Face, Registry as Server, User};
 use helm_operator::registry::{Access, Error};
@@ -118,6 +118,60 @@ async fn another_host_that_asks_for_credentials_gets_none() -> Result<()> {
     let error = refusal(operator.tags(&format!("oci://{}/c", lister.host()), &with(plain(), &user())).await, &[]);
     assert!(matches!(error, Error::Redirect { .. }), "{error}");
     assert_eq!(thief.seen().len(), asked);
+    Ok(())
+}
+
+/// A certificate as `openssl req -x509` makes it: self-signed, and an authority by default.
+fn self_signed(name: &str) -> Result<Identity> {
+    let key = rcgen::KeyPair::generate()?;
+    let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()])?;
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    Ok(Identity { certificate: parameters.self_signed(&key)?.pem(), key: key.serialize_pem() })
+}
+
+#[tokio::test]
+async fn a_self_signed_certificate_is_trusted_when_it_is_the_given_one() -> Result<()> {
+    let operator = Operator::new()?;
+    let [right, other, misnamed] = ["127.0.0.1", "127.0.0.1", "registry.example.com"].map(self_signed);
+    let (right, other, misnamed) = (right?, other?, misnamed?);
+    let access = |given: &Identity| Access {
+        plain_http: false,
+        ca_pem: Some(given.certificate.clone().into_bytes()),
+        ..plain()
+    };
+    let server = Script::start(Some(&right), |_| Reply::new(200, &[JSON], "{}")).await?;
+    let url = format!("oci://{}", server.host());
+    operator.probe(&url, &access(&right)).await?;
+    let error = refusal(operator.probe(&url, &access(&other)).await, &[]);
+    assert!(matches!(error, Error::Tls { .. }), "{error}");
+    assert!(error.to_string().contains("give exactly it as ca.crt"), "{error}");
+    let server = Script::start(Some(&misnamed), |_| Reply::new(200, &[JSON], "{}")).await?;
+    let error = refusal(operator.probe(&format!("oci://{}", server.host()), &access(&misnamed)).await, &[]);
+    assert!(matches!(error, Error::TlsWrongName { .. }), "{error}");
+    Ok(())
+}
+
+/// The proxy is the environment's, so the asking half runs as a process of its own.
+#[tokio::test]
+async fn a_proxy_of_the_environment_is_used_and_its_refusal_told() -> Result<()> {
+    const ASKING: &str = "E2E_ASK_THROUGH_PROXY";
+    if std::env::var_os(ASKING).is_some() {
+        let https = Access { plain_http: false, ..plain() };
+        let error = refusal(Operator::new()?.probe("oci://registry.example.com", &https).await, &["hunter2"]);
+        assert!(matches!(error, Error::Proxy { .. }), "{error}");
+        return Ok(());
+    }
+    let proxy = Script::start(None, |_| Reply::new(403, &[], "")).await?;
+    let output = tokio::process::Command::new(std::env::current_exe()?)
+        .args(["--exact", "answers::a_proxy_of_the_environment_is_used_and_its_refusal_told"])
+        .env(ASKING, "1")
+        .env("HTTPS_PROXY", format!("http://user:hunter2@{}", proxy.host()))
+        .env_remove("NO_PROXY")
+        .env_remove("no_proxy")
+        .output()
+        .await?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(proxy.seen()[0].method, http::Method::CONNECT);
     Ok(())
 }
 

@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 
 use reqwest::Client;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
+use super::verifier::Verifier;
 use crate::registry::credentials::Access;
 use crate::registry::error::{Attempt, Error};
 
@@ -83,27 +85,30 @@ fn build(settings: &TlsSettings) -> Result<Client, String> {
 fn tls_config(ca_pem: Option<&[u8]>) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(pem) = ca_pem {
-        add_given(&mut roots, pem)?;
+    let given = ca_pem.map(certificates).transpose()?.unwrap_or_default();
+    for certificate in &given {
+        roots.add(certificate.clone()).map_err(|error| error.to_string())?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    if given.is_empty() {
+        return Ok(builder.with_root_certificates(roots).with_no_client_auth());
+    }
+    let by_roots = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+    let by_roots = by_roots.map_err(|error| error.to_string())?;
+    let verifier = Arc::new(Verifier { by_roots, given });
+    Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }
 
-fn add_given(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), String> {
-    let mut count = 0;
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|error| error.to_string())?;
-        roots.add(certificate).map_err(|error| error.to_string())?;
-        count += 1;
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match read {
+        Ok(certificates) if certificates.is_empty() => Err("there is no BEGIN CERTIFICATE".to_owned()),
+        Ok(certificates) => Ok(certificates),
+        Err(error) => Err(error.to_string()),
     }
-    if count == 0 {
-        return Err("it holds no BEGIN CERTIFICATE".to_owned());
-    }
-    Ok(())
 }
 
 /// The system's resolver, with an error type of its own so that a failure can be told from other connection errors.

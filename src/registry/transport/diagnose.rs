@@ -9,7 +9,8 @@ use rustls::{CertificateError, InvalidMessage};
 
 use super::Session;
 use super::clients::{CONNECT_TIMEOUT, DnsFailure};
-use crate::registry::error::{Detail, Error};
+use super::verifier;
+use crate::registry::error::Error;
 
 /// The trouble behind `error`, met on the way to `url`.
 pub(super) fn failure(error: reqwest::Error, session: &Session<'_>, url: &Url) -> Error {
@@ -65,12 +66,10 @@ fn tls_failure(error: &rustls::Error, session: &Session<'_>, url: &Url) -> Error
             | CertificateError::NotValidYetContext { .. } => {
                 Error::TlsExpired { attempt, host, detail: certificate.to_string() }
             }
-            CertificateError::NotValidForName => Error::TlsWrongName { attempt, host, presented: Detail::default() },
-            CertificateError::NotValidForNameContext { presented, .. } => Error::TlsWrongName {
-                attempt,
-                host,
-                presented: Detail::new(&format!("it holds {}", presented.join(", "))),
-            },
+            CertificateError::NotValidForName => Error::TlsWrongName { attempt, host, presented: Vec::new() },
+            CertificateError::NotValidForNameContext { presented, .. } => {
+                Error::TlsWrongName { attempt, host, presented: presented.clone() }
+            }
             _ => other_tls(error, session, url),
         },
         _ => other_tls(error, session, url),
@@ -78,18 +77,17 @@ fn tls_failure(error: &rustls::Error, session: &Session<'_>, url: &Url) -> Error
 }
 
 fn other_tls(error: &rustls::Error, session: &Session<'_>, url: &Url) -> Error {
-    let shown = format!("{error:?}");
-    let hint = if shown.contains("CaUsedAsEndEntity") {
-        "the server presents a CA certificate as its own; issue a server certificate (CA:FALSE) from it"
-    } else if shown.contains("UnsupportedCertVersion") {
-        "the certificate is X.509 version 1; issue one of version 3, with the host as subjectAltName"
+    let hint = if verifier::is_authority(error) {
+        "the server presents an authority's certificate as its own; give exactly it as ca.crt, or issue another from it"
+    } else if verifier::is_old(error) {
+        "the certificate is of X.509 version 1; issue one of version 3 with the host as subjectAltName"
     } else {
-        ""
+        "check the server's certificate and protocol versions (TLS 1.2 or 1.3)"
     };
     Error::Tls {
         attempt: session.attempt.clone(),
         host: url.authority().to_owned(),
-        hint: Detail::new(hint),
+        hint,
         source: Arc::new(error.clone()),
     }
 }
