@@ -8,6 +8,7 @@ use super::order::{concurrently, install_groups};
 use super::ownership;
 use super::ready::{self, Assessment, Subject};
 use super::request::Metadata;
+use super::watch::Marks;
 use super::{Cluster, Error, Owner, Resource};
 
 /// How a set of objects is applied.
@@ -45,6 +46,8 @@ pub struct Applied {
     pub(super) resource_version: String,
     pub(super) generation: i64,
     pub(super) assessment: Assessment,
+    /// Whether the shared watches see it: an admission webhook may have taken the label away.
+    pub(super) marks: Marks,
     /// A Job that removes itself when it is done.
     pub(super) vanishes: bool,
 }
@@ -100,7 +103,12 @@ impl Cluster {
         }
         let (group, kind) = (object.reference().group.as_str(), object.reference().kind.as_str());
         let metadata_only = ready::ready_by_existing(group, kind);
-        let answer = self.requests.apply(target, &Value::Object(content), force, metadata_only).await?;
+        let answer = self.requests.apply(target, &Value::Object(content), force, metadata_only).await;
+        if let Err(Error::UnknownKind { .. }) = &answer {
+            // It was served when the kind was looked up: what we know is out of date.
+            self.discovery.invalidate();
+        }
+        let answer = answer?;
         let subject = Subject::of(&answer);
         let assessment =
             if metadata_only && !subject.deleting { Assessment::CURRENT } else { ready::assess(group, kind, &subject) };
@@ -136,6 +144,7 @@ fn applied(object: &Object, existing: Option<&Metadata>, answer: &Value, assessm
         Some(before) if before.resource_version.as_deref() == Some(&resource_version) => Change::Unchanged,
         Some(_) => Change::Updated,
     };
+    let is_labelled = metadata["labels"][ownership::MANAGED_BY] == ownership::HELM;
     Applied {
         object: object.reference().clone(),
         change,
@@ -144,6 +153,7 @@ fn applied(object: &Object, existing: Option<&Metadata>, answer: &Value, assessm
         resource_version,
         generation: metadata["generation"].as_i64().unwrap_or_default(),
         assessment,
+        marks: if is_labelled { Marks::Helm } else { Marks::Unknown },
         vanishes: answer["spec"]["ttlSecondsAfterFinished"].is_number(),
     }
 }

@@ -237,7 +237,8 @@ impl Discovery {
         let mut kinds = Kinds { version: (version.git_version, version.major, version.minor), ..Kinds::default() };
         kinds.add_group_list(core);
         kinds.add_group_list(groups);
-        Ok(kinds)
+        // An older server answers with a document of another type, in which there are no items.
+        if kinds.resources.is_empty() { Err(Error::NoKinds) } else { Ok(kinds) }
     }
 
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<Snapshot>> {

@@ -63,6 +63,9 @@ pub enum Error {
         #[source]
         source: Box<kube::Error>,
     },
+    /// The server does not list its kinds in the one way we read them.
+    #[error("the API server lists no kinds by aggregated discovery: Kubernetes 1.27 or newer is needed")]
+    NoKinds,
     /// An aggregated API is registered but does not answer, so its kinds are unknown just now.
     #[error(
         "{object} needs API group version {api_version:?}, which the cluster registers but cannot reach now (see the APIService)"

@@ -17,6 +17,12 @@ pub struct Source<'a> {
     pub text: &'a str,
 }
 
+impl<'a> From<&'a helm::manifest::Hook> for Source<'a> {
+    fn from(hook: &'a helm::manifest::Hook) -> Self {
+        Self { origin: &hook.path, text: &hook.manifest }
+    }
+}
+
 /// The identity of an object, as messages name it. Two versions of one kind are the same object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectRef {

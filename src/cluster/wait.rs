@@ -162,6 +162,8 @@ impl Cluster {
         let waiter = Arc::new(Notify::new());
         let subscribe = |target: Target| {
             let subscription = self.hub.subscribe(&target.resource, &target.object, target.marks, &waiter);
+            // A feed that runs already may have told all it knows before this: look at it at least once.
+            waiter.notify_one();
             (target, subscription)
         };
         let mut pending: Vec<_> = targets.into_iter().map(subscribe).collect();
@@ -262,7 +264,7 @@ fn target(applied: &Applied, jobs: bool) -> Option<Target> {
     let version = Version { resource_version: applied.resource_version.clone(), generation: applied.generation };
     let question = if complete { Question::Complete(version, applied.vanishes) } else { Question::Ready(version) };
     let (object, resource) = (applied.object.clone(), applied.resource.clone());
-    Some(Target { object, resource, marks: Marks::Helm, question })
+    Some(Target { object, resource, marks: applied.marks, question })
 }
 
 #[cfg(test)]

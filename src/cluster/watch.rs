@@ -194,7 +194,10 @@ impl Feed {
             };
             match event {
                 Some(Ok(event)) => {
-                    refusals = 0;
+                    // `Init` comes before the list is asked for: it proves nothing.
+                    if !matches!(event, watcher::Event::Init) {
+                        refusals = 0;
+                    }
                     lock(&self.state).take(&self.key.0, event);
                 }
                 Some(Err(error)) => {

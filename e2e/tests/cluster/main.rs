@@ -16,8 +16,9 @@ use e2e::kwok::PLAY;
 use helm_operator::cluster::{ApplyOptions, Cluster, DeleteOptions, Object, Owner, Propagation, Source};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{DynamicObject, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::{ApiResource, GroupVersionKind};
-use kube::{Api, Client};
+use kube::{Api, Client, Config};
 use serde_json::{Value, json};
 
 /// More than anything here takes.
@@ -83,6 +84,17 @@ impl Ground {
         self.api(api_version, kind).create(&PostParams::default(), &body).await?;
         Ok(())
     }
+}
+
+/// A client that acts as `user`, who has no rights but those bound to that name.
+async fn impersonated(user: &str) -> Result<Client> {
+    let plane = ControlPlane::shared().await?;
+    let mut kubeconfig = Kubeconfig::read_from(plane.kubeconfig())?;
+    for user_entry in &mut kubeconfig.auth_infos {
+        user_entry.auth_info.get_or_insert_default().impersonate = Some(user.to_owned());
+    }
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    Ok(Client::try_from(config)?)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "JSON literals read better unborrowed")]

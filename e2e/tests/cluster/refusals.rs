@@ -1,13 +1,10 @@
 //! Each refusal of the server, provoked for real, is the error that says so.
 
 use anyhow::{Result, bail, ensure};
-use e2e::apiserver::ControlPlane;
 use helm_operator::cluster::{Cluster, Error, Source};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
 use serde_json::{Value, json};
 
-use crate::{Ground, config_map, deployment};
+use crate::{Ground, config_map, deployment, impersonated};
 
 /// The error of applying `documents`.
 async fn refusal(ground: &Ground, documents: &[Value]) -> Result<Error> {
@@ -158,16 +155,6 @@ async fn a_missing_right_names_verb_resource_and_namespace() -> Result<()> {
     ensure!(verb == "get" && resource == "configmaps", "{error}");
     ensure!(namespace.as_deref() == Some("refusal-forbidden"), "{error}");
     Ok(())
-}
-
-async fn impersonated(user: &str) -> Result<Client> {
-    let plane = ControlPlane::shared().await?;
-    let mut kubeconfig = Kubeconfig::read_from(plane.kubeconfig())?;
-    for user_entry in &mut kubeconfig.auth_infos {
-        user_entry.auth_info.get_or_insert_default().impersonate = Some(user.to_owned());
-    }
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-    Ok(Client::try_from(config)?)
 }
 
 #[tokio::test(flavor = "multi_thread")]

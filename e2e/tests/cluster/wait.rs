@@ -1,23 +1,23 @@
 //! Waiting: who is waited for, what ends it, what it costs, and what is said when it fails.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use e2e::kwok::play;
-use helm_operator::cluster::{WaitError, WaitOptions};
-use serde_json::json;
+use helm_operator::cluster::{Cluster, WaitError, WaitOptions};
+use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::Api;
+use kube::api::PostParams;
+use serde_json::{Value, json};
 
-use crate::{Ground, LONG, config_map, deployment, job};
+use crate::{Ground, LONG, config_map, deployment, impersonated, job};
 
 const PATIENT: WaitOptions = WaitOptions { timeout: LONG, jobs: true };
 const HASTY: WaitOptions = WaitOptions { timeout: Duration::from_secs(3), jobs: true };
 
 /// Applies `documents` and waits for them.
-async fn wait(
-    ground: &Ground,
-    documents: &[serde_json::Value],
-    options: &WaitOptions,
-) -> Result<Result<(), WaitError>> {
+async fn wait(ground: &Ground, documents: &[Value], options: &WaitOptions) -> Result<Result<(), WaitError>> {
     let objects = ground.objects(documents).await?;
     let applied = ground.cluster.apply(&objects, &ground.apply_options("shop")).await?;
     Ok(ground.cluster.wait_ready(&applied, options).await)
@@ -92,46 +92,106 @@ async fn a_running_job_is_ready_unless_its_end_is_asked_for() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_waits_share_one_watch_which_ends_after_them() -> Result<()> {
     let ground = Ground::new("wait-shared").await?;
-    let before = watches(&ground).await?;
+    let before = watches(&ground, "statefulsets").await?;
+    let applied = AtomicUsize::new(0);
     let waits = (0..20).map(|number| {
-        let ground = &ground;
-        async move {
-            let documents = [deployment(&format!("web-{number}"), play::NEVER_READY)];
-            let objects = ground.objects(&documents).await?;
-            let release = format!("release-{number}");
-            let applied = ground.cluster.apply(&objects, &ground.apply_options(&release)).await?;
-            drop(ground.cluster.wait_ready(&applied, &PATIENT).await);
-            anyhow::Ok(())
-        }
+        let mut set = deployment(&format!("db-{number}"), play::NEVER_READY);
+        set["kind"] = "StatefulSet".into();
+        wait_for_ever(&ground, &ground.namespace, set, &applied)
     });
-    let all = futures::future::try_join_all(waits);
     let one_more = e2e::eventually::eventually("the watch is open", LONG, || async {
-        let more = watches(&ground).await? - before;
+        ensure!(applied.load(Ordering::Relaxed) == 20, "not all wait yet");
+        let more = watches(&ground, "statefulsets").await? - before;
         ensure!(more == 1, "{more} more watches");
         Ok(())
     });
     // The waits are dropped here: that ends them.
     tokio::select! {
-        ended = all => bail!("the waits ended: {ended:?}"),
+        ended = futures::future::try_join_all(waits) => bail!("the waits ended: {ended:?}"),
         opened = one_more => opened?,
     }
     e2e::eventually::eventually("the watch is closed", LONG, || async {
-        ensure!(watches(&ground).await? <= before, "still open");
+        ensure!(watches(&ground, "statefulsets").await? <= before, "still open");
         Ok(())
     })
     .await
 }
 
-/// Watches of Deployments in our namespace that the API server holds open.
-async fn watches(ground: &Ground) -> Result<i64> {
+#[tokio::test(flavor = "multi_thread")]
+async fn waits_in_many_namespaces_share_one_watch_of_the_cluster() -> Result<()> {
+    let ground = Ground::new("wait-wide").await?;
+    let before = watches(&ground, "daemonsets").await?;
+    let namespaces: Vec<_> = (0..20).map(|number| format!("wait-wide-{number}")).collect();
+    for namespace in &namespaces {
+        ground.cluster.ensure_namespace(namespace).await?;
+    }
+    let mut agent = deployment("agent", play::NEVER_READY);
+    agent["kind"] = "DaemonSet".into();
+    agent["spec"].as_object_mut().and_then(|spec| spec.remove("replicas"));
+    let applied = AtomicUsize::new(0);
+    let waits = namespaces.iter().map(|namespace| {
+        let (ground, agent, applied) = (&ground, agent.clone(), &applied);
+        async move { wait_for_ever(ground, namespace, agent, applied).await }
+    });
+    let few_more = e2e::eventually::eventually("few watches are open", LONG, || async {
+        ensure!(applied.load(Ordering::Relaxed) == namespaces.len(), "not all wait yet");
+        let more = watches(&ground, "daemonsets").await? - before;
+        ensure!((1..=5).contains(&more), "{more} more watches");
+        Ok(())
+    });
+    tokio::select! {
+        ended = futures::future::try_join_all(waits) => bail!("the waits ended: {ended:?}"),
+        opened = few_more => opened,
+    }
+}
+
+/// Who may watch single namespaces only is served by watches of single namespaces.
+#[tokio::test(flavor = "multi_thread")]
+async fn waits_end_without_the_right_to_watch_all_namespaces() -> Result<()> {
+    let ground = Ground::new("wait-confined").await?;
+    let namespaces: Vec<_> = (0..7).map(|number| format!("wait-confined-{number}")).collect();
+    for namespace in &namespaces {
+        ground.cluster.ensure_namespace(namespace).await?;
+        let binding = serde_json::from_value(json!({
+            "metadata": { "name": "tenant" },
+            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin" },
+            "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "tenant" }],
+        }))?;
+        let bindings: Api<RoleBinding> = Api::namespaced(ground.client.clone(), namespace);
+        bindings.create(&PostParams::default(), &binding).await?;
+    }
+    let tenant = Ground { cluster: Cluster::new(impersonated("tenant").await?), ..ground };
+    let waits = namespaces.iter().map(|namespace| {
+        let tenant = &tenant;
+        async move {
+            let mut web = deployment("web", play::SLOW);
+            web["metadata"]["namespace"] = namespace.as_str().into();
+            wait(tenant, &[web], &PATIENT).await??;
+            anyhow::Ok(())
+        }
+    });
+    futures::future::try_join_all(waits).await?;
+    Ok(())
+}
+
+async fn wait_for_ever(ground: &Ground, namespace: &str, mut document: Value, applied: &AtomicUsize) -> Result<()> {
+    document["metadata"]["namespace"] = namespace.into();
+    let objects = ground.objects(&[document]).await?;
+    let ready = ground.cluster.apply(&objects, &ground.apply_options("shop")).await?;
+    applied.fetch_add(1, Ordering::Relaxed);
+    ground.cluster.wait_ready(&ready, &PATIENT).await?;
+    Ok(())
+}
+
+/// Watches of a resource that the API server holds open. The controllers hold some, too.
+async fn watches(ground: &Ground, resource: &str) -> Result<i64> {
     let request = http::Request::get("/metrics").body(Vec::new())?;
     let metrics = ground.client.request_text(request).await?;
-    let ours = |line: &&str| {
-        line.starts_with("apiserver_longrunning_requests{")
-            && line.contains(r#"resource="deployments""#)
-            && line.contains(r#"verb="WATCH""#)
-            && line.contains(r#"scope="namespace""#)
-    };
-    let counts = metrics.lines().filter(ours).filter_map(|line| line.rsplit(' ').next()?.parse::<i64>().ok());
+    let (resource, verb) = (format!(r#"resource="{resource}""#), r#"verb="WATCH""#);
+    let counts = metrics
+        .lines()
+        .filter(|line| line.starts_with("apiserver_longrunning_requests{"))
+        .filter(|line| line.contains(&resource) && line.contains(verb))
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<i64>().ok());
     Ok(counts.sum())
 }
