@@ -6,6 +6,7 @@ mod write;
 
 pub use border::{from_serde, to_serde};
 pub use read::parse;
+pub(crate) use read::parse_prefix;
 pub use write::{emit, emit_pretty, emit_raw};
 
 /// How deeply a text or a value may nest. Go allows 10000 levels when reading, which is not safe here.

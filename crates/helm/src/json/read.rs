@@ -22,6 +22,21 @@ pub fn parse(bytes: &[u8]) -> Result<Value, Error> {
     }
 }
 
+/// Reads the value a text begins with, as Go's `json.Decoder` does, and tells where it ends.
+pub(crate) fn parse_prefix(bytes: &[u8]) -> Result<(Value, usize), Error> {
+    let mut reader = Reader { bytes, at: 0, depth: 0, range: None };
+    reader.blanks();
+    match reader.value() {
+        // A decoder expects more where a text is known to be complete.
+        Err(_) if reader.at >= bytes.len() => Err(Error::UnexpectedEnd),
+        Err(error) => Err(error),
+        Ok(value) => match reader.range {
+            Some(number) => Err(Error::NumberRange { number }),
+            None => Ok((value, reader.at)),
+        },
+    }
+}
+
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -46,6 +61,12 @@ impl<'a> Reader<'a> {
             Some(found) => Err(Error::InvalidCharacter { found, expected }),
             None => Err(Error::UnexpectedEnd),
         }
+    }
+
+    /// Like [`Self::unexpected`] inside a word, a number or an escape, where Go takes the end for a space.
+    fn broken<T>(&self, expected: &'static str) -> Result<T, Error> {
+        let found = self.peek().unwrap_or(b' ');
+        Err(Error::InvalidCharacter { found, expected })
     }
 
     fn value(&mut self) -> Result<Value, Error> {
@@ -128,7 +149,7 @@ impl<'a> Reader<'a> {
     fn literal(&mut self, (word, expected): &(&str, [&'static str; 5]), value: Value) -> Result<Value, Error> {
         for (letter, expected) in word.bytes().zip(expected) {
             if !self.take(letter) {
-                return self.unexpected(expected);
+                return self.broken(expected);
             }
         }
         Ok(value)
@@ -138,15 +159,15 @@ impl<'a> Reader<'a> {
         let start = self.at;
         self.take(b'-');
         if !self.take(b'0') && self.digits() == 0 {
-            return self.unexpected("in numeric literal");
+            return self.broken("in numeric literal");
         }
         if self.take(b'.') && self.digits() == 0 {
-            return self.unexpected("after decimal point in numeric literal");
+            return self.broken("after decimal point in numeric literal");
         }
         if self.take(b'e') || self.take(b'E') {
             let _signed = self.take(b'+') || self.take(b'-');
             if self.digits() == 0 {
-                return self.unexpected("in exponent of numeric literal");
+                return self.broken("in exponent of numeric literal");
             }
         }
         let text = std::str::from_utf8(&self.bytes[start..self.at]).unwrap_or_default();
@@ -205,7 +226,7 @@ impl<'a> Reader<'a> {
                 self.at += 1;
                 return self.unicode();
             }
-            _ => return self.unexpected("in string escape code"),
+            _ => return self.broken("in string escape code"),
         };
         self.at += 1;
         Ok(character)
@@ -233,7 +254,7 @@ impl<'a> Reader<'a> {
         for _ in 0..4 {
             match self.peek().and_then(|byte| char::from(byte).to_digit(16)) {
                 Some(digit) => unit = (unit << 4) | digit,
-                None => return self.unexpected("in \\u hexadecimal character escape"),
+                None => return self.broken("in \\u hexadecimal character escape"),
             }
             self.at += 1;
         }

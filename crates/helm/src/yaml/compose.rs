@@ -46,6 +46,10 @@ struct Frame {
     before: Cost,
     /// How many levels are below it.
     height: usize,
+    /// The line it starts on.
+    line: usize,
+    /// It is a key, or part of one.
+    in_key: bool,
     items: Items,
 }
 
@@ -61,6 +65,15 @@ enum Node<'a> {
 }
 
 impl Node<'_> {
+    /// The value before the passage through JSON, as far as error texts need it.
+    fn into_key_part(self) -> Value {
+        match self {
+            Self::Scalar(Scalar::Int(value)) => Value::Int(value),
+            Self::Scalar(Scalar::Uint(value)) => Value::Uint64(value),
+            other => other.into_value(),
+        }
+    }
+
     /// The value after the passage through JSON: every number is a float.
     #[expect(clippy::cast_precision_loss, reason = "JSON's numbers become Go's float64")]
     fn into_value(self) -> Value {
@@ -128,7 +141,7 @@ impl<'a> Composer<'a> {
                 self.open(properties.anchor, Items::Mapping { entries: BTreeMap::new(), key: None }, line)?;
                 Ok(None)
             }
-            EventKind::SequenceEnd | EventKind::MappingEnd => Ok(self.close(line)),
+            EventKind::SequenceEnd | EventKind::MappingEnd => Ok(self.close()),
             EventKind::DocumentStart | EventKind::DocumentEnd | EventKind::StreamEnd => {
                 Ok(Some(Node::Scalar(Scalar::Null)))
             }
@@ -150,8 +163,15 @@ impl<'a> Composer<'a> {
             self.set_key(Key::Merge);
             return None;
         }
-        self.spend(Cost::node(text.len()));
         let cost = Cost::node(text.len());
+        self.spend(cost);
+        if self.expects_maps() {
+            self.keep(keys::not_maps());
+            if let Some(name) = anchor {
+                self.anchors.define(name, Target::Scalar(Scalar::Null), cost);
+            }
+            return self.place(Node::Scalar(Scalar::Null), false, line);
+        }
         let scalar = match tag {
             None if implicit => resolve::plain(text),
             None => Scalar::Text(text),
@@ -193,12 +213,13 @@ impl<'a> Composer<'a> {
         let before = self.anchors.spent;
         self.spend(Cost::node(0));
         let anchor = anchor.map(|name| self.anchors.define(name, Target::Open, Cost::default()));
-        self.stack.push(Frame { anchor, before, height: 0, items });
+        let in_key = self.expects_key() || self.stack.last().is_some_and(|frame| frame.in_key);
+        self.stack.push(Frame { anchor, before, height: 0, line, in_key, items });
         self.deepen(0, line)
     }
 
-    fn close(&mut self, line: usize) -> Option<Node<'a>> {
-        let Frame { anchor, before, height, items } = self.stack.pop()?;
+    fn close(&mut self) -> Option<Node<'a>> {
+        let Frame { anchor, before, height, line, in_key: _, items } = self.stack.pop()?;
         let value: Value = match items {
             Items::Sequence(items) => List::any(items).into(),
             Items::Mapping { entries, key: _ } => Map::any(entries).into(),
@@ -229,11 +250,13 @@ impl<'a> Composer<'a> {
         let Some(frame) = self.stack.last_mut() else {
             return Some(node);
         };
+        let in_key = frame.in_key;
+        let finish = |node: Node<'a>| if in_key { node.into_key_part() } else { node.into_value() };
         match &mut frame.items {
-            Items::Sequence(items) => items.push(node.into_value()),
+            Items::Sequence(items) => items.push(finish(node)),
             Items::Mapping { key, entries } => match key.take() {
                 None => {
-                    let key = self.key(&node);
+                    let key = self.key(&node, in_key);
                     self.set_key(key);
                 }
                 Some(Key::Merge) => {
@@ -241,12 +264,12 @@ impl<'a> Composer<'a> {
                         self.keep(error);
                     }
                 }
-                Some(Key::Name(name)) => {
+                Some(Key::Name(name, syntax)) => {
                     if self.strict && entries.contains_key(&name) {
-                        let name = crate::go::quote(&name.to_lossy());
-                        self.duplicates.push(format!("line {}: key {name} already set in map", line + 1));
+                        let syntax = syntax.unwrap_or_else(|| crate::go::quote(&name.to_lossy()));
+                        self.duplicates.push(format!("line {}: key {syntax} already set in map", line + 1));
                     } else {
-                        entries.insert(name, node.into_value());
+                        entries.insert(name, finish(node));
                     }
                 }
             },
@@ -254,22 +277,34 @@ impl<'a> Composer<'a> {
         None
     }
 
-    fn key(&mut self, node: &Node<'a>) -> Key {
-        match keys::name(node) {
-            Ok(name) => Key::Name(name.into()),
+    fn key(&mut self, node: &Node<'a>, in_key: bool) -> Key {
+        let syntax = if self.strict { keys::syntax(node) } else { None };
+        let name = if in_key { keys::part_name(node) } else { keys::name(node) };
+        match name {
+            Ok(name) => Key::Name(name, syntax),
             Err(keys::Trouble::Collection(error)) => {
                 self.keep(error);
-                Key::Name("".into())
+                Key::Name("".into(), syntax)
             }
             Err(keys::Trouble::Poison(name)) => {
                 self.unjson = true;
-                Key::Name(name)
+                Key::Name(name, syntax)
             }
         }
     }
 
     fn expects_key(&self) -> bool {
         matches!(self.stack.last(), Some(Frame { items: Items::Mapping { key: None, .. }, .. }))
+    }
+
+    /// Whether a value, or an item of it, is to be merged here.
+    fn expects_maps(&self) -> bool {
+        let merges = |frame: &Frame| matches!(frame.items, Items::Mapping { key: Some(Key::Merge), .. });
+        match self.stack.as_slice() {
+            [.., parent, Frame { items: Items::Sequence(_), .. }] if merges(parent) => true,
+            [.., frame] => merges(frame),
+            [] => false,
+        }
     }
 
     fn set_key(&mut self, new: Key) {

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 
 /// How many raw bytes go-yaml reads at once.
 const PIECE: usize = 512;
+/// What is said about a character of which the input has the beginning only.
+const INCOMPLETE: &str = "incomplete UTF-8 octet sequence";
 
 /// The characters of a YAML stream.
 pub(super) struct Source<'a> {
@@ -35,6 +37,13 @@ impl<'a> Source<'a> {
                 Err(_) => Self { text: Cow::Borrowed(""), flaw: Some("invalid Unicode character") },
             };
         };
+        if flaw == INCOMPLETE {
+            // Only after asking for more does go-yaml know that there is none.
+            return Self {
+                text: Cow::Borrowed(std::str::from_utf8(&bytes[..flaw_at]).unwrap_or_default()),
+                flaw: Some(flaw),
+            };
+        }
         let mut start = 0;
         while start + PIECE <= flaw_at {
             let mut end = start + PIECE;
@@ -100,7 +109,7 @@ fn sequence(bytes: &[u8]) -> Result<usize, &'static str> {
         _ => return Err("invalid leading UTF-8 octet"),
     };
     let Some(rest) = bytes.get(1..width) else {
-        return Err("incomplete UTF-8 octet sequence");
+        return Err(INCOMPLETE);
     };
     let mut scalar = u32::from(lead);
     for octet in rest {

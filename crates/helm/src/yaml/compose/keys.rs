@@ -10,8 +10,8 @@ use super::{Node, outcome};
 
 /// What to do with the next value of a mapping.
 pub(super) enum Key {
-    /// Set it under this name.
-    Name(Str),
+    /// Set it under this name, which error texts show in another syntax if it was no string.
+    Name(Str, Option<String>),
     /// Set its entries.
     Merge,
 }
@@ -34,22 +34,45 @@ pub(super) fn is_merge(text: &str, implicit: bool, tag: Option<&str>) -> bool {
 }
 
 /// The name of a key, as `sigs.k8s.io/yaml` writes it.
-pub(super) fn name(node: &Node<'_>) -> Result<String, Trouble> {
+pub(super) fn name(node: &Node<'_>) -> Result<Str, Trouble> {
     match node {
-        Node::Scalar(Scalar::Text(text)) => Ok(text.to_string()),
-        Node::Scalar(Scalar::Bool(value)) => Ok(value.to_string()),
-        Node::Scalar(Scalar::Int(value)) => Ok(value.to_string()),
-        Node::Scalar(Scalar::Float(value)) => Ok(float_name(*value)),
-        Node::Scalar(Scalar::Null) => Err(poison("%!s(<nil>), key: <nil>")),
-        Node::Scalar(Scalar::Uint(value)) => Err(poison(&format!("uint64, key: {value:#x}"))),
-        Node::Tree(value) => {
-            Err(Trouble::Collection(Error::compose(format!("invalid map key: {}", outcome::go_syntax(value)))))
-        }
+        Node::Scalar(Scalar::Text(text)) => Ok(Str::from(&**text)),
+        Node::Scalar(Scalar::Bool(value)) => Ok(value.to_string().into()),
+        Node::Scalar(Scalar::Int(value)) => Ok(value.to_string().into()),
+        Node::Scalar(Scalar::Float(value)) => Ok(float_name(*value).into()),
+        Node::Scalar(Scalar::Null) => Err(Trouble::Poison(poison("%!s(<nil>), key: <nil>"))),
+        Node::Scalar(Scalar::Uint(value)) => Err(Trouble::Poison(poison(&format!("uint64, key: {value:#x}")))),
+        Node::Tree(value) => Err(invalid(value)),
     }
 }
 
-fn poison(description: &str) -> Trouble {
-    Trouble::Poison(Str::from([&[POISON], description.as_bytes()].concat()))
+/// The name of a key inside a key: an error is certain, and its text tells numbers from strings.
+pub(super) fn part_name(node: &Node<'_>) -> Result<Str, Trouble> {
+    match (syntax(node), node) {
+        (Some(syntax), _) => Ok(poison(&syntax)),
+        (None, Node::Scalar(Scalar::Text(text))) => Ok(Str::from(&**text)),
+        (None, _) => name(node),
+    }
+}
+
+/// A scalar that is no string, in Go's syntax.
+pub(super) fn syntax(node: &Node<'_>) -> Option<String> {
+    match node {
+        Node::Scalar(Scalar::Null) => Some("interface {}(nil)".to_owned()),
+        Node::Scalar(Scalar::Bool(value)) => Some(value.to_string()),
+        Node::Scalar(Scalar::Int(value)) => Some(value.to_string()),
+        Node::Scalar(Scalar::Uint(value)) => Some(format!("{value:#x}")),
+        Node::Scalar(Scalar::Float(value)) => Some(crate::go::general(*value)),
+        Node::Scalar(Scalar::Text(_)) | Node::Tree(_) => None,
+    }
+}
+
+fn invalid(value: &Value) -> Trouble {
+    Trouble::Collection(Error::compose(format!("invalid map key: {}", outcome::go_syntax(value))))
+}
+
+fn poison(description: &str) -> Str {
+    Str::from([&[POISON], description.as_bytes()].concat())
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "sigs.k8s.io/yaml prints keys in single precision")]
@@ -68,7 +91,6 @@ fn float_name(value: f64) -> String {
 
 /// Sets the entries of a mapping, or of several, of which the first wins.
 pub(super) fn merge(entries: &mut BTreeMap<Str, Value>, node: Node<'_>, aliased: bool) -> Result<(), Error> {
-    let not_maps = || Error::compose("map merge requires map or sequence of maps as the value");
     match node {
         Node::Tree(Value::Map(map)) => set_all(entries, &map),
         Node::Tree(Value::List(list)) if !aliased => {
@@ -82,6 +104,11 @@ pub(super) fn merge(entries: &mut BTreeMap<Str, Value>, node: Node<'_>, aliased:
         _ => return Err(not_maps()),
     }
     Ok(())
+}
+
+/// What is said about a value that cannot be merged.
+pub(super) fn not_maps() -> Error {
+    Error::compose("map merge requires map or sequence of maps as the value")
 }
 
 fn set_all(entries: &mut BTreeMap<Str, Value>, map: &Map) {

@@ -48,6 +48,8 @@ pub(super) fn go_syntax(value: &Value) -> String {
 fn write_go_syntax(value: &Value, out: &mut String) {
     match value {
         Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        Value::Int(number) => out.push_str(&number.to_string()),
+        Value::Uint64(number) => out.extend(format!("{number:#x}").chars()),
         Value::Float64(number) => out.push_str(&go::general(*number)),
         Value::String(text) => out.push_str(&go::quote(&text.to_lossy())),
         Value::List(list) => {
@@ -62,7 +64,10 @@ fn write_go_syntax(value: &Value, out: &mut String) {
             out.push_str("map[interface {}]interface {}{");
             for (index, (key, value)) in map.borrow().iter().enumerate() {
                 out.push_str(if index == 0 { "" } else { ", " });
-                out.push_str(&go::quote(&key.to_lossy()));
+                match key.as_bytes() {
+                    [POISON, syntax @ ..] => out.push_str(&String::from_utf8_lossy(syntax)),
+                    name => out.push_str(&go::quote(&String::from_utf8_lossy(name))),
+                }
                 out.push(':');
                 write_go_syntax(value, out);
             }

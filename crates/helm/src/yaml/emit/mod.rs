@@ -9,7 +9,7 @@ mod writer;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gotmpl::{List, ListType, Map, Value};
+use gotmpl::{List, ListType, Map, Str, Value};
 
 use super::Error;
 use crate::{go, json};
@@ -167,7 +167,7 @@ impl Emitter {
         for (name, key, value) in order::sort(named, self.dialect, &|(name, ..)| name) {
             self.writer.write_indent();
             self.odd |= name.len() > LONG_KEY;
-            if self.is_simple_key(&name, key.as_str().is_none()) {
+            if self.is_simple_key(&name, key) {
                 self.string(key.as_bytes(), Place::SimpleKey);
                 self.writer.value_indicator();
             } else {
@@ -181,9 +181,9 @@ impl Emitter {
         Ok(())
     }
 
-    fn is_simple_key(&self, name: &str, binary: bool) -> bool {
-        if binary && self.dialect == Dialect::Pretty {
-            let digits = base64_lines(name.as_bytes());
+    fn is_simple_key(&self, name: &str, key: &Str) -> bool {
+        if self.dialect == Dialect::Pretty && key.as_str().is_none() {
+            let digits = base64_lines(key.as_bytes());
             return digits.len() + "!!binary".len() <= SIMPLE_KEY && !digits.contains('\n');
         }
         name.len() <= SIMPLE_KEY && !analyze(name, self.dialect).multiline

@@ -29,7 +29,7 @@ impl<'a> Scanner<'a> {
         let required = self.flow_level == 0 && self.indent == column(self.mark);
         let token = self.taken + self.queue.len();
         self.drop_key()?;
-        *self.level_key() = SimpleKey { possible: true, required, token, mark: self.mark };
+        *self.level_key() = SimpleKey { possible: true, required, awaited: true, token, mark: self.mark };
         Ok(())
     }
 
@@ -39,7 +39,10 @@ impl<'a> Scanner<'a> {
         if key.possible && key.required {
             return self.error("could not find expected ':'");
         }
-        self.level_key().possible = false;
+        if key.possible {
+            self.level_key().possible = false;
+            self.level_key().awaited = false;
+        }
         Ok(())
     }
 
@@ -109,7 +112,7 @@ impl<'a> Scanner<'a> {
     pub(super) fn fetch_flow_start(&mut self, kind: TokenKind<'a>) -> Result<(), Error> {
         self.save_key()?;
         let token = self.taken + self.queue.len();
-        self.keys.push(SimpleKey { token: token + 1, mark: self.mark, ..SimpleKey::default() });
+        self.keys.push(SimpleKey { token, mark: self.mark, ..SimpleKey::default() });
         self.flow_level += 1;
         if self.flow_level > DEPTH {
             return self.error(format!("exceeded max depth of {DEPTH}"));
@@ -123,7 +126,12 @@ impl<'a> Scanner<'a> {
         self.drop_key()?;
         if self.flow_level > 0 {
             self.flow_level -= 1;
-            self.keys.pop();
+            let inner = self.keys.pop().map(|key| key.token);
+            // A level in which nothing could have been a key still has the token of its bracket. go-yaml
+            // then forgets that the bracket may start a key, so that `{[]: a}` is an error.
+            if inner == Some(self.level_key().token) {
+                self.level_key().awaited = false;
+            }
         }
         self.key_allowed = false;
         self.indicator(kind, 1);
@@ -167,10 +175,11 @@ impl<'a> Scanner<'a> {
         let level = self.keys.len() - 1;
         if self.key_is_valid(level)? {
             let SimpleKey { token, mark, .. } = self.keys[level];
-            let place = token - self.taken;
-            self.queue.insert(place, Token { kind: TokenKind::Key, line: mark.line });
-            self.roll_indent(mark, Some(place), TokenKind::BlockMappingStart)?;
+            let place = token.checked_sub(self.taken);
+            self.queue.insert(place.unwrap_or(self.queue.len()), Token { kind: TokenKind::Key, line: mark.line });
+            self.roll_indent(mark, place, TokenKind::BlockMappingStart)?;
             self.keys[level].possible = false;
+            self.keys[level].awaited = false;
             self.key_allowed = false;
         } else {
             if self.flow_level == 0 {

@@ -34,6 +34,8 @@ struct SimpleKey {
     possible: bool,
     /// Nothing but a key can stand there.
     required: bool,
+    /// Its token waits in the queue for the `:`.
+    awaited: bool,
     token: usize,
     mark: Mark,
 }
@@ -95,10 +97,14 @@ impl<'a> Scanner<'a> {
     }
 
     fn front_may_become_key(&mut self) -> Result<bool, Error> {
-        match self.keys.binary_search_by_key(&self.taken, |key| key.token) {
-            Ok(level) => self.key_is_valid(level),
-            Err(_) => Ok(false),
+        let mut level = self.keys.partition_point(|key| key.token < self.taken);
+        while self.keys.get(level).is_some_and(|key| key.token == self.taken) {
+            if self.keys[level].awaited {
+                return self.key_is_valid(level);
+            }
+            level += 1;
         }
+        Ok(false)
     }
 
     fn push(&mut self, kind: TokenKind<'a>, line: usize) {

@@ -1,0 +1,160 @@
+//! YAML, JSON, TOML and `--set` lines against what Go's libraries made of them, recorded by `oracle/formats`.
+//!
+//! `UPDATE=1 cargo test -p helm --test formats` records the answers anew; it needs Go.
+
+use std::io::{Read, Write};
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use gotmpl::{Map, MapType, Value};
+use helm::{json, strvals, yaml};
+
+/// One question and Go's answers.
+struct Vector {
+    kind: String,
+    input: Vec<u8>,
+    answers: Vec<String>,
+}
+
+/// Compares our answers with Go's. `differs` tells in words what is different, if anything.
+fn check(area: &str, least: usize, differs: impl Fn(&Vector) -> Option<String>) {
+    check_but(area, least, 0, differs);
+}
+
+/// Like [`check`], but lets a few answers that are errors on both sides have other words.
+fn check_but(area: &str, least: usize, words: usize, differs: impl Fn(&Vector) -> Option<String>) {
+    let vectors = vectors(area);
+    assert!(vectors.len() >= least, "only {} vectors", vectors.len());
+    let differences: Vec<String> = vectors
+        .iter()
+        .filter_map(|vector| {
+            let difference = differs(vector)?;
+            Some(format!("{} {:?}: {difference}", vector.kind, String::from_utf8_lossy(&vector.input)))
+        })
+        .collect();
+    if let Ok(path) = std::env::var("DIFFERENCES") {
+        std::fs::write(path, differences.join("\n")).expect("the differences can be written");
+    }
+    let is_words =
+        |difference: &&String| difference.contains("\n ours   \"error ") && difference.contains("\n theirs \"error ");
+    if differences.len() <= words && differences.iter().all(|difference| is_words(&difference)) {
+        return;
+    }
+    let first: Vec<_> = differences.iter().take(20).map(String::as_str).collect();
+    assert!(first.is_empty(), "{} of {} differ:\n{}", differences.len(), vectors.len(), first.join("\n"));
+}
+
+fn vectors(area: &str) -> Vec<Vector> {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let path = tests.join(format!("vectors/{area}.jsonl.gz"));
+    if std::env::var_os("UPDATE").is_some() {
+        record(area, &tests.join("oracle/formats"), &path);
+    }
+    let mut lines = String::new();
+    let bytes = std::fs::read(&path).expect("the vectors are in the repository");
+    GzDecoder::new(&bytes[..]).read_to_string(&mut lines).expect("the vectors are gzipped UTF-8");
+    lines.lines().map(vector).collect()
+}
+
+fn record(area: &str, oracle: &Path, path: &Path) {
+    let run = std::process::Command::new("go").args(["run", ".", area]).current_dir(oracle).output();
+    let run = run.expect("Go is installed");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(&run.stdout).expect("memory can be written");
+    std::fs::write(path, encoder.finish().expect("memory can be written")).expect("the vectors can be written");
+}
+
+fn vector(line: &str) -> Vector {
+    let mut columns: Vec<String> = serde_json::from_str(line).expect("a line is a JSON array of strings");
+    let answers = columns.split_off(2);
+    let input = columns.pop().expect("a line has an input");
+    let kind = columns.pop().expect("a line has a kind");
+    match kind.strip_suffix("64") {
+        Some(kind) => Vector { kind: kind.to_owned(), input: STANDARD.decode(input).expect("base64"), answers },
+        None => Vector { kind, input: input.into_bytes(), answers },
+    }
+}
+
+fn compare(ours: &str, theirs: &str) -> Option<String> {
+    (ours != theirs).then(|| format!("\n ours   {ours:?}\n theirs {theirs:?}"))
+}
+
+fn outcome(result: Result<Vec<u8>, String>) -> [String; 2] {
+    match result {
+        Ok(bytes) => ["ok".to_owned(), String::from_utf8(bytes).expect("printed text is UTF-8")],
+        Err(error) => ["error".to_owned(), error],
+    }
+}
+
+#[test]
+fn yaml_is_read_as_helm_reads_it() {
+    check_but("yaml-parse", 10_000, 3, |vector| {
+        let value = match vector.kind.as_str() {
+            "strict" => yaml::parse_strict(&vector.input),
+            _ => yaml::parse(&vector.input),
+        };
+        let ours =
+            outcome(value.map(|value| json::emit(&value).expect("what is read is JSON")).map_err(|e| e.to_string()));
+        compare(&ours.join(" "), &vector.answers.join(" "))
+    });
+}
+
+#[test]
+fn yaml_is_printed_as_helm_prints_it() {
+    check("yaml-emit", 8_000, |vector| {
+        let value = match vector.kind.as_str() {
+            "emit" => json::parse(&vector.input).expect("the input is JSON"),
+            kind => {
+                let text = STANDARD.decode(&vector.input).expect("the input is base64");
+                let text = gotmpl::Str::from(text);
+                let value = Value::String(text.clone());
+                if kind == "pair" { Map::new(MapType::Any, [(text, value)].into()).into() } else { value }
+            }
+        };
+        let shown = |printed: Result<Vec<u8>, yaml::Error>| match printed {
+            Ok(bytes) => String::from_utf8(bytes).expect("printed text is UTF-8"),
+            Err(error) => format!("ERROR {error}"),
+        };
+        compare(&shown(yaml::try_emit(&value)), &vector.answers[0])
+            .or_else(|| compare(&shown(yaml::try_emit_pretty(&value)), &vector.answers[1]))
+    });
+}
+
+#[test]
+fn json_is_read_and_printed_as_go_does() {
+    check("json", 3_000, |vector| match json::parse(&vector.input) {
+        Err(error) => compare(&format!("error {error}"), &vector.answers.join(" ")),
+        Ok(value) => {
+            let printed = [json::emit(&value), json::emit_pretty(&value), json::emit_raw(&value)];
+            let ours = printed.map(|text| String::from_utf8(text.expect("it is JSON")).expect("it is UTF-8"));
+            compare(&format!("ok {}", ours.join(" ")), &vector.answers.join(" "))
+        }
+    });
+}
+
+#[test]
+fn lines_set_values_as_in_helm() {
+    const BASE: &str = r#"{"x":{"y":0,"l":[1,2],"m":{}},"l":[{"a":1},7],"n":null,"s":"str","f":1.5,"b":true}"#;
+    check("strvals", 10_000, |vector| {
+        let Ok(line) = str::from_utf8(&vector.input) else { return None };
+        let Value::Map(values) = json::parse(BASE.as_bytes()).expect("the base is JSON") else { return None };
+        let mut read = |name: &str| {
+            let readable = !name.contains('x');
+            if readable { Ok(Value::string(format!("<{name}>"))) } else { Err(format!("cannot read {name}")) }
+        };
+        let result = match vector.kind.as_str() {
+            "set" => strvals::parse_into(line, &values),
+            "string" => strvals::parse_string_into(line, &values),
+            "json" => strvals::parse_json_into(line, &values),
+            "literal" => strvals::parse_literal_into(line, &values),
+            _ => strvals::parse_file_into(line, &values, &mut read),
+        };
+        let ours = result.map(|()| json::emit(&values.into()).expect("the values are JSON")).map_err(|e| e.to_string());
+        compare(&outcome(ours).join(" "), &vector.answers.join(" "))
+    });
+}
