@@ -12,8 +12,8 @@ use crate::value::Value;
 
 /// How far an evaluation may go before it fails with [`ExecError::limit`].
 ///
-/// The evaluator is recursive. With the default depth it needs at most 256 MiB of stack in a debug build
-/// and 64 MiB in a release build, functions of the host not counted; run it on a thread that has it.
+/// The evaluator is recursive. With the default depth it needs less than 64 MiB of stack, functions of
+/// the host not counted: run it on a thread that has it.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Evaluation steps: about one for each action, operand and function call.

@@ -98,9 +98,17 @@ pub(super) fn slice(args: &[Cell]) -> Result {
     }
 }
 
+/// Unlike `index`, Go's `slice` does not take an index out of its interface.
+fn bound(index: &Cell, length: usize) -> std::result::Result<usize, FuncError> {
+    if index.boxed {
+        return fail("cannot index slice/array with type interface {}");
+    }
+    position(&index.value, length)
+}
+
 fn bounds(indexes: &[Cell], length: usize) -> std::result::Result<(usize, usize), FuncError> {
     let positions: Vec<usize> =
-        indexes.iter().map(|index| position(&index.value, length)).collect::<std::result::Result<_, _>>()?;
+        indexes.iter().map(|index| bound(index, length)).collect::<std::result::Result<_, _>>()?;
     let from = positions.first().copied().unwrap_or(0);
     let to = positions.get(1).copied().unwrap_or(length);
     let capacity = positions.get(2).copied().unwrap_or(length);

@@ -286,7 +286,11 @@ fn assignable(value: &Value, ty: Type) -> bool {
 fn not_callable(callee: Option<String>, given: &[Cell]) -> FuncError {
     match given.first() {
         Some(cell) if !matches!(cell.value, Value::Nil) => {
-            let name = callee.unwrap_or_else(|| crate::printf::display(&cell.value).to_string());
+            // A piped callee has no text of its own; Go shows its `reflect.Value`.
+            let name = callee.unwrap_or_else(|| match &cell.value {
+                Value::String(text) => text.to_string(),
+                other => format!("<{} Value>", type_name(other)),
+            });
             FuncError::new(format!("non-function {name} of type {}", type_name(&cell.value)))
         }
         _ => FuncError::new("call of nil"),

@@ -15,12 +15,13 @@ impl Parser<'_> {
             #[expect(clippy::cast_precision_loss, reason = "code points are exact in a float")]
             return Ok(number(Some(code), Some(code as f64), Ideal::Int(code)));
         }
-        if token.kind == Kind::Complex || text.ends_with(b"i") {
-            return Err(self.number_error("complex constants are not supported", text));
-        }
         let text = std::str::from_utf8(text).unwrap_or_default();
         if let Some(int) = parse_integer(text) {
             return Ok(integer(int, text, number));
+        }
+        let real = text.strip_suffix('i').and_then(parse_float);
+        if token.kind == Kind::Complex || real.is_some() {
+            return Err(self.number_error("complex constants are not supported", text.as_bytes()));
         }
         let Some(float) = parse_float(text) else {
             return Err(self.number_error("illegal number syntax", text.as_bytes()));
