@@ -68,6 +68,18 @@ fn a_record_tells_what_helm_did() {
 }
 
 #[test]
+fn a_chart_is_recorded_as_by_helm() {
+    let archive = include_bytes!("../../tests/records/demo-1.2.0.tgz");
+    let chart = crate::chart::archive::load(archive, &crate::chart::Limits::default()).expect("Helm packed it");
+    for bytes in BY_HELM_4 {
+        let theirs = decoded(bytes);
+        let active = crate::values::ActiveChart::new(&chart, &theirs.config).expect("its dependencies are there");
+        let ours = Release { chart: (&active).into(), ..theirs.clone() };
+        assert_eq!(json!(ours), json!(theirs));
+    }
+}
+
+#[test]
 fn zero_times_are_no_times() {
     for zero in [json!(null), json!(""), json!("0001-01-01T00:00:00Z")] {
         let info: Info = serde_json::from_value(json!({"deleted": zero, "status": "failed"})).expect("an info");
