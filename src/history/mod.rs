@@ -20,7 +20,7 @@ mod secret;
 
 use std::fmt;
 
-use helm::release::{Release, codec, storage};
+use helm::release::{Release, Status, codec, storage};
 use http::header::{ACCEPT, HeaderValue};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -134,6 +134,15 @@ impl History {
         let request = request.replace(&secret.name, &post_params(), body);
         let written = self.write(Verb::Update, secret, request).await?;
         Ok(Record { metadata: written, ..record.clone() })
+    }
+
+    /// Marks a revision as superseded, once a later one is deployed. One that is not there any more needs no mark.
+    pub async fn supersede(&self, namespace: &str, name: &str, revision: u32) -> Result<(), Error> {
+        if let Some(mut record) = self.get(namespace, name, revision).await? {
+            record.release.info.status = Status::Superseded;
+            self.update(&record).await?;
+        }
+        Ok(())
     }
 
     /// Deletes the record of one revision; one that is not there is as good as deleted.

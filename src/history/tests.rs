@@ -80,7 +80,7 @@ fn a_record_reads_back_and_changes_without_losing_what_others_put_there() {
     let mut record = read(stored(metadata, &release())).expect("a record");
     assert_eq!((record.revision(), record.resource_version(), record.marks.as_ref()), (3, "42", Some(&marks())));
 
-    record.release.info.status = helm::release::Status::Deployed;
+    record.release.info.status = Status::Deployed;
     record.marks = None;
     let changed = secret::changed_metadata(&record, time(9));
     assert_eq!(
@@ -109,7 +109,7 @@ fn metadata_alone_tells_the_revision() {
     assert_eq!((meta.namespace.as_str(), meta.release.as_str(), meta.revision), ("apps", "demo", 3));
     assert_eq!(
         (meta.status, meta.marks, meta.resource_version.as_str()),
-        (helm::release::Status::PendingUpgrade, Some(marks()), "42")
+        (Status::PendingUpgrade, Some(marks()), "42")
     );
 }
 

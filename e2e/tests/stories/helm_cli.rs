@@ -92,15 +92,14 @@ async fn continues(tool: Tool, namespace: &str, apply_method: ApplyMethod) -> Re
     let history = History::new(client);
     helm.run(&["install", "demo", helm.chart(), "--labels", "team=a", "--set", "color=red"])?;
     helm.run(&["upgrade", "demo", helm.chart(), "--set", "color=blue"])?;
-    let mut theirs = history.deployed(namespace, "demo").await?.context("Helm recorded its upgrade")?;
+    let theirs = history.deployed(namespace, "demo").await?.context("Helm recorded its upgrade")?;
     ensure!(theirs.revision() == 2 && theirs.release.apply_method == apply_method && theirs.marks.is_none());
     ensure!(theirs.release.labels == [("team".to_owned(), "a".to_owned())].into());
     ensure!(theirs.release.manifest.trim() == manifest("blue").trim(), "{}", theirs.release.manifest);
 
     let ours = Release { version: 3, ..theirs.release.clone() };
     history.create(&ours, &marks()).await?;
-    theirs.release.info.status = Status::Superseded;
-    history.update(&theirs).await?;
+    history.supersede(namespace, "demo", 2).await?;
     let shown = helm.json(&["history", "demo"])?;
     let shown: Vec<_> = shown.as_array().context("a list")?.iter().map(|shown| shown["status"].clone()).collect();
     ensure!(shown == ["superseded", "superseded", "deployed"], "{shown:?}");

@@ -54,7 +54,7 @@ pub enum Error {
     #[error("too many constraint groups (max {})", Constraint::MAX_GROUPS)]
     TooManyGroups,
     /// An alternative of a constraint cannot be read; the text is that alternative, hyphen ranges spelled out.
-    #[error("improper constraint: {}", quoted(.group))]
+    #[error("improper constraint: {}", gotmpl::quote(.group.as_bytes()))]
     ImproperConstraint {
         /// The alternative, as between two `||`.
         group: String,
@@ -84,27 +84,4 @@ pub fn is_compatible(constraint: &str, version: &str) -> bool {
         (Ok(constraint), Ok(version)) => constraint.check(&version),
         _ => false,
     }
-}
-
-/// `text` as Go's `%q` prints it, for the characters that a constraint typed by a person can hold.
-fn quoted(text: &str) -> String {
-    let mut out = String::from('"');
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => out.extend(['\\', character]),
-            '\u{7}' => out.push_str("\\a"),
-            '\u{8}' => out.push_str("\\b"),
-            '\t' => out.push_str("\\t"),
-            '\n' => out.push_str("\\n"),
-            '\u{b}' => out.push_str("\\v"),
-            '\u{c}' => out.push_str("\\f"),
-            '\r' => out.push_str("\\r"),
-            '\0'..='\u{1f}' | '\u{7f}' => {
-                out.extend(format!("\\x{:02x}", u32::from(character)).chars());
-            }
-            _ => out.push(character),
-        }
-    }
-    out.push('"');
-    out
 }
