@@ -12,7 +12,7 @@ import (
 
 const vectorCount = 5000
 
-// constants are the arguments that vectors refer to by number; tests/world has the same list.
+// constants are the arguments that vectors refer to by number; tests/suite/world.rs has the same list.
 func constants() []any {
 	d := data().(map[string]any)
 	return []any{

@@ -1,4 +1,4 @@
-// The data and functions of the cases; tests/world/mod.rs is the same in Rust.
+// The data and functions of the cases; tests/suite/world.rs is the same in Rust.
 package main
 
 import (

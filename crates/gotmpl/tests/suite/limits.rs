@@ -1,19 +1,23 @@
 //! Templates that ask for too much end with an error, and never with the process.
 
-mod world;
-
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use crate::world;
 use gotmpl::{ExecError, Functions, Interp, Limit, Limits, Template, TemplateSet};
 
 /// What [`Limits`] promises for the default depth.
 const STACK: usize = 64 << 20;
 
-fn render(source: &str, limits: Limits) -> Result<Vec<u8>, ExecError> {
-    let functions = Functions::new(&[world::FUNCTIONS]);
+fn parsed(source: &str, functions: &Functions<()>) -> TemplateSet {
     let mut set = TemplateSet::new("gotpl");
     set.parse("t", source.as_bytes(), functions.names()).expect("it parses");
+    set
+}
+
+fn render(source: &str, limits: Limits) -> Result<Vec<u8>, ExecError> {
+    let functions = Functions::new(&[world::FUNCTIONS]);
+    let set = parsed(source, &functions);
     let mut out = Vec::new();
     Interp::new(&(), &functions, set, limits).execute(b"t", &world::data(), &mut out).map(|()| out)
 }

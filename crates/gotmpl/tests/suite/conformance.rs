@@ -2,13 +2,12 @@
 //!
 //! `UPDATE=1` asks Go again (`oracle/`, needs Go 1.26) and rewrites the expectations.
 
-mod world;
-
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Once;
 
+use crate::world;
 use gotmpl::{FloatFormat, Functions, Interp, Limits, MissingKey, TemplateSet, Value};
 
 fn root() -> PathBuf {
