@@ -52,19 +52,40 @@ pub struct Applied {
     pub(super) vanishes: bool,
 }
 
+/// What is known of the objects that existed when they were claimed.
+#[derive(Debug, Default)]
+pub struct Claims(std::collections::BTreeMap<ObjectRef, Metadata>);
+
 impl Cluster {
-    /// Applies `objects` for `options.owner`, kinds in Helm's install order, objects of one kind at once.
+    /// Reads which of `objects` exist, and refuses any that is not the owner's (unless `take_ownership` is set).
     ///
-    /// Before the first write, each object that exists must be the owner's (or `take_ownership` set). After a failure
-    /// no further object is begun; what was applied stays. The answer is in the order of `objects`.
-    pub async fn apply(&self, objects: &[Object], options: &ApplyOptions) -> Result<Vec<Applied>, Error> {
+    /// Nothing is written. A caller that records what it is about to do claims first, records, then applies.
+    pub async fn claim(&self, objects: &[Object], options: &ApplyOptions) -> Result<Claims, Error> {
         let existing = concurrently(objects, |object| self.claimed(object, options)).await?;
-        let before: std::collections::BTreeMap<_, _> = objects.iter().map(Object::reference).zip(existing).collect();
+        let existing = objects.iter().map(|object| object.reference().clone()).zip(existing);
+        Ok(Claims(existing.filter_map(|(object, metadata)| Some((object, metadata?))).collect()))
+    }
+
+    /// Claims and applies `objects`.
+    pub async fn apply(&self, objects: &[Object], options: &ApplyOptions) -> Result<Vec<Applied>, Error> {
+        let claims = self.claim(objects, options).await?;
+        self.apply_claimed(objects, &claims, options).await
+    }
+
+    /// Applies `objects`, which were claimed, for `options.owner`: kinds in Helm's install order, objects of one kind
+    /// at once.
+    ///
+    /// After a failure no further object is begun; what was applied stays. The answer is in the order of `objects`.
+    pub async fn apply_claimed(
+        &self,
+        objects: &[Object],
+        claims: &Claims,
+        options: &ApplyOptions,
+    ) -> Result<Vec<Applied>, Error> {
         let mut applied = std::collections::BTreeMap::new();
         for group in install_groups(objects) {
-            let before = &before;
             let done = concurrently(&group, |object| async move {
-                let existing = before.get(object.reference()).and_then(Option::as_ref);
+                let existing = claims.0.get(object.reference());
                 self.apply_one(object, existing, Some(&options.owner), options.force_conflicts).await
             });
             applied.extend(group.iter().map(|object| object.reference()).zip(done.await?));

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use helm::engine::{Capabilities, HelmVersion, KubeVersion};
 use kube::core::discovery::v2::{APIGroupDiscoveryList, APIResourceDiscovery, APIVersionDiscovery};
 
 use super::request::Requests;
@@ -15,19 +16,6 @@ const YOUNG: Duration = Duration::from_secs(2);
 
 /// A snapshot older than this is read again for [`Cluster::capabilities`], so that what charts see follows the cluster.
 const OLD: Duration = Duration::from_mins(10);
-
-/// What charts see of the cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Capabilities {
-    /// The server's version, `v1.36.3`.
-    pub version: String,
-    /// Its major part.
-    pub major: String,
-    /// Its minor part.
-    pub minor: String,
-    /// `group/version` and `group/version/Kind`, sorted.
-    pub api_versions: Vec<String>,
-}
 
 /// How one kind is addressed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,16 +86,19 @@ pub(super) enum Served<'a> {
 }
 
 /// One reading of what the cluster serves.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Kinds {
     resources: BTreeMap<(String, String), Resource>,
     stale: BTreeSet<String>,
     version_set: BTreeSet<String>,
-    /// Server version: `gitVersion`, major, minor.
-    version: (String, String, String),
+    version: KubeVersion,
 }
 
 impl Kinds {
+    fn none_of(version: KubeVersion) -> Self {
+        Self { resources: BTreeMap::new(), stale: BTreeSet::new(), version_set: BTreeSet::new(), version }
+    }
+
     /// The resource that serves `kind` of `api_version`.
     pub(super) fn find(&self, api_version: &str, kind: &str) -> Served<'_> {
         if let Some(resource) = self.resources.get(&(api_version.to_owned(), kind.to_owned())) {
@@ -162,8 +153,11 @@ impl Kinds {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let (version, major, minor) = self.version.clone();
-        Capabilities { version, major, minor, api_versions: self.version_set.iter().cloned().collect() }
+        Capabilities {
+            kube_version: self.version.clone(),
+            api_versions: self.version_set.iter().cloned().collect(),
+            helm_version: HelmVersion::default(),
+        }
     }
 }
 
@@ -234,7 +228,7 @@ impl Discovery {
             })
             .await
             .map_err(failed)?;
-        let mut kinds = Kinds { version: (version.git_version, version.major, version.minor), ..Kinds::default() };
+        let mut kinds = Kinds::none_of(KubeVersion::from_server(&version.git_version, &version.major, &version.minor));
         kinds.add_group_list(core);
         kinds.add_group_list(groups);
         // An older server answers with a document of another type, in which there are no items.

@@ -17,12 +17,13 @@ pub struct FieldConflict {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A document of the manifest is not YAML.
-    #[error("failed to parse the manifest of {origin}: {reason}")]
+    #[error("failed to parse the manifest of {origin}")]
     ParseManifest {
         /// Template or file it came from.
         origin: String,
-        /// The parser's words.
-        reason: String,
+        /// What is wrong, and where.
+        #[source]
+        problem: helm::yaml::Error,
     },
     /// A document lacks what every Kubernetes object has.
     #[error("{origin}: {object} has no {field}")]

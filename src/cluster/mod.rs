@@ -30,9 +30,9 @@ mod watch;
 
 use std::sync::Arc;
 
-pub use apply::{Applied, ApplyOptions, Change};
+pub use apply::{Applied, ApplyOptions, Change, Claims};
 pub use delete::{DeleteOptions, Propagation, Removal, Removed};
-pub use discovery::{Capabilities, Resource};
+pub use discovery::Resource;
 pub use error::{Error, FieldConflict};
 pub use hooks::HookOutcome;
 pub use lookup::Lookup;

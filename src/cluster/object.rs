@@ -17,6 +17,12 @@ pub struct Source<'a> {
     pub text: &'a str,
 }
 
+impl<'a> From<&'a helm::manifest::Manifest> for Source<'a> {
+    fn from(manifest: &'a helm::manifest::Manifest) -> Self {
+        Self { origin: &manifest.name, text: &manifest.content }
+    }
+}
+
 impl<'a> From<&'a helm::manifest::Hook> for Source<'a> {
     fn from(hook: &'a helm::manifest::Hook) -> Self {
         Self { origin: &hook.path, text: &hook.manifest }
@@ -138,18 +144,33 @@ struct Document {
 
 fn parse(sources: &[Source<'_>]) -> Result<Vec<Document>, Error> {
     let mut documents = Vec::new();
-    for source in sources {
-        for value in parse_yaml(source)? {
+    for source in sources.iter().flat_map(sections) {
+        for value in parse_yaml(&source)? {
             collect(source.origin, value, &mut documents)?;
         }
     }
     Ok(documents)
 }
 
+/// The parts of a release's manifest, each with the template that Helm writes above it; any other text is one part.
+fn sections<'a>(source: &Source<'a>) -> impl Iterator<Item = Source<'a>> + use<'a> {
+    const BORDER: &str = "---\n# Source: ";
+    let (whole, recorded) = (*source, source.text.strip_prefix(BORDER));
+    let whole = recorded.is_none().then_some(whole);
+    let named = |part: &'a str| {
+        let (origin, text) = part.split_once('\n').unwrap_or((part, ""));
+        Source { origin, text }
+    };
+    // Nothing inside a document can look like a border: text in a block is indented.
+    let parts = recorded.into_iter().flat_map(|text| text.split("\n---\n# Source: ")).map(named);
+    whole.into_iter().chain(parts)
+}
+
 /// The documents of one source that are not empty.
 fn parse_yaml(source: &Source<'_>) -> Result<Vec<Value>, Error> {
-    let values: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(source.text).into_iter().collect();
-    values.map_err(|error| Error::ParseManifest { origin: source.origin.to_owned(), reason: error.to_string() })
+    let values = helm::yaml::parse_all(source.text.as_bytes())
+        .map_err(|problem| Error::ParseManifest { origin: source.origin.to_owned(), problem })?;
+    Ok(values.iter().map(helm::json::to_serde).filter(|value| !value.is_null()).collect())
 }
 
 /// Opens lists as Helm does: whatever has `items` is a list of objects, however deep.

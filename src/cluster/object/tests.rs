@@ -18,6 +18,27 @@ fn lists_are_opened_however_deep() {
 }
 
 #[test]
+fn a_recorded_manifest_is_cut_where_helm_wrote_the_sources() {
+    let manifest = "---\n# Source: web/templates/a.yaml\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n\
+                    ---\n# a comment\n---\n# Source: web/templates/b.yaml\napiVersion: v1\nkind: Secret\nmetadata:\n  name: b\n\
+                    stringData:\n  text: |\n    ---\n    # Source: not-a-border\n---\nkind: Pod\napiVersion: v1\nmetadata: {name: c}\n";
+    let documents = parse(&[Source { origin: "web", text: manifest }]).expect("a manifest");
+    let places: Vec<_> = documents.iter().map(|document| (document.origin.as_str(), document.name.as_str())).collect();
+    let (a, b) = ("web/templates/a.yaml", "web/templates/b.yaml");
+    assert_eq!(places, [(a, "a"), (b, "b"), (b, "c")]);
+    assert_eq!(documents[1].content["stringData"]["text"], "---\n# Source: not-a-border\n");
+}
+
+#[test]
+fn numbers_and_texts_stay_what_they_are() {
+    let text = "apiVersion: v1\nkind: A\nmetadata: {name: a}\nspec: {port: 8080, ratio: 0.5, on: yes, text: \"1\"}\n";
+    let documents = parse(&[Source { origin: "a.yaml", text }]).expect("an object");
+    assert_eq!(documents[0].content["spec"], json!({ "port": 8080, "ratio": 0.5, "true": true, "text": "1" }));
+    let error = parse(&[Source { origin: "a.yaml", text: "a: [1" }]).expect_err("no YAML");
+    assert_eq!(error.to_string(), r#"failed to parse the manifest of a.yaml"#);
+}
+
+#[test]
 fn what_is_missing_is_named() {
     for (text, expected) in [
         (r#"{"apiVersion":"v1"}"#, "an object has no kind"),
