@@ -31,6 +31,8 @@ pub struct Seen {
     pub path: String,
     /// All headers.
     pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
 }
 
 impl Seen {
@@ -201,13 +203,15 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, stage: Stage) {
 
 async fn answer(request: Request<Incoming>, stage: Stage) -> Result<Response<Body>> {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    let seen = Seen { method: request.method().clone(), path, headers: request.headers().clone() };
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let seen = Seen { method: parts.method, path, headers: parts.headers, body };
     stage.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen.clone());
     match (stage.script)(&seen) {
         Reply::Answer(response) => Ok(response.map(whole)),
-        Reply::Forward(upstream) => Ok(forward(&stage.client, &upstream, &seen, request).await?.map(whole)),
+        Reply::Forward(upstream) => Ok(forward(&stage.client, &upstream, &seen).await?.map(whole)),
         Reply::Rewrite(upstream, change) => {
-            let answer = forward(&stage.client, &upstream, &seen, request).await?;
+            let answer = forward(&stage.client, &upstream, &seen).await?;
             Ok(answer.map(|body| whole(change(body.into()).into())))
         }
         Reply::Hang => std::future::pending().await,
@@ -232,15 +236,9 @@ fn cut(response: Response<Bytes>, kept: usize) -> Response<Body> {
     Response::from_parts(parts, StreamBody::new(begin.chain(end)).boxed_unsync())
 }
 
-async fn forward(
-    client: &reqwest::Client,
-    upstream: &str,
-    seen: &Seen,
-    request: Request<Incoming>,
-) -> Result<Response<Bytes>> {
-    let body = request.into_body().collect().await?.to_bytes();
+async fn forward(client: &reqwest::Client, upstream: &str, seen: &Seen) -> Result<Response<Bytes>> {
     let request = client.request(seen.method.clone(), format!("{upstream}{}", seen.path));
-    let answer = request.headers(seen.headers.clone()).body(body).send().await.context("no upstream")?;
+    let answer = request.headers(seen.headers.clone()).body(seen.body.clone()).send().await.context("no upstream")?;
     let (status, mut headers) = (answer.status(), answer.headers().clone());
     let body = answer.bytes().await?;
     // HEAD's length is its answer; elsewhere the body tells it.

@@ -19,6 +19,8 @@ use super::reference::endpoint;
 pub struct Credentials {
     username: String,
     password: String,
+    /// Docker's `identitytoken`, as `az acr login` leaves one: exchanged for tokens in place of the password.
+    identity_token: Option<String>,
 }
 
 impl fmt::Debug for Credentials {
@@ -69,7 +71,7 @@ pub enum CredentialsError {
 impl Credentials {
     /// The credentials of `username`.
     pub fn new(username: impl Into<String>, password: impl Into<String>) -> Self {
-        Self { username: username.into(), password: password.into() }
+        Self { username: username.into(), password: password.into(), identity_token: None }
     }
 
     /// Reads the credentials for `host` (and `path` in it) from a Secret's decoded `data`.
@@ -93,7 +95,7 @@ impl Credentials {
         let given = (data.get("username"), data.get("password"));
         match given {
             (Some(username), Some(password)) => {
-                Ok(Some(Self { username: text("username", username)?, password: text("password", password)? }))
+                Ok(Some(Self::new(text("username", username)?, text("password", password)?)))
             }
             (Some(_), None) => Err(CredentialsError::MissingKey { key: "password" }),
             (None, Some(_)) => Err(CredentialsError::MissingKey { key: "username" }),
@@ -109,13 +111,19 @@ impl Credentials {
         format!("Basic {}", STANDARD.encode(format!("{}:{}", self.username, self.password)))
     }
 
+    /// What a token server takes in place of the password, where there is one.
+    pub(super) fn identity_token(&self) -> Option<&str> {
+        self.identity_token.as_deref()
+    }
+
     /// `text` without anything of these credentials, for texts that the other side chose.
     pub(super) fn redact(&self, text: &str) -> String {
         let encoded = STANDARD.encode(format!("{}:{}", self.username, self.password));
         let hide = |text: String, secret: &str| {
             if secret.is_empty() { text } else { text.replace(secret, "…") }
         };
-        hide(hide(text.to_owned(), &encoded), &self.password)
+        let hidden = hide(hide(text.to_owned(), &encoded), &self.password);
+        hide(hidden, self.identity_token().unwrap_or_default())
     }
 }
 
@@ -130,6 +138,8 @@ struct DockerEntry {
     auth: Option<String>,
     username: Option<String>,
     password: Option<String>,
+    #[serde(rename = "identitytoken")]
+    identity_token: Option<String>,
 }
 
 fn docker_json<T: serde::de::DeserializeOwned>(key: &'static str, json: &[u8]) -> Result<T, CredentialsError> {
@@ -193,18 +203,27 @@ fn wildcard(pattern: &str, host: &str) -> bool {
 
 impl DockerEntry {
     fn credentials(&self, entry: &str) -> Result<Credentials, CredentialsError> {
-        let unusable = || CredentialsError::DockerEntry { entry: entry.to_owned() };
+        let identity_token = self.identity_token.clone().filter(|token| !token.is_empty());
+        let basic = self.basic();
+        if basic.is_none() && identity_token.is_none() {
+            return Err(CredentialsError::DockerEntry { entry: entry.to_owned() });
+        }
+        let (username, password) = basic.unwrap_or_default();
+        Ok(Credentials { username, password, identity_token })
+    }
+
+    /// User name and password: given as such, or as `auth`.
+    fn basic(&self) -> Option<(String, String)> {
         if let (Some(username), Some(password)) = (&self.username, &self.password)
             && !username.is_empty()
         {
-            return Ok(Credentials::new(username.as_str(), password.as_str()));
+            return Some((username.clone(), password.clone()));
         }
-        let auth = self.auth.as_deref().filter(|auth| !auth.is_empty()).ok_or_else(unusable)?;
-        let decoded = STANDARD.decode(auth.trim()).map_err(|_| unusable())?;
-        let decoded = String::from_utf8(decoded).map_err(|_| unusable())?;
-        let (username, password) = decoded.split_once(':').ok_or_else(unusable)?;
+        let decoded = STANDARD.decode(self.auth.as_deref()?.trim()).ok()?;
+        let decoded = String::from_utf8(decoded).ok()?;
+        let (username, password) = decoded.split_once(':')?;
         // Docker pads what it stores with NUL characters.
-        Ok(Credentials::new(username, password.trim_end_matches('\0')))
+        Some((username.to_owned(), password.trim_end_matches('\0').to_owned()))
     }
 }
 
@@ -268,6 +287,7 @@ impl Access {
         };
         part(self.credentials.as_ref().map(|credentials| credentials.username.as_bytes()));
         part(self.credentials.as_ref().map(|credentials| credentials.password.as_bytes()));
+        part(self.credentials.as_ref().and_then(Credentials::identity_token).map(str::as_bytes));
         part(self.ca_pem.as_deref());
         part(Some(&[u8::from(self.insecure_skip_verify), u8::from(self.plain_http)]));
         AccessKey(hasher.finalize().into())

@@ -15,7 +15,7 @@ mod diagnose;
 mod token;
 mod verifier;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, LOCATION, WWW_AUTHENTICATE};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, WWW_AUTHENTICATE};
 use reqwest::{Client, Method, StatusCode, Url};
 
 pub(super) use self::answer::Answer;
@@ -90,6 +90,8 @@ struct Outgoing<'a> {
     url: Url,
     accept: &'a str,
     authorization: Option<HeaderValue>,
+    /// A form to send; it holds a secret, so such a request follows no redirect.
+    form: Option<String>,
 }
 
 impl Session<'_> {
@@ -121,7 +123,14 @@ impl Session<'_> {
 
     /// `GET`s `/v2/` without credentials or token: what the registry demands of a stranger.
     pub(super) async fn challenge(&self) -> Result<Answer<'_>, Error> {
-        self.follow(Outgoing { method: Method::GET, url: self.base.clone(), accept: "*/*", authorization: None }).await
+        self.follow(Outgoing {
+            method: Method::GET,
+            url: self.base.clone(),
+            accept: "*/*",
+            authorization: None,
+            form: None,
+        })
+        .await
     }
 
     /// `path` under `/v2/`, or the absolute path or URL of a `Link`, which must stay with the registry.
@@ -136,7 +145,8 @@ impl Session<'_> {
     }
 
     async fn authorized(&self, method: Method, url: Url, accept: &str) -> Result<Answer<'_>, Error> {
-        let outgoing = |authorization| Outgoing { method: method.clone(), url: url.clone(), accept, authorization };
+        let outgoing =
+            |authorization| Outgoing { method: method.clone(), url: url.clone(), accept, authorization, form: None };
         let token_key = token::Key::of(self);
         let kept = self.transport.tokens.get(&token_key);
         let answer = self.follow(outgoing(kept)).await?;
@@ -191,6 +201,9 @@ impl Session<'_> {
             {
                 request = request.header(AUTHORIZATION, authorization.clone());
             }
+            if let Some(form) = &outgoing.form {
+                request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone());
+            }
             self.stats().requests.add(1);
             let response = request.send().await.map_err(|error| {
                 self.stats().failures.add(1);
@@ -198,6 +211,10 @@ impl Session<'_> {
             })?;
             match redirect_target(&response) {
                 None => return Ok(Answer::new(self, response)),
+                Some(location) if outgoing.form.is_some() => {
+                    let next = self.next_hop(&url, location)?;
+                    return Err(self.redirect(&next, "for a token request, which holds a secret and is not passed on"));
+                }
                 Some(location) => url = self.next_hop(&url, location)?,
             }
         }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use e2e::certificates::{Authority, Identity};
 use e2e::faults::{Reply, Seen, Server as Script, response};
 use e2e::registry::{Face, Registry as Server, User};
-use helm_operator::registry::{Access, Error};
+use helm_operator::registry::{Access, Credentials, Error};
 
 use super::{Operator, plain, push, refusal, with};
 
@@ -215,6 +215,38 @@ async fn a_realm_on_another_host_gets_the_credentials_and_the_registry_the_token
     assert_eq!(asked.path, "/token?x=1&service=my+registry&scope=repository%3Ateam%2Fc%3Apull");
     assert_eq!(asked.authorization(), Some("Basic cm9ib3QkeDpodW50ZXIy"));
     assert!(registry.seen().iter().all(|seen| seen.authorization().is_none_or(|value| value.starts_with("Bearer"))));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_identity_token_is_exchanged_at_the_realm_and_goes_nowhere_else() -> Result<()> {
+    let operator = Operator::new()?;
+    let realm = Script::start(None, |seen| match seen.path.as_str() {
+        "/away" => Reply::new(307, &[("location", "http://localhost:1/elsewhere")], ""),
+        _ => Reply::new(200, &[JSON], "{\"access_token\":\"the-token\",\"expires_in\":600}"),
+    })
+    .await?;
+    let realm_host = realm.host();
+    let registry = Script::start(None, move |seen| {
+        if seen.authorization() == Some("Bearer the-token") {
+            return tags(&["1.0.0"], None);
+        }
+        let path = if seen.path.contains("away") { "away" } else { "token" };
+        let challenge = format!("Bearer realm=\"http://{realm_host}/{path}\",service=\"acr\"");
+        Reply::new(401, &[("www-authenticate", &challenge)], "")
+    })
+    .await?;
+    let config = format!("{{\"auths\":{{\"{}\":{{\"identitytoken\":\"hunter2&\"}}}}}}", registry.host());
+    let secret = std::collections::BTreeMap::from([(".dockerconfigjson".to_owned(), config.into_bytes())]);
+    let credentials = Credentials::from_secret("kubernetes.io/dockerconfigjson", &secret, &registry.host(), "c")?;
+    let access = Access { credentials, ..plain() };
+    operator.tags(&format!("oci://{}/c", registry.host()), &access).await?;
+    let asked = &realm.seen()[0];
+    assert_eq!((&asked.method, asked.authorization()), (&http::Method::POST, None));
+    let form = "service=acr&scope=repository%3Ac%3Apull&grant_type=refresh_token&client_id=helm-operator&refresh_token=hunter2%26";
+    assert_eq!(asked.body, form);
+    let error = refusal(operator.tags(&format!("oci://{}/away", registry.host()), &access).await, &["hunter2"]);
+    assert!(matches!(&error, Error::Redirect { to, .. } if to == "http://localhost:1"), "{error}");
     Ok(())
 }
 

@@ -67,6 +67,17 @@ fn a_docker_configuration_is_matched_by_host_wildcard_and_longest_path() {
 }
 
 #[test]
+fn an_identity_token_needs_no_password() {
+    let auths = r#"{"me.azurecr.io": {"auth": "MDAwOg==", "identitytoken": "hunter2"}, "h": {"identitytoken": "x"}}"#;
+    let read =
+        |host| Credentials::from_secret("Opaque", &docker(auths), host, "").expect("readable").expect("an entry");
+    let azure = read("me.azurecr.io");
+    assert_eq!((azure.username.as_str(), azure.identity_token()), ("000", Some("hunter2")));
+    assert_eq!(azure.redact("bad token hunter2"), "bad token …");
+    assert_eq!(read("h").identity_token(), Some("x"));
+}
+
+#[test]
 fn the_older_docker_format_has_no_auths_around() {
     let data = secret(&[(".dockercfg", r#"{"h": {"username": "u", "password": "p"}}"#)]);
     let read = Credentials::from_secret("kubernetes.io/dockercfg", &data, "h", "").expect("readable");

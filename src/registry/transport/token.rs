@@ -14,7 +14,7 @@ use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 
 use super::{Answer, Outgoing, Session, challenges};
-use crate::registry::credentials::AccessKey;
+use crate::registry::credentials::{AccessKey, Credentials};
 use crate::registry::error::Error;
 
 /// Most tokens kept.
@@ -160,16 +160,10 @@ struct TokenAnswer {
 
 /// A token from `realm` for the session's repository (or for none, which only proves the credentials).
 async fn fetch(session: &Session<'_>, realm: &str, service: Option<&str>) -> Result<Grant, Error> {
-    let url = realm_url(session, realm, service)?;
-    let host = url.authority().to_owned();
-    let credentials = session.access.credentials.as_ref();
-    let authorization = match credentials {
-        Some(credentials) => Some(grant(session, &credentials.basic(), MAX_LIFE, false)?.authorization),
-        None => None,
-    };
+    let realm = realm_url(session, realm)?;
+    let host = realm.authority().to_owned();
     session.stats().tokens.add(1);
-    let outgoing = Outgoing { method: Method::GET, url, accept: "application/json", authorization };
-    let answer = session.follow(outgoing).await?;
+    let answer = session.follow(question(session, realm, service)?).await?;
     if answer.status() == StatusCode::NOT_FOUND {
         return Err(session.unexpected(&host, "status 404 where the registry sends for a token"));
     }
@@ -184,28 +178,41 @@ async fn fetch(session: &Session<'_>, realm: &str, service: Option<&str>) -> Res
     grant(session, &format!("Bearer {token}"), life, true)
 }
 
-/// The realm with its query. An HTTPS registry's realm over plain HTTP would hand the credentials to anybody.
-fn realm_url(session: &Session<'_>, realm: &str, service: Option<&str>) -> Result<Url, Error> {
-    let host = session.base.authority();
-    let mut url = Url::parse(realm).map_err(|_| session.unexpected(host, "a token realm that is no URL"))?;
-    match url.scheme() {
-        "https" => {}
-        "http" if session.base.scheme() == "http" => {}
-        _ => return Err(session.redirect(&url, "a token server without HTTPS, which must not get credentials")),
+/// The realm as an URL. An HTTPS registry's realm over plain HTTP would hand the credentials to anybody.
+fn realm_url(session: &Session<'_>, realm: &str) -> Result<Url, Error> {
+    let url =
+        Url::parse(realm).map_err(|_| session.unexpected(session.base.authority(), "a token realm that is no URL"))?;
+    match (url.scheme(), session.base.scheme()) {
+        ("https", _) | ("http", "http") => Ok(url),
+        _ => Err(session.redirect(&url, "a token server without HTTPS, which must not get credentials")),
     }
-    let mut query = url.query_pairs_mut();
-    if let Some(service) = service {
-        query.append_pair("service", service);
+}
+
+/// The request for a token: `GET` as a user or a stranger, or `POST` to exchange an identity token (OAuth 2).
+fn question(session: &Session<'_>, realm: Url, service: Option<&str>) -> Result<Outgoing<'static>, Error> {
+    let scope = session.repository.map(|repository| format!("repository:{repository}:pull"));
+    let subject = [("service", service), ("scope", scope.as_deref())];
+    let subject = subject.into_iter().filter_map(|(key, value)| Some((key, value?)));
+    let credentials = session.access.credentials.as_ref();
+    let accept = "application/json";
+    if let Some(identity_token) = credentials.and_then(Credentials::identity_token) {
+        let exchange =
+            [("grant_type", "refresh_token"), ("client_id", "helm-operator"), ("refresh_token", identity_token)];
+        let mut form = realm.clone();
+        form.set_query(None);
+        form.query_pairs_mut().extend_pairs(subject.chain(exchange));
+        let form = form.query().map(str::to_owned);
+        return Ok(Outgoing { method: Method::POST, url: realm, accept, authorization: None, form });
     }
-    if let Some(repository) = session.repository {
-        query.append_pair("scope", &format!("repository:{repository}:pull"));
+    let mut url = realm;
+    for (key, value) in subject {
+        url.query_pairs_mut().append_pair(key, value);
     }
-    drop(query);
-    // Without any pair the URL would end in a bare question mark.
-    if url.query() == Some("") {
-        url.set_query(None);
-    }
-    Ok(url)
+    let authorization = match credentials {
+        Some(credentials) => Some(grant(session, &credentials.basic(), MAX_LIFE, false)?.authorization),
+        None => None,
+    };
+    Ok(Outgoing { method: Method::GET, url, accept, authorization, form: None })
 }
 
 /// The grant of a header value; a tenth of its life is left unused for clocks and slow requests.
