@@ -27,7 +27,8 @@ fn is_alphabetic(rune: char) -> bool {
 fn pascal_case(text: &[u8]) -> String {
     let letters: Vec<char> = runes::runes(text).map(|(rune, _)| rune).collect();
     let start = letters.iter().position(|rune| !is_connector(*rune));
-    let Some(start) = start else { return letters.into_iter().collect() };
+    // Of a text without words the last connector comes out twice.
+    let Some(start) = start else { return letters.iter().chain(letters.last()).collect() };
     let mut out: String = letters[..start].iter().collect();
     let mut in_capitals = runes::is_upper(letters[start]);
     let mut previous = runes::to_upper(letters[start]);

@@ -46,20 +46,51 @@ fn without_last_break(mut text: Vec<u8>) -> Vec<u8> {
     text
 }
 
+/// What becomes of a null: Go's JSON reader makes a nil of it, Helm's YAML reader leaves what was there.
+#[derive(Clone, Copy)]
+enum Null {
+    Nil,
+    Empty,
+}
+
+impl Null {
+    fn map(self) -> Map {
+        match self {
+            Self::Nil => Map::nil(MapType::Any),
+            Self::Empty => Map::any(std::collections::BTreeMap::new()),
+        }
+    }
+
+    fn list(self) -> List {
+        match self {
+            Self::Nil => List::nil(ListType::Any),
+            Self::Empty => List::any(Vec::new()),
+        }
+    }
+}
+
 /// What a text contained, or why it could not be read.
 struct Document {
     content: Result<Value, String>,
+    null: Null,
     /// What stands before a complaint about the content's type.
     complaint: &'static str,
 }
 
 fn json_document(args: &[Value]) -> Result<Document, FuncError> {
-    Ok(Document { content: json::parse(text(args, 0)?).map_err(|error| error.to_string()), complaint: "" })
+    let content = match json::parse(text(args, 0)?) {
+        // A number alone has the wrong type before it is too large.
+        Err(json::Error::NumberRange { number }) if number.as_bytes() == text(args, 0)?.trim_ascii() => {
+            Ok(Value::Float64(f64::INFINITY))
+        }
+        content => content.map_err(|error| error.to_string()),
+    };
+    Ok(Document { content, null: Null::Nil, complaint: "" })
 }
 
 fn yaml_document(args: &[Value]) -> Result<Document, FuncError> {
     let content = yaml::parse(text(args, 0)?).map_err(|error| error.to_string());
-    Ok(Document { content, complaint: "error unmarshaling JSON: while decoding JSON: " })
+    Ok(Document { content, null: Null::Empty, complaint: "error unmarshaling JSON: while decoding JSON: " })
 }
 
 impl Document {
@@ -67,7 +98,7 @@ impl Document {
     fn into_map(self) -> Value {
         let error = match self.content {
             Ok(map @ Value::Map(_)) => return map,
-            Ok(Value::Nil) => return Map::nil(MapType::Any).into(),
+            Ok(Value::Nil) => return self.null.map().into(),
             Ok(other) => mismatch(self.complaint, &other, "map[string]interface {}"),
             Err(error) => error,
         };
@@ -78,7 +109,7 @@ impl Document {
     fn into_list(self) -> Value {
         let error = match self.content {
             Ok(list @ Value::List(_)) => return list,
-            Ok(Value::Nil) => return List::nil(ListType::Any).into(),
+            Ok(Value::Nil) => return self.null.list().into(),
             Ok(other) => mismatch(self.complaint, &other, "[]interface {}"),
             Err(error) => error,
         };

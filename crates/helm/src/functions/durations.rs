@@ -158,6 +158,10 @@ impl Object for Duration {
         })
     }
 
+    fn underlying(&self) -> Option<Value> {
+        Some(Value::Int64(self.0))
+    }
+
     fn display(&self) -> Str {
         self.to_string().into()
     }

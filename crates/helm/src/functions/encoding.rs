@@ -11,7 +11,7 @@ use crate::engine::Host;
 const TEXT: &[Type] = &[Type::String];
 
 pub(super) const TABLE: &[Function<Host>] = &[
-    pure("b32dec", TEXT, |args| Ok(Value::string(BASE32.decode(text(args, 0)?).unwrap_or_else(BadByte::into_text)))),
+    pure("b32dec", TEXT, |args| Ok(Value::string(decode_base32(text(args, 0)?).unwrap_or_else(BadByte::into_text)))),
     pure("b32enc", TEXT, |args| Ok(Value::string(encode_base32(text(args, 0)?)))),
     pure("b64dec", TEXT, |args| Ok(Value::string(decode_base64(text(args, 0)?).unwrap_or_else(BadByte::into_text)))),
     pure("b64enc", TEXT, |args| Ok(Value::string(STANDARD.encode(text(args, 0)?)))),
@@ -34,94 +34,97 @@ impl BadByte {
     }
 }
 
-/// The letters of an encoding and how many of them make a group of whole bytes.
-struct Alphabet {
-    name: &'static str,
-    letters: &'static [u8],
-    bits: u32,
-    group: usize,
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+fn digit(alphabet: &[u8], letter: u8) -> Option<u64> {
+    u64::try_from(alphabet.iter().position(|known| *known == letter)?).ok()
 }
-
-const BASE64: Alphabet = Alphabet {
-    name: "base64",
-    letters: b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
-    bits: 6,
-    group: 4,
-};
-
-const BASE32: Alphabet = Alphabet { name: "base32", letters: b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", bits: 5, group: 8 };
 
 /// Padded standard base64; line breaks within are skipped.
 pub(super) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, BadByte> {
-    BASE64.decode(text)
+    let mut reader = Reader { text, next: 0 };
+    let mut out = Vec::with_capacity(text.len() / 4 * 3);
+    while decode_base64_group(&mut reader, &mut out)? {}
+    Ok(out)
 }
 
-impl Alphabet {
-    fn bad(&self, offset: usize) -> BadByte {
-        BadByte { encoding: self.name, offset }
+/// Decodes four letters; false at the end of the text.
+fn decode_base64_group(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<bool, BadByte> {
+    let bad = |offset| BadByte { encoding: "base64", offset };
+    let mut bits = 0_u64;
+    let mut letters = 0;
+    let mut last = false;
+    while letters < 4 && !last {
+        match reader.read() {
+            None if letters == 0 => return Ok(false),
+            None => return Err(bad(reader.next - letters)),
+            Some((offset, b'=')) if letters < 2 => return Err(bad(offset)),
+            Some((_, b'=')) => {
+                if letters == 2 {
+                    match reader.read() {
+                        Some((_, b'=')) => {}
+                        Some((offset, _)) => return Err(bad(offset - 1)),
+                        None => return Err(bad(reader.next)),
+                    }
+                }
+                if let Some((offset, _)) = reader.read() {
+                    return Err(bad(offset));
+                }
+                last = true;
+            }
+            Some((offset, letter)) => {
+                bits = bits << 6 | digit(BASE64, letter).ok_or_else(|| bad(offset))?;
+                letters += 1;
+            }
+        }
     }
+    let group = (bits << (6 * (4 - letters))).to_be_bytes();
+    out.extend_from_slice(&group[5..][..letters * 6 / 8]);
+    Ok(!last)
+}
 
-    fn decode(&self, text: &[u8]) -> Result<Vec<u8>, BadByte> {
-        let mut reader = Reader { text, next: 0 };
-        let mut out = Vec::with_capacity(text.len());
-        while self.decode_group(&mut reader, &mut out)? {}
-        Ok(out)
-    }
-
-    /// Decodes one group of letters; false at the end of the text.
-    fn decode_group(&self, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<bool, BadByte> {
+/// Padded standard base32; line breaks within are skipped, and so is whatever follows the padding of the last group.
+fn decode_base32(text: &[u8]) -> Result<Vec<u8>, BadByte> {
+    let bad = |offset| BadByte { encoding: "base32", offset };
+    let text: Vec<u8> = text.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
+    let mut out = Vec::with_capacity(text.len());
+    let mut start = 0;
+    while start < text.len() {
         let mut bits = 0_u64;
         let mut letters = 0;
-        let mut last = false;
-        while letters < self.group && !last {
-            match reader.read() {
-                None if letters == 0 => return Ok(false),
-                None => return Err(self.bad(self.truncated(reader, letters))),
-                Some((offset, b'=')) => {
-                    self.check_padding(reader, offset, letters)?;
-                    last = true;
-                }
-                Some((offset, letter)) => {
-                    let value =
-                        self.letters.iter().position(|known| *known == letter).ok_or_else(|| self.bad(offset))?;
-                    bits = bits << self.bits | u64::try_from(value).unwrap_or(0);
-                    letters += 1;
-                }
+        while letters < 8 {
+            let offset = start + letters;
+            let Some(&letter) = text.get(offset) else { return Err(bad(start)) };
+            let after = text.len() - offset - 1;
+            if letter == b'=' && letters >= 2 && after < 8 {
+                check_base32_padding(&text, offset, letters).map_err(bad)?;
+                break;
             }
+            bits = bits << 5 | digit(BASE32, letter).ok_or_else(|| bad(offset))?;
+            letters += 1;
         }
-        let missing = u32::try_from(self.group - letters).unwrap_or(0);
-        let group = (bits << (self.bits * missing)).to_be_bytes();
-        let bytes = self.group * self.bits as usize / 8;
-        out.extend_from_slice(&group[8 - bytes..][..letters * self.bits as usize / 8]);
-        Ok(!last)
+        let group = (bits << (5 * (8 - letters))).to_be_bytes();
+        out.extend_from_slice(&group[3..][..letters * 5 / 8]);
+        if letters < 8 {
+            break;
+        }
+        start += 8;
     }
+    Ok(out)
+}
 
-    /// Where Go says a text is cut short in the middle of a group.
-    fn truncated(&self, reader: &Reader<'_>, letters: usize) -> usize {
-        match self.bits {
-            6 => reader.next - letters,
-            _ => reader.without_breaks() - letters,
-        }
+/// Checks the padding that begins at `offset` behind `letters` letters of a group; gives the offset Go complains about.
+fn check_base32_padding(text: &[u8], offset: usize, letters: usize) -> Result<(), usize> {
+    let rest = &text[offset + 1..];
+    if rest.len() + letters < 7 {
+        return Err(text.len());
     }
-
-    /// Checks the padding that begins at `offset`, behind `letters` letters, and that nothing follows it.
-    fn check_padding(&self, reader: &mut Reader<'_>, offset: usize, letters: usize) -> Result<(), BadByte> {
-        let whole = match self.bits {
-            6 => letters >= 2,
-            _ => matches!(letters, 2 | 4 | 5 | 7),
-        };
-        if !whole {
-            return Err(self.bad(offset));
-        }
-        for _ in letters + 1..self.group {
-            match reader.read() {
-                Some((_, b'=')) => {}
-                Some((offset, _)) => return Err(self.bad(offset)),
-                None => return Err(self.bad(reader.next)),
-            }
-        }
-        reader.read().map_or(Ok(()), |(offset, _)| Err(self.bad(offset)))
+    if let Some(wrong) = rest.iter().take(7 - letters).position(|byte| *byte != b'=') {
+        return Err(offset + wrong);
     }
+    if matches!(letters, 3 | 6) { Err(offset) } else { Ok(()) }
 }
 
 /// The bytes of a text without its line breaks, which Go's decoders skip.
@@ -140,10 +143,6 @@ impl Reader<'_> {
             }
         }
     }
-
-    fn without_breaks(&self) -> usize {
-        self.text.iter().filter(|byte| !matches!(byte, b'\r' | b'\n')).count()
-    }
 }
 
 fn encode_base32(bytes: &[u8]) -> String {
@@ -153,7 +152,7 @@ fn encode_base32(bytes: &[u8]) -> String {
         let letters = (group.len() * 8).div_ceil(5);
         for index in 0..8 {
             let value = usize::try_from(bits >> (35 - 5 * index) & 31).unwrap_or(0);
-            out.push(if index < letters { char::from(BASE32.letters[value]) } else { '=' });
+            out.push(if index < letters { char::from(BASE32[value]) } else { '=' });
         }
     }
     out

@@ -180,11 +180,14 @@ fn concat(args: &[Value]) -> Outcome {
 fn chunk(args: &[Value]) -> Outcome {
     let width = int(args, 0)?;
     let items = list_at(args, 1, "Cannot chunk type")?.items();
-    let single = width < -1 && items.len() == 1;
-    if width <= 0 && !single {
-        return Err(FuncError::new("runtime error: makeslice: len out of range"));
-    }
-    let chunks = items.chunks(size(width).max(1)).map(|chunk| List::any(chunk.to_vec()).into());
+    // Go computes the number of chunks in floating point, and accepts the negative widths that make none or one.
+    let chunks = match (width, i64::try_from(items.len()).unwrap_or(i64::MAX)) {
+        (1.., _) => items.chunks(size(width)),
+        (..=-2, 1) => items.chunks(1),
+        (..=-1, 2..) if items.len() as u64 - 1 <= width.unsigned_abs() => [].chunks(1),
+        _ => return Err(FuncError::new("runtime error: makeslice: len out of range")),
+    };
+    let chunks = chunks.map(|chunk| List::any(chunk.to_vec()).into());
     Ok(List::new(ListType::List, chunks.collect()).into())
 }
 

@@ -23,7 +23,7 @@ fn parse_magnitude(text: &[u8], base: u32) -> Option<u64> {
         [b'0', _, ..] => (8, 1),
         _ => (10, 0),
     };
-    if text.contains(&b'_') && !underscores_separate(text, prefix) {
+    if text.contains(&b'_') && !underscores_separate_digits(text) {
         return None;
     }
     let plain: Vec<u8> = text[prefix..].iter().copied().filter(|byte| *byte != b'_').collect();
@@ -40,16 +40,21 @@ fn digits(text: &[u8], base: u32) -> Option<u64> {
     })
 }
 
-/// Whether each `_` stands between digits; a base prefix counts as one, but only if it is there.
-fn underscores_separate(text: &[u8], prefix: usize) -> bool {
-    let mut after_digit = prefix > 0;
-    for byte in &text[prefix..] {
-        if *byte == b'_' && !after_digit {
+/// Whether each `_` of an unsigned number stands between digits; a base prefix counts as one.
+fn underscores_separate_digits(text: &[u8]) -> bool {
+    let prefixed = matches!(text, [b'0', b'b' | b'B' | b'o' | b'O' | b'x' | b'X', ..]);
+    let hexadecimal = matches!(text, [b'0', b'x' | b'X', ..]);
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (hexadecimal && byte.is_ascii_hexdigit());
+    let digits = if prefixed { &text[2..] } else { text };
+    let mut previous = if prefixed { b'0' } else { b'.' };
+    for byte in digits {
+        let joins = if *byte == b'_' { is_digit(previous) } else { previous != b'_' || is_digit(*byte) };
+        if !joins {
             return false;
         }
-        after_digit = *byte != b'_';
+        previous = *byte;
     }
-    after_digit
+    previous != b'_'
 }
 
 /// `strconv.ParseFloat(text, 64)`; `None` for anything Go refuses, overflow included.
@@ -60,7 +65,13 @@ pub(super) fn parse_float(text: &[u8]) -> Option<f64> {
         b'+' => (1.0, &text[1..]),
         _ => (1.0, text),
     };
-    let lower = unsigned.to_ascii_lowercase();
+    let mut lower = unsigned.to_ascii_lowercase();
+    if lower.contains('_') {
+        if !underscores_separate_digits(lower.as_bytes()) {
+            return None;
+        }
+        lower.retain(|letter| letter != '_');
+    }
     match lower.as_str() {
         "inf" | "infinity" => return Some(sign * f64::INFINITY),
         // Go reads a NaN without a sign only.

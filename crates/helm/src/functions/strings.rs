@@ -89,9 +89,6 @@ fn replace(text: &[u8], old: &[u8], new: &[u8]) -> Result<Vec<u8>, FuncError> {
     if old.is_empty() {
         parts.insert(0, Str::from(""));
         parts.push(Str::from(""));
-        if text.is_empty() {
-            parts.pop();
-        }
     }
     let between = parts.len().saturating_sub(1).checked_mul(new.len());
     if between.is_none_or(|bytes| bytes > MAX_TEXT_BYTES) {

@@ -98,6 +98,10 @@ impl Writer {
     }
 
     fn list(&mut self, list: &List) -> Result<(), Error> {
+        if list.is_nil() {
+            self.text("null");
+            return Ok(());
+        }
         self.open(b'[', "[]interface {}")?;
         for (index, item) in list.items().iter().enumerate() {
             self.item(index == 0);
@@ -108,6 +112,10 @@ impl Writer {
     }
 
     fn map(&mut self, map: &Map) -> Result<(), Error> {
+        if map.is_nil() {
+            self.text("null");
+            return Ok(());
+        }
         self.open(b'{', "map[string]interface {}")?;
         let entries = map.borrow();
         for (index, (key, value)) in entries.iter().enumerate() {
@@ -135,16 +143,24 @@ impl Writer {
     }
 
     fn string(&mut self, bytes: &[u8]) {
-        let text = go::utf8(bytes);
-        let mut rest = text.as_bytes();
         self.out.push(b'"');
+        for chunk in bytes.utf8_chunks() {
+            self.escaped(chunk.valid().as_bytes());
+            for _ in chunk.invalid() {
+                self.text("\\ufffd");
+            }
+        }
+        self.out.push(b'"');
+    }
+
+    fn escaped(&mut self, text: &[u8]) {
+        let mut rest = text;
         while let Some(at) = rest.iter().position(|byte| self.is_special(*byte)) {
             self.out.extend_from_slice(&rest[..at]);
             let length = self.escape(&rest[at..]);
             rest = &rest[at + length..];
         }
         self.out.extend_from_slice(rest);
-        self.out.push(b'"');
     }
 
     /// Whether a byte, or the character it leads, may need an escape.

@@ -15,6 +15,9 @@ const DAY: i64 = 86_400;
 /// Unix seconds of Go's zero time, the start of the year 1.
 const ZERO: i64 = -62_135_596_800;
 
+/// Changes of a zone's rules that are looked at: the past and a century of summer time.
+const MAX_TRANSITIONS: usize = 500;
+
 /// What `%v` prints.
 const DISPLAY_LAYOUT: &[u8] = b"2006-01-02 15:04:05.999999999 -0700 MST";
 
@@ -44,6 +47,30 @@ impl Zone {
                 (info.abbreviation().into(), i64::from(info.offset().seconds()))
             }
         }
+    }
+}
+
+impl Zone {
+    /// The offset an abbreviation stands for at an instant that is `wall` on the clock: that of the zone's rules in
+    /// force if it is theirs, else what it ever meant there.
+    pub(super) fn offset_of(&self, name: &[u8], wall: i64) -> Option<i64> {
+        let known = self.abbreviations();
+        let mut meant = known.iter().filter(|(known, _)| known.as_bytes() == name).map(|(_, offset)| *offset);
+        let in_force = meant.clone().find(|offset| self.at(wall - offset).0.as_bytes() == name);
+        in_force.or_else(|| meant.next())
+    }
+
+    /// The abbreviations the zone has had, each with the offset it stood for, oldest first.
+    fn abbreviations(&self) -> Vec<(Str, i64)> {
+        let Self::Rules(zone) = self else { return Vec::new() };
+        let mut known = vec![self.at(Timestamp::MIN.as_second())];
+        for transition in zone.following(Timestamp::MIN).take(MAX_TRANSITIONS) {
+            let entry = (Str::from(transition.abbreviation()), i64::from(transition.offset().seconds()));
+            if !known.contains(&entry) {
+                known.push(entry);
+            }
+        }
+        known
     }
 }
 
@@ -307,6 +334,10 @@ impl Object for Named {
 
     fn call(&self, _name: &str, _args: &[Value]) -> Result<Value, FuncError> {
         Ok(Value::String(self.display()))
+    }
+
+    fn underlying(&self) -> Option<Value> {
+        Some(self.to_value())
     }
 
     fn display(&self) -> Str {

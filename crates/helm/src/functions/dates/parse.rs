@@ -209,21 +209,34 @@ impl<'a> Reading<'a> {
         }
         let step = if style.colons { 3 } else { 2 };
         let text = self.take(1 + step * style.parts - usize::from(style.colons))?;
-        let mut parts = [0; 3];
-        for (index, part) in parts.iter_mut().take(style.parts).enumerate() {
+        let numbers = (0..style.parts).map(|index| {
             let start = 1 + step * index;
-            if style.colons && index > 0 && text[start - 1] != b':' {
-                return Err(Fault::Syntax);
-            }
-            if !text[start..start + 2].iter().all(u8::is_ascii_digit) {
-                return Err(Fault::Syntax);
-            }
-            *part = i64::from(text[start] - b'0') * 10 + i64::from(text[start + 1] - b'0');
+            let colon = index == 0 || !style.colons || text[start - 1] == b':';
+            let digits = [text[start], text[start + 1]];
+            (
+                colon,
+                digits
+                    .iter()
+                    .all(u8::is_ascii_digit)
+                    .then(|| i64::from(digits[0] - b'0') * 10 + i64::from(digits[1] - b'0')),
+            )
+        });
+        let numbers: Vec<(bool, Option<i64>)> = numbers.collect();
+        if numbers.iter().any(|(colon, _)| !colon) {
+            return Err(Fault::Syntax);
+        }
+        // A number out of range is worse than what follows it being no number.
+        let mut parts = [0; 3];
+        for (part, number) in parts.iter_mut().zip(numbers.iter().map_while(|(_, number)| *number)) {
+            *part = number;
         }
         let [hours, minutes, seconds] = parts;
         in_range(seconds, 0..=60, "time zone offset second")?;
         in_range(minutes, 0..=60, "time zone offset minute")?;
         in_range(hours, 0..=24, "time zone offset hour")?;
+        if numbers.iter().any(|(_, number)| number.is_none()) {
+            return Err(Fault::Syntax);
+        }
         let east = (hours * 60 + minutes) * 60 + seconds;
         self.offset = match text[0] {
             b'+' => Some(east),
@@ -284,8 +297,7 @@ impl<'a> Reading<'a> {
         if name.is_empty() {
             return Instant::from_civil(civil, self.nanos, local.clone());
         }
-        let (local_name, local_offset) = local.at(in_utc);
-        if local_name.as_bytes() == name {
+        if let Some(local_offset) = local.offset_of(name, in_utc) {
             return Instant { seconds: in_utc - local_offset, nanos: self.nanos, zone: local.clone() };
         }
         let hours = name.strip_prefix(b"GMT").and_then(|hours| super::super::numbers::parse_int(hours, 10));

@@ -97,7 +97,7 @@ impl Parser<'_> {
             [b'\\', b'S', ..] => (r"\t\n\f\r\x20", true),
             [b'\\', b'w', ..] => ("0-9A-Za-z_", false),
             [b'\\', b'W', ..] => ("0-9A-Za-z_", true),
-            [b'\\', b'p' | b'P', _, ..] => return self.parse_unicode_class().map(Some),
+            [b'\\', b'p' | b'P', ..] => return self.parse_unicode_class().map(Some),
             _ => return Ok(None),
         };
         self.rest = &self.rest[2..];

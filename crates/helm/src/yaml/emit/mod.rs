@@ -121,6 +121,8 @@ impl Emitter {
                 let text = json::emit(value).map_err(Error::Marshal)?;
                 self.string(text.trim_ascii().strip_prefix(b"\"").map_or(&[][..], |t| &t[..t.len() - 1]), place);
             }
+            Value::List(list) if list.is_nil() && self.dialect == Dialect::Plain => self.writer.word("null"),
+            Value::Map(map) if map.is_nil() && self.dialect == Dialect::Plain => self.writer.word("null"),
             Value::List(list) if list.items().is_empty() => self.writer.word("[]"),
             Value::List(list) => return self.nested(|emitter| emitter.sequence(list, place)),
             Value::Map(map) if map.borrow().is_empty() => self.writer.word("{}"),

@@ -1,0 +1,33 @@
+package main
+
+// handmade are templates and expressions for what calls in isolation do not show.
+var handmade = []string{
+	`{{ $a := dict "x" 1 }}{{ $b := $a }}{{ $_ := set $b "y" 2 }}{{ $a }}`,
+	`{{ $_ := unset .map "a" }}{{ .map }}`,
+	`{{ $d := dict }}{{ $s := dict "k" (dict "v" 1) }}{{ $_ := merge $d $s }}{{ $_ := set $d.k "v" 2 }}{{ $s }}`,
+	`{{ $d := dict "k" (dict) }}{{ $s := dict "k" (dict "v" 1) }}{{ $_ := merge $d $s }}{{ $_ := set $d.k "v" 2 }}{{ $s }}{{ $d }}`,
+	`{{ $d := dict "k" (dict) }}{{ $s := dict "k" (dict) }}{{ $_ := merge $d $s }}{{ $_ := set $d.k "v" 2 }}{{ $s }}{{ $d }}`,
+	`{{ $d := dict "k" (dict "a" 1) }}{{ $s := dict "k" (dict "v" 1) }}{{ $_ := mergeOverwrite $d $s }}{{ $_ := set $d.k "v" 2 }}{{ $s }}{{ $d }}`,
+	`{{ $m := deepCopy .map }}{{ $_ := set $m.b "c" "changed" }}{{ .map.b.c }}`,
+	`{{ $m := merge (dict) .map }}{{ $_ := set $m.b "c" "changed" }}{{ .map.b.c }}`,
+	`{{ merge nil (dict "a" 1) }}`, `{{ set nil "a" 1 }}`, `{{ set (fromYaml "") "a" 1 }}`, `{{ hasKey nil "a" }}`, `{{ keys nil }}`, `{{ unset nil "a" }}`,
+	`{{ (split "," "a,b")._1 }}|{{ (split "," "a,b")._7 }}`, `{{ typeOf (split "," "a") }}`,
+	`{{ (semver "1.2.3-rc.1+m").Major }} {{ (semver "1.2.3-rc.1+m").Prerelease }} {{ (semver "1.2.3").Original }} {{ (semver "v1.2").String }} {{ (semver "1.2.3-rc.1+m").Metadata }}`,
+	`{{ (semver "1.2.3").Compare (semver "1.2.4") }} {{ (semver "1.2.3").LessThan (semver "1.2.4") }} {{ (semver "1.2.3").Equal (semver "v1.2.3") }}`,
+	`{{ (semver "1.2.3-rc.1").IncPatch }} {{ (semver "v1.2.3").IncMinor }}`,
+	`{{ $t := toDate "2006-01-02T15:04:05Z07:00" "2024-02-29T13:14:15Z" }}{{ $t.Year }} {{ $t.Month }} {{ $t.Day }} {{ $t.Unix }} {{ $t.Weekday }} {{ $t.YearDay }} {{ $t.Format "Jan 2" }} {{ $t.UTC }}`,
+	`{{ $t := toDate "2006-01-02" "2024-01-31" }}{{ $t.AddDate 0 1 0 }} {{ ($t.Add (mustToDuration "36h")).Format "02 15" }} {{ int $t.Month }} {{ $t.IsZero }}`,
+	`{{ (mustToDuration "90m").Hours }} {{ mustToDuration "90m" }} {{ int64 (mustToDuration "1s") }} {{ eq (mustToDuration "1s") (mustToDuration "1000ms") }}`,
+	`{{ upper 5 }}`, `{{ upper nil }}`, `{{ upper .nil }}`, `{{ upper .num }}`, `{{ repeat "x" 3 }}`, `{{ list 1 2 | join "," }}`, `{{ "a" | repeat 3 | upper }}`, `{{ trunc 3 }}`, `{{ until "x" }}`,
+	`{{ range $i, $e := until 3 }}{{ $i }}={{ $e }};{{ end }}`, `{{ range $k, $v := .map }}{{ $k }}:{{ $v }};{{ end }}`,
+	`{{ ternary "a" "b" (eq 1 1) }}{{ ternary "a" "b" .nil }}`, `{{ true | ternary 1 2 }}`, `{{ default "d" .missing }} {{ .empty | default "e" }} {{ default 5 0 }} {{ default (dict) nil }}`,
+	`{{ .list | first }} {{ (last .list).k }} {{ index .strs 1 }} {{ len (without .strs "a") }}`, `{{ eq (add 1 2) 3 }}`, `{{ eq (int (add 1 2)) 3 }}`,
+	`{{ derivePassword 1 "long" "password" "user" "example.com" }}`, `{{ derivePassword 1 "maximum" "password" "user" "example.com" }}`, `{{ derivePassword 2 "pin" "secret" "user" "site" }}`,
+	`{{ derivePassword 1 "bogus" "p" "u" "s" }}`, `{{ derivePassword -1 "pin" "p" "u" "s" }}`, `{{ derivePassword .int "pin" "p" "u" "s" }}`, `{{ derivePassword 7 "basic" "pässword" "üser" "" }}`, `{{ derivePassword 7 "medium" "" "" "" }}{{ derivePassword 7 "short" "a" "b" "c" }}`,
+	`{{ decryptAES "secretkey" "30tEfhuJSVRhpG97XCuWgz2okj7L8vQ1s6V9zVUPeDQ=" }}`, `{{ decryptAES "k" "" }}`, `{{ decryptAES "k" "!!!" }}`, `{{ decryptAES "k" "YWJj" }}`, `{{ decryptAES "k" "YWJjZGVmZ2hpamtsbW5vcA==" }}`, `{{ encryptAES "k" "" }}`, `{{ decryptAES "k" "YWJjZGVmZ2hpamtsbW5vcGE=" }}`,
+	`{{ htpasswd "a:b" "c" }}`, `{{ genPrivateKey "bogus" }}`, `{{ buildCustomCert "!" "!" }}`, `{{ buildCustomCert "YQ==" "!" }}`, `{{ buildCustomCert "YQ==" "YQ==" }}`, `{{ genCAWithKey "c" 1 "bogus" }}`,
+	`{{ genSelfSignedCert "c" (list 1) nil 1 }}`, `{{ genSelfSignedCert "c" (list "x") nil 1 }}`, `{{ genSelfSignedCert "c" nil (list 5) 1 }}`, `{{ genSignedCert "c" nil nil 1 (dict) }}`,
+	`{{ genCAWithKey "c" 1 "-----BEGIN FOO-----\nYQ==\n-----END FOO-----\n" }}`, `{{ genCAWithKey "c" 1 "-----BEGIN X PRIVATE KEY-----\nYQ==\n-----END X PRIVATE KEY-----\n" }}`, `{{ genSelfSignedCert "c" .strs nil 1 }}`,
+	`{{ randAlpha 0 }}|{{ randAlphaNum -1 }}|{{ len (randAscii 7) }}|{{ randInt 5 6 }}|{{ len (uuidv4) }}|{{ len (randBytes 3) }}|{{ shuffle "aaa" }}`, `{{ randInt 5 5 }}`, `{{ randBytes -1 }}`,
+	`{{ bcrypt "0123456789012345678901234567890123456789012345678901234567890123456789012" }}`,
+}
