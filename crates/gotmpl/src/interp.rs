@@ -16,7 +16,8 @@ use crate::value::Value;
 /// the host not counted: run it on a thread that has it.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Evaluation steps: about one for each action, operand and function call.
+    /// Evaluation steps: about one for each action, operand and function call, and for every four bytes
+    /// of text that a function returns.
     pub steps: u64,
     /// Bytes written, those of included templates counted wherever they are written.
     pub output: u64,

@@ -13,6 +13,9 @@ use crate::quote;
 use crate::types::{Cell, type_name};
 use crate::value::{List, ListType, Map, MapType, Object, Value};
 
+/// How much text a function may return for one step.
+const BYTES_PER_STEP: u64 = 4;
+
 impl<'t, 'a, H> State<'_, 't, 'a, H> {
     /// A function; errors of the call itself are those of `at`, its command.
     pub(super) fn function(
@@ -50,10 +53,16 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
     }
 
     fn finish_call(&mut self, result: std::result::Result<Cell, FuncError>, at: At<'t>, name: &str) -> Result<Cell> {
-        result.map_err(|cause| {
+        let cell = result.map_err(|cause| {
             self.at = at;
             self.caused(format!("error calling {name}: "), cause)
-        })
+        })?;
+        if let Value::String(text) = &cell.value {
+            // Text costs as much as it is long, so that it cannot be doubled for ever.
+            let work = text.len() as u64 / BYTES_PER_STEP;
+            self.interp.spend(work).map_err(|limit| self.limited(limit))?;
+        }
+        Ok(cell)
     }
 
     fn builtin(&mut self, dot: &Cell, builtin: &'static Builtin, at: At<'t>, arguments: Arguments<'t>) -> Result<Cell> {
@@ -70,13 +79,7 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
                 Err(not_callable(callee, &given))
             }
         };
-        let cell = self.finish_call(result, at, builtin.name)?;
-        if let Value::String(text) = &cell.value {
-            // Text built by a builtin costs as much as it is long.
-            let work = text.len() as u64 / 16;
-            self.interp.spend(work).map_err(|limit| self.limited(limit))?;
-        }
-        Ok(cell)
+        self.finish_call(result, at, builtin.name)
     }
 
     /// `and` and `or`: the first argument whose truth decides, or the last.

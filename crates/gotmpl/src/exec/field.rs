@@ -32,8 +32,14 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
                 Some(_) => Arguments::NONE,
                 None => arguments.take().unwrap_or(Arguments::NONE),
             };
-            let name = std::str::from_utf8(name).unwrap_or_default();
-            receiver = self.field(dot, &receiver, name, (given, at))?;
+            receiver = match &receiver.value {
+                // Most fields are entries of plain maps, which have no methods.
+                Value::Map(map) if given.is_empty() && !matches!(map.ty, MapType::Named(_)) => self.entry(map, name)?,
+                _ => {
+                    let name = std::str::from_utf8(name).unwrap_or_default();
+                    self.field(dot, &receiver, name, (given, at))?
+                }
+            };
         }
         Ok(receiver)
     }
@@ -78,7 +84,7 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
 
     fn plain_field(&self, receiver: &Cell, name: &str, arguments: &Arguments<'t>) -> Result<Cell> {
         match receiver.value.underlying().as_ref() {
-            Value::Map(map) if arguments.is_empty() => self.entry(map, name),
+            Value::Map(map) if arguments.is_empty() => self.entry(map, name.as_bytes()),
             Value::Map(_) => Err(self.error(format!("{name} is not a method but has arguments"))),
             Value::Object(object) if matches!(object.kind(), Kind::Struct | Kind::Ptr) => match object.field(name) {
                 Some(_) if !arguments.is_empty() => {
@@ -96,13 +102,13 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
         self.error(format!("can't evaluate field {name} in type {}", receiver.type_name()))
     }
 
-    fn entry(&self, map: &Map, key: &str) -> Result<Cell> {
-        match (map.get(key.as_bytes()), self.interp.missing_key) {
+    fn entry(&self, map: &Map, key: &[u8]) -> Result<Cell> {
+        match (map.get(key), self.interp.missing_key) {
             (Some(value), _) => Ok(map.ty.element(value)),
             (None, MissingKey::Zero) => Ok(map.ty.zero()),
             (None, MissingKey::Invalid) => Ok(Cell::plain(Value::Nil)),
             (None, MissingKey::Error) => {
-                let key = quote::lossy(key.as_bytes());
+                let key = quote::lossy(key);
                 Err(self.error(format!("map has no entry for key {key}")))
             }
         }
