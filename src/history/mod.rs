@@ -106,7 +106,8 @@ impl History {
     pub async fn get(&self, namespace: &str, name: &str, revision: u32) -> Result<Option<Record>, Error> {
         let secret = SecretRef::new(namespace, &storage::secret_name(name, revision));
         match self.secrets(namespace).get_opt(&secret.name).await {
-            Ok(found) => found.map(|content| secret::to_record(&secret, content)).transpose(),
+            Ok(Some(content)) => off_thread(secret, |secret| secret::to_record(secret, content)).await.map(Some),
+            Ok(None) => Ok(None),
             Err(source) => Err(Error::of_request(Verb::Get, secret, source)),
         }
     }
@@ -115,9 +116,8 @@ impl History {
     pub async fn create(&self, release: &Release, marks: &Marks) -> Result<Record, Error> {
         let metadata = secret::new_metadata(release, marks, Timestamp::now());
         let secret = SecretRef::of(&metadata);
-        let data = secret::encode(&secret, release)?;
         let request = Request::new(Secret::url_path(&(), Some(&secret.namespace)));
-        let body = secret::to_json(&secret, metadata, data)?;
+        let body = encoded(secret.clone(), metadata, release).await?;
         let written = self.write(Verb::Create, secret, request.create(&post_params(), body)).await?;
         Ok(Record { release: release.clone(), marks: Some(marks.clone()), metadata: written })
     }
@@ -128,9 +128,8 @@ impl History {
     pub async fn update(&self, record: &Record) -> Result<Record, Error> {
         let metadata = secret::changed_metadata(record, Timestamp::now());
         let secret = SecretRef::of(&metadata);
-        let data = secret::encode(&secret, &record.release)?;
         let request = Request::new(Secret::url_path(&(), Some(&secret.namespace)));
-        let body = secret::to_json(&secret, metadata, data)?;
+        let body = encoded(secret.clone(), metadata, &record.release).await?;
         let request = request.replace(&secret.name, &post_params(), body);
         let written = self.write(Verb::Update, secret, request).await?;
         Ok(Record { metadata: written, ..record.clone() })
@@ -202,6 +201,27 @@ impl History {
 
     fn secrets(&self, namespace: &str) -> Api<Secret> {
         Api::namespaced(self.client.clone(), namespace)
+    }
+}
+
+/// The request body for a record.
+async fn encoded(secret: SecretRef, metadata: ObjectMeta, release: &Release) -> Result<Vec<u8>, Error> {
+    let release = release.clone();
+    off_thread(secret, move |secret| secret::to_json(secret, metadata, secret::encode(secret, &release)?)).await
+}
+
+/// Packs or unpacks a record where it holds up nobody: a large one takes a tenth of a second.
+async fn off_thread<T: Send + 'static>(
+    secret: SecretRef,
+    work: impl FnOnce(&SecretRef) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let at = secret.clone();
+    match tokio::task::spawn_blocking(move || work(&at)).await {
+        Ok(result) => result,
+        Err(end) => match end.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Error::ShuttingDown { secret }),
+        },
     }
 }
 

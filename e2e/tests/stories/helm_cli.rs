@@ -1,12 +1,11 @@
 //! Helm's own program on our records, and we on its: people may take over by hand at any time, and hand back.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use e2e::apiserver::ControlPlane;
-use e2e::tools::Tool;
+use e2e::helm::Helm;
+use e2e::process::Scratch;
 use helm::release::{ApplyMethod, Release, Status};
 use helm_operator::history::{Error, History, Marks};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
@@ -16,33 +15,33 @@ use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn helm_4_lists_shows_rolls_back_upgrades_and_uninstalls_what_we_recorded() -> Result<()> {
-    takes_over_and_hands_back(Tool::Helm, "helm-4-takes-over").await
+    takes_over_and_hands_back(&Person::with_helm_4("helm-4-takes-over").await?).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn helm_3_lists_shows_rolls_back_upgrades_and_uninstalls_what_we_recorded() -> Result<()> {
-    takes_over_and_hands_back(Tool::Helm3, "helm-3-takes-over").await
+    takes_over_and_hands_back(&Person::with_helm_3("helm-3-takes-over").await?).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn we_continue_what_helm_4_installed() -> Result<()> {
-    continues(Tool::Helm, "helm-4-hands-over", ApplyMethod::ServerSide).await
+    continues(&Person::with_helm_4("helm-4-hands-over").await?, ApplyMethod::ServerSide).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn we_continue_what_helm_3_installed() -> Result<()> {
-    continues(Tool::Helm3, "helm-3-hands-over", ApplyMethod::Unsaid).await
+    continues(&Person::with_helm_3("helm-3-hands-over").await?, ApplyMethod::Unsaid).await
 }
 
-async fn takes_over_and_hands_back(tool: Tool, namespace: &str) -> Result<()> {
-    let (helm, client) = stage(tool, namespace).await?;
-    let history = History::new(client.clone());
+async fn takes_over_and_hands_back(person: &Person) -> Result<()> {
+    let namespace = person.namespace.as_str();
+    let history = History::new(person.client.clone());
     record(&history, namespace, 1, "red", Status::Superseded).await?;
     let stale = record(&history, namespace, 2, "blue", Status::Deployed).await?;
-    shows_what_we_recorded(&helm)?;
+    shows_what_we_recorded(person).await?;
 
-    helm.run(&["rollback", "demo", "1"])?;
-    ensure!(color(&client, namespace).await? == "red", "the rollback did not bring back revision 1");
+    person.helm("rollback demo 1").await?;
+    ensure!(person.color().await? == "red", "the rollback did not bring back revision 1");
     let rolled_back = history.last(namespace, "demo").await?.context("Helm recorded its rollback")?;
     ensure!(rolled_back.revision() == 3 && rolled_back.release.info.status == Status::Deployed);
     ensure!(rolled_back.release.info.description == "Rollback to 1" && rolled_back.marks.is_none());
@@ -53,45 +52,45 @@ async fn takes_over_and_hands_back(tool: Tool, namespace: &str) -> Result<()> {
     let lost = history.update(&stale).await;
     ensure!(matches!(lost, Err(Error::Conflict { .. })), "Helm's write would have been lost: {lost:?}");
 
-    helm.run(&["upgrade", "demo", helm.chart(), "--set", "color=green"])?;
-    ensure!(color(&client, namespace).await? == "green");
+    person.helm("upgrade demo CHART --set color=green").await?;
+    ensure!(person.color().await? == "green");
     let upgraded = history.deployed(namespace, "demo").await?.context("Helm recorded its upgrade")?;
     ensure!(upgraded.revision() == 4 && upgraded.release.chart.version() == "2.0.0");
     ensure!(Value::Object(upgraded.release.config) == json!({"color": "green"}));
 
-    helm.run(&["uninstall", "demo"])?;
+    person.helm("uninstall demo").await?;
     ensure!(history.list(namespace, "demo").await?.is_empty(), "Helm uninstalled and records are left");
-    ensure!(color(&client, namespace).await.is_err(), "Helm uninstalled and the object is left");
+    ensure!(person.color().await.is_err(), "Helm uninstalled and the object is left");
     Ok(())
 }
 
-fn shows_what_we_recorded(helm: &Helm) -> Result<()> {
-    let listed = helm.json(&["list"])?;
+async fn shows_what_we_recorded(person: &Person) -> Result<()> {
+    let listed = person.json("list").await?;
     let field = |name: &str| listed[0][name].clone();
     ensure!(field("name") == "demo" && field("revision") == "2" && field("status") == "deployed", "{listed}");
     ensure!(field("chart") == "demo-1.2.0" && field("app_version") == "1.0", "{listed}");
-    let revisions = helm.json(&["history", "demo"])?;
+    let revisions = person.json("history demo").await?;
     let told = |shown: &Value| json!([shown["revision"], shown["status"], shown["description"]]);
     let revisions: Value = revisions.as_array().context("a list")?.iter().map(told).collect();
     let expected = json!([[1, "superseded", "Install complete"], [2, "deployed", "Upgrade complete"]]);
     ensure!(revisions == expected, "{revisions}");
-    ensure!(helm.json(&["status", "demo"])?["info"]["notes"] == "The color is blue.\n");
-    ensure!(helm.json(&["get", "values", "demo"])? == json!({"color": "blue", "count": 3}));
-    ensure!(helm.json(&["get", "values", "demo", "--all"])? == json!({"color": "blue", "count": 3, "size": 1}));
-    ensure!(helm.run(&["get", "manifest", "demo"])?.trim() == manifest("blue").trim());
-    ensure!(helm.run(&["get", "hooks", "demo"])?.contains("helm.sh/hook: post-delete"));
-    let all = helm.run(&["get", "all", "demo"])?;
+    ensure!(person.json("status demo").await?["info"]["notes"] == "The color is blue.\n");
+    ensure!(person.json("get values demo").await? == json!({"color": "blue", "count": 3}));
+    ensure!(person.json("get values demo --all").await? == json!({"color": "blue", "count": 3, "size": 1}));
+    ensure!(person.helm("get manifest demo").await?.trim() == manifest("blue").trim());
+    ensure!(person.helm("get hooks demo").await?.contains("helm.sh/hook: post-delete"));
+    let all = person.helm("get all demo").await?;
     for part in ["NAME: demo", "REVISION: 2", "color: blue", "The color is blue."] {
         ensure!(all.contains(part), "{part:?} is missing in:\n{all}");
     }
     Ok(())
 }
 
-async fn continues(tool: Tool, namespace: &str, apply_method: ApplyMethod) -> Result<()> {
-    let (helm, client) = stage(tool, namespace).await?;
-    let history = History::new(client);
-    helm.run(&["install", "demo", helm.chart(), "--labels", "team=a", "--set", "color=red"])?;
-    helm.run(&["upgrade", "demo", helm.chart(), "--set", "color=blue"])?;
+async fn continues(person: &Person, apply_method: ApplyMethod) -> Result<()> {
+    let namespace = person.namespace.as_str();
+    let history = History::new(person.client.clone());
+    person.helm("install demo CHART --labels team=a --set color=red").await?;
+    person.helm("upgrade demo CHART --set color=blue").await?;
     let theirs = history.deployed(namespace, "demo").await?.context("Helm recorded its upgrade")?;
     ensure!(theirs.revision() == 2 && theirs.release.apply_method == apply_method && theirs.marks.is_none());
     ensure!(theirs.release.labels == [("team".to_owned(), "a".to_owned())].into());
@@ -100,12 +99,12 @@ async fn continues(tool: Tool, namespace: &str, apply_method: ApplyMethod) -> Re
     let ours = Release { version: 3, ..theirs.release.clone() };
     history.create(&ours, &marks()).await?;
     history.supersede(namespace, "demo", 2).await?;
-    let shown = helm.json(&["history", "demo"])?;
+    let shown = person.json("history demo").await?;
     let shown: Vec<_> = shown.as_array().context("a list")?.iter().map(|shown| shown["status"].clone()).collect();
     ensure!(shown == ["superseded", "superseded", "deployed"], "{shown:?}");
-    ensure!(helm.run(&["list", "--selector", "team=a", "--short"])?.trim() == "demo");
-    helm.run(&["rollback", "demo", "1"])?;
-    helm.run(&["uninstall", "demo"])?;
+    ensure!(person.helm("list --selector team=a --short").await?.trim() == "demo");
+    person.helm("rollback demo 1").await?;
+    person.helm("uninstall demo").await?;
     Ok(())
 }
 
@@ -169,59 +168,52 @@ fn manifest(color: &str) -> String {
     format!("---\n# Source: demo/templates/color.yaml\n{}\n", TEMPLATE.replace("{{ .Values.color }}", color))
 }
 
-async fn color(client: &Client, namespace: &str) -> Result<String> {
-    let configmap = Api::<ConfigMap>::namespaced(client.clone(), namespace).get("demo").await?;
-    configmap.data.and_then(|mut data| data.remove("color")).context("the object has no color")
-}
-
-async fn stage(tool: Tool, namespace: &str) -> Result<(Helm, Client)> {
-    let plane = ControlPlane::shared().await?;
-    let client = plane.client().await?;
-    let object = serde_json::from_value(json!({"metadata": {"name": namespace}}))?;
-    Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &object).await?;
-    Ok((Helm::new(tool.ready().await?, plane.kubeconfig(), namespace)?, client))
-}
-
-/// A Helm program with a home and a chart of its own.
-struct Helm {
-    program: PathBuf,
-    kubeconfig: PathBuf,
+/// A person with a chart and a namespace, who knows Helm and has never heard of us.
+struct Person {
+    helm: Helm,
+    client: Client,
     namespace: String,
-    home: tempfile::TempDir,
-    chart: String,
+    home: Scratch,
 }
 
-impl Helm {
-    fn new(program: PathBuf, kubeconfig: &Path, namespace: &str) -> Result<Self> {
-        let home = tempfile::tempdir()?;
-        let chart = home.path().join("demo");
-        fs::create_dir_all(chart.join("templates"))?;
-        fs::write(chart.join("Chart.yaml"), "apiVersion: v2\nname: demo\nversion: 2.0.0\n")?;
-        fs::write(chart.join("templates/color.yaml"), TEMPLATE)?;
-        fs::write(chart.join("templates/hook.yaml"), HOOK)?;
-        let chart = chart.to_str().context("the temporary folder's name is UTF-8")?.to_owned();
-        Ok(Self { program, kubeconfig: kubeconfig.to_owned(), namespace: namespace.to_owned(), home, chart })
+impl Person {
+    async fn with_helm_4(namespace: &str) -> Result<Self> {
+        let plane = ControlPlane::shared().await?;
+        Self::arrive(Helm::new(Some(plane.kubeconfig())).await?, plane.client().await?, namespace).await
     }
 
-    fn chart(&self) -> &str {
-        &self.chart
+    async fn with_helm_3(namespace: &str) -> Result<Self> {
+        let plane = ControlPlane::shared().await?;
+        Self::arrive(Helm::v3(Some(plane.kubeconfig())).await?, plane.client().await?, namespace).await
     }
 
-    fn json(&self, arguments: &[&str]) -> Result<Value> {
-        let printed = self.run(&[arguments, &["--output", "json"]].concat())?;
-        serde_json::from_str(&printed).with_context(|| format!("{arguments:?} printed {printed}"))
+    async fn arrive(helm: Helm, client: Client, namespace: &str) -> Result<Self> {
+        let object = serde_json::from_value(json!({"metadata": {"name": namespace}}))?;
+        Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &object).await?;
+        let home = Scratch::new("helm-cli")?;
+        fs::create_dir_all(home.join("demo/templates"))?;
+        fs::write(home.join("demo/Chart.yaml"), "apiVersion: v2\nname: demo\nversion: 2.0.0\n")?;
+        fs::write(home.join("demo/templates/color.yaml"), TEMPLATE)?;
+        fs::write(home.join("demo/templates/hook.yaml"), HOOK)?;
+        Ok(Self { helm, client, namespace: namespace.to_owned(), home })
     }
 
-    fn run(&self, arguments: &[&str]) -> Result<String> {
-        let mut command = Command::new(&self.program);
-        command.args(arguments).args(["--namespace", &self.namespace]).env("KUBECONFIG", &self.kubeconfig);
-        for home in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
-            command.env(home, self.home.path());
-        }
-        let output = command.output()?;
-        if !output.status.success() {
-            bail!("helm {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        }
-        Ok(String::from_utf8(output.stdout)?)
+    /// Runs `helm` in the namespace; the word `CHART` stands for the person's chart.
+    async fn helm(&self, command: &str) -> Result<String> {
+        let chart = self.home.join("demo");
+        let chart = chart.to_str().context("the temporary folder's name is UTF-8")?;
+        let words = command.split(' ').map(|word| if word == "CHART" { chart } else { word });
+        self.helm.run(&words.chain(["--namespace", &self.namespace]).collect::<Vec<_>>()).await
+    }
+
+    async fn json(&self, command: &str) -> Result<Value> {
+        let printed = self.helm(&format!("{command} --output json")).await?;
+        serde_json::from_str(&printed).with_context(|| format!("helm {command} printed {printed}"))
+    }
+
+    /// The color of the release's object in the cluster.
+    async fn color(&self) -> Result<String> {
+        let configmap = Api::<ConfigMap>::namespaced(self.client.clone(), &self.namespace).get("demo").await?;
+        configmap.data.and_then(|mut data| data.remove("color")).context("the object has no color")
     }
 }
