@@ -35,7 +35,8 @@ impl Assessment {
 pub(super) fn ready_by_existing(group: &str, kind: &str) -> bool {
     match group {
         "" => matches!(kind, "ConfigMap" | "Secret" | "ServiceAccount" | "LimitRange"),
-        "rbac.authorization.k8s.io" | "admissionregistration.k8s.io" | "scheduling.k8s.io" | "storage.k8s.io" => true,
+        "rbac.authorization.k8s.io" | "scheduling.k8s.io" | "storage.k8s.io" => true,
+        "admissionregistration.k8s.io" => kind.ends_with("WebhookConfiguration"),
         "batch" => kind == "CronJob",
         "networking.k8s.io" => matches!(kind, "NetworkPolicy" | "IngressClass"),
         _ => false,

@@ -4,6 +4,7 @@
 //! a restart of the API server in the middle of a release goes by unnoticed. Every request here is idempotent.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kube::Client;
@@ -11,6 +12,7 @@ use kube::core::Request;
 use kube::core::params::{DeleteParams, GetParams, Patch, PatchParams};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use super::object::ObjectRef;
 use super::refusal::{self, Attempt};
@@ -18,6 +20,10 @@ use super::{Error, Resource};
 
 /// How long a request is retried against a server that is away or overloaded.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Requests in flight, and so connections, for all releases together. The API server does not become faster with more;
+/// it is twice what one release uses, so that a slow webhook of one does not hold up all others.
+const IN_FLIGHT: usize = 16;
 
 /// How long one attempt may take; the API server's own limit is 60 s.
 const ATTEMPT: Duration = Duration::from_secs(65);
@@ -49,11 +55,12 @@ pub(super) enum Deletion {
 #[derive(Clone)]
 pub(super) struct Requests {
     client: Client,
+    in_flight: Arc<Semaphore>,
 }
 
 impl Requests {
     pub(super) fn new(client: Client) -> Self {
-        Self { client }
+        Self { client, in_flight: Arc::new(Semaphore::new(IN_FLIGHT)) }
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -156,10 +163,7 @@ impl Requests {
         let started = Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
-            let outcome = match tokio::time::timeout(ATTEMPT, operation()).await {
-                Ok(outcome) => outcome,
-                Err(elapsed) => Err(kube::Error::Service(elapsed.into())),
-            };
+            let outcome = self.attempt(&operation).await;
             let Err(error) = outcome else { return outcome };
             let Some(patience) = refusal::patience(&error, PATIENCE) else { return Err(error) };
             let pause_now = refusal::retry_after(&error).unwrap_or_else(|| jittered(pause));
@@ -170,8 +174,18 @@ impl Requests {
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
+
+    /// One attempt, when it is its turn. A pause between attempts holds nobody up.
+    async fn attempt<T>(&self, operation: &impl AsyncFn() -> Result<T, kube::Error>) -> Result<T, kube::Error> {
+        let _turn = self.in_flight.acquire().await.expect("the semaphore is never closed");
+        match tokio::time::timeout(ATTEMPT, operation()).await {
+            Ok(outcome) => outcome,
+            Err(elapsed) => Err(kube::Error::Service(elapsed.into())),
+        }
+    }
 }
 
+/// The URL path of the collection that holds `object`.
 fn collection(resource: &Resource, object: &ObjectRef) -> Request {
     Request::new(resource.path(object.namespace.as_deref()))
 }

@@ -35,7 +35,7 @@ fn numbers_and_texts_stay_what_they_are() {
     let documents = parse(&[Source { origin: "a.yaml", text }]).expect("an object");
     assert_eq!(documents[0].content["spec"], json!({ "port": 8080, "ratio": 0.5, "true": true, "text": "1" }));
     let error = parse(&[Source { origin: "a.yaml", text: "a: [1" }]).expect_err("no YAML");
-    assert_eq!(error.to_string(), r#"failed to parse the manifest of a.yaml"#);
+    assert_eq!(error.to_string(), "failed to parse the manifest of a.yaml");
 }
 
 #[test]
