@@ -46,6 +46,7 @@ pub struct ControlPlane {
 #[derive(Debug)]
 struct Own {
     url: String,
+    authority: Authority,
     apiserver: Mutex<Option<Process>>,
     apiserver_command: Flags,
     _others: Vec<Process>,
@@ -98,6 +99,7 @@ impl ControlPlane {
             kubeconfig: layout.kubeconfig,
             own: Some(Own {
                 url: layout.url,
+                authority: layout.authority,
                 apiserver: Mutex::new(Some(apiserver)),
                 apiserver_command: command,
                 _others: others,
@@ -114,6 +116,18 @@ impl ControlPlane {
     /// The administrator's kubeconfig.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
+    }
+
+    /// Writes a kubeconfig for `user` in `group`, who may do what RBAC lets them.
+    ///
+    /// # Errors
+    /// When the cluster is not ours: there is nobody then to sign for the user.
+    pub fn kubeconfig_for(&self, user: &str, group: &str) -> Result<PathBuf> {
+        let own = self.own()?;
+        let identity = own.authority.client(user, group)?;
+        let path = own.scratch.join(format!("kubeconfig-{user}"));
+        fs::write(&path, kubeconfig(&own.url, Some(own.authority.certificate()), Some(&identity)))?;
+        Ok(path)
     }
 
     /// A new client with an administrator's rights, tied to the calling runtime.
@@ -195,6 +209,7 @@ pub async fn client(kubeconfig: &Path) -> Result<Client> {
 /// Files and addresses, decided before anything runs.
 struct Layout {
     folder: PathBuf,
+    authority: Authority,
     url: String,
     port: u16,
     etcd_port: u16,
@@ -222,7 +237,7 @@ impl Layout {
         }
         let kubeconfig = scratch.join("kubeconfig");
         fs::write(&kubeconfig, self::kubeconfig(&url, Some(authority.certificate()), Some(&admin)))?;
-        Ok(Self { folder: scratch.path().to_owned(), url, port, etcd_port, kubeconfig })
+        Ok(Self { folder: scratch.path().to_owned(), authority, url, port, etcd_port, kubeconfig })
     }
 
     async fn etcd(&self) -> Result<Process> {

@@ -1,7 +1,7 @@
 //! The operator as a user meets it: a real control plane, a real registry, real Helm, and the operator's own binary.
 //!
 //! Reading order: [`process`] and [`tools`] are the ground; [`apiserver`] makes a cluster of them and [`kwok`] gives it
-//! nodes and pods. [`helm`] and [`kubectl`] are what people use, [`charts`] what they package, [`operator`] what is tested,
+//! nodes and pods. [`helm`] and [`kubectl`] are what people use, [`charts`] what they package, [`artifact`] what they should not, [`operator`] what is tested,
 //! [`status`] what is expected of it; [`registry`] is where charts come from, in every face, [`faults`]
 //! a server that answers as a test wants, [`proxy`] and [`gateway`] stand before registries and the API server.
 //! [`story`] puts it all on a stage. Waiting is [`eventually`]'s alone.
@@ -19,6 +19,7 @@ pub mod faults;
 pub mod registry;
 pub mod token_server;
 
+pub mod artifact;
 pub mod charts;
 pub mod helm;
 pub mod kubectl;

@@ -61,6 +61,13 @@ impl Setup {
         })
     }
 
+    /// The same for another identity, or through another door.
+    #[must_use]
+    pub fn kubeconfig(mut self, kubeconfig: &Path) -> Self {
+        kubeconfig.clone_into(&mut self.kubeconfig);
+        self
+    }
+
     /// Adds a command-line argument.
     #[must_use]
     pub fn argument(mut self, argument: impl Into<String>) -> Self {

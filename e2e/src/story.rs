@@ -47,10 +47,11 @@ impl Stage {
     ///
     /// # Errors
     /// When a part does not come up.
-    pub async fn start(prepare: impl FnOnce(Setup) -> Setup) -> Result<Self> {
+    pub async fn start(prepare: impl AsyncFnOnce(&ControlPlane, Setup) -> Result<Setup>) -> Result<Self> {
         let plane = ControlPlane::start().await?;
         install_definitions(plane.client().await?).await?;
-        let operator = prepare(Setup::new(plane.kubeconfig())?).start().await?;
+        let setup = prepare(&plane, Setup::new(plane.kubeconfig())?).await?;
+        let operator = setup.start().await?;
         Ok(Self { plane, operator: Mutex::new(operator) })
     }
 
@@ -81,7 +82,7 @@ pub struct Story<'a> {
 pub fn story(name: &str, play: impl AsyncFnOnce(&Story<'_>) -> Result<()>) -> Result<()> {
     static SHARED: OnceCell<Stage> = OnceCell::const_new();
     RUNTIME.block_on(async {
-        let stage = SHARED.get_or_try_init(|| Stage::start(|setup| setup)).await?;
+        let stage = SHARED.get_or_try_init(|| Stage::start(as_it_is)).await?;
         with_namespace(stage, name, play).await
     })
 }
@@ -92,13 +93,21 @@ pub fn story(name: &str, play: impl AsyncFnOnce(&Story<'_>) -> Result<()>) -> Re
 /// The story's, after the state of its namespace was shown.
 pub fn alone(
     name: &str,
-    prepare: impl FnOnce(Setup) -> Setup,
+    prepare: impl AsyncFnOnce(&ControlPlane, Setup) -> Result<Setup>,
     play: impl AsyncFnOnce(&Story<'_>) -> Result<()>,
 ) -> Result<()> {
     RUNTIME.block_on(async {
         let stage = Stage::start(prepare).await?;
         with_namespace(&stage, name, play).await
     })
+}
+
+/// For [`alone`]: the operator without further flags.
+///
+/// # Errors
+/// None; the type is that of other preparations.
+pub async fn as_it_is(_: &ControlPlane, setup: Setup) -> Result<Setup> {
+    Ok(setup)
 }
 
 /// Runs what needs a runtime but no stage.
@@ -227,6 +236,27 @@ impl Story<'_> {
     /// What its status says instead.
     pub async fn failed(&self, release: &str, reason: Reason) -> Result<HelmRelease> {
         eventually::object(&self.releases(), release, SOON, |release| status::failed(release, reason)).await
+    }
+
+    /// [`Story::failed`], with a message that holds all of `words`.
+    ///
+    /// # Errors
+    /// What its status says instead.
+    pub async fn refused(&self, release: &str, reason: Reason, words: &[&str]) -> Result<HelmRelease> {
+        let refused = self.failed(release, reason).await?;
+        let message = status::message(&refused);
+        for word in words {
+            ensure!(message.contains(word), "{release}: the message lacks {word:?}: {message}");
+        }
+        Ok(refused)
+    }
+
+    /// Merges a patch into a release, as a person's `kubectl patch` does.
+    ///
+    /// # Errors
+    /// The API server's words.
+    pub async fn patch(&self, release: &str, patch: serde_json::Value) -> Result<HelmRelease> {
+        Ok(self.releases().patch(release, &PatchParams::default(), &Patch::Merge(patch)).await?)
     }
 
     /// Deletes a release and waits until it is gone.

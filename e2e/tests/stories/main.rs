@@ -2,3 +2,22 @@
 
 mod helm_cli;
 mod records;
+
+mod five_guides;
+mod lifecycle;
+mod ordinary_charts;
+
+mod interruptions;
+mod killed_anywhere;
+mod outages;
+mod secret_rotation;
+mod suspend_resume;
+mod two_owners;
+mod undecodable;
+
+mod hostile_archives;
+mod hostile_registries;
+mod hostile_templates;
+mod refused_by_the_cluster;
+mod wrong_references;
+mod wrong_values;

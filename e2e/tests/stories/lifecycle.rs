@@ -1,0 +1,94 @@
+//! A chart's life as its author's guide tells it: `helm create`, push 0.1.0 and 0.2.0, install, upgrade, back, away.
+
+use anyhow::{Result, ensure};
+use e2e::process::Scratch;
+use e2e::story::{Story, story};
+use helm_operator::api::HelmRelease;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Secret, Service};
+use kube::api::ListParams;
+use serde_json::json;
+
+const CHART: &str = "helm-oci-test";
+
+#[test]
+fn a_release_is_installed_upgraded_downgraded_and_uninstalled() -> Result<()> {
+    story("lifecycle", async |story| {
+        push(story).await?;
+        let release = json!({ "values": "replicaCount: 1\n" });
+        story.release("myrelease", CHART, "0.1.0", release).await?;
+        story.ready("myrelease").await?;
+        shows(story, "0.1.0", "1 deployed").await?;
+
+        story.patch("myrelease", json!({ "spec": { "chart": { "version": "0.2.0" } } })).await?;
+        let upgraded = story.ready("myrelease").await?;
+        shows(story, "0.2.0", "1 superseded, 2 deployed").await?;
+        ensure!(revision(&upgraded) == Some(2), "status tells revision {:?}", revision(&upgraded));
+
+        story.patch("myrelease", json!({ "spec": { "chart": { "version": "0.1.0" } } })).await?;
+        story.ready("myrelease").await?;
+        shows(story, "0.1.0", "1 superseded, 2 superseded, 3 deployed").await?;
+
+        story.delete("myrelease").await?;
+        ensure!(story.objects::<Deployment>().get_opt(&name()).await?.is_none(), "the Deployment is still there");
+        ensure!(story.objects::<Service>().get_opt(&name()).await?.is_none(), "the Service is still there");
+        let records = story.objects::<Secret>().list(&ListParams::default().labels("owner=helm")).await?;
+        ensure!(records.items.is_empty(), "{} records are still there", records.items.len());
+        Ok(())
+    })
+}
+
+#[test]
+fn a_constraint_follows_the_registry_and_a_settled_release_stays_still() -> Result<()> {
+    story("constraint", async |story| {
+        push(story).await?;
+        story.release("follows", CHART, "~0.2", json!({})).await?;
+        let settled = story.ready("follows").await?;
+        let applied = settled.status.as_ref().and_then(|status| status.last_applied_revision.clone());
+        ensure!(applied.as_deref().is_some_and(|version| version.starts_with("0.2.0")), "applied {applied:?}");
+
+        // A question asked by hand is answered, and writes nothing but the answer.
+        let annotation = "helm-operator.ketches.cn/requestedAt";
+        story.patch("follows", json!({ "metadata": { "annotations": { annotation: "now" } } })).await?;
+        let handled = |release: &HelmRelease| release.status.as_ref()?.last_handled_reconcile_at.clone();
+        let asked = e2e::eventually::object(&story.releases(), "follows", e2e::story::SOON, |release| {
+            ensure!(handled(release).as_deref() == Some("now"), "handled {:?}", handled(release));
+            Ok(())
+        })
+        .await?;
+        ensure!(revision(&asked) == Some(1), "a question is no upgrade: {:?}", revision(&asked));
+        e2e::eventually::measure(std::time::Duration::from_secs(3)).await;
+        let still = story.releases().get("follows").await?;
+        ensure!(still.metadata.resource_version == asked.metadata.resource_version, "a settled object was written");
+        Ok(())
+    })
+}
+
+async fn push(story: &Story<'_>) -> Result<()> {
+    let scratch = Scratch::new("guide")?;
+    let chart = story.helm.create(scratch.path(), CHART).await?;
+    for version in ["0.1.0", "0.2.0"] {
+        story.push_folder(&chart, Some(version)).await?;
+    }
+    story.open_repository().await
+}
+
+/// What `helm create` names the objects of the release `myrelease`.
+fn name() -> String {
+    format!("myrelease-{CHART}")
+}
+
+async fn shows(story: &Story<'_>, version: &str, history: &str) -> Result<()> {
+    let deployment = story.objects::<Deployment>().get(&name()).await?;
+    let label = deployment.metadata.labels.as_ref().and_then(|labels| labels.get("helm.sh/chart").cloned());
+    ensure!(label == Some(format!("{CHART}-{version}")), "the Deployment is of {label:?}");
+    let ready = deployment.status.and_then(|status| status.ready_replicas);
+    ensure!(ready == Some(1), "{ready:?} replicas are ready");
+    let told = story.history("myrelease").await?;
+    ensure!(told == history, "helm history tells: {told}");
+    Ok(())
+}
+
+fn revision(release: &HelmRelease) -> Option<i64> {
+    Some(release.status.as_ref()?.helm_release.as_ref()?.revision)
+}

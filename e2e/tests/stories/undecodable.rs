@@ -1,0 +1,61 @@
+//! An object that cannot be read, left by another version or a loosened schema, stops nobody but itself.
+
+use anyhow::Result;
+use e2e::charts;
+use e2e::story::{Story, alone, as_it_is, install_definitions};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Api;
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use serde_json::json;
+
+#[test]
+fn one_broken_release_does_not_stop_the_others() -> Result<()> {
+    alone("undecodable", as_it_is, async |story| {
+        story.push(&charts::note("memo", "1.0.0")).await?;
+        story.open_repository().await?;
+        story.release("before", "memo", "1.0.0", json!({})).await?;
+        story.ready("before").await?;
+        break_one(story).await?;
+        story.release("after", "memo", "1.0.0", json!({})).await?;
+        story.ready("after").await?;
+
+        // The broken one is listed first by a restarted operator.
+        story.stage.operator().await.kill().await?;
+        story.stage.operator().await.start().await?;
+        story.release("afterwards", "memo", "1.0.0", json!({})).await?;
+        story.ready("afterwards").await?;
+        story.kubectl.run(&["delete", "helmrelease", "a-broken-one", "--namespace", &story.namespace]).await?;
+        Ok(())
+    })
+}
+
+/// Stores an object that the schema would refuse, while the schema is away.
+async fn break_one(story: &Story<'_>) -> Result<()> {
+    let definitions: Api<CustomResourceDefinition> = Api::all(story.client.clone());
+    let anything = json!([{
+        "op": "replace",
+        "path": "/spec/versions/0/schema/openAPIV3Schema",
+        "value": { "type": "object", "x-kubernetes-preserve-unknown-fields": true },
+    }]);
+    let loosen: Patch<CustomResourceDefinition> = Patch::Json(serde_json::from_value(anything)?);
+    definitions.patch("helmreleases.helm-operator.ketches.cn", &PatchParams::default(), &loosen).await?;
+
+    let kind = GroupVersionKind::gvk("helm-operator.ketches.cn", "v1alpha1", "HelmRelease");
+    let resource = ApiResource::from_gvk(&kind);
+    let releases: Api<DynamicObject> = Api::namespaced_with(story.client.clone(), &story.namespace, &resource);
+    let broken = json!({
+        "apiVersion": "helm-operator.ketches.cn/v1alpha1",
+        "kind": "HelmRelease",
+        "metadata": { "name": "a-broken-one" },
+        "spec": { "chart": ["no", "object"], "interval": {}, "suspend": "perhaps" },
+    });
+    let broken: DynamicObject = serde_json::from_value(broken)?;
+    // The API server takes the loosened schema over a moment after it has accepted it.
+    story
+        .eventually("the loosened schema is in force", async || {
+            Ok(releases.create(&PostParams::default(), &broken).await?)
+        })
+        .await?;
+    install_definitions(story.client.clone()).await
+}
