@@ -140,3 +140,15 @@ pub(crate) fn quote(text: &str) -> String {
     out.push('"');
     out
 }
+
+/// A character as Go's `strconv.QuoteRune` writes it.
+pub(crate) fn quote_rune(character: char) -> String {
+    match character {
+        '\'' => r"'\''".to_owned(),
+        '"' => "'\"'".to_owned(),
+        _ => {
+            let quoted = quote(character.encode_utf8(&mut [0; 4]));
+            format!("'{}'", &quoted[1..quoted.len() - 1])
+        }
+    }
+}

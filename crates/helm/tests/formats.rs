@@ -11,7 +11,7 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use gotmpl::{Map, MapType, Value};
-use helm::{json, strvals, yaml};
+use helm::{json, strvals, toml, yaml};
 
 /// One question and Go's answers.
 struct Vector {
@@ -156,5 +156,22 @@ fn lines_set_values_as_in_helm() {
         };
         let ours = result.map(|()| json::emit(&values.into()).expect("the values are JSON")).map_err(|e| e.to_string());
         compare(&outcome(ours).join(" "), &vector.answers.join(" "))
+    });
+}
+
+#[test]
+fn toml_is_read_and_printed_as_helm_does() {
+    check_but("toml", 5_000, 100, |vector| {
+        let ours = if vector.kind == "emit" {
+            let value = json::parse(&vector.input).expect("the input is JSON");
+            outcome(toml::emit(&value).map_err(|error| error.to_string()))
+        } else {
+            match toml::parse(&vector.input).map(|value| json::emit(&value)) {
+                Ok(Err(_)) if vector.answers[0] == "unprintable" => return None,
+                Ok(printed) => outcome(printed.map_err(|error| error.to_string())),
+                Err(error) => outcome(Err(error.to_string())),
+            }
+        };
+        compare(&ours.join(" "), &vector.answers.join(" "))
     });
 }

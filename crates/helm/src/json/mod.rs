@@ -10,7 +10,7 @@ pub(crate) use read::parse_prefix;
 pub use write::{emit, emit_pretty, emit_raw};
 
 /// How deeply a text or a value may nest. Go allows 10000 levels when reading, which is not safe here.
-const DEPTH: usize = 1000;
+const DEPTH: usize = 500;
 
 /// Why a text could not be read as JSON, or a value not be printed as JSON; `Display` is Go's text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +19,7 @@ pub enum Error {
     #[error("unexpected end of JSON input")]
     UnexpectedEnd,
     /// A character has no place where it stands.
-    #[error("invalid character {} {expected}", quote(*found))]
+    #[error("invalid character {} {expected}", crate::go::quote_rune(char::from(*found)))]
     InvalidCharacter {
         /// The first byte of the character.
         found: u8,
@@ -35,15 +35,4 @@ pub enum Error {
     /// JSON has no word for the value: an infinity, a NaN, a map that contains itself.
     #[error("json: unsupported value: {0}")]
     UnsupportedValue(String),
-}
-
-fn quote(found: u8) -> String {
-    match found {
-        b'\'' => r"'\''".to_owned(),
-        b'"' => "'\"'".to_owned(),
-        _ => {
-            let quoted = crate::go::quote(char::from(found).encode_utf8(&mut [0; 2]));
-            format!("'{}'", &quoted[1..quoted.len() - 1])
-        }
-    }
 }

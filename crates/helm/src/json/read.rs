@@ -10,7 +10,7 @@ use super::{DEPTH, Error};
 /// Reads a text as `json.Unmarshal` does into an `interface {}`.
 ///
 /// Every number becomes a `float64`, of equal keys the last one counts, and what is not UTF-8 in a string
-/// becomes U+FFFD. Errors are Go's; nesting is limited to 1000 levels.
+/// becomes U+FFFD. Errors are Go's; nesting is limited to 500 levels.
 pub fn parse(bytes: &[u8]) -> Result<Value, Error> {
     let mut reader = Reader { bytes, at: 0, depth: 0, range: None };
     reader.blanks();

@@ -4,7 +4,7 @@ use gotmpl::{Map, Value};
 
 use super::target::{items_at, items_in, list, map_at, map_in, place, set, set_item};
 use super::{DEPTH, Error, NAMES, typed};
-use crate::json;
+use crate::{go, json};
 
 /// What stands to the right of `=`.
 pub(super) enum Right<'a> {
@@ -276,16 +276,6 @@ pub(super) fn parse_index(text: String) -> Result<i64, Error> {
 
 /// Characters as Go's `%q` prints a slice of runes.
 pub(super) fn quote_runes(text: &str) -> String {
-    let quoted: Vec<String> = text
-        .chars()
-        .map(|character| match character {
-            '\'' => r"'\''".to_owned(),
-            '"' => "'\"'".to_owned(),
-            _ => {
-                let quoted = crate::go::quote(character.encode_utf8(&mut [0; 4]));
-                format!("'{}'", &quoted[1..quoted.len() - 1])
-            }
-        })
-        .collect();
+    let quoted: Vec<String> = text.chars().map(go::quote_rune).collect();
     format!("[{}]", quoted.join(" "))
 }

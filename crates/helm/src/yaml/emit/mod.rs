@@ -17,7 +17,7 @@ use scalar::{Style, analyze, wanted};
 use writer::Writer;
 
 /// How deeply a value may nest; a value that contains itself is not told apart from one that nests deeper.
-const DEPTH: usize = 1000;
+const DEPTH: usize = 500;
 /// How many bytes a key may have without a `?` before it.
 const SIMPLE_KEY: usize = 128;
 /// A key of this many bytes could, escaped as JSON, be longer than go-yaml lets a key be.
