@@ -3,11 +3,36 @@
 //! The flow has one direction, and the modules stand in its order:
 //!
 //! ```text
-//! CR → dereference → validate → fetch (resolve, pull, verify) → render → observe → plan → act (apply, wait, record) → report → status
-//! api  └───────── controller ──────────┴ registry ┘   └ helm ┘   └ cluster, history ┘                       └ controller::status ┘
+//! HelmRelease → dereference → validate → resolve → observe → plan → act (fetch, render, apply, wait, record) → report → status
+//! api           └───────────────────────── controller ──────────────────────────────────────────────────────────────────────┘
+//!                                        registry   history         registry  helm    cluster        history
 //! ```
+//!
+//! - [`api`]: the custom resources, pure data.
+//! - [`registry`]: OCI registries: a version to a digest, a digest to a chart's archive. Knows no Kubernetes.
+//! - [`cluster`]: the one door to users' objects: find kinds, apply, delete, wait by watching.
+//! - [`history`]: the one door to Helm's release Secrets.
+//! - [`controller`]: what is watched, and the two sentences `reconcile`.
+//! - [`args`], [`client`], [`leader`], [`telemetry`], [`metrics`], [`server`]: the process around it.
+//!
+//! What a chart means, [`helm`] computes, and what a template means, [`gotmpl`]: neither sees a cluster, a registry or a clock.
+//!
+//! Words: a *release* is Helm's, a *revision* one of its records, *inputs* all that a render depends on, *marks* our
+//! annotations on a record, a *halt* a reconcile that stopped short of its goal.
 
 pub mod api;
+pub mod args;
+pub mod client;
 pub mod cluster;
+pub mod controller;
 pub mod history;
+pub mod leader;
+pub mod metrics;
 pub mod registry;
+pub mod server;
+pub mod telemetry;
+
+#[cfg(test)]
+mod generated;
+#[cfg(test)]
+mod tidy;

@@ -1,2 +1,95 @@
-//! A stub.
-fn main() {}
+//! The process: read the arguments, print or run.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use helm_operator::args::{Args, Command};
+use helm_operator::controller::{self, Policy, Setup};
+use helm_operator::leader::Election;
+use helm_operator::metrics::Metrics;
+use helm_operator::registry::Settings;
+use helm_operator::{api, client, server, telemetry};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The largest chart archive that is pulled.
+const CHART_BYTES: u64 = 20 << 20;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let result = match args.command {
+        Some(Command::Crds) => print_crds(),
+        None => run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&error),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the last word of a process that cannot go on")]
+fn complain(error: &anyhow::Error) -> ExitCode {
+    eprintln!("helm-operator: {error:#}");
+    ExitCode::FAILURE
+}
+
+#[expect(clippy::print_stdout, reason = "it is what the command is for")]
+fn print_crds() -> anyhow::Result<()> {
+    for (_, definition) in api::definitions() {
+        print!("---\n{}", api::to_yaml(&definition)?);
+    }
+    Ok(())
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn run(args: Args) -> anyhow::Result<()> {
+    telemetry::start(&args.log, args.log_format)?;
+    // One provider for all of rustls: with two to choose from it would refuse to choose.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))?;
+    let metrics = Arc::new(Metrics::default());
+    let client = client::connect(Arc::clone(&metrics)).await?;
+    let setup = Setup {
+        instance: args.instance.clone(),
+        registry: Settings {
+            cache_dir: args.cache_dir.clone(),
+            cache_bytes: args.cache_mib << 20,
+            chart_bytes: CHART_BYTES,
+        },
+        concurrent: args.concurrent,
+        policy: Policy { no_cross_namespace_refs: args.no_cross_namespace_refs },
+    };
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), instance = %args.instance, "helm-operator starts");
+    for address in [args.health_probe_bind_address.0, args.metrics_bind_address.0].into_iter().flatten() {
+        let listener = TcpListener::bind(address).await.with_context(|| format!("failed to listen on {address}"))?;
+        tokio::spawn(server::serve(listener, Arc::clone(&metrics)));
+    }
+    let mut election = Election::new(client.clone(), &args.leader_election_namespace, args.instance);
+    if args.leader_elect {
+        tracing::info!("waits for the lease");
+        tokio::select! {
+            () = election.win() => tracing::info!("leads"),
+            signal = terminated() => return signal.context("failed to listen for signals"),
+        }
+    }
+    tokio::select! {
+        () = controller::run(client, setup, metrics) => Ok(()),
+        lost = election.keep(), if args.leader_elect => Err(lost.into()),
+        signal = terminated() => signal.context("failed to listen for signals"),
+    }
+}
+
+/// Resolves when the process is asked to end. Whatever goes on is dropped: the next process continues from what is recorded.
+async fn terminated() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("asked to end");
+    Ok(())
+}

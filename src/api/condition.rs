@@ -36,6 +36,7 @@ impl ConditionType {
 #[derive(Debug, Clone, Default)]
 pub struct Conditions {
     set: Vec<(ConditionType, bool, Reason, String)>,
+    kept: Vec<Condition>,
 }
 
 /// The longest message the API server accepts in a condition.
@@ -52,6 +53,13 @@ impl Conditions {
             message.push_str("...");
         }
         self.set.push((kind, status, reason, message));
+        self
+    }
+
+    /// Adds the condition of this kind as it was, if it was there.
+    #[must_use]
+    pub fn keeping(mut self, kind: ConditionType, before: &[Condition]) -> Self {
+        self.kept.extend(before.iter().find(|old| old.type_ == kind.as_str()).cloned());
         self
     }
 
@@ -76,6 +84,6 @@ impl Conditions {
                 last_transition_time: same.map_or(Time(now), |old| old.last_transition_time.clone()),
             }
         });
-        set.chain(foreign).collect()
+        set.chain(self.kept).chain(foreign).collect()
     }
 }

@@ -40,3 +40,10 @@ pub const REQUESTED_AT: &str = "helm-operator.ketches.cn/requestedAt";
 pub fn definitions() -> [(&'static str, CustomResourceDefinition); 2] {
     [("helmreleases.yaml", HelmRelease::crd()), ("helmrepositories.yaml", HelmRepository::crd())]
 }
+
+/// A definition as YAML, as it stands in `crds/`.
+pub fn to_yaml(definition: &CustomResourceDefinition) -> Result<String, serde_json::Error> {
+    let value = serde_json::to_value(definition)?;
+    let yaml = helm::yaml::emit(&helm::json::from_serde(&value));
+    Ok(String::from_utf8_lossy(&yaml).into_owned())
+}

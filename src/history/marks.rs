@@ -6,12 +6,14 @@ const OWNER: &str = "helm-operator.ketches.cn/owner";
 const UID: &str = "helm-operator.ketches.cn/uid";
 const GENERATION: &str = "helm-operator.ketches.cn/generation";
 const INPUTS: &str = "helm-operator.ketches.cn/inputs";
+const CHART: &str = "helm-operator.ketches.cn/chart";
+const DIGEST: &str = "helm-operator.ketches.cn/digest";
 
 /// "This revision was made by us for that."
 ///
 /// Helm writes whole Secrets and drops annotations when it does: a record that a person touched with `helm`, by a
 /// rollback say, comes back without marks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Marks {
     /// The object that declares the release, as `namespace/name`.
     pub owner: String,
@@ -21,6 +23,10 @@ pub struct Marks {
     pub generation: i64,
     /// The SHA-256 of everything the rendering depends on.
     pub inputs: String,
+    /// The chart, as `name-version`.
+    pub chart: String,
+    /// The digest of the chart's manifest in the registry.
+    pub digest: String,
 }
 
 impl Marks {
@@ -32,17 +38,26 @@ impl Marks {
             uid: text(UID)?,
             generation: annotations.get(GENERATION)?.parse().ok()?,
             inputs: text(INPUTS)?,
+            chart: text(CHART).unwrap_or_default(),
+            digest: text(DIGEST).unwrap_or_default(),
         })
     }
 
     /// Puts the marks among the other annotations, or takes them away.
     pub(super) fn put(marks: Option<&Self>, annotations: &mut BTreeMap<String, String>) {
-        for key in [OWNER, UID, GENERATION, INPUTS] {
+        for key in [OWNER, UID, GENERATION, INPUTS, CHART, DIGEST] {
             annotations.remove(key);
         }
-        if let Some(Self { owner, uid, generation, inputs }) = marks {
+        if let Some(Self { owner, uid, generation, inputs, chart, digest }) = marks {
             let generation = generation.to_string();
-            let marks = [(OWNER, owner), (UID, uid), (GENERATION, &generation), (INPUTS, inputs)];
+            let marks = [
+                (OWNER, owner),
+                (UID, uid),
+                (GENERATION, &generation),
+                (INPUTS, inputs),
+                (CHART, chart),
+                (DIGEST, digest),
+            ];
             annotations.extend(marks.map(|(key, value)| (key.to_owned(), value.clone())));
         }
     }

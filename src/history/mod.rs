@@ -65,6 +65,11 @@ impl Record {
         self.release.version
     }
 
+    /// What the Secret's metadata tells of the revision.
+    pub fn meta(&self) -> Result<RecordMeta, Error> {
+        RecordMeta::from_metadata(&self.metadata)
+    }
+
     /// The server's version of the Secret; changes with each write.
     pub fn resource_version(&self) -> &str {
         self.metadata.resource_version.as_deref().unwrap_or_default()

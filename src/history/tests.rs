@@ -20,7 +20,14 @@ fn release() -> Release {
 }
 
 fn marks() -> Marks {
-    Marks { owner: "apps/demo".to_owned(), uid: "u-1".to_owned(), generation: 7, inputs: "ab12".to_owned() }
+    Marks {
+        owner: "apps/demo".to_owned(),
+        uid: "u-1".to_owned(),
+        generation: 7,
+        inputs: "ab12".to_owned(),
+        chart: "demo-1.0.0".to_owned(),
+        digest: "sha256:cd".to_owned(),
+    }
 }
 
 fn time(second: i64) -> Timestamp {
@@ -64,6 +71,8 @@ fn a_new_secret_is_what_helm_makes_with_our_marks() {
                     "helm-operator.ketches.cn/uid": "u-1",
                     "helm-operator.ketches.cn/generation": "7",
                     "helm-operator.ketches.cn/inputs": "ab12",
+                    "helm-operator.ketches.cn/chart": "demo-1.0.0",
+                    "helm-operator.ketches.cn/digest": "sha256:cd",
                 },
             },
         })

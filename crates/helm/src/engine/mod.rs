@@ -42,7 +42,7 @@ pub use rendered::Rendered;
 pub use schema::Error as SchemaError;
 pub use stack::{STACK_BYTES, render_on_stack};
 
-use crate::chart::Chart;
+use crate::chart::{Chart, Crd};
 use crate::semver;
 use crate::values::{self, ActiveChart, ValuesMap};
 use scope::{ScopedTemplates, Shared, VALUES_TYPE};
@@ -127,6 +127,12 @@ pub fn render(request: &Request<'_>) -> Result<Rendered, Error> {
     let files = execute_all(&templates, request, &host)?;
     let crds = active.crds();
     rendered::collect(active.name(), files, (coalesced, crds, host.repeatable()))
+}
+
+/// The files in `crds/` of the chart and of those dependencies that these values enable: what Helm installs before it
+/// renders, since templates may ask whether their kinds are served.
+pub fn crds(chart: &Chart, values: &ValuesMap) -> Result<Vec<Crd>, Error> {
+    Ok(ActiveChart::new(chart, values).map_err(Error::Dependencies)?.crds())
 }
 
 fn check_installable(chart: &Chart) -> Result<(), Error> {

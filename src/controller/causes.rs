@@ -1,0 +1,115 @@
+//! From the errors of the other modules to one reason each.
+
+use super::halt::{Halt, chain};
+use crate::api::Reason;
+use crate::{cluster, history, registry};
+
+impl From<registry::Error> for Halt {
+    fn from(error: registry::Error) -> Self {
+        use registry::Error as E;
+        let reason = match &error {
+            E::Reference { .. } | E::VersionConflict { .. } => Reason::ConfigurationError,
+            E::Unauthorized { .. } => Reason::AuthenticationFailed,
+            E::Forbidden { .. } => Reason::PermissionDenied,
+            E::RepositoryNotFound { .. } => Reason::RepositoryNotFound,
+            E::TagNotFound { .. } | E::DigestNotFound { .. } => Reason::TagNotFound,
+            E::NoMatchingVersion { .. } => Reason::NoMatchingVersion,
+            E::NotAChart { .. } => Reason::NotAHelmChart,
+            E::DigestMismatch { .. } => Reason::DigestMismatch,
+            E::TlsUnknownCa { .. } => Reason::CertificateUnknownAuthority,
+            E::TlsExpired { .. } => Reason::CertificateExpired,
+            E::TlsWrongName { .. } => Reason::CertificateNameMismatch,
+            E::InvalidCa { .. } => Reason::SecretInvalid,
+            E::PlainHttp { .. } => Reason::PlainHttp,
+            E::Dns { .. } => Reason::DnsFailed,
+            E::Tls { .. } | E::Connect { .. } | E::Interrupted { .. } => Reason::ConnectionFailed,
+            E::Proxy { .. } => Reason::ProxyFailed,
+            E::Timeout { .. } => Reason::RegistryTimeout,
+            E::RateLimited { .. } => Reason::RateLimited,
+            E::TooLarge { .. } => Reason::ChartTooLarge,
+            E::ServerError { .. } => Reason::RegistryUnavailable,
+            E::Unexpected { .. } | E::Redirect { .. } => Reason::RegistryUnexpected,
+        };
+        Self { retry_after: error.retry_after(), ..Self::caused(reason, &error) }
+    }
+}
+
+impl From<cluster::Error> for Halt {
+    fn from(error: cluster::Error) -> Self {
+        use cluster::Error as E;
+        let reason = match &error {
+            E::ParseManifest { .. } | E::MissingField { .. } | E::GenerateName { .. } => Reason::ManifestInvalid,
+            E::UnknownKind { .. } | E::CrdNotEstablished { .. } => Reason::UnknownKind,
+            E::Owned { .. } | E::Unowned { .. } => Reason::OwnershipConflict,
+            E::Conflict { .. } => Reason::FieldConflict,
+            E::Immutable { .. } => Reason::ImmutableField,
+            E::Invalid { .. } => Reason::ObjectInvalid,
+            E::Forbidden { .. } | E::Unauthorized { .. } => Reason::Forbidden,
+            E::Quota { .. } => Reason::QuotaExceeded,
+            E::Webhook { .. } | E::WebhookUnreachable { .. } => Reason::AdmissionDenied,
+            E::NamespaceMissing { .. } | E::NamespaceTerminating { .. } => Reason::NamespaceNotFound,
+            E::NotGone { .. } => Reason::NotReady,
+            E::Discover { .. } | E::NoKinds | E::StaleGroup { .. } | E::Unavailable { .. } | E::ReadAnswer { .. } => {
+                Reason::ClusterUnavailable
+            }
+            E::Refused { .. } => Reason::ObjectInvalid,
+        };
+        Self::caused(reason, &error)
+    }
+}
+
+impl From<cluster::WaitError> for Halt {
+    fn from(error: cluster::WaitError) -> Self {
+        use cluster::WaitError as E;
+        let reason = match &error {
+            E::Timeout { .. } | E::Failed { .. } => Reason::NotReady,
+            E::Watch { .. } => Reason::Forbidden,
+        };
+        Self::caused(reason, &error)
+    }
+}
+
+impl From<history::Error> for Halt {
+    fn from(error: history::Error) -> Self {
+        use history::Error as E;
+        let reason = match &error {
+            E::TooLarge { .. } => Reason::ReleaseTooLarge,
+            E::Forbidden { .. } => Reason::Forbidden,
+            E::Quota { .. } => Reason::QuotaExceeded,
+            E::Conflict { .. } | E::Exists { .. } | E::Gone { .. } => Reason::PendingRelease,
+            E::NoNamespace { .. } | E::NamespaceTerminating { .. } => Reason::NamespaceNotFound,
+            E::Decode { .. } | E::Encode { .. } | E::NotARecord { .. } | E::Refused { .. } => Reason::HistoryInvalid,
+            E::Request { .. } | E::ShuttingDown { .. } => Reason::ClusterUnavailable,
+        };
+        Self::caused(reason, &error)
+    }
+}
+
+impl From<helm::chart::Error> for Halt {
+    fn from(error: helm::chart::Error) -> Self {
+        use helm::chart::ErrorKind as K;
+        let reason = match error.kind() {
+            K::Archive => Reason::ChartArchiveInvalid,
+            K::TooLarge => Reason::ChartTooLarge,
+            K::Metadata => Reason::ChartMetadataInvalid,
+        };
+        Self::caused(reason, &error)
+    }
+}
+
+impl From<helm::engine::Error> for Halt {
+    fn from(error: helm::engine::Error) -> Self {
+        use helm::engine::ErrorKind as K;
+        let reason = match error.kind() {
+            K::Template => Reason::TemplateFailed,
+            K::Fail => Reason::ChartRefused,
+            K::Schema => Reason::SchemaViolation,
+            K::Values => Reason::ValuesInvalid,
+            K::Yaml => Reason::ManifestInvalid,
+            K::KubeVersion => Reason::KubernetesVersionUnsupported,
+            K::Dependency => Reason::ChartMetadataInvalid,
+            K::Limit => Reason::RenderLimitExceeded,
+        };
+        Self::new(reason, chain(&error))
+    }
+}

@@ -1,0 +1,81 @@
+//! What every reconcile may use.
+
+use std::sync::Arc;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt as _;
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::{ObjectRef, Store};
+use tokio::sync::{Semaphore, watch};
+
+use super::charts::Charts;
+use super::events::Events;
+use super::halt::Retries;
+use super::revisions::Revisions;
+use super::secrets::Secrets;
+use super::status;
+use super::watch::Wake;
+use crate::api::{HelmRelease, HelmRepository};
+use crate::cluster::Cluster;
+use crate::history::History;
+use crate::metrics::Metrics;
+use crate::registry::Registry;
+
+/// What an administrator decides about all releases.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    /// Releases use repositories of their own namespace only.
+    pub no_cross_namespace_refs: bool,
+}
+
+/// An object as watched: decoded, or the reason why it cannot be.
+pub(crate) type Guarded<K> = DeserializeGuard<K>;
+
+/// Handles to the outside world and to what is known of it.
+pub(crate) struct Context {
+    pub(crate) client: kube::Client,
+    pub(crate) cluster: Cluster,
+    pub(crate) registry: Registry,
+    pub(crate) history: History,
+    pub(crate) releases: Store<Guarded<HelmRelease>>,
+    pub(crate) repositories: Store<Guarded<HelmRepository>>,
+    pub(crate) secrets: Secrets,
+    pub(crate) charts: Charts,
+    pub(crate) revisions: Revisions,
+    pub(crate) events: Events,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) statuses: status::Writer,
+    pub(crate) retries: Retries,
+    pub(crate) policy: Policy,
+    pub(crate) wake: Wake,
+    /// Permits for the part of a reconcile that costs memory and CPU; given back while it waits.
+    pub(crate) work: Arc<Semaphore>,
+    /// Ticks whenever some release got a new generation or is being deleted.
+    pub(crate) declared: watch::Sender<()>,
+}
+
+impl Context {
+    /// Resolves as soon as `release` is no longer what is declared: changed, suspended or being deleted.
+    pub(crate) async fn superseded(&self, release: &HelmRelease) {
+        let reference = ObjectRef::new(&release.name_any()).within(&release.namespace().unwrap_or_default());
+        let mut declared = self.declared.subscribe();
+        loop {
+            let current = self.releases.get(&reference);
+            let metadata = current.as_deref().map(kube::Resource::meta);
+            let same = metadata.is_some_and(|metadata| {
+                metadata.uid == release.metadata.uid
+                    && metadata.generation == release.metadata.generation
+                    && metadata.deletion_timestamp == release.metadata.deletion_timestamp
+            });
+            if !same || declared.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The time. The only clock of the controllers.
+    #[expect(clippy::unused_self, reason = "the clock belongs to the context, so that pure stages cannot reach it")]
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}

@@ -1,0 +1,152 @@
+//! The controllers: the story that the other modules are told in.
+//!
+//! [`run`] watches, wakes and reacts; `repository` and `release` hold one sentence each, `reconcile`, and its stages.
+
+mod access;
+mod causes;
+mod charts;
+mod context;
+mod events;
+mod finalizer;
+mod halt;
+mod release;
+mod repository;
+mod revisions;
+mod secrets;
+mod status;
+mod watch;
+
+use std::convert::Infallible;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::channel::mpsc::{UnboundedReceiver, unbounded};
+use futures::future::LocalBoxFuture;
+use futures::{FutureExt as _, Stream, StreamExt as _};
+use kube::Resource;
+use kube::runtime::controller::{Action, Config, applier};
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use tokio::sync::{Semaphore, oneshot, watch as signal};
+
+use self::context::{Context, Guarded};
+use self::watch::Wake;
+use crate::api::{HelmRelease, HelmRepository};
+use crate::cluster::Cluster;
+use crate::history::History;
+use crate::metrics::Metrics;
+use crate::registry::{Registry, Settings};
+
+pub use self::context::Policy;
+
+/// The field manager of our own status and finalizers.
+pub(crate) const MANAGER: &str = "helm-operator";
+
+/// About how many bytes of unpacked charts stay in memory.
+const CHART_MEMORY: usize = 32 << 20;
+
+/// How an operator is set up.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// What this instance is called in events.
+    pub instance: String,
+    /// What the registry client may use.
+    pub registry: Settings,
+    /// How many releases are worked on at the same time.
+    pub concurrent: u16,
+    /// What is allowed.
+    pub policy: Policy,
+}
+
+/// Runs both controllers until the process ends.
+pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
+    let (releases, release_writer) = reflector::store();
+    let (repositories, repository_writer) = reflector::store();
+    let (wake_releases, woken_releases) = unbounded();
+    let (wake_repositories, woken_repositories) = unbounded();
+    let (events, write_events) = events::Events::new(client.clone(), setup.instance);
+    let registry = Registry::new(&setup.registry);
+    let context = Arc::new(Context {
+        cluster: Cluster::new(client.clone()),
+        registry,
+        history: History::new(client.clone()),
+        releases,
+        repositories,
+        secrets: secrets::Secrets::new(client.clone()),
+        charts: charts::Charts::new(CHART_MEMORY),
+        revisions: revisions::Revisions::default(),
+        events,
+        metrics,
+        statuses: status::Writer::default(),
+        retries: halt::Retries::default(),
+        policy: setup.policy,
+        wake: Wake::new(wake_releases, wake_repositories),
+        work: Arc::new(Semaphore::new(usize::from(setup.concurrent.max(1)))),
+        declared: signal::Sender::new(()),
+        client,
+    });
+    let (history_listed, history_known) = oneshot::channel();
+    let watches = futures::future::join4(
+        watch::follow(context.client.clone(), release_writer, |release| release_changed(release, &context)),
+        watch::follow(context.client.clone(), repository_writer, |repository| repository_changed(repository, &context)),
+        watch::follow_secrets(&context),
+        watch::follow_history(&context, || history_listed.send(()).unwrap_or_default()),
+    );
+    let controllers = async {
+        // Without the history a release that is there would look like one that is not.
+        drop(history_known.await);
+        drop(context.releases.wait_until_ready().await);
+        drop(context.repositories.wait_until_ready().await);
+        context.metrics.set_ready();
+        tracing::info!(releases = context.releases.len(), repositories = context.repositories.len(), "ready");
+        futures::join!(
+            controller(&context, context.repositories.clone(), woken_repositories, repository::reconcile),
+            controller(&context, context.releases.clone(), woken_releases, release::reconcile),
+        );
+    };
+    futures::join!(watches, controllers, write_events);
+}
+
+fn release_changed(release: &Guarded<HelmRelease>, context: &Context) {
+    context.declared.send_replace(());
+    context.wake.release(ObjectRef::from_obj(release));
+}
+
+fn repository_changed(repository: &Guarded<HelmRepository>, context: &Context) {
+    context.wake.repository(ObjectRef::from_obj(repository));
+    if let Ok(repository) = &repository.0 {
+        context.wake.releases_of(repository, context);
+    }
+}
+
+/// Reconciles what is woken, each object one at a time, all objects at once.
+async fn controller<K, F>(
+    context: &Arc<Context>,
+    store: Store<Guarded<K>>,
+    woken: UnboundedReceiver<ObjectRef<Guarded<K>>>,
+    reconcile: fn(Arc<Guarded<K>>, Arc<Context>) -> F,
+) where
+    K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
+    F: Future<Output = Result<Action, status::Error>> + 'static,
+{
+    let boxed = move |object: Arc<Guarded<K>>, context| -> LocalBoxFuture<'static, _> {
+        reconcile(object, context).boxed_local()
+    };
+    let retry = |object: Arc<Guarded<K>>, error: &status::Error, _| {
+        tracing::warn!(object = %ObjectRef::from_obj(&*object), error = %halt::chain(error), "a reconcile is tried again");
+        Action::requeue(Duration::from_secs(5))
+    };
+    let queue = infallible(woken);
+    applier(boxed, retry, Arc::clone(context), store, queue, Config::default())
+        .for_each(|result| async {
+            // An object that is gone before its turn is no error; everything else was told by `retry`.
+            if let Err(error) = result {
+                tracing::debug!(%error, "a reconcile did not take place");
+            }
+        })
+        .await;
+}
+
+fn infallible<T>(stream: impl Stream<Item = T>) -> impl Stream<Item = Result<T, Infallible>> {
+    stream.map(Ok)
+}

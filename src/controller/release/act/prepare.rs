@@ -1,0 +1,155 @@
+//! Up to the record: fetch, render, find the objects, refuse what may not be touched, then write `pending-*`.
+//!
+//! Nothing of this leaves a trace in the cluster (but the namespace and CRDs that were asked for) until the last line.
+
+use std::sync::Arc;
+
+use helm::manifest::Hook;
+use helm::release::{ApplyMethod, Info, Release, Status};
+
+use super::{Deadline, Job, record};
+use crate::cluster::{ApplyOptions, Claims, Object, Owner, Source};
+use crate::controller::halt::Halt;
+use crate::controller::release::fetch;
+use crate::controller::release::plan::{Step, StepKind};
+use crate::controller::release::render;
+use crate::controller::release::trace::Trace;
+use crate::controller::release::validate::Action;
+use crate::history::{Marks, Record};
+
+/// A revision that is recorded as pending, with everything needed to carry it out.
+pub(super) struct Prepared {
+    /// Its record.
+    pub(super) record: Record,
+    /// The objects of its manifest, in install order, known to be free or ours.
+    pub(super) objects: Vec<Object>,
+    /// What is known of those objects as they are.
+    pub(super) claims: Claims,
+    /// The records of the revisions it replaces.
+    pub(super) replaced: Vec<Record>,
+    /// When the action ends.
+    pub(super) deadline: Deadline,
+}
+
+/// What came of the preparations.
+pub(super) enum Ready {
+    /// The deployed revision, made by somebody else or for an older Kubernetes, is just what would be made: marked as ours.
+    Adopted,
+    /// A revision is pending.
+    Recorded(Box<Prepared>),
+}
+
+/// Prepares a new revision.
+pub(super) async fn prepare(step: &Step, job: &Job<'_>, trace: &mut Trace) -> Result<Ready, Halt> {
+    let _permit = Arc::clone(&job.context.work).acquire_owned().await.ok();
+    let action = action(step, job);
+    let deadline = Deadline::of(action);
+    let namespace = &job.desired.identity.namespace;
+    let chart = fetch::fetch(job.desired, job.resolved, job.context, trace).await?;
+    if job.desired.create_namespace && step.kind == StepKind::Install {
+        job.context.cluster.ensure_namespace(namespace).await?;
+    }
+    let rendered = render::render(step, &chart, action, deadline.remaining(), job).await?;
+    let replaced = record::get_all(job, &step.replaces).await?;
+    let release = pending(step, job, rendered, &replaced);
+    if let Some(deployed) = replaced.iter().find(|record| record.release.info.status == Status::Deployed)
+        && is_last(deployed, job)
+        && same(&deployed.release, &release)
+    {
+        record::adopt(deployed, &marks(job), job).await?;
+        return Ok(Ready::Adopted);
+    }
+    let (objects, claims) = objects(&release, action, job).await?;
+    let record = record::create(release, &marks(job), job).await?;
+    Ok(Ready::Recorded(Box::new(Prepared { record, objects, claims, replaced, deadline })))
+}
+
+/// Takes a pending revision up again, from its own record: what was rendered once is not rendered again.
+pub(super) async fn resume(step: &Step, record: Record, job: &Job<'_>) -> Result<Prepared, Halt> {
+    let _permit = Arc::clone(&job.context.work).acquire_owned().await.ok();
+    let action = action(step, job);
+    let deadline = Deadline::of(action);
+    let (objects, claims) = objects(&record.release, action, job).await?;
+    let replaced = record::get_all(job, &step.replaces).await?;
+    Ok(Prepared { record, objects, claims, replaced, deadline })
+}
+
+/// The declared way to take this step.
+pub(super) fn action<'a>(step: &Step, job: &Job<'a>) -> &'a Action {
+    match step.kind {
+        StepKind::Install => &job.desired.install,
+        StepKind::Upgrade => &job.desired.upgrade,
+    }
+}
+
+/// The owner that the objects of this release name.
+pub(super) fn owner(job: &Job<'_>) -> Owner {
+    let identity = &job.desired.identity;
+    Owner { release: identity.name.to_string(), namespace: identity.namespace.clone() }
+}
+
+async fn objects(release: &Release, action: &Action, job: &Job<'_>) -> Result<(Vec<Object>, Claims), Halt> {
+    let source = Source { origin: release.chart.name(), text: &release.manifest };
+    let objects = job.context.cluster.objects(&[source], &release.namespace).await?;
+    let options = ApplyOptions { owner: owner(job), take_ownership: false, force_conflicts: action.force };
+    let claims = job.context.cluster.claim(&objects, &options).await?;
+    Ok((objects, claims))
+}
+
+fn pending(step: &Step, job: &Job<'_>, rendered: render::Output, replaced: &[Record]) -> Release {
+    let now = job.context.now();
+    let first = replaced
+        .iter()
+        .find_map(|record| record.release.info.first_deployed)
+        .filter(|_| step.kind == StepKind::Upgrade);
+    let (status, description) = match step.kind {
+        StepKind::Install => (Status::PendingInstall, "Initial install underway"),
+        StepKind::Upgrade => (Status::PendingUpgrade, "Preparing upgrade"),
+    };
+    Release {
+        name: job.desired.identity.name.to_string(),
+        namespace: job.desired.identity.namespace.clone(),
+        version: step.revision,
+        info: Info {
+            first_deployed: Some(first.unwrap_or(now)),
+            last_deployed: Some(now),
+            description: description.to_owned(),
+            status,
+            notes: rendered.notes,
+            ..Info::default()
+        },
+        chart: rendered.chart,
+        config: job.desired.values.clone(),
+        manifest: rendered.manifest,
+        hooks: rendered.hooks,
+        apply_method: ApplyMethod::ServerSide,
+        ..Release::default()
+    }
+}
+
+fn marks(job: &Job<'_>) -> Marks {
+    let identity = &job.desired.identity;
+    Marks {
+        owner: identity.owner.clone(),
+        uid: identity.uid.clone(),
+        generation: identity.generation,
+        inputs: job.inputs.to_owned(),
+        digest: job.resolved.digest.to_string(),
+        chart: format!("{}-{}", job.desired.chart_name, job.resolved.version),
+    }
+}
+
+fn is_last(record: &Record, job: &Job<'_>) -> bool {
+    let identity = &job.desired.identity;
+    let revisions = job.context.revisions.of(&identity.namespace, identity.name.as_str());
+    revisions.last().is_some_and(|last| last.revision == record.release.version)
+}
+
+/// Whether two revisions would put the same into the cluster, and tell the Helm CLI the same.
+fn same(deployed: &Release, wanted: &Release) -> bool {
+    let definition = |hook: &Hook| (hook.path.clone(), hook.manifest.clone());
+    deployed.manifest == wanted.manifest
+        && deployed.config == wanted.config
+        && deployed.chart.metadata == wanted.chart.metadata
+        && deployed.hooks.iter().map(definition).eq(wanted.hooks.iter().map(definition))
+}

@@ -1,0 +1,126 @@
+//! `HelmRelease`: one sentence, and its stages.
+//!
+//! ```text
+//! HelmRelease → dereference → validate → resolve → observe → plan → act (fetch, render, apply, wait, record) → report → status
+//! ```
+//!
+//! A reconcile may be killed at any instruction: each stage begins from what the cluster and Helm's history hold.
+
+mod act;
+mod dereference;
+mod fetch;
+mod observe;
+mod plan;
+mod render;
+mod report;
+mod trace;
+mod validate;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::runtime::controller::Action;
+use kube::{Resource as _, ResourceExt as _};
+
+use self::plan::Plan;
+use self::trace::Trace;
+use super::context::{Context, Guarded};
+use super::finalizer;
+use super::halt::{Halt, chain};
+use super::status;
+use crate::api::{HelmRelease, HelmRepository, RELEASE_FINALIZER, Reason};
+use crate::registry::ChartReference;
+
+pub(super) use self::dereference::target;
+
+/// After so many steps in one reconcile something undoes what we do.
+const MAX_STEPS: usize = 4;
+
+/// How a reconcile ended that did not halt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// The release is as declared.
+    Deployed,
+    /// `spec.suspend`.
+    Suspended,
+    /// Another generation was declared meanwhile; it is reconciled next.
+    Superseded,
+    /// The object is being deleted, and nothing of ours is left.
+    Gone,
+}
+
+/// Brings the release nearer to what is declared, and tells.
+pub(super) async fn reconcile(
+    guarded: Arc<Guarded<HelmRelease>>,
+    context: Arc<Context>,
+) -> Result<Action, status::Error> {
+    let release = match &guarded.0 {
+        Ok(release) => release,
+        Err(invalid) => return status::undecodable::<HelmRelease>(&context, invalid).await,
+    };
+    let started = context.now();
+    let mut trace = Trace::default();
+    let outcome = advance(release, &context, &mut trace).await;
+    report::tell(release, &outcome, &trace, &context).await?;
+    report::count(&outcome, release, started, &context);
+    match outcome {
+        Ok(Outcome::Gone) => finalizer::remove(release, RELEASE_FINALIZER, &context).await,
+        Ok(Outcome::Deployed) => Ok(context.retries.settled(release, release.spec.interval())),
+        Ok(Outcome::Suspended) => Ok(Action::await_change()),
+        Ok(Outcome::Superseded) => Ok(Action::requeue(Duration::ZERO)),
+        Err(halt) => Ok(context.retries.halted(release, &halt, release.spec.interval())),
+    }
+}
+
+/// The stages, in order.
+async fn advance(release: &HelmRelease, context: &Context, trace: &mut Trace) -> Result<Outcome, Halt> {
+    if release.meta().deletion_timestamp.is_some() {
+        return act::uninstall::uninstall(release, context, trace).await;
+    }
+    if release.spec.suspend {
+        return Ok(Outcome::Suspended);
+    }
+    hold(release, context).await?;
+    act::uninstall::leave_old_place(release, context, trace).await?;
+    let references = dereference::dereference(release, context).await?;
+    let desired = validate::validate(release, references)?;
+    let resolved = fetch::resolve(&desired, release, context, trace).await?;
+    for _ in 0..MAX_STEPS {
+        let observed = observe::observe(&desired, &resolved, context).await?;
+        let plan = plan::plan(&desired.identity.owner, &observed.inputs, &observed.revisions, context.now());
+        if let Plan::Keep { revision } = plan {
+            trace.keep(release, &desired, revision, context).await?;
+            return Ok(Outcome::Deployed);
+        }
+        let job = act::Job { release, desired: &desired, resolved: &resolved, inputs: &observed.inputs, context };
+        if act::act(plan, &job, trace).await? == act::Progress::Superseded {
+            return Ok(Outcome::Superseded);
+        }
+    }
+    let message =
+        "the release was changed from outside as often as the operator changed it: who else writes its history?";
+    Err(Halt::new(Reason::PendingRelease, message))
+}
+
+/// Before anything is installed the object is held, so that nothing is left behind when it is deleted.
+async fn hold(release: &HelmRelease, context: &Context) -> Result<(), Halt> {
+    finalizer::add(release, RELEASE_FINALIZER, context).await.map_err(|error| {
+        let message = format!("failed to put the finalizer on HelmRelease {}: {}", release.name_any(), chain(&error));
+        Halt::new(Reason::ClusterUnavailable, message)
+    })
+}
+
+/// Whether `release` uses `repository`, or would if it were allowed to.
+pub(super) fn uses(release: &HelmRelease, repository: &HelmRepository) -> bool {
+    let named = release.spec.chart.repository.as_ref().is_some_and(|named| {
+        let namespace = named.namespace.clone().or_else(|| release.namespace());
+        named.name == repository.name_any() && namespace == repository.namespace()
+    });
+    named || chart_below(release, repository).is_some()
+}
+
+/// The chart of `release`, if it lies at or below the URL of `repository`.
+pub(super) fn chart_below(release: &HelmRelease, repository: &HelmRepository) -> Option<ChartReference> {
+    let chart = dereference::reference(release, Some(repository)).ok()?;
+    dereference::is_above(repository, &chart).then(|| chart.untagged())
+}

@@ -1,0 +1,92 @@
+//! The chart and the values to a manifest, off the async threads.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use helm::engine::{self, Limits, ReleaseInfo, Rendered, Request, SEED_BYTES};
+use helm::manifest::Hook;
+use helm::release::ReleaseChart;
+use helm::values::ActiveChart;
+use tokio::runtime::Handle;
+
+use super::act::Job;
+use super::plan::{Step, StepKind};
+use super::validate::Action;
+use crate::api::Reason;
+use crate::cluster::Source;
+use crate::controller::charts::LoadedChart;
+use crate::controller::halt::Halt;
+
+/// The longest a chart may render.
+const RENDER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What the record of the revision holds of it.
+pub(super) struct Output {
+    /// The manifest as Helm stores it.
+    pub(super) manifest: String,
+    /// The hooks.
+    pub(super) hooks: Vec<Hook>,
+    /// The notes.
+    pub(super) notes: String,
+    /// The chart as Helm records it: with the dependencies that the values enable.
+    pub(super) chart: ReleaseChart,
+}
+
+/// Renders the chart for this step. An install installs the chart's CRDs first, since templates may ask for them.
+pub(super) async fn render(
+    step: &Step,
+    chart: &Arc<LoadedChart>,
+    action: &Action,
+    remaining: Duration,
+    job: &Job<'_>,
+) -> Result<Output, Halt> {
+    if action.crds && step.kind == StepKind::Install {
+        let crds = engine::crds(&chart.chart, &job.desired.values)?;
+        let texts: Vec<(String, String)> =
+            crds.into_iter().map(|crd| (crd.filename, String::from_utf8_lossy(&crd.data).into_owned())).collect();
+        let sources: Vec<Source<'_>> = texts.iter().map(|(origin, text)| Source { origin, text }).collect();
+        if !sources.is_empty() {
+            job.context.cluster.install_crds(&sources, remaining).await?;
+        }
+    }
+    let capabilities = job.context.cluster.capabilities().await?;
+    let lookup = Arc::new(job.context.cluster.lookup(Handle::current()));
+    let release = ReleaseInfo {
+        name: job.desired.identity.name.to_string(),
+        namespace: job.desired.identity.namespace.clone(),
+        revision: step.revision,
+        is_upgrade: step.kind == StepKind::Upgrade,
+    };
+    let (chart, values) = (Arc::clone(chart), job.desired.values.clone());
+    let now = job.context.now().to_zoned(k8s_openapi::jiff::tz::TimeZone::UTC);
+    let limits = Limits::default();
+    let stop = Arc::clone(&limits.stop);
+    let mut seed = [0; SEED_BYTES];
+    getrandom::fill(&mut seed).map_err(|error| Halt::caused(Reason::RenderLimitExceeded, &error))?;
+    let rendering = tokio::task::spawn_blocking(move || {
+        let rendered = engine::render_on_stack(&Request {
+            chart: &chart.chart,
+            values: &values,
+            release: &release,
+            capabilities: &capabilities,
+            lookup,
+            now,
+            seed,
+            limits,
+            templates: Some(&chart.templates),
+        })?;
+        let active = ActiveChart::new(&chart.chart, &values).map_err(engine::Error::Dependencies)?;
+        let Rendered { manifest, hooks, notes, .. } = rendered;
+        Ok::<_, engine::Error>(Output { manifest, hooks, notes, chart: ReleaseChart::from(&active) })
+    });
+    let mut rendering = std::pin::pin!(rendering);
+    let rendered = match tokio::time::timeout(RENDER_TIMEOUT, &mut rendering).await {
+        Ok(rendered) => rendered,
+        Err(_) => {
+            stop.store(true, Ordering::Relaxed);
+            rendering.await
+        }
+    };
+    Ok(rendered.map_err(|panic| Halt::caused(Reason::TemplateFailed, &panic))??)
+}

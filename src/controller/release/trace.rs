@@ -1,0 +1,117 @@
+//! What a reconcile learns on its way and the report tells, however the reconcile ends.
+
+use std::collections::BTreeMap;
+
+use helm::release::Release;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::validate::DesiredRelease;
+use crate::api::{HelmRelease, Inventory, Reason, ReleaseState};
+use crate::cluster::ObjectRef;
+use crate::controller::context::Context;
+use crate::controller::halt::Halt;
+use crate::history::Record;
+use crate::registry::Resolved;
+
+/// How much of a chart's notes a status shows, in bytes.
+const NOTES_LIMIT: usize = 1024;
+
+/// What became known.
+#[derive(Default)]
+pub(super) struct Trace {
+    /// The chart that was chosen.
+    pub(super) attempted: Option<Resolved>,
+    /// The newest record.
+    pub(super) state: Option<ReleaseState>,
+    /// What the release consists of.
+    pub(super) inventory: Option<Inventory>,
+    /// The beginning of its notes.
+    pub(super) notes: Option<String>,
+    /// Whether this reconcile made, or tried to make, a revision.
+    pub(super) acted: bool,
+    /// What a person should know though nothing failed.
+    pub(super) warnings: Vec<(Reason, String)>,
+}
+
+impl Trace {
+    /// Something a person should know.
+    pub(super) fn warn(&mut self, reason: Reason, message: String) {
+        if !self.warnings.iter().any(|(known, _)| *known == reason) {
+            self.warnings.push((reason, message));
+        }
+    }
+
+    /// A revision is to be carried out.
+    pub(super) fn begun<'a>(&mut self, record: &Record, objects: impl Iterator<Item = &'a ObjectRef>) {
+        self.acted = true;
+        let mut kinds = BTreeMap::<String, i64>::new();
+        for object in objects {
+            *kinds.entry(object.kind.clone()).or_default() += 1;
+        }
+        self.inventory = Some(Inventory { objects: kinds.values().sum(), kinds });
+        self.record(record);
+    }
+
+    /// A record was written.
+    pub(super) fn record(&mut self, record: &Record) {
+        let release = &record.release;
+        self.notes = excerpt(&release.info.notes);
+        let digest = record.marks.as_ref().map(|marks| marks.digest.clone()).filter(|digest| !digest.is_empty());
+        self.state = Some(state(release, digest));
+    }
+
+    /// Nothing is to be done: the status has the revision already, or it is read.
+    pub(super) async fn keep(
+        &mut self,
+        release: &HelmRelease,
+        desired: &DesiredRelease,
+        revision: u32,
+        context: &Context,
+    ) -> Result<(), Halt> {
+        if self.state.as_ref().is_some_and(|state| state.revision == i64::from(revision)) {
+            return Ok(());
+        }
+        let status = release.status.as_ref();
+        let known = status.and_then(|status| status.helm_release.as_ref());
+        let is_known = |state: &&ReleaseState| state.revision == i64::from(revision) && state.status == "deployed";
+        if let (Some(status), Some(state)) = (status, known.filter(is_known)) {
+            self.state = Some(state.clone());
+            self.inventory.clone_from(&status.inventory);
+            self.notes.clone_from(&status.notes);
+            return Ok(());
+        }
+        let identity = &desired.identity;
+        if let Some(record) = context.history.get(&identity.namespace, identity.name.as_str(), revision).await? {
+            let source = crate::cluster::Source { origin: record.release.chart.name(), text: &record.release.manifest };
+            let objects = context.cluster.recorded_objects(&[source], &identity.namespace).await?;
+            let acted = self.acted;
+            self.begun(&record, objects.iter().map(crate::cluster::Object::reference));
+            self.acted = acted;
+        }
+        Ok(())
+    }
+}
+
+fn state(release: &Release, digest: Option<String>) -> ReleaseState {
+    let info = &release.info;
+    let present = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    ReleaseState {
+        name: release.name.clone(),
+        namespace: release.namespace.clone(),
+        revision: i64::from(release.version),
+        status: info.status.as_str().to_owned(),
+        first_deployed: info.first_deployed.map(Time),
+        last_deployed: info.last_deployed.map(Time),
+        description: present(&info.description),
+        chart: Some(format!("{}-{}", release.chart.name(), release.chart.version())),
+        app_version: present(release.chart.app_version()),
+        digest,
+    }
+}
+
+fn excerpt(notes: &str) -> Option<String> {
+    let notes = notes.trim();
+    let end = (0..=NOTES_LIMIT.min(notes.len())).rev().find(|at| notes.is_char_boundary(*at)).unwrap_or(0);
+    let more = if end < notes.len() { "…" } else { "" };
+    (!notes.is_empty()).then(|| format!("{}{more}", &notes[..end]))
+}

@@ -1,0 +1,258 @@
+//! Second stage: the declared release, parsed once. Pure: what leaves here needs no more checking.
+
+use std::time::Duration;
+
+use helm::release::ReleaseName;
+use kube::ResourceExt as _;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use super::dereference::{self, DereferencedRelease};
+use crate::api::{DeletionPolicy, DeletionPropagation, HelmRelease, Reason};
+use crate::controller::halt::{Halt, chain};
+use crate::registry::{Access, ChartReference, Digest, VersionRequest};
+
+/// How long an action may take where nothing else is said; Helm's default is half of it.
+const ACTION_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// How long a registry may take to answer where no repository says it.
+const REGISTRY_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// How long an uninstall may take where nothing else is said.
+const UNINSTALL_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// How many revisions are kept where nothing else is said.
+const MAX_HISTORY: u32 = 10;
+
+/// What is to be installed, and how.
+pub(crate) struct DesiredRelease {
+    /// Which release of which object.
+    pub(crate) identity: Identity,
+    /// Whether to create the namespace.
+    pub(crate) create_namespace: bool,
+    /// The declared name of the chart.
+    pub(crate) chart_name: String,
+    /// Where the chart is.
+    pub(crate) chart: ChartReference,
+    /// Which version of it.
+    pub(crate) version: VersionRequest,
+    /// How to reach the registry.
+    pub(crate) access: Access,
+    /// How old a resolved version may be before the registry is asked again.
+    pub(crate) max_age: Duration,
+    /// The values.
+    pub(crate) values: Map<String, Value>,
+    /// How to install.
+    pub(crate) install: Action,
+    /// How to upgrade.
+    pub(crate) upgrade: Action,
+    /// How many revisions to keep; 0 keeps all.
+    pub(crate) max_history: u32,
+}
+
+/// Which Helm release, and the object that declares it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// The release's name.
+    pub(crate) name: ReleaseName,
+    /// The release's namespace.
+    pub(crate) namespace: String,
+    /// The object, as `namespace/name`.
+    pub(crate) owner: String,
+    /// The object's uid.
+    pub(crate) uid: String,
+    /// The object's generation.
+    pub(crate) generation: i64,
+}
+
+/// How to carry out an install or an upgrade.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of Helm's")]
+pub(crate) struct Action {
+    /// Limit of the whole action.
+    pub(crate) timeout: Duration,
+    /// Wait until the objects are ready.
+    pub(crate) wait: bool,
+    /// Wait for Jobs to complete too.
+    pub(crate) wait_for_jobs: bool,
+    /// Run hooks.
+    pub(crate) hooks: bool,
+    /// Install what is in `crds/`.
+    pub(crate) crds: bool,
+    /// Take fields from other managers.
+    pub(crate) force: bool,
+    /// Delete what a failed upgrade created.
+    pub(crate) cleanup_on_fail: bool,
+}
+
+/// How to uninstall.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Removal {
+    /// Limit of the whole uninstall.
+    pub(crate) timeout: Duration,
+    /// Run hooks.
+    pub(crate) hooks: bool,
+    /// Keep the history.
+    pub(crate) keep_history: bool,
+    /// What becomes of dependents.
+    pub(crate) propagation: DeletionPropagation,
+    /// Whether to uninstall at all.
+    pub(crate) policy: DeletionPolicy,
+}
+
+/// Parses what is declared.
+pub(crate) fn validate(release: &HelmRelease, references: DereferencedRelease) -> Result<DesiredRelease, Halt> {
+    let spec = &release.spec;
+    let max_age = max_age(release, &references);
+    let chart = pinned(references.chart, spec.chart.digest.as_deref())?;
+    let access = match &references.repository {
+        Some(repository) => repository.access(chart.host(), chart.repository())?,
+        None => anonymous(),
+    };
+    let version = version(spec.chart.version.as_deref(), &chart)?;
+    Ok(DesiredRelease {
+        identity: identity(release)?,
+        create_namespace: spec.release.create_namespace,
+        chart_name: spec.chart.name.clone(),
+        chart,
+        version,
+        access,
+        max_age,
+        values: values(spec.values.as_ref())?,
+        install: install(release),
+        upgrade: upgrade(release),
+        max_history: max_history(release),
+    })
+}
+
+/// The release's name and namespace, and its object's.
+pub(crate) fn identity(release: &HelmRelease) -> Result<Identity, Halt> {
+    let (namespace, name) = dereference::target(release);
+    let name = ReleaseName::parse(&name)
+        .map_err(|error| Halt::new(Reason::ConfigurationError, format!("{}: set spec.release.name", chain(&error))))?;
+    Ok(Identity {
+        name,
+        namespace,
+        owner: format!("{}/{}", release.namespace().unwrap_or_default(), release.name_any()),
+        uid: release.uid().unwrap_or_default(),
+        generation: release.metadata.generation.unwrap_or_default(),
+    })
+}
+
+/// How the release is to be uninstalled.
+pub(crate) fn removal(release: &HelmRelease) -> Removal {
+    let uninstall = release.spec.uninstall.clone().unwrap_or_default();
+    let timeout = uninstall.timeout.or(release.spec.timeout);
+    Removal {
+        timeout: timeout.map_or(UNINSTALL_TIMEOUT, |timeout| timeout.0),
+        hooks: !uninstall.disable_hooks,
+        keep_history: uninstall.keep_history,
+        propagation: uninstall.deletion_propagation,
+        policy: uninstall.deletion_policy,
+    }
+}
+
+/// Without a `HelmRepository` above the chart the registry is asked as a stranger.
+fn anonymous() -> Access {
+    Access {
+        credentials: None,
+        ca_pem: None,
+        insecure_skip_verify: false,
+        plain_http: false,
+        timeout: REGISTRY_TIMEOUT,
+    }
+}
+
+fn pinned(chart: ChartReference, digest: Option<&str>) -> Result<ChartReference, Halt> {
+    let Some(text) = digest else { return Ok(chart) };
+    let wrong = |error: &dyn std::error::Error| {
+        Halt::new(Reason::ConfigurationError, format!("spec.chart.digest: {}", chain(error)))
+    };
+    let digest: Digest = text.parse().map_err(|error| wrong(&error))?;
+    if chart.digest().is_some_and(|other| *other != digest) {
+        let message = "spec.chart.digest is not the digest in spec.chart.ociRepository: keep one of the two";
+        return Err(Halt::new(Reason::ConfigurationError, message));
+    }
+    Ok(chart.with_digest(digest))
+}
+
+fn version(text: Option<&str>, chart: &ChartReference) -> Result<VersionRequest, Halt> {
+    let text = text.unwrap_or_default().trim();
+    if let (false, Some(tag)) = (text.is_empty(), chart.tag())
+        && tag.replace('_', "+") != text
+    {
+        let message = format!(
+            "spec.chart.version {text:?} is not the tag {tag:?} in spec.chart.ociRepository: keep one of the two"
+        );
+        return Err(Halt::new(Reason::ConfigurationError, message));
+    }
+    VersionRequest::parse(text)
+        .map_err(|error| Halt::new(Reason::ConfigurationError, format!("spec.chart.version: {}", chain(&error))))
+}
+
+/// Half an interval: the releases of one repository look at about the same time, and share one answer of the registry.
+fn max_age(release: &HelmRelease, references: &DereferencedRelease) -> Duration {
+    let own = release.spec.interval();
+    references.repository.as_ref().map_or(own, |repository| own.min(repository.repository.spec.interval.0)) / 2
+}
+
+fn values(values: Option<&Value>) -> Result<Map<String, Value>, Halt> {
+    match values {
+        None | Some(Value::Null) => Ok(Map::new()),
+        Some(Value::Object(map)) => Ok(map.clone()),
+        Some(Value::String(text)) => helm::values::parse(text)
+            .map_err(|error| Halt::new(Reason::ValuesInvalid, format!("spec.values: {}", chain(&error)))),
+        Some(_) => Err(Halt::new(Reason::ValuesInvalid, "spec.values is neither an object nor a YAML text of one")),
+    }
+}
+
+fn install(release: &HelmRelease) -> Action {
+    let install = release.spec.install.clone().unwrap_or_default();
+    Action {
+        timeout: timeout(install.timeout, release),
+        wait: install.wait,
+        wait_for_jobs: install.wait_for_jobs,
+        hooks: !install.disable_hooks,
+        crds: !install.skip_crds,
+        force: false,
+        cleanup_on_fail: false,
+    }
+}
+
+fn upgrade(release: &HelmRelease) -> Action {
+    let upgrade = release.spec.upgrade.clone().unwrap_or_default();
+    Action {
+        timeout: timeout(upgrade.timeout, release),
+        wait: upgrade.wait,
+        wait_for_jobs: upgrade.wait_for_jobs,
+        hooks: !upgrade.disable_hooks,
+        crds: false,
+        force: upgrade.force,
+        cleanup_on_fail: upgrade.cleanup_on_fail,
+    }
+}
+
+fn timeout(own: Option<crate::api::GoDuration>, release: &HelmRelease) -> Duration {
+    own.or(release.spec.timeout).map_or(ACTION_TIMEOUT, |timeout| timeout.0)
+}
+
+fn max_history(release: &HelmRelease) -> u32 {
+    let of_upgrade = release.spec.upgrade.as_ref().and_then(|upgrade| u32::try_from(upgrade.max_history).ok());
+    release.spec.max_history.or(of_upgrade.filter(|max| *max > 0)).unwrap_or(MAX_HISTORY)
+}
+
+impl DesiredRelease {
+    /// A digest of everything the rendered manifest depends on, besides what the cluster answers to `lookup`.
+    pub(crate) fn inputs(&self, chart: &Digest, kube_version: &str) -> String {
+        let mut hash = Sha256::new();
+        for part in [chart.as_str(), kube_version, &Value::Object(self.values.clone()).to_string()] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        let digest = hash.finalize();
+        digest.iter().fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

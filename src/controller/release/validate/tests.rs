@@ -1,0 +1,127 @@
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{DesiredRelease, identity, removal, validate};
+use crate::api::{DeletionPolicy, HelmRelease, Reason};
+use crate::controller::halt::Halt;
+use crate::controller::release::dereference::{self, DereferencedRelease};
+use crate::registry::VersionRequest;
+
+/// A release `apps/web` of `oci://registry.example/charts/web` with `spec` over it.
+fn release(spec: &Value) -> HelmRelease {
+    let mut object = json!({
+        "apiVersion": "helm-operator.ketches.cn/v1alpha1",
+        "kind": "HelmRelease",
+        "metadata": { "name": "web", "namespace": "apps", "uid": "u", "generation": 3 },
+        "spec": { "chart": { "name": "web", "ociRepository": "oci://registry.example/charts/web" } },
+    });
+    merge(&mut object["spec"], spec);
+    serde_json::from_value(object).expect("a decodable release")
+}
+
+fn merge(into: &mut Value, from: &Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from.clone(),
+    }
+}
+
+fn desired(spec: &Value) -> Result<DesiredRelease, Halt> {
+    let release = release(spec);
+    let chart = dereference::reference(&release, None)?;
+    validate(&release, DereferencedRelease { chart, repository: None })
+}
+
+#[test]
+fn defaults_are_those_of_the_documentation() {
+    let desired = desired(&json!({})).expect("valid");
+    assert_eq!((desired.identity.name.as_str(), desired.identity.namespace.as_str()), ("web", "apps"));
+    assert_eq!((desired.identity.owner.as_str(), desired.identity.generation), ("apps/web", 3));
+    assert!(matches!(desired.version, VersionRequest::Newest));
+    for action in [&desired.install, &desired.upgrade] {
+        assert_eq!(action.timeout, Duration::from_mins(10));
+        assert!(action.wait && action.wait_for_jobs && action.hooks);
+    }
+    assert!(desired.install.crds && !desired.upgrade.crds && desired.upgrade.cleanup_on_fail && !desired.upgrade.force);
+    assert_eq!(desired.max_history, 10);
+    assert!(desired.values.is_empty() && !desired.create_namespace);
+    let removal = removal(&release(&json!({})));
+    assert_eq!((removal.timeout, removal.policy), (Duration::from_mins(5), DeletionPolicy::Uninstall));
+}
+
+#[test]
+fn what_is_declared_is_what_is_done() {
+    let desired = desired(&json!({
+        "release": { "name": "shop", "namespace": "prod", "createNamespace": true },
+        "timeout": "3m",
+        "maxHistory": 0,
+        "install": { "wait": false, "skipCRDs": true },
+        "upgrade": { "timeout": "90s", "force": true, "maxHistory": 4 },
+    }))
+    .expect("valid");
+    assert_eq!((desired.identity.name.as_str(), desired.identity.namespace.as_str()), ("shop", "prod"));
+    assert!(desired.create_namespace && !desired.install.wait && !desired.install.crds && desired.upgrade.force);
+    assert_eq!(desired.install.timeout, Duration::from_mins(3), "spec.timeout where install has none");
+    assert_eq!(desired.upgrade.timeout, Duration::from_secs(90));
+    assert_eq!(desired.max_history, 0, "spec.maxHistory goes before upgrade.maxHistory");
+}
+
+#[test]
+fn values_are_an_object_or_the_text_of_one() {
+    for values in [json!({ "a": 1, "b": { "c": true } }), json!("a: 1\nb:\n  c: yes\n")] {
+        let desired = desired(&json!({ "values": values })).expect("valid");
+        assert_eq!(Value::Object(desired.values), json!({ "a": 1, "b": { "c": true } }), "{values}");
+    }
+    for empty in [json!(null), json!(""), json!("# nothing\n"), json!({})] {
+        assert!(desired(&json!({ "values": empty })).expect("valid").values.is_empty(), "{empty}");
+    }
+    for wrong in [json!("- a\n- b\n"), json!("just text"), json!("a: [1\n"), json!([1]), json!(7)] {
+        let halt = desired(&json!({ "values": wrong })).map(drop).expect_err("no values");
+        assert_eq!(halt.reason, Reason::ValuesInvalid, "{wrong}");
+    }
+}
+
+#[test]
+fn contradictions_are_refused_where_they_are_declared() {
+    let digest = |digit: &str| format!("sha256:{}", digit.repeat(64));
+    for (spec, part) in [
+        (json!({ "chart": { "version": "latest" } }), "latest"),
+        (json!({ "chart": { "version": "not a version" } }), "spec.chart.version"),
+        (json!({ "chart": { "ociRepository": "oci://registry.example/charts/web:1.0.0", "version": "1.0.1" } }), "tag"),
+        (json!({ "chart": { "ociRepository": "https://registry.example/web" } }), "oci://"),
+        (json!({ "chart": { "digest": "sha256:short" } }), "spec.chart.digest"),
+        (
+            json!({ "chart": { "ociRepository": format!("oci://registry.example/web@{}", digest("a")), "digest": digest("b") } }),
+            "one of the two",
+        ),
+        (json!({ "release": { "name": "Not_A_Name" } }), "spec.release.name"),
+        (json!({ "release": { "name": "x".repeat(54) } }), "spec.release.name"),
+    ] {
+        let halt = desired(&spec).map(drop).expect_err("a contradiction");
+        assert_eq!(halt.reason, Reason::ConfigurationError, "{spec}");
+        assert!(halt.message.contains(part), "{spec}: {}", halt.message);
+    }
+}
+
+#[test]
+fn inputs_change_with_what_the_manifest_depends_on_and_with_nothing_else() {
+    let digest = |digit: &str| format!("sha256:{}", digit.repeat(64)).parse().expect("a digest");
+    let base = desired(&json!({ "values": { "a": 1 } })).expect("valid");
+    let same = desired(&json!({ "values": "a: 1", "timeout": "1m" })).expect("valid");
+    let other = desired(&json!({ "values": { "a": 2 } })).expect("valid");
+    assert_eq!(base.inputs(&digest("a"), "1.36"), same.inputs(&digest("a"), "1.36"));
+    assert_ne!(base.inputs(&digest("a"), "1.36"), other.inputs(&digest("a"), "1.36"));
+    assert_ne!(base.inputs(&digest("a"), "1.36"), base.inputs(&digest("b"), "1.36"));
+    assert_ne!(base.inputs(&digest("a"), "1.36"), base.inputs(&digest("a"), "1.37"));
+}
+
+#[test]
+fn a_release_lives_where_its_object_says() {
+    let identity = identity(&release(&json!({ "release": { "namespace": "elsewhere" } }))).expect("valid");
+    assert_eq!((identity.namespace.as_str(), identity.owner.as_str()), ("elsewhere", "apps/web"));
+}

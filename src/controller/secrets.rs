@@ -1,0 +1,72 @@
+//! The Secrets that repositories name, read once and kept until a watch says they changed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::Api;
+
+/// A Secret's namespace and name.
+pub(crate) type Key = (String, String);
+
+/// The Secrets in use. Nothing is kept of any other Secret.
+#[derive(Clone)]
+pub(crate) struct Secrets {
+    client: kube::Client,
+    known: Arc<Mutex<BTreeMap<Key, Entry>>>,
+}
+
+/// What is known of one Secret.
+enum Entry {
+    /// Somebody reads it; the answer is not there yet.
+    Reading,
+    /// The answer: the Secret, or that there is none.
+    Known(Option<Arc<Secret>>),
+}
+
+impl Secrets {
+    /// An empty store.
+    pub(crate) fn new(client: kube::Client) -> Self {
+        Self { client, known: Arc::default() }
+    }
+
+    /// The Secret, or `None` if there is none.
+    pub(crate) async fn get(&self, namespace: &str, name: &str) -> Result<Option<Arc<Secret>>, kube::Error> {
+        let key = (namespace.to_owned(), name.to_owned());
+        if let Some(Entry::Known(secret)) = self.lock().get(&key) {
+            return Ok(secret.clone());
+        }
+        // Noted before it is read: a change that arrives in between takes the note away again, and the answer,
+        // which may be the old one, is then not kept.
+        self.lock().insert(key.clone(), Entry::Reading);
+        let secret = Api::<Secret>::namespaced(self.client.clone(), namespace).get_opt(name).await;
+        let mut known = self.lock();
+        match secret {
+            Ok(secret) => {
+                let secret = secret.map(Arc::new);
+                if let Some(entry) = known.get_mut(&key) {
+                    *entry = Entry::Known(secret.clone());
+                }
+                Ok(secret)
+            }
+            Err(error) => {
+                known.remove(&key);
+                Err(error)
+            }
+        }
+    }
+
+    /// Forgets a Secret that changed; whether it was known.
+    pub(crate) fn forget(&self, namespace: &str, name: &str) -> bool {
+        self.lock().remove(&(namespace.to_owned(), name.to_owned())).is_some()
+    }
+
+    /// Forgets all, after a gap in the watch.
+    pub(crate) fn forget_all(&self) -> Vec<Key> {
+        std::mem::take(&mut *self.lock()).into_keys().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Entry>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

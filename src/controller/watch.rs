@@ -1,0 +1,231 @@
+//! What the controllers watch, and what each change wakes.
+//!
+//! | watched | wakes |
+//! |---|---|
+//! | `HelmRelease` (spec, deletion, `requestedAt`) | itself |
+//! | `HelmRepository` (the same) | itself, and the releases below its URL |
+//! | Secrets but Helm's (metadata) | the repositories that name one, and their releases |
+//! | Helm's release Secrets (metadata) | the release whose history somebody else wrote |
+//!
+//! Status writes wake nothing: the watch of a kind compares what was declared, not the whole object.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::pin::pin;
+
+use futures::StreamExt as _;
+use futures::channel::mpsc::UnboundedSender;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, PartialObjectMeta};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
+
+use super::access::DereferencedRepository;
+use super::context::{Context, Guarded};
+use super::release;
+use super::revisions::Release;
+use crate::api::{HelmRelease, HelmRepository, REQUESTED_AT};
+use crate::history::RecordMeta;
+
+/// Wakes reconciles.
+pub(crate) struct Wake {
+    releases: UnboundedSender<ObjectRef<Guarded<HelmRelease>>>,
+    repositories: UnboundedSender<ObjectRef<Guarded<HelmRepository>>>,
+}
+
+impl Wake {
+    /// Wakes through these queues.
+    pub(super) fn new(
+        releases: UnboundedSender<ObjectRef<Guarded<HelmRelease>>>,
+        repositories: UnboundedSender<ObjectRef<Guarded<HelmRepository>>>,
+    ) -> Self {
+        Self { releases, repositories }
+    }
+
+    /// Wakes one release.
+    pub(crate) fn release(&self, release: ObjectRef<Guarded<HelmRelease>>) {
+        // A closed queue means that the process ends.
+        drop(self.releases.unbounded_send(release));
+    }
+
+    /// Wakes one repository.
+    pub(crate) fn repository(&self, repository: ObjectRef<Guarded<HelmRepository>>) {
+        drop(self.repositories.unbounded_send(repository));
+    }
+
+    /// Wakes the releases that use a repository, or could.
+    pub(crate) fn releases_of(&self, repository: &HelmRepository, context: &Context) {
+        for guarded in context.releases.state() {
+            if guarded.0.as_ref().is_ok_and(|release| release::uses(release, repository)) {
+                self.release(ObjectRef::from_obj(&*guarded));
+            }
+        }
+    }
+}
+
+/// What was declared of an object, as far as it wakes a reconcile.
+#[derive(PartialEq, Eq)]
+struct Declared {
+    generation: Option<i64>,
+    deleted: bool,
+    requested_at: Option<String>,
+}
+
+impl Declared {
+    fn of(object: &impl Resource) -> Self {
+        Self {
+            generation: object.meta().generation,
+            deleted: object.meta().deletion_timestamp.is_some(),
+            requested_at: object.annotations().get(REQUESTED_AT).cloned(),
+        }
+    }
+}
+
+/// Keeps `writer`'s store as the cluster has it, and tells of each object whose declaration changed, or that is gone.
+/// Never ends.
+pub(super) async fn follow<K>(
+    client: kube::Client,
+    mut writer: Writer<Guarded<K>>,
+    mut changed: impl FnMut(&Guarded<K>),
+) where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    let mut events = pin!(watcher(Api::<Guarded<K>>::all(client), watcher::Config::default()).default_backoff());
+    let mut seen = BTreeMap::<String, Declared>::new();
+    let mut listed = Vec::new();
+    while let Some(event) = events.next().await {
+        let mut event = match event {
+            Ok(event) => event,
+            Err(error) => {
+                tracing::warn!(kind = %K::kind(&()), error = %super::halt::chain(&error), "a watch broke, and is begun again");
+                continue;
+            }
+        };
+        if let Event::Apply(object) | Event::InitApply(object) = &mut event {
+            object.meta_mut().managed_fields = None;
+        }
+        writer.apply_watcher_event(&event);
+        let uid = |object: &Guarded<K>| object.uid().unwrap_or_default();
+        match event {
+            Event::Init => listed.clear(),
+            Event::InitApply(object) => listed.push(object),
+            Event::InitDone => {
+                let known = std::mem::take(&mut seen);
+                for object in listed.drain(..) {
+                    let declared = Declared::of(&object);
+                    if known.get(&uid(&object)) != Some(&declared) {
+                        changed(&object);
+                    }
+                    seen.insert(uid(&object), declared);
+                }
+            }
+            Event::Apply(object) => {
+                let declared = Declared::of(&object);
+                if seen.get(&uid(&object)) != Some(&declared) {
+                    seen.insert(uid(&object), declared);
+                    changed(&object);
+                }
+            }
+            Event::Delete(object) => {
+                seen.remove(&uid(&object));
+                changed(&object);
+            }
+        }
+    }
+}
+
+/// Forgets Secrets that changed, and wakes those that use them. Never ends.
+pub(super) async fn follow_secrets(context: &Context) {
+    let config = watcher::Config::default().fields("type!=helm.sh/release.v1");
+    let mut events =
+        pin!(watcher(Api::<PartialObjectMeta<Secret>>::all(context.client.clone()), config).default_backoff());
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Apply(secret) | Event::Delete(secret)) => {
+                let key = (secret.namespace().unwrap_or_default(), secret.name_any());
+                context.secrets.forget(&key.0, &key.1);
+                wake_users(&key, context);
+            }
+            Ok(Event::InitDone) => context.secrets.forget_all().iter().for_each(|key| wake_users(key, context)),
+            Ok(Event::Init | Event::InitApply(_)) => {}
+            Err(error) => {
+                tracing::warn!(error = %super::halt::chain(&error), "the watch of Secrets broke, and is begun again")
+            }
+        }
+    }
+}
+
+fn wake_users(secret: &(String, String), context: &Context) {
+    for guarded in context.repositories.state() {
+        let Ok(repository) = &guarded.0 else { continue };
+        if DereferencedRepository::secret_names(repository).contains(secret) {
+            context.wake.repository(ObjectRef::from_obj(&*guarded));
+            context.wake.releases_of(repository, context);
+        }
+    }
+}
+
+/// Keeps the revisions of all releases as the cluster has them, and wakes a release that somebody else wrote.
+/// Calls `listed` once they are known. Never ends.
+pub(super) async fn follow_history(context: &Context, listed: impl FnOnce()) {
+    let config = watcher::Config::default().fields("type=helm.sh/release.v1").labels("owner=helm");
+    let mut events =
+        pin!(watcher(Api::<PartialObjectMeta<Secret>>::all(context.client.clone()), config).default_backoff());
+    let mut listed = Some(listed);
+    let mut present = BTreeMap::<Release, Vec<u32>>::new();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Init) => present.clear(),
+            Ok(Event::InitApply(secret)) => {
+                if let Some((release, meta)) = revision(&secret) {
+                    present.entry(release.clone()).or_default().push(meta.revision);
+                    enter(release, meta, context);
+                }
+            }
+            Ok(Event::InitDone) => {
+                context.revisions.retain(&present).iter().for_each(|release| wake_owner(release, context));
+                if let Some(listed) = listed.take() {
+                    listed();
+                }
+            }
+            Ok(Event::Apply(secret)) => {
+                if let Some((release, meta)) = revision(&secret) {
+                    enter(release, meta, context);
+                }
+            }
+            Ok(Event::Delete(secret)) => {
+                if let Some((release, meta)) = revision(&secret)
+                    && context.revisions.remove(&release, meta.revision)
+                {
+                    wake_owner(&release, context);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(error = %super::halt::chain(&error), "the watch of release Secrets broke, and is begun again")
+            }
+        }
+    }
+}
+
+fn revision(secret: &PartialObjectMeta<Secret>) -> Option<(Release, RecordMeta)> {
+    let name = secret.labels().get("name")?.clone();
+    Some(((secret.namespace()?, name), RecordMeta::from_metadata(&secret.metadata).ok()?))
+}
+
+fn enter(release: Release, meta: RecordMeta, context: &Context) {
+    if context.revisions.enter(release.clone(), meta) {
+        wake_owner(&release, context);
+    }
+}
+
+fn wake_owner(release: &Release, context: &Context) {
+    for guarded in context.releases.state() {
+        if guarded.0.as_ref().is_ok_and(|object| release::target(object) == *release) {
+            context.wake.release(ObjectRef::from_obj(&*guarded));
+        }
+    }
+}

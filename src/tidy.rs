@@ -1,0 +1,141 @@
+//! The house rules that no lint knows, as tests: sizes, layers, purity, names, module docs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Most production lines of a file; tests at its end do not count.
+const FILE_LIMIT: usize = 500;
+
+/// What a module must not name: the layers, and the purity of the stages that only compute.
+const FORBIDDEN: &[(&str, &[&str])] = &[
+    ("crates/gotmpl/src", &["use helm::", "use tokio", "use kube", "std::time::SystemTime", "std::fs", "std::env"]),
+    (
+        "crates/helm/src",
+        &["use tokio", "use kube", "use k8s_openapi", "std::env", "std::net", "SystemTime::now", "HashMap"],
+    ),
+    ("crates/gotmpl/src", &["HashMap"]),
+    (
+        "src/api",
+        &["crate::cluster", "crate::registry", "crate::history", "crate::controller", "kube::Client", "kube::Api"],
+    ),
+    ("src/registry", &["crate::api", "crate::cluster", "crate::history", "crate::controller", "kube::"]),
+    ("src/cluster", &["crate::api", "crate::registry", "crate::history", "crate::controller"]),
+    ("src/history", &["crate::api", "crate::registry", "crate::controller"]),
+    ("src/controller/release/plan.rs", &["async ", "await", "Context", "crate::cluster", "crate::registry", "now()"]),
+    ("src/controller/release/validate.rs", &["async ", "await", "Context", "crate::cluster", "now()"]),
+    ("src/controller/repository/report.rs", &["async ", "await", "Context", "now()"]),
+    ("src", &["Timestamp::now", "std::env::var"]),
+];
+
+/// Where a forbidden word is at home: the one door to what it stands for.
+const DOORS: &[(&str, &str)] = &[
+    ("src/controller/context.rs", "Timestamp::now"),
+    // The time of a record is part of the record, not of a decision.
+    ("src/history/mod.rs", "Timestamp::now"),
+    ("src/generated.rs", "std::env::var"),
+    // A lease is nothing but times.
+    ("src/leader.rs", "Timestamp::now"),
+];
+
+/// Names under which helpers gather that belong to nobody.
+const ROOTS: &[&str] = &["utils.rs", "util.rs", "common.rs", "types.rs", "helpers.rs", "misc.rs"];
+
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All Rust files below `folder`, by their path from the workspace.
+fn files(folder: &str) -> Vec<(String, String)> {
+    let mut pending = vec![workspace().join(folder)];
+    let mut found = Vec::new();
+    while let Some(path) = pending.pop() {
+        if path.is_dir() {
+            let entries = fs::read_dir(&path).expect("a folder of the workspace can be read");
+            pending.extend(entries.map(|entry| entry.expect("an entry can be read").path()));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).expect("a source file is text");
+            found.push((relative(&path), text));
+        }
+    }
+    assert!(!found.is_empty(), "no source files below {folder}: has it moved?");
+    found.sort();
+    found
+}
+
+fn relative(path: &Path) -> String {
+    let path: PathBuf = path.strip_prefix(workspace()).expect("below the workspace").to_path_buf();
+    path.to_string_lossy().into_owned()
+}
+
+fn all() -> Vec<(String, String)> {
+    ["src", "crates/gotmpl/src", "crates/helm/src", "e2e/src"].into_iter().flat_map(files).collect()
+}
+
+fn is_test(name: &str) -> bool {
+    name.ends_with("/tests.rs") || name.contains("/tests/") || name == "src/tidy.rs"
+}
+
+/// The part of a file before its test module.
+fn production(text: &str) -> &str {
+    text.split("\n#[cfg(test)]\nmod ").next().unwrap_or(text)
+}
+
+fn report(rule: &str, offences: &[String]) {
+    assert!(offences.is_empty(), "{rule}:\n  {}", offences.join("\n  "));
+}
+
+#[test]
+fn files_stay_short() {
+    let long = all().into_iter().filter(|(name, _)| !is_test(name)).filter_map(|(name, text)| {
+        let lines = production(&text).lines().count();
+        (lines > FILE_LIMIT).then(|| format!("{name}: {lines} lines"))
+    });
+    report("a file has at most 500 production lines", &long.collect::<Vec<_>>());
+}
+
+#[test]
+fn every_module_says_what_it_is() {
+    let silent = all().into_iter().filter(|(name, text)| !is_test(name) && !text.trim_start().starts_with("//!"));
+    report("a module begins with //!", &silent.map(|(name, _)| name).collect::<Vec<_>>());
+}
+
+#[test]
+fn layers_and_purity_hold() {
+    let mut offences = Vec::new();
+    for (place, words) in FORBIDDEN {
+        let folder =
+            if place.ends_with(".rs") { place.rsplit_once('/').map_or(*place, |(folder, _)| folder) } else { place };
+        for (name, text) in files(folder).into_iter().filter(|(name, _)| name.starts_with(place) && !is_test(name)) {
+            let code = production(&text).lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"));
+            for (number, line) in code {
+                let word = words.iter().find(|word| line.contains(**word) && !DOORS.contains(&(name.as_str(), **word)));
+                offences.extend(word.map(|word| format!("{name}:{}: {word}", number + 1)));
+            }
+        }
+    }
+    report("a module names only what its place in the flow allows (see lib.rs)", &offences);
+}
+
+#[test]
+fn no_drawer_is_called_things() {
+    let named = |name: &String| ROOTS.iter().any(|root| name.ends_with(&format!("/{root}")));
+    let drawers: Vec<_> = all().into_iter().map(|(name, _)| name).filter(named).collect();
+    report("a helper lives with its caller", &drawers);
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    let unfinished = ["todo!(", "unimplemented!(", "#[ignore", concat!("FIX", "ME"), concat!("TO", "DO")];
+    let mut offences = Vec::new();
+    for (name, text) in all().into_iter().filter(|(name, _)| name != "src/tidy.rs") {
+        for (number, line) in text.lines().enumerate() {
+            offences.extend(
+                unfinished
+                    .iter()
+                    .find(|word| line.contains(**word))
+                    .map(|word| format!("{name}:{}: {word}", number + 1)),
+            );
+        }
+    }
+    report("what is there is finished", &offences);
+}
