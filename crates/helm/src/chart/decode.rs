@@ -14,7 +14,7 @@ use crate::{go, json, yaml};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It is no YAML.
-    #[error("error converting YAML to JSON: {0}")]
+    #[error("{0}")]
     Yaml(yaml::Error),
     /// A value has the wrong type.
     #[error(
@@ -35,7 +35,7 @@ pub enum Error {
 
 /// Decodes `Chart.yaml`.
 pub(super) fn metadata(text: &[u8]) -> Result<Metadata, Error> {
-    let fields = Fields::read(text, "Metadata", "v2.Metadata")?;
+    let fields = Fields::read(text, "Metadata", "loader.chartBase")?;
     Ok(Metadata {
         name: fields.string("name")?,
         home: fields.string("home")?,
@@ -59,7 +59,7 @@ pub(super) fn metadata(text: &[u8]) -> Result<Metadata, Error> {
 
 /// Decodes the dependencies in `requirements.yaml`.
 pub(super) fn requirements(text: &[u8]) -> Result<Vec<Dependency>, Error> {
-    dependencies(&Fields::read(text, "Metadata", "v2.Metadata")?)
+    dependencies(&Fields::read(text, "Metadata", "loader.chartBase")?)
 }
 
 /// Decodes `Chart.lock` or `requirements.lock`.

@@ -79,7 +79,7 @@ pub enum Error {
     #[error("cannot load values.yaml: {0}")]
     Values(values::Error),
     /// `Chart.yaml` has an API version that is not `v1` or `v2`.
-    #[error("invalid chart apiVersion")]
+    #[error("unsupported chart version")]
     ApiVersion {
         /// What it says.
         found: String,

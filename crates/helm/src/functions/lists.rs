@@ -52,10 +52,14 @@ pub(super) const TABLE: &[Function<Host>] = &[
 ];
 
 /// The list at `index`; `refusal` begins Sprig's message about another kind of argument.
-fn list_at<'a>(args: &'a [Value], index: usize, refusal: &str) -> Result<&'a List, FuncError> {
+fn list_at(args: &[Value], index: usize, refusal: &str) -> Result<List, FuncError> {
     match any(args, index) {
-        Value::List(list) => Ok(list),
+        Value::List(list) => Ok(list.clone()),
         Value::Nil => Err(FuncError::new(NIL_POINTER)),
+        Value::Object(object) => match object.underlying() {
+            Some(Value::List(list)) => Ok(list),
+            _ => Err(FuncError::new(format!("{refusal} {}", kind_name(object.kind())))),
+        },
         other => Err(FuncError::new(format!("{refusal} {}", kind_name(other.kind())))),
     }
 }
@@ -179,7 +183,8 @@ fn concat(args: &[Value]) -> Outcome {
 /// `chunk SIZE LIST`: a `[][]interface {}`.
 fn chunk(args: &[Value]) -> Outcome {
     let width = int(args, 0)?;
-    let items = list_at(args, 1, "Cannot chunk type")?.items();
+    let list = list_at(args, 1, "Cannot chunk type")?;
+    let items = list.items();
     // Go computes the number of chunks in floating point, and accepts the negative widths that make none or one.
     let chunks = match (width, i64::try_from(items.len()).unwrap_or(i64::MAX)) {
         (1.., _) => items.chunks(size(width)),

@@ -39,7 +39,7 @@ pub enum Error {
         after: String,
     },
     /// The text is no YAML.
-    #[error("cannot unmarshal yaml document: error converting YAML to JSON: {0}")]
+    #[error("cannot unmarshal yaml document: {0}")]
     Yaml(yaml::Error),
     /// The document is no mapping.
     #[error(

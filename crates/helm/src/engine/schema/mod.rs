@@ -6,7 +6,9 @@ mod words;
 use std::fmt::Write as _;
 
 use gotmpl::{Map, Value};
-use jsonschema::{Retrieve, Uri};
+use jsonschema::{
+    PatternOptions, Retrieve, Uri, ValidationError, Validator, draft4, draft6, draft7, draft201909, draft202012,
+};
 
 use crate::json;
 use crate::values::ActiveChart;
@@ -54,20 +56,44 @@ fn check_chart(chart: &ActiveChart<'_>, values: &Map, into: &mut Error) {
 fn check_one(name: &str, schema: &[u8], values: &Map, into: &mut Error) {
     let values = json::to_serde(&values.clone().into());
     let complaint = match compile(schema) {
-        Ok(validator) => report::report(&validator, &values, &mut into.paths),
-        Err(trouble) => Some(trouble),
+        Ok(validator) => {
+            let errors: Vec<_> = validator.iter_errors(&values).map(ValidationError::to_owned).collect();
+            if errors.is_empty() {
+                return;
+            }
+            into.paths.extend(errors.iter().map(|error| error.instance_path().to_string()));
+            report::report(&errors, &values) + "\n"
+        }
+        Err(trouble) => trouble,
     };
-    if let Some(complaint) = complaint {
-        write!(into.report, "{name}:\n{complaint}").expect("writing to a string does not fail");
-    }
+    write!(into.report, "{name}:\n{complaint}").expect("writing to a string does not fail");
 }
 
-fn compile(schema: &[u8]) -> Result<jsonschema::Validator, String> {
-    let schema = schema.strip_prefix(b"\xef\xbb\xbf").unwrap_or(schema);
-    let schema: serde_json::Value = serde_json::from_slice(schema).map_err(|error| error.to_string())?;
-    let options =
-        jsonschema::options().with_retriever(NoRetriever).with_pattern_options(jsonschema::PatternOptions::regex());
-    options.build(&schema).map_err(|error| format!("{error}\n"))
+/// The validator of a schema, or what is wrong with the schema.
+fn compile(schema: &[u8]) -> Result<Validator, String> {
+    let schema: serde_json::Value = serde_json::from_slice(schema)
+        .map_err(|error| if error.is_eof() { "unexpected EOF".to_owned() } else { error.to_string() })?;
+    // Go's patterns, which Helm understands, need no backtracking either.
+    let options = jsonschema::options().with_retriever(NoRetriever).with_pattern_options(PatternOptions::regex());
+    options.build(&schema).map_err(|error| against_metaschema(&schema).unwrap_or_else(|| error.to_string()))
+}
+
+/// What the schema of schemas says about a schema; nothing if it has no objection.
+fn against_metaschema(schema: &serde_json::Value) -> Option<String> {
+    let dialect = schema.get("$schema").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let (meta, url) = match dialect {
+        draft if draft.contains("draft-04") => (draft4::meta::validator(), "http://json-schema.org/draft-04/schema#"),
+        draft if draft.contains("draft-06") => (draft6::meta::validator(), "http://json-schema.org/draft-06/schema#"),
+        draft if draft.contains("draft-07") => (draft7::meta::validator(), "http://json-schema.org/draft-07/schema#"),
+        draft if draft.contains("2019-09") => {
+            (draft201909::meta::validator(), "https://json-schema.org/draft/2019-09/schema#")
+        }
+        _ => (draft202012::meta::validator(), "https://json-schema.org/draft/2020-12/schema#"),
+    };
+    let errors: Vec<_> = meta.iter_errors(schema).map(ValidationError::to_owned).collect();
+    let report = report::report(&errors, schema);
+    let head = "\"file:///values.schema.json#\" is not valid against metaschema: jsonschema validation failed with";
+    (!errors.is_empty()).then(|| format!("{head} '{url}'\n{report}"))
 }
 
 /// Fetches nothing: a chart must not make the operator ask addresses of its choice.

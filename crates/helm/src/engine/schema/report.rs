@@ -6,26 +6,21 @@
 
 use std::collections::BTreeMap;
 
+use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind as Kind;
-use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
-use super::words::{missing, quote, words};
+use super::words::{additional, missing, quote, words};
 
-/// What is wrong with `values`, one line per rule; nothing if they are good. Adds where it is to `paths`.
-pub(super) fn report(validator: &Validator, values: &Value, paths: &mut Vec<String>) -> Option<String> {
-    let errors: Vec<_> = validator.iter_errors(values).map(ValidationError::to_owned).collect();
-    if errors.is_empty() {
-        return None;
-    }
-    paths.extend(errors.iter().map(|error| error.instance_path().to_string()));
+/// What is wrong with `values`, one line per rule.
+pub(super) fn report(errors: &[ValidationError<'static>], values: &Value) -> String {
     let mut lines = Vec::new();
-    match Frame::of(&errors, 0).resolve(String::new()) {
+    match Frame::of(errors, 0).resolve(String::new(), values) {
         Some(Complaint { grouped: true, causes, .. }) => causes.iter().for_each(|c| c.print(0, &mut lines)),
         Some(single) => single.print(0, &mut lines),
         None => {}
     }
-    Some(lines.join("\n") + "\n")
+    lines.join("\n")
 }
 
 /// A rule that is broken, with what is broken below it.
@@ -63,7 +58,8 @@ impl<'e> Frame<'e> {
         for error in errors {
             let keywords = segments(error.evaluation_path().as_str());
             let mut parts = Vec::new();
-            let steps = steps(&keywords, matches!(error.kind(), Kind::FalseSchema));
+            let is_false = matches!(error.kind(), Kind::FalseSchema) && !forbids_properties(error);
+            let steps = steps(&keywords, is_false);
             let value_steps = steps.iter().filter(|step| step.into_part).count();
             let location = segments(error.instance_path().as_str());
             parts.extend(location.iter().skip(location.len().saturating_sub(value_steps)).cloned());
@@ -81,22 +77,19 @@ impl<'e> Frame<'e> {
     }
 
     /// What the schema says about the value at `at`.
-    fn resolve(self, at: String) -> Option<Complaint> {
+    fn resolve(self, at: String, values: &Value) -> Option<Complaint> {
         let mut causes = Vec::new();
         let (decisive, others): (Vec<_>, Vec<_>) = self.broken.into_iter().partition(|error| is_decisive(error));
         if let Some(first) = decisive.first() {
             // A value of the wrong type is not looked at any further.
-            return Some(leaf(first));
+            return Some(leaf(first, values));
         }
-        let required: Vec<_> = others.iter().filter_map(|error| missing_property(error)).collect();
-        if !required.is_empty() {
-            causes.push(Complaint { at: at.clone(), words: missing(&required), grouped: false, causes: Vec::new() });
-        }
-        causes.extend(others.iter().filter(|error| missing_property(error).is_none()).map(|error| leaf(error)));
+        causes.extend(own_complaints(&others, &at, values));
         let mut all_of = Vec::new();
         for ((keyword, part), frame) in self.applied {
-            let at = part.map_or_else(|| at.clone(), |part| format!("{at}/{part}"));
-            let complaint = frame.resolve(at);
+            let at =
+                part.map_or_else(|| at.clone(), |part| format!("{at}/{}", part.replace('~', "~0").replace('/', "~1")));
+            let complaint = frame.resolve(at, values);
             if keyword.starts_with("allOf/") { all_of.extend(complaint) } else { causes.extend(complaint) }
         }
         if !all_of.is_empty() {
@@ -110,12 +103,55 @@ impl<'e> Frame<'e> {
     }
 }
 
+/// What the rules of one schema say about the value itself, in Go's order; some rules speak once for many errors.
+fn own_complaints(broken: &[&ValidationError<'static>], at: &str, values: &Value) -> Vec<Complaint> {
+    let plain = |words: String| Complaint { at: at.to_owned(), words, grouped: false, causes: Vec::new() };
+    let mut complaints: Vec<(usize, Complaint)> = Vec::new();
+    let required: Vec<_> = broken.iter().filter_map(|error| missing_property(error)).collect();
+    if !required.is_empty() {
+        complaints.push((rank("required"), plain(missing(&required))));
+    }
+    if broken.iter().any(|error| forbids_properties(error)) {
+        let properties = values.pointer(at).and_then(Value::as_object);
+        let unexpected: Vec<_> = properties.into_iter().flat_map(|properties| properties.keys()).collect();
+        complaints.push((rank("additionalProperties"), plain(additional(&unexpected))));
+    }
+    let others = broken.iter().filter(|error| missing_property(error).is_none() && !forbids_properties(error));
+    complaints.extend(others.map(|error| (rank(error.kind().keyword()), leaf(error, values))));
+    complaints.sort_by_key(|(rank, _)| *rank);
+    complaints.into_iter().map(|(_, complaint)| complaint).collect()
+}
+
+/// Where a rule stands in the order in which Go's library looks at them.
+fn rank(keyword: &str) -> usize {
+    const ORDER: [&str; 12] = [
+        "minProperties",
+        "maxProperties",
+        "required",
+        "additionalProperties",
+        "minItems",
+        "maxItems",
+        "uniqueItems",
+        "minLength",
+        "maxLength",
+        "pattern",
+        "minimum",
+        "maximum",
+    ];
+    ORDER.iter().position(|known| *known == keyword).unwrap_or(ORDER.len())
+}
+
+/// Whether the error means that the schema allows no properties at all; it does not name those that are there.
+fn forbids_properties(error: &ValidationError<'_>) -> bool {
+    matches!(error.kind(), Kind::FalseSchema) && error.evaluation_path().as_str().ends_with("/additionalProperties")
+}
+
 /// Whether a rule, once broken, hides all others of its schema.
 fn is_decisive(error: &ValidationError<'_>) -> bool {
     matches!(
         error.kind(),
         Kind::Type { .. } | Kind::Constant { .. } | Kind::Enum { .. } | Kind::Format { .. } | Kind::FalseSchema
-    )
+    ) && !forbids_properties(error)
 }
 
 fn missing_property<'e>(error: &'e ValidationError<'_>) -> Option<&'e str> {
@@ -125,7 +161,7 @@ fn missing_property<'e>(error: &'e ValidationError<'_>) -> Option<&'e str> {
     }
 }
 
-fn leaf(error: &ValidationError<'static>) -> Complaint {
+fn leaf(error: &ValidationError<'static>, values: &Value) -> Complaint {
     let at = error.instance_path().to_string();
     let words = words(error.kind(), error.instance());
     let alternatives: &[Vec<_>] = match error.kind() {
@@ -133,8 +169,12 @@ fn leaf(error: &ValidationError<'static>) -> Complaint {
         _ => &[],
     };
     let depth = segments(error.evaluation_path().as_str()).len() + 1;
-    let causes = alternatives.iter().filter_map(|errors| Frame::of(errors, depth).resolve(at.clone()));
-    Complaint { causes: causes.collect(), at, words, grouped: false }
+    let mut causes: Vec<_> =
+        alternatives.iter().filter_map(|errors| Frame::of(errors, depth).resolve(at.clone(), values)).collect();
+    if let Kind::PropertyNames { error } = error.kind() {
+        causes.push(Complaint { at: String::new(), ..leaf(error, values) });
+    }
+    Complaint { causes, at, words, grouped: false }
 }
 
 /// One application of a schema within another.

@@ -46,7 +46,7 @@ fn broken_rules_are_told_in_helms_words() {
         (
             serde_json::json!({"required": ["b"], "properties": {"a": {"type": "object", "required": ["x"], "minProperties": 2}}}),
             serde_json::json!({"a": {}}),
-            "- at '': missing property 'b'\n- at '/a': validation failed\n  - at '/a': missing property 'x'\n  - at '/a': minProperties: got 0, want 2\n",
+            "- at '': missing property 'b'\n- at '/a': validation failed\n  - at '/a': minProperties: got 0, want 2\n  - at '/a': missing property 'x'\n",
         ),
         (
             serde_json::json!({"properties": {"a": {"anyOf": [{"type": "string"}, {"type": "null"}]}}}),

@@ -13,9 +13,7 @@ pub(super) fn words(kind: &Kind, instance: &Value) -> String {
             let extra = instance.as_array().map_or(0, Vec::len).saturating_sub(*limit);
             format!("last {extra} additionalItem(s) not allowed")
         }
-        Kind::AdditionalProperties { unexpected } => {
-            format!("additional properties {} not allowed", quote_all(unexpected))
-        }
+        Kind::AdditionalProperties { unexpected } => additional(unexpected),
         Kind::AnyOf { .. } => "'anyOf' failed".to_owned(),
         Kind::Constant { expected_value } => match &**expected_value {
             Value::Array(_) | Value::Object(_) => "'const' failed".to_owned(),
@@ -59,6 +57,11 @@ pub(super) fn words(kind: &Kind, instance: &Value) -> String {
         Kind::FromUtf8 { error } => error.to_string(),
         Kind::Referencing(error) => error.to_string(),
     }
+}
+
+/// `additional properties 'a', 'b' not allowed`
+pub(super) fn additional<S: AsRef<str>>(properties: &[S]) -> String {
+    format!("additional properties {} not allowed", quote_all(properties))
 }
 
 /// `missing property 'a'` or `missing properties 'a', 'b'`.

@@ -1,0 +1,1 @@
+{{- define "lib.name" -}}{{ .Chart.Name }}-{{ .Values.lib.x }}{{- end -}}

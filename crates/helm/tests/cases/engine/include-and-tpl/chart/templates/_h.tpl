@@ -1,0 +1,4 @@
+{{- define "h" -}}
+{{ .Chart.Name | upper }}
+{{- end -}}
+{{ define "dot" }}{{ . }}{{ end }}

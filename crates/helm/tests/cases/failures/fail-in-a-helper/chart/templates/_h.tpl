@@ -1,0 +1,3 @@
+{{ define "h" }}
+  {{ fail (printf "no %s" "way") }}
+{{ end }}

@@ -1,0 +1,1 @@
+{{ define "h" }}{{ mustToDate "2006" "x" }}{{ end }}

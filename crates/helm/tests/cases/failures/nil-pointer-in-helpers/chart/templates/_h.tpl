@@ -1,0 +1,3 @@
+{{ define "h1" }}{{ include "h2" . }}{{ end }}
+{{ define "h2" }}
+{{ .Values.a.b.c }}{{ end }}
