@@ -3,6 +3,9 @@
 //! They follow Go's reflection model as far as a template can see it: kinds, typed collections,
 //! strings that are bytes, and maps shared by reference (a `set` is seen by every holder of the map).
 //! Values stay on the thread that renders: they are deliberately neither `Send` nor `Sync`.
+//!
+//! A template can nest values as deeply as it has steps, and can put a map into itself. Whoever walks a
+//! value recursively must bound the depth; dropping one is safe.
 
 use std::cell::{Ref, RefCell, RefMut};
 use std::collections::BTreeMap;
@@ -176,7 +179,7 @@ impl List {
 
     /// The nil slice of the given element type: empty, prints as `[]`, but JSON and YAML say `null`.
     pub fn nil(element: ListType) -> Self {
-        Self { nil: true, ..Self::new(element, Vec::new()) }
+        Self { element, items: Rc::default(), nil: true }
     }
 
     /// Whether this is a nil slice, which only encoders and `deepEqual` tell from an empty one.
@@ -229,7 +232,7 @@ impl Map {
     /// The nil map of the given type: reads as empty, JSON and YAML say `null`. Writing to it is an error in Go,
     /// so whoever writes asks [`Map::is_nil`] first.
     pub fn nil(ty: MapType) -> Self {
-        Self { nil: true, ..Self::new(ty, BTreeMap::new()) }
+        Self { ty, entries: Rc::default(), nil: true }
     }
 
     /// Whether this is a nil map.
@@ -271,6 +274,41 @@ impl Map {
     #[must_use]
     pub fn retyped(&self, ty: MapType) -> Self {
         Self { ty, entries: Rc::clone(&self.entries), nil: self.nil }
+    }
+}
+
+impl Drop for List {
+    fn drop(&mut self) {
+        if let Some(items) = Rc::get_mut(&mut self.items) {
+            drop_in_turn(std::mem::take(items));
+        }
+    }
+}
+
+impl Drop for Map {
+    fn drop(&mut self) {
+        if let Some(entries) = Rc::get_mut(&mut self.entries) {
+            drop_in_turn(std::mem::take(entries.get_mut()).into_values());
+        }
+    }
+}
+
+/// Drops values one after the other instead of each within its collection, where the stack might not do.
+fn drop_in_turn(values: impl IntoIterator<Item = Value>) {
+    let is_collection = |value: &Value| matches!(value, Value::List(_) | Value::Map(_));
+    let mut pending: Vec<Value> = values.into_iter().filter(is_collection).collect();
+    while let Some(value) = pending.pop() {
+        match value {
+            Value::List(mut list) => {
+                let items = Rc::get_mut(&mut list.items).map(std::mem::take).unwrap_or_default();
+                pending.extend(items.into_iter().filter(is_collection));
+            }
+            Value::Map(mut map) => {
+                let entries = Rc::get_mut(&mut map.entries).map(|entries| entries.take()).unwrap_or_default();
+                pending.extend(entries.into_values().filter(is_collection));
+            }
+            _ => {}
+        }
     }
 }
 

@@ -1,15 +1,16 @@
 //! Escaping for other languages: `html`, `js`, `urlquery`.
 
 use super::Result;
+use crate::error::Limit;
 use crate::printf;
 use crate::types::Cell;
 use crate::unicode;
 use crate::value::{Str, Value};
 
 /// The arguments as `print` has them, except that nil is printed as by an action.
-fn joined(args: &[Cell]) -> Str {
+fn joined(args: &[Cell]) -> std::result::Result<Str, Limit> {
     if let [Cell { value: Value::String(text), .. }] = args {
-        return text.clone();
+        return Ok(text.clone());
     }
     let values: Vec<Value> = args
         .iter()
@@ -18,7 +19,7 @@ fn joined(args: &[Cell]) -> Str {
             value => value.clone(),
         })
         .collect();
-    printf::print(&values)
+    printf::printed(&values).complete()
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the type of a builtin's result")]
@@ -28,7 +29,7 @@ fn text(bytes: Vec<u8>) -> Result {
 
 pub(super) fn html(args: &[Cell]) -> Result {
     let mut out = Vec::new();
-    for byte in joined(args).as_bytes() {
+    for byte in joined(args)?.as_bytes() {
         match byte {
             0 => out.extend_from_slice("\u{FFFD}".as_bytes()),
             b'"' => out.extend_from_slice(b"&#34;"),
@@ -43,7 +44,7 @@ pub(super) fn html(args: &[Cell]) -> Result {
 }
 
 pub(super) fn js(args: &[Cell]) -> Result {
-    let source = joined(args);
+    let source = joined(args)?;
     let mut out = Vec::new();
     let mut at = 0;
     for (c, width) in unicode::chars(source.as_bytes()) {
@@ -64,7 +65,7 @@ pub(super) fn js(args: &[Cell]) -> Result {
 
 pub(super) fn urlquery(args: &[Cell]) -> Result {
     let mut out = Vec::new();
-    for byte in joined(args).as_bytes() {
+    for byte in joined(args)?.as_bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(*byte),
             b' ' => out.push(b'+'),

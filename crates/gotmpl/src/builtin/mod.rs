@@ -6,9 +6,9 @@ mod index;
 
 use crate::error::FuncError;
 use crate::func::{Signature, Type};
-use crate::printf;
+use crate::printf::{self, Printed};
 use crate::types::Cell;
-use crate::value::{Str, Value};
+use crate::value::Value;
 
 type Result = std::result::Result<Cell, FuncError>;
 
@@ -57,16 +57,15 @@ pub(crate) static TABLE: &[Builtin] = &[
     fixed("ne", TWO, compare::ne),
     fixed("not", ONE, compare::not),
     variadic("or", TWO, Body::Or),
-    variadic("print", ONE, Body::Plain(|args| text(printf::print(&values(args))))),
+    variadic("print", ONE, Body::Plain(|args| text(printf::printed(&values(args))))),
     variadic("printf", &[Type::String, Type::Any], Body::Plain(format)),
-    variadic("println", ONE, Body::Plain(|args| text(printf::println(&values(args))))),
+    variadic("println", ONE, Body::Plain(|args| text(printf::printed_line(&values(args))))),
     variadic("slice", TWO, Body::Plain(index::slice)),
     variadic("urlquery", ONE, Body::Plain(escape::urlquery)),
 ];
 
-#[expect(clippy::unnecessary_wraps, reason = "the type of a builtin's result")]
-fn text(text: Str) -> Result {
-    Ok(Cell::plain(Value::String(text)))
+fn text(printed: Printed) -> Result {
+    Ok(Cell::plain(Value::String(printed.complete()?)))
 }
 
 fn values(args: &[Cell]) -> Vec<Value> {
@@ -76,7 +75,7 @@ fn values(args: &[Cell]) -> Vec<Value> {
 fn format(args: &[Cell]) -> Result {
     let args = values(args);
     match args.split_first() {
-        Some((Value::String(format), args)) => text(printf::printf(format.as_bytes(), args)),
+        Some((Value::String(format), args)) => text(printf::formatted(format.as_bytes(), args)),
         _ => Err(FuncError::new("printf without a format")),
     }
 }

@@ -102,7 +102,10 @@ impl<'s, 't, 'a, H> State<'s, 't, 'a, H> {
         match value {
             Value::Nil => self.write(b"<no value>"),
             Value::String(text) => self.write(text.as_bytes()),
-            other => self.write(printf::display(other).as_bytes()),
+            other => {
+                let printed = printf::printed(std::slice::from_ref(other)).complete();
+                self.write(printed.map_err(|limit| self.limited(limit))?.as_bytes())
+            }
         }
     }
 

@@ -11,22 +11,52 @@ mod verb;
 
 pub use float::{FloatFormat, format_float};
 
+use crate::error::Limit;
 use crate::types::type_name;
 use crate::unicode;
 use crate::value::{Kind, Str, Value};
 use pad::Flags;
 use verb::Printer;
 
-/// `fmt.Sprintf`
+/// What is printed ends here: no manifest is as large, but a few bytes of template can ask for more.
+const MAX_OUTPUT: usize = 64 << 20;
+
+/// How deeply nested values are printed; a map may contain itself.
+const MAX_DEPTH: usize = 1000;
+
+/// `fmt.Sprintf`, as far as 64 MiB and 1000 levels of nested values go.
 pub fn printf(format: &[u8], args: &[Value]) -> Str {
+    formatted(format, args).text()
+}
+
+/// `fmt.Sprint`: values side by side, with a space between two that are not strings. Bounded like [`printf`].
+pub fn print(args: &[Value]) -> Str {
+    printed(args).text()
+}
+
+/// `fmt.Sprintln`: values with spaces between them and a newline at the end. Bounded like [`printf`].
+pub fn println(args: &[Value]) -> Str {
+    printed_line(args).text()
+}
+
+/// The value as `%v` prints it. Bounded like [`printf`].
+pub fn display(value: &Value) -> Str {
+    match value {
+        Value::String(text) => text.clone(),
+        other => print(std::slice::from_ref(other)),
+    }
+}
+
+/// `fmt.Sprintf`, to be taken as text or, if it is complete, as a result.
+pub(crate) fn formatted(format: &[u8], args: &[Value]) -> Printed {
     let mut run = Run { format, at: 0, args, next: 0, reordered: false, good_index: true };
     let mut printer = Printer::default();
     run.format(&mut printer);
-    printer.out.into()
+    Printed(printer)
 }
 
-/// `fmt.Sprint`: values side by side, with a space between two that are not strings.
-pub fn print(args: &[Value]) -> Str {
+/// `fmt.Sprint`
+pub(crate) fn printed(args: &[Value]) -> Printed {
     let mut printer = Printer::default();
     let mut after_string = true;
     for arg in args {
@@ -37,11 +67,11 @@ pub fn print(args: &[Value]) -> Str {
         printer.argument(arg, 'v');
         after_string = is_string;
     }
-    printer.out.into()
+    Printed(printer)
 }
 
-/// `fmt.Sprintln`: values with spaces between them and a newline at the end.
-pub fn println(args: &[Value]) -> Str {
+/// `fmt.Sprintln`
+pub(crate) fn printed_line(args: &[Value]) -> Printed {
     let mut printer = Printer::default();
     for (index, arg) in args.iter().enumerate() {
         if index > 0 {
@@ -50,14 +80,23 @@ pub fn println(args: &[Value]) -> Str {
         printer.argument(arg, 'v');
     }
     printer.out.push(b'\n');
-    printer.out.into()
+    Printed(printer)
 }
 
-/// The value as `%v` prints it.
-pub fn display(value: &Value) -> Str {
-    match value {
-        Value::String(text) => text.clone(),
-        other => print(std::slice::from_ref(other)),
+/// What was printed, perhaps cut at a limit.
+pub(crate) struct Printed(Printer);
+
+impl Printed {
+    fn text(self) -> Str {
+        self.0.out.into()
+    }
+
+    /// All of it, or the limit at which it was cut.
+    pub(crate) fn complete(self) -> Result<Str, Limit> {
+        match self.0.cut {
+            None => Ok(self.text()),
+            Some(limit) => Err(limit),
+        }
     }
 }
 
@@ -87,6 +126,9 @@ impl Run<'_> {
             if self.at < self.format.len() {
                 self.at += 1;
                 self.directive(printer);
+            }
+            if printer.cut.is_some() {
+                return;
             }
         }
         if !self.reordered && self.next < self.args.len() {

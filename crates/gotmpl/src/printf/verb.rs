@@ -3,6 +3,8 @@
 use super::float;
 use super::integer::{self, Integer};
 use super::pad::Flags;
+use super::{MAX_DEPTH, MAX_OUTPUT};
+use crate::error::Limit;
 use crate::quote;
 use crate::types::type_name;
 use crate::value::{Kind, List, ListType, Map, Object, Value};
@@ -14,6 +16,9 @@ pub(super) struct Printer {
     pub(super) flags: Flags,
     /// Within a complaint about a verb, methods of the host's types are not asked.
     complaining: bool,
+    depth: usize,
+    /// The limit at which printing stopped.
+    pub(super) cut: Option<Limit>,
 }
 
 impl Printer {
@@ -42,6 +47,19 @@ impl Printer {
     }
 
     fn value(&mut self, value: &Value, verb: char) {
+        if self.out.len() > MAX_OUTPUT {
+            self.cut = Some(Limit::Output);
+        } else if self.depth > MAX_DEPTH {
+            self.cut = Some(Limit::Depth);
+        }
+        if self.cut.is_none() {
+            self.depth += 1;
+            self.any_value(value, verb);
+            self.depth -= 1;
+        }
+    }
+
+    fn any_value(&mut self, value: &Value, verb: char) {
         match value {
             Value::Nil if self.flags.sharp_v => self.text("interface {}(nil)"),
             Value::Nil => self.text("<nil>"),

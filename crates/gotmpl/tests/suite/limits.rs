@@ -23,7 +23,7 @@ fn render(source: &str, limits: Limits) -> Result<Vec<u8>, ExecError> {
 }
 
 fn limit_of(source: &'static str, limits: fn() -> Limits) -> Option<Limit> {
-    let render = move || render(source, limits()).expect_err("it asks for too much").limit();
+    let render = move || render(source, limits()).map(|out| out.len()).expect_err("it asks for too much").limit();
     let thread = std::thread::Builder::new().stack_size(STACK).spawn(render);
     thread.expect("a thread starts").join().expect("no stack overflow")
 }
@@ -93,6 +93,22 @@ fn endless_output_ends_at_the_output_limit() {
     ] {
         assert_eq!(limit_of(source, || Limits { output: 1_000_000, ..Limits::default() }), Some(Limit::Output));
     }
+}
+
+#[test]
+fn values_without_end_can_be_printed_and_dropped() {
+    for (source, limit) in [
+        ("{{$x := list 1}}{{range 100}}{{$x = list $x $x}}{{end}}{{$x}}", Limit::Output),
+        ("{{$x := list 1}}{{range 100}}{{$x = dict \"a\" $x \"b\" $x}}{{end}}{{print $x}}", Limit::Output),
+        ("{{$x := list}}{{range 1000000}}{{$x = list $x}}{{end}}{{html $x}}", Limit::Depth),
+        ("{{$x := dict}}{{range 100000}}{{$x = dict \"a\" $x}}{{end}}{{printf \"%s\" $x}}", Limit::Depth),
+        ("{{$_ := set .map \"self\" .map}}{{println .map}}", Limit::Depth),
+        ("{{$x := list .list .list .list .list}}{{printf \"%1000000v\" (list $x $x $x $x $x)}}", Limit::Output),
+    ] {
+        assert_eq!(limit_of(source, Limits::default), Some(limit), "{source}");
+    }
+    let format = "%1000000d".repeat(1000);
+    assert!(gotmpl::printf(format.as_bytes(), &vec![gotmpl::Value::Int(1); 1000]).len() < 66 << 20);
 }
 
 #[test]
