@@ -40,6 +40,7 @@ pub struct HelmReleaseSpec {
     pub release: ReleaseTarget,
 
     /// The values, as an object or as YAML text (read as Helm reads a values file).
+    #[serde(default)]
     #[schemars(schema_with = "any_value")]
     pub values: Option<serde_json::Value>,
 

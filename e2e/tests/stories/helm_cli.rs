@@ -124,7 +124,14 @@ async fn record(
 }
 
 fn marks() -> Marks {
-    Marks { owner: "apps/demo".to_owned(), uid: "u-1".to_owned(), generation: 1, inputs: "ab12".to_owned() }
+    Marks {
+        owner: "apps/demo".to_owned(),
+        uid: "u-1".to_owned(),
+        generation: 1,
+        inputs: "ab12".to_owned(),
+        chart: "demo-0.1.0".to_owned(),
+        digest: String::new(),
+    }
 }
 
 fn release(namespace: &str, revision: u32, color: &str) -> Result<Release> {

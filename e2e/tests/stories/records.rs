@@ -130,6 +130,8 @@ fn marks(generation: u32) -> Marks {
         uid: "u-1".to_owned(),
         generation: generation.into(),
         inputs: "ab12".to_owned(),
+        chart: "demo-0.1.0".to_owned(),
+        digest: String::new(),
     }
 }
 
