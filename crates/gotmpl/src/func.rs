@@ -22,6 +22,8 @@ pub enum Type {
     Int,
     /// `int64`
     Int64,
+    /// `uint32`: no value has this type, so only constants can be given; they arrive as [`Value::Uint64`].
+    Uint32,
     /// `float64`
     Float64,
     /// `string`
@@ -44,6 +46,7 @@ impl Type {
             Self::Bool => "bool",
             Self::Int => "int",
             Self::Int64 => "int64",
+            Self::Uint32 => "uint32",
             Self::Float64 => "float64",
             Self::String => "string",
             Self::Strings => "[]string",
@@ -58,7 +61,7 @@ impl Type {
         match self {
             Self::Any | Self::Strings | Self::List | Self::Map => true,
             Self::Named(name) => name.starts_with(['*', '[']) || name.starts_with("map["),
-            Self::Bool | Self::Int | Self::Int64 | Self::Float64 | Self::String => false,
+            Self::Bool | Self::Int | Self::Int64 | Self::Uint32 | Self::Float64 | Self::String => false,
         }
     }
 }

@@ -129,6 +129,114 @@ fn check(area: &str, differs: impl Fn(&Vector, &Answer) -> bool) {
     assert!(wrong.is_empty(), "{area}: {} of {} differ\n{shown}", wrong.len(), vectors.len());
 }
 
+/// Runs a template of its own.
+fn rendered(template: &str) -> String {
+    let functions = Functions::new(&[helm::functions::table()]);
+    let answer = ours(template, &functions, &Value::Nil);
+    assert!(answer.error.is_none(), "{template}: {}", show(&answer));
+    String::from_utf8(answer.output).expect("the output is text")
+}
+
+/// The certificates in the output of a template.
+fn certificates(output: &str) -> Vec<Vec<u8>> {
+    pem::parse_many(output).expect("the output is PEM").into_iter().map(pem::Pem::into_contents).collect()
+}
+
+#[test]
+fn a_signed_certificate_is_verified_by_its_authority() {
+    let output = rendered(
+        r#"{{ $ca := genCA "the-ca" 365 }}{{ $cert := genSignedCert "svc" (list "10.0.0.1" "::1") (list "a.b" "*.c") 30 $ca }}
+        {{- $ca.Cert }}{{ $cert.Cert }}"#,
+    );
+    let [ca, cert] = certificates(&output).try_into().expect("there are two certificates");
+    let (_, ca) = x509_parser::parse_x509_certificate(&ca).expect("the authority is a certificate");
+    let (_, cert) = x509_parser::parse_x509_certificate(&cert).expect("the certificate is one");
+    assert!(ca.is_ca());
+    assert!(!cert.is_ca());
+    ca.verify_signature(None).expect("the authority signed itself");
+    cert.verify_signature(Some(ca.public_key())).expect("the authority signed the certificate");
+    assert_eq!(cert.issuer().to_string(), "CN=the-ca");
+    assert_eq!(cert.subject().to_string(), "CN=svc");
+    assert_eq!(cert.validity().not_after.timestamp(), 30 * 86_400);
+    let names = cert.subject_alternative_name().expect("it is well-formed").expect("it is there");
+    let names: Vec<String> = names.value.general_names.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        names,
+        [
+            "DNSName(a.b)",
+            "DNSName(*.c)",
+            "IPAddress(0a:00:00:01)",
+            "IPAddress(00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:01)"
+        ]
+    );
+}
+
+#[test]
+fn keys_of_every_kind_are_made_and_can_sign_certificates() {
+    for kind in ["ecdsa", "ed25519", "rsa"] {
+        let output = rendered(&format!(
+            r#"{{{{ $key := genPrivateKey "{kind}" }}}}{{{{ $ca := genCAWithKey "ca" 1 $key }}}}{{{{ eq $ca.Key $key }}}}
+            {{{{- $cert := genSelfSignedCertWithKey "x" nil nil 1 $key }}}} {{{{ (buildCustomCert (b64enc $cert.Cert) (b64enc $key)).Key | eq $key }}}}"#,
+        ));
+        assert_eq!(output, "true true", "{kind}");
+    }
+}
+
+#[test]
+fn a_render_with_random_text_is_not_repeatable() {
+    let functions = Functions::new(&[helm::functions::table()]);
+    for (template, repeatable) in [
+        ("{{ upper `a` }}", true),
+        ("{{ toDate `2006` `2024` }}", true),
+        ("{{ randAlpha 3 }}", false),
+        ("{{ now }}", false),
+        ("{{ uuidv4 }}", false),
+        ("{{ htpasswd `a` `b` }}", false),
+        ("{{ genPrivateKey `ecdsa` }}", false),
+    ] {
+        let host = host();
+        let mut set = TemplateSet::new("t");
+        set.parse("t", template.as_bytes(), functions.names()).expect("the template parses");
+        let mut interp = Interp::new(&host, &functions, set, Limits::default());
+        interp.execute(b"t", &Value::Nil, &mut Vec::new()).expect("the template runs");
+        assert_eq!(host.repeatable(), repeatable, "{template}");
+    }
+}
+
+#[test]
+fn encrypted_texts_and_hashed_passwords_look_as_in_helm() {
+    assert_eq!(rendered(r#"{{ encryptAES "key" "text" | decryptAES "key" }}"#), "text");
+    let hash = rendered(r#"{{ htpasswd "user" "password" }}"#);
+    assert!(hash.starts_with("user:$2a$10$") && hash.len() == "user:".len() + 60, "{hash}");
+    assert!(bcrypt::verify("password", &hash["user:".len()..]).expect("it is a hash"), "{hash}");
+}
+
+#[test]
+fn whatever_grows_without_bound_is_stopped() {
+    let functions = Functions::new(&[helm::functions::table()]);
+    for template in [
+        "{{ repeat 1000000000 `ab` }}",
+        "{{ indent 1000000000 `a` }}",
+        "{{ until 1000000000 }}",
+        "{{ untilStep 0 1000000000 1 }}",
+        "{{ seq 1000000000 }}",
+        "{{ randAlpha 1000000000 }}",
+        "{{ randBytes 1000000000 }}",
+        "{{ uniq (until 20000) }}",
+        "{{ regexMatch (repeat 20 `(a{0,1000}){0,1}`) `a` | ternary 1 (mustRegexFind (repeat 300 `\\pL{1000}`) ``) }}",
+        "{{ $m := dict }}{{ $_ := set $m `m` $m }}{{ deepCopy $m }}",
+        "{{ $m := dict }}{{ $_ := set $m `m` $m }}{{ $n := dict }}{{ $_ := set $n `m` $n }}{{ merge $m $n }}",
+        "{{ range until 1000 }}{{ bcrypt `x` }}{{ end }}",
+    ] {
+        let mut set = TemplateSet::new("t");
+        set.parse("t", template.as_bytes(), functions.names()).expect("the template parses");
+        let host = host();
+        let limits = Limits { steps: 2_000_000, ..Limits::default() };
+        let mut interp = Interp::new(&host, &functions, set, limits);
+        assert!(interp.execute(b"t", &Value::Nil, &mut Vec::new()).is_err(), "{template}");
+    }
+}
+
 /// A deep copy of a version is 0.0.0 in Go, because its fields are private; ours is the version.
 fn copies_a_version(vector: &Vector, _: &Answer) -> bool {
     vector.expression.contains("eepCopy (semver")

@@ -204,12 +204,18 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
                 let value = if ty == Type::Int { Value::Int(value) } else { Value::Int64(value) };
                 return Ok(Cell::plain(value));
             }
+            (Type::Uint32, Expr::Number(number)) if number.int.is_some_and(|int| int >= 0) => {
+                // Go, too, cuts a constant to the width of its parameter.
+                let value = number.int.unwrap_or_default().cast_unsigned() & u64::from(u32::MAX);
+                return Ok(Cell::plain(Value::Uint64(value)));
+            }
             (Type::Float64, Expr::Number(number)) if number.float.is_some() => {
                 return Ok(Cell::plain(Value::Float64(number.float.unwrap_or_default())));
             }
             (Type::Bool, _) => "bool",
             (Type::String, _) => "string",
             (Type::Int | Type::Int64, _) => "integer",
+            (Type::Uint32, _) => "unsigned integer",
             (Type::Float64, _) => "float",
             (Type::Strings | Type::List | Type::Map | Type::Named(_), _) => {
                 let shown = self.show(word);

@@ -72,6 +72,15 @@ pub(super) fn as_map(value: &Value) -> Option<Map> {
     }
 }
 
+/// A `[]interface {}` argument; the literal nil is the nil slice.
+pub(super) fn list(args: &[Value], index: usize) -> Result<List, FuncError> {
+    match any(args, index) {
+        Value::List(list) => Ok(list.clone()),
+        Value::Nil => Ok(List::nil(ListType::Any)),
+        _ => Err(mismatch(index, "list")),
+    }
+}
+
 /// A count that Go takes as `int`: how often, how wide, how many. Negative ones are 0.
 pub(super) fn size(number: i64) -> usize {
     usize::try_from(number).unwrap_or(0)

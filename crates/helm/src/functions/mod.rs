@@ -14,6 +14,7 @@
 
 mod arguments;
 mod cases;
+mod crypto;
 mod dates;
 mod decimals;
 mod defaults;
@@ -73,7 +74,7 @@ const AREAS: &[&[Function<Host>]] = &[
 /// All functions but the engine's own, sorted by name.
 pub fn table() -> &'static [Function<Host>] {
     static TABLE: LazyLock<Vec<Function<Host>>> = LazyLock::new(|| {
-        let mut functions: Vec<_> = AREAS.iter().copied().flatten().copied().collect();
+        let mut functions: Vec<_> = AREAS.iter().chain(crypto::TABLES).copied().flatten().copied().collect();
         functions.sort_by_key(|function| function.name);
         functions
     });
