@@ -10,7 +10,7 @@ fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-#[expect(clippy::disallowed_methods, reason = "how a person asks a test to write what it checks")]
+/// How a person asks a test to write what it checks.
 fn updating() -> bool {
     std::env::var_os("UPDATE").is_some()
 }

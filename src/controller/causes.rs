@@ -43,7 +43,7 @@ impl From<cluster::Error> for Halt {
             E::Owned { .. } | E::Unowned { .. } => Reason::OwnershipConflict,
             E::Conflict { .. } => Reason::FieldConflict,
             E::Immutable { .. } => Reason::ImmutableField,
-            E::Invalid { .. } => Reason::ObjectInvalid,
+            E::Invalid { .. } | E::Refused { .. } => Reason::ObjectInvalid,
             E::Forbidden { .. } | E::Unauthorized { .. } => Reason::Forbidden,
             E::Quota { .. } => Reason::QuotaExceeded,
             E::Webhook { .. } | E::WebhookUnreachable { .. } => Reason::AdmissionDenied,
@@ -52,7 +52,6 @@ impl From<cluster::Error> for Halt {
             E::Discover { .. } | E::NoKinds | E::StaleGroup { .. } | E::Unavailable { .. } | E::ReadAnswer { .. } => {
                 Reason::ClusterUnavailable
             }
-            E::Refused { .. } => Reason::ObjectInvalid,
         };
         Self::caused(reason, &error)
     }

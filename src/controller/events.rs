@@ -54,8 +54,7 @@ impl Events {
     pub(crate) fn record(
         &self,
         regarding: ObjectReference,
-        severity: Severity,
-        reason: Reason,
+        (severity, reason): (Severity, Reason),
         note: &str,
         now: Timestamp,
     ) {

@@ -62,6 +62,7 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 }
 
 /// The reaction to each reason. Nobody else chooses a delay.
+#[expect(clippy::too_many_lines, reason = "one flat table, whole on purpose")]
 pub(crate) fn retry(reason: Reason) -> Retry {
     use Reason::{
         AccessDenied, AdmissionDenied, Adopted, AuthenticationFailed, CertificateExpired, CertificateNameMismatch,

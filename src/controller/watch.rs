@@ -153,7 +153,7 @@ pub(super) async fn follow_secrets(context: &Context) {
             Ok(Event::InitDone) => context.secrets.forget_all().iter().for_each(|key| wake_users(key, context)),
             Ok(Event::Init | Event::InitApply(_)) => {}
             Err(error) => {
-                tracing::warn!(error = %super::halt::chain(&error), "the watch of Secrets broke, and is begun again")
+                tracing::warn!(error = %super::halt::chain(&error), "the watch of Secrets broke, and is begun again");
             }
         }
     }
@@ -183,7 +183,7 @@ pub(super) async fn follow_history(context: &Context, listed: impl FnOnce()) {
             Ok(Event::InitApply(secret)) => {
                 if let Some((release, meta)) = revision(&secret) {
                     present.entry(release.clone()).or_default().push(meta.revision);
-                    enter(release, meta, context);
+                    enter(&release, meta, context);
                 }
             }
             Ok(Event::InitDone) => {
@@ -194,7 +194,7 @@ pub(super) async fn follow_history(context: &Context, listed: impl FnOnce()) {
             }
             Ok(Event::Apply(secret)) => {
                 if let Some((release, meta)) = revision(&secret) {
-                    enter(release, meta, context);
+                    enter(&release, meta, context);
                 }
             }
             Ok(Event::Delete(secret)) => {
@@ -205,7 +205,7 @@ pub(super) async fn follow_history(context: &Context, listed: impl FnOnce()) {
                 }
             }
             Err(error) => {
-                tracing::warn!(error = %super::halt::chain(&error), "the watch of release Secrets broke, and is begun again")
+                tracing::warn!(error = %super::halt::chain(&error), "the watch of release Secrets broke, and is begun again");
             }
         }
     }
@@ -216,9 +216,9 @@ fn revision(secret: &PartialObjectMeta<Secret>) -> Option<(Release, RecordMeta)>
     Some(((secret.namespace()?, name), RecordMeta::from_metadata(&secret.metadata).ok()?))
 }
 
-fn enter(release: Release, meta: RecordMeta, context: &Context) {
+fn enter(release: &Release, meta: RecordMeta, context: &Context) {
     if context.revisions.enter(release.clone(), meta) {
-        wake_owner(&release, context);
+        wake_owner(release, context);
     }
 }
 

@@ -23,7 +23,7 @@ mod parse;
 pub mod printf;
 mod quote;
 mod set;
-mod types;
+mod typed;
 mod unicode;
 pub mod value;
 
@@ -34,5 +34,5 @@ pub use interp::{Interp, Limits, MissingKey, SourceError};
 pub use printf::{FloatFormat, display, format_float, print, printf, println};
 pub use quote::quote;
 pub use set::{ParsedFile, TemplateSet};
-pub use types::type_name;
+pub use typed::type_name;
 pub use value::{Kind, List, ListType, Map, MapType, Object, Str, Value};

@@ -19,7 +19,7 @@ use crate::controller::charts::LoadedChart;
 use crate::controller::halt::Halt;
 
 /// The longest a chart may render.
-const RENDER_TIMEOUT: Duration = Duration::from_secs(60);
+const RENDER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What the record of the revision holds of it.
 pub(super) struct Output {
@@ -52,7 +52,7 @@ pub(super) async fn render(
     }
     let capabilities = job.context.cluster.capabilities().await?;
     let lookup = Arc::new(job.context.cluster.lookup(Handle::current()));
-    let release = ReleaseInfo {
+    let info = ReleaseInfo {
         name: job.desired.identity.name.to_string(),
         namespace: job.desired.identity.namespace.clone(),
         revision: step.revision,
@@ -61,14 +61,14 @@ pub(super) async fn render(
     let (chart, values) = (Arc::clone(chart), job.desired.values.clone());
     let now = job.context.now().to_zoned(k8s_openapi::jiff::tz::TimeZone::UTC);
     let limits = Limits::default();
-    let stop = Arc::clone(&limits.stop);
+    let deadline = Arc::clone(&limits.stop);
     let mut seed = [0; SEED_BYTES];
     getrandom::fill(&mut seed).map_err(|error| Halt::caused(Reason::RenderLimitExceeded, &error))?;
     let rendering = tokio::task::spawn_blocking(move || {
         let rendered = engine::render_on_stack(&Request {
             chart: &chart.chart,
             values: &values,
-            release: &release,
+            release: &info,
             capabilities: &capabilities,
             lookup,
             now,
@@ -80,13 +80,12 @@ pub(super) async fn render(
         let Rendered { manifest, hooks, notes, .. } = rendered;
         Ok::<_, engine::Error>(Output { manifest, hooks, notes, chart: ReleaseChart::from(&active) })
     });
-    let mut rendering = std::pin::pin!(rendering);
-    let rendered = match tokio::time::timeout(RENDER_TIMEOUT, &mut rendering).await {
-        Ok(rendered) => rendered,
-        Err(_) => {
-            stop.store(true, Ordering::Relaxed);
-            rendering.await
-        }
+    let mut task = std::pin::pin!(rendering);
+    let rendered = if let Ok(rendered) = tokio::time::timeout(RENDER_TIMEOUT, &mut task).await {
+        rendered
+    } else {
+        deadline.store(true, Ordering::Relaxed);
+        task.await
     };
     Ok(rendered.map_err(|panic| Halt::caused(Reason::TemplateFailed, &panic))??)
 }

@@ -37,7 +37,7 @@ pub(super) async fn tell(
     let before = release.status.as_ref();
     let written = context.statuses.write::<HelmRelease, _>(&context.client, release, before, &status).await?;
     for (reason, message) in &trace.warnings {
-        context.events.record(release.object_ref(&()), Severity::Warning, *reason, message, context.now());
+        context.events.record(release.object_ref(&()), (Severity::Warning, *reason), message, context.now());
     }
     let ready = |status: &HelmReleaseStatus| {
         let ready = status.conditions.iter().find(|condition| condition.type_ == Ready.as_str());
@@ -50,7 +50,7 @@ pub(super) async fn tell(
             Err(halt) => (Severity::Warning, halt.reason),
         };
         let message = is.map(|(_, _, message)| message).unwrap_or_default();
-        context.events.record(release.object_ref(&()), severity, reason, &message, context.now());
+        context.events.record(release.object_ref(&()), (severity, reason), &message, context.now());
     }
     Ok(())
 }
@@ -80,7 +80,7 @@ pub(super) async fn announce(release: &HelmRelease, kind: StepKind, trace: &Trac
     {
         tracing::warn!(release = %release.name_any(), error = %crate::controller::halt::chain(&error), "failed to announce an action");
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Counts a reconcile, and logs it if it was more than a look.
@@ -161,9 +161,9 @@ fn halted(halt: &Halt, trace: &Trace, before: &HelmReleaseStatus) -> Conditions 
         Retry::Backoff => conditions.with(Reconciling, true, halt.reason, "it is tried again soon"),
         Retry::Never => conditions,
     };
-    match (trace.acted, is_first(trace.state.as_ref())) {
-        (true, true) => conditions.with(Released, false, Reason::InstallFailed, &halt.message),
-        (true, false) => conditions.with(Released, false, Reason::UpgradeFailed, &halt.message),
+    match (trace.acted, trace.upgraded) {
+        (true, false) => conditions.with(Released, false, Reason::InstallFailed, &halt.message),
+        (true, true) => conditions.with(Released, false, Reason::UpgradeFailed, &halt.message),
         (false, _) => conditions.keeping(Released, &before.conditions),
     }
 }
@@ -171,15 +171,10 @@ fn halted(halt: &Halt, trace: &Trace, before: &HelmReleaseStatus) -> Conditions 
 fn reason(outcome: &Result<Outcome, Halt>, trace: &Trace) -> Reason {
     match outcome {
         Ok(Outcome::Suspended) => Reason::Suspended,
-        Ok(_) if is_first(trace.state.as_ref()) => Reason::InstallCompleted,
-        Ok(_) => Reason::UpgradeCompleted,
+        Ok(_) if trace.upgraded => Reason::UpgradeCompleted,
+        Ok(_) => Reason::InstallCompleted,
         Err(halt) => halt.reason,
     }
-}
-
-/// Whether the newest revision is an install: it carries the time of the first deployment.
-fn is_first(state: Option<&ReleaseState>) -> bool {
-    state.is_none_or(|state| state.first_deployed == state.last_deployed)
 }
 
 fn ready_message(state: Option<&ReleaseState>) -> String {

@@ -27,6 +27,8 @@ pub(super) struct Trace {
     pub(super) inventory: Option<Inventory>,
     /// The beginning of its notes.
     pub(super) notes: Option<String>,
+    /// Whether the newest revision is an upgrade, and no install.
+    pub(super) upgraded: bool,
     /// Whether this reconcile made, or tried to make, a revision.
     pub(super) acted: bool,
     /// What a person should know though nothing failed.
@@ -56,6 +58,8 @@ impl Trace {
     pub(super) fn record(&mut self, record: &Record) {
         let release = &record.release;
         self.notes = excerpt(&release.info.notes);
+        // An upgrade carries the time of the first deployment on; the status has it to the second only.
+        self.upgraded = release.info.first_deployed != release.info.last_deployed;
         let digest = record.marks.as_ref().map(|marks| marks.digest.clone()).filter(|digest| !digest.is_empty());
         self.state = Some(state(release, digest));
     }
@@ -76,6 +80,8 @@ impl Trace {
         let is_known = |state: &&ReleaseState| state.revision == i64::from(revision) && state.status == "deployed";
         if let (Some(status), Some(state)) = (status, known.filter(is_known)) {
             self.state = Some(state.clone());
+            let upgraded = Reason::UpgradeCompleted.to_string();
+            self.upgraded = status.conditions.iter().any(|condition| condition.reason == upgraded);
             self.inventory.clone_from(&status.inventory);
             self.notes.clone_from(&status.notes);
             return Ok(());

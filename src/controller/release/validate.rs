@@ -238,7 +238,10 @@ fn timeout(own: Option<crate::api::GoDuration>, release: &HelmRelease) -> Durati
 
 fn max_history(release: &HelmRelease) -> u32 {
     let of_upgrade = release.spec.upgrade.as_ref().and_then(|upgrade| u32::try_from(upgrade.max_history).ok());
-    release.spec.max_history.or(of_upgrade.filter(|max| *max > 0)).unwrap_or(MAX_HISTORY)
+    match (release.spec.max_history, of_upgrade) {
+        (Some(max), _) | (None, Some(max @ 1..)) => max,
+        (None, _) => MAX_HISTORY,
+    }
 }
 
 impl DesiredRelease {

@@ -72,7 +72,7 @@ async fn tell(
     let reason = report::reason(outcome);
     let severity = if outcome.is_ok() { Severity::Normal } else { Severity::Warning };
     let message = is.map(|(_, _, message)| message).unwrap_or_default();
-    context.events.record(repository.object_ref(&()), severity, reason, &message, context.now());
+    context.events.record(repository.object_ref(&()), (severity, reason), &message, context.now());
     if matches!(outcome, Ok(Outcome::Answered)) && was.is_some() {
         // What failed for want of this registry need not wait for its own next try.
         context.wake.releases_of(repository, context);

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::Result;
 use crate::error::FuncError;
 use crate::printf;
-use crate::types::{Cell, type_name};
+use crate::typed::{Cell, type_name};
 use crate::value::{Kind, Value};
 
 /// The kinds that can be compared; integers of one signedness compare whatever their size.

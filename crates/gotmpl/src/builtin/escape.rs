@@ -3,7 +3,7 @@
 use super::Result;
 use crate::error::Limit;
 use crate::printf;
-use crate::types::Cell;
+use crate::typed::Cell;
 use crate::unicode;
 use crate::value::{Str, Value};
 

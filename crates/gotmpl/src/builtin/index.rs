@@ -2,7 +2,7 @@
 
 use super::Result;
 use crate::error::FuncError;
-use crate::types::{Cell, type_name};
+use crate::typed::{Cell, type_name};
 use crate::value::{List, Map, Value};
 
 fn fail<T>(message: impl Into<String>) -> std::result::Result<T, FuncError> {

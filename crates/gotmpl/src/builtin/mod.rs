@@ -7,7 +7,7 @@ mod index;
 use crate::error::FuncError;
 use crate::func::{Signature, Type};
 use crate::printf::{self, Printed};
-use crate::types::Cell;
+use crate::typed::Cell;
 use crate::value::Value;
 
 type Result = std::result::Result<Cell, FuncError>;

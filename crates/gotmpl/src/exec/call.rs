@@ -10,7 +10,7 @@ use crate::error::FuncError;
 use crate::exec::eval::Arguments;
 use crate::func::{Call, Callee, Function, Signature, Type};
 use crate::quote;
-use crate::types::{Cell, type_name};
+use crate::typed::{Cell, type_name};
 use crate::value::{List, ListType, Map, MapType, Object, Value};
 
 /// How much text a function may return for one step.

@@ -2,7 +2,7 @@
 
 use super::{At, Result, State};
 use crate::ast::{Command, Expr, Ideal, Number, Pipe, Variable, VariableId};
-use crate::types::Cell;
+use crate::typed::Cell;
 use crate::value::Value;
 
 /// What a function, method or field is given: the words after it, and the value piped into it.

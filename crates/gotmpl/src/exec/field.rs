@@ -6,7 +6,7 @@ use crate::exec::eval::Arguments;
 use crate::func::Function;
 use crate::interp::MissingKey;
 use crate::quote;
-use crate::types::Cell;
+use crate::typed::Cell;
 use crate::value::{Kind, Map, MapType, Value};
 
 impl<'t, 'a, H> State<'_, 't, 'a, H> {

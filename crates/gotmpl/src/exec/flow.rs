@@ -4,7 +4,7 @@ use super::{Flow, Result, State};
 use crate::ast::{Branch, Invocation, Variable};
 use crate::printf;
 use crate::quote;
-use crate::types::Cell;
+use crate::typed::Cell;
 use crate::value::Value;
 
 impl<'t, H> State<'_, 't, '_, H> {

@@ -14,7 +14,7 @@ use crate::ast::{Command, Expr, Node, Pipe, Printer, Template, VariableId};
 use crate::error::{ExecError, FuncError, Limit, Place};
 use crate::interp::Interp;
 use crate::printf;
-use crate::types::Cell;
+use crate::typed::Cell;
 use crate::unicode;
 use crate::value::Value;
 

@@ -12,7 +12,7 @@ mod verb;
 pub use float::{FloatFormat, format_float};
 
 use crate::error::Limit;
-use crate::types::type_name;
+use crate::typed::type_name;
 use crate::unicode;
 use crate::value::{Kind, Str, Value};
 use pad::Flags;

@@ -6,7 +6,7 @@ use super::pad::Flags;
 use super::{MAX_DEPTH, MAX_OUTPUT};
 use crate::error::Limit;
 use crate::quote;
-use crate::types::type_name;
+use crate::typed::type_name;
 use crate::value::{Kind, List, ListType, Map, Object, Value};
 
 /// Prints values with the flags of a directive.

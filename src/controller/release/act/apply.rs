@@ -122,10 +122,9 @@ impl Run<'_> {
         }
         self.record.release.info.status = Status::Deployed;
         self.record.release.info.description = match self.step.kind {
-            StepKind::Install => "Install complete",
-            StepKind::Upgrade => "Upgrade complete",
-        }
-        .to_owned();
+            StepKind::Install => "Install complete".into(),
+            StepKind::Upgrade => "Upgrade complete".into(),
+        };
         let record = record::update(context, self.record).await?;
         record::prune(self.job, self.job.desired.max_history).await?;
         Ok(record)

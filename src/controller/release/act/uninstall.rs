@@ -61,29 +61,32 @@ async fn remove(identity: &Identity, removal: &Removal, context: &Context, trace
     for revision in plan::standing(&revisions) {
         records.extend(record::read(context, identity, revision).await?);
     }
-    if let Some(newest) = records.pop() {
-        take_down(newest, &records, identity, removal, context, trace).await?;
+    let Some(newest) = records.pop() else { return Ok(()) };
+    let newest = begin(newest, context).await?;
+    trace.record(&newest);
+    take_down(newest, &records, (identity, removal), context).await
+}
+
+/// Records that the uninstall goes on, unless it does already.
+async fn begin(mut newest: Record, context: &Context) -> Result<Record, Halt> {
+    let info = &mut newest.release.info;
+    if info.status == Status::Uninstalling {
+        return Ok(newest);
     }
-    Ok(())
+    info.status = Status::Uninstalling;
+    info.deleted = Some(context.now());
+    info.description = "Deletion in progress".into();
+    record::update(context, newest).await
 }
 
 /// `newest` is the record of the uninstall; `others` are older revisions whose objects may still be there.
 async fn take_down(
     mut newest: Record,
     others: &[Record],
-    identity: &Identity,
-    removal: &Removal,
+    (identity, removal): (&Identity, &Removal),
     context: &Context,
-    trace: &mut Trace,
 ) -> Result<(), Halt> {
     let deadline = Deadline(std::time::Instant::now() + removal.timeout);
-    if newest.release.info.status != Status::Uninstalling {
-        newest.release.info.status = Status::Uninstalling;
-        newest.release.info.deleted = Some(context.now());
-        newest.release.info.description = "Deletion in progress (or silently failed)".to_owned();
-        newest = record::update(context, newest).await?;
-    }
-    trace.record(&newest);
     if removal.hooks {
         hooks::run(HookEvent::PreDelete, &mut newest, deadline, context).await?;
     }
@@ -98,7 +101,7 @@ async fn take_down(
     }
     if removal.keep_history {
         newest.release.info.status = Status::Uninstalled;
-        newest.release.info.description = "Uninstallation complete".to_owned();
+        newest.release.info.description = "Uninstallation complete".into();
         record::update(context, newest).await?;
         return Ok(());
     }
