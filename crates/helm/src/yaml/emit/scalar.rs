@@ -58,7 +58,16 @@ pub(super) fn analyze(text: &str, dialect: Dialect) -> Analysis {
     }
 }
 
+/// Whether a text is one word of letters, digits and harmless signs, as most keys and many values are.
+fn is_word(bytes: &[u8]) -> bool {
+    let inner = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/');
+    bytes[0].is_ascii_alphanumeric() && bytes.iter().all(inner)
+}
+
 fn look(bytes: &[u8], dialect: Dialect) -> Seen {
+    if is_word(bytes) {
+        return Seen::default();
+    }
     let mut seen = Seen { indicator: bytes.starts_with(b"---") || bytes.starts_with(b"..."), ..Seen::default() };
     let (mut after_blank, mut after_space, mut after_break) = (true, false, false);
     let mut at = 0;

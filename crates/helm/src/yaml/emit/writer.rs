@@ -108,6 +108,10 @@ impl Writer {
     /// Writes a plain or single quoted text: it folds at single spaces, and line breaks double.
     fn words(&mut self, text: &[u8], may_fold: bool, quoted: bool) {
         let may_fold = may_fold && self.folds;
+        if !quoted && (!may_fold || self.column + text.len() <= WIDTH) {
+            // A plain text has no line breaks, and here nothing to fold.
+            return self.put_run(text);
+        }
         let (mut spaces, mut breaks) = (false, false);
         let mut at = 0;
         while at < text.len() {
