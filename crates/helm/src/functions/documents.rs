@@ -1,4 +1,4 @@
-//! YAML and JSON to and from values. The readers put an error into their result instead of failing, as Helm's do;
+//! YAML, JSON and TOML to and from values. The readers put an error into their result instead of failing, as Helm's do;
 //! the `must…` forms fail.
 
 use gotmpl::{FuncError, Function, Kind, List, ListType, Map, MapType, Str, Type, Value};
@@ -6,7 +6,7 @@ use gotmpl::{FuncError, Function, Kind, List, ListType, Map, MapType, Str, Type,
 use super::arguments::{Outcome, any, text};
 use super::pure;
 use crate::engine::Host;
-use crate::{json, yaml};
+use crate::{json, toml, yaml};
 
 const TEXT: &[Type] = &[Type::String];
 const ANYTHING: &[Type] = &[Type::Any];
@@ -14,16 +14,22 @@ const ANYTHING: &[Type] = &[Type::Any];
 pub(super) const TABLE: &[Function<Host>] = &[
     pure("fromJson", TEXT, |args| Ok(json_document(args)?.into_map())),
     pure("fromJsonArray", TEXT, |args| Ok(json_document(args)?.into_list())),
+    pure("fromToml", TEXT, |args| Ok(toml_document(args)?.into_map())),
     pure("fromYaml", TEXT, |args| Ok(yaml_document(args)?.into_map())),
     pure("fromYamlArray", TEXT, |args| Ok(yaml_document(args)?.into_list())),
     pure("mustFromJson", TEXT, |args| json::parse(text(args, 0)?).map_err(in_words)),
     pure("mustToJson", ANYTHING, |args| encoded(json::emit(any(args, 0)))),
     pure("mustToPrettyJson", ANYTHING, |args| encoded(json::emit_pretty(any(args, 0)))),
     pure("mustToRawJson", ANYTHING, |args| encoded(json::emit_raw(any(args, 0)))),
+    pure("mustToToml", ANYTHING, |args| encoded(toml::emit(not_nil(args)?))),
     pure("mustToYaml", ANYTHING, |args| encoded(yaml::try_emit(any(args, 0)).map(without_last_break))),
     pure("toJson", ANYTHING, |args| Ok(or_nothing(json::emit(any(args, 0))))),
     pure("toPrettyJson", ANYTHING, |args| Ok(or_nothing(json::emit_pretty(any(args, 0))))),
     pure("toRawJson", ANYTHING, |args| encoded(json::emit_raw(any(args, 0)))),
+    // Unlike the others it puts the error in place of the text.
+    pure("toToml", ANYTHING, |args| {
+        Ok(Value::string(toml::emit(not_nil(args)?).unwrap_or_else(|error| error.to_string().into_bytes())))
+    }),
     pure("toYaml", ANYTHING, |args| Ok(or_nothing(yaml::try_emit(any(args, 0)).map(without_last_break)))),
     pure("toYamlPretty", ANYTHING, |args| Ok(or_nothing(yaml::try_emit_pretty(any(args, 0)).map(without_last_break)))),
 ];
@@ -34,6 +40,14 @@ fn in_words<E: std::fmt::Display>(error: E) -> FuncError {
 
 fn encoded<E: std::fmt::Display>(text: Result<Vec<u8>, E>) -> Outcome {
     text.map(Value::string).map_err(in_words)
+}
+
+/// The argument of a TOML function; Go panics on nil.
+fn not_nil(args: &[Value]) -> Result<&Value, FuncError> {
+    match any(args, 0) {
+        Value::Nil => Err(FuncError::new("reflect: call of reflect.Value.Type on zero Value")),
+        value => Ok(value),
+    }
 }
 
 /// An error is swallowed: it leaves an empty text.
@@ -86,6 +100,11 @@ fn json_document(args: &[Value]) -> Result<Document, FuncError> {
         content => content.map_err(|error| error.to_string()),
     };
     Ok(Document { content, null: Null::Nil, complaint: "" })
+}
+
+fn toml_document(args: &[Value]) -> Result<Document, FuncError> {
+    let content = toml::parse(text(args, 0)?).map_err(|error| error.to_string());
+    Ok(Document { content, null: Null::Empty, complaint: "" })
 }
 
 fn yaml_document(args: &[Value]) -> Result<Document, FuncError> {
