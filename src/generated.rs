@@ -4,7 +4,16 @@
 use std::fs;
 use std::path::Path;
 
+use std::sync::Arc;
+
+use helm::chart::directory;
+use helm::engine::{self, Capabilities, Limits, NoLookup, ReleaseInfo, Request, SEED_BYTES};
+use k8s_openapi::jiff::{Timestamp, tz::TimeZone};
+
 use crate::api;
+
+/// Where `deploy/install.yaml` puts the operator.
+const NAMESPACE: &str = "helm-operator";
 
 fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -32,4 +41,40 @@ fn generated_definitions_are_current() {
         check(&format!("crds/{name}"), &yaml);
         check(&format!("charts/helm-operator/crds/{name}"), &yaml);
     }
+}
+
+/// The operator's own chart, rendered by its own engine, behind its namespace and its definitions.
+fn install_manifest() -> String {
+    let chart = directory::load(&workspace().join("charts/helm-operator")).expect("our chart loads");
+    let rendered = engine::render_on_stack(&Request {
+        chart: &chart,
+        values: &serde_json::Map::new(),
+        release: &ReleaseInfo {
+            name: "helm-operator".to_owned(),
+            namespace: NAMESPACE.to_owned(),
+            revision: 1,
+            is_upgrade: false,
+        },
+        capabilities: &Capabilities::default(),
+        lookup: Arc::new(NoLookup),
+        now: Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC),
+        seed: [0; SEED_BYTES],
+        limits: Limits::default(),
+        templates: None,
+    });
+    let rendered = rendered.expect("our chart renders");
+    let mut manifest = format!(
+        "# Rendered from charts/helm-operator. kubectl apply --server-side -f install.yaml\n---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: {NAMESPACE}\n"
+    );
+    for crd in rendered.crds {
+        manifest.push_str("---\n");
+        manifest.push_str(&String::from_utf8_lossy(&crd.data));
+    }
+    manifest.push_str(&rendered.manifest);
+    manifest
+}
+
+#[test]
+fn generated_manifest_is_current() {
+    check("deploy/install.yaml", &install_manifest());
 }
