@@ -7,7 +7,7 @@
 //! A template can nest values as deeply as it has steps, and can put a map into itself. Whoever walks a
 //! value recursively must bound the depth; dropping one is safe.
 
-use std::cell::{Ref, RefCell, RefMut};
+use std::cell::{OnceCell, Ref, RefCell, RefMut};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
@@ -72,6 +72,12 @@ impl From<String> for Str {
 impl From<&[u8]> for Str {
     fn from(bytes: &[u8]) -> Self {
         Self(bytes.into())
+    }
+}
+
+impl From<Arc<[u8]>> for Str {
+    fn from(bytes: Arc<[u8]>) -> Self {
+        Self(bytes)
     }
 }
 
@@ -167,14 +173,30 @@ pub enum ListType {
 pub struct List {
     /// Its element type.
     pub element: ListType,
-    items: Rc<Vec<Value>>,
+    items: Rc<Items>,
     nil: bool,
+}
+
+/// The items of a slice. Those of a file's bytes are only made if somebody looks at them one by one.
+#[derive(Default)]
+struct Items {
+    bytes: Option<Str>,
+    values: OnceCell<Vec<Value>>,
+}
+
+impl Items {
+    fn values(&self) -> &[Value] {
+        self.values.get_or_init(|| {
+            let bytes = self.bytes.as_ref().map(Str::as_bytes).unwrap_or_default();
+            bytes.iter().map(|byte| Value::Uint8(*byte)).collect()
+        })
+    }
 }
 
 impl List {
     /// A slice of the given element type.
     pub fn new(element: ListType, items: Vec<Value>) -> Self {
-        Self { element, items: Rc::new(items), nil: false }
+        Self { element, items: Rc::new(Items { bytes: None, values: items.into() }), nil: false }
     }
 
     /// The nil slice of the given element type: empty, prints as `[]`, but JSON and YAML say `null`.
@@ -197,9 +219,32 @@ impl List {
         Self::new(ListType::String, items.into_iter().map(|s| Value::String(s.into())).collect())
     }
 
+    /// A `[]uint8`.
+    pub fn bytes(bytes: impl Into<Str>) -> Self {
+        let items = Items { bytes: Some(bytes.into()), values: OnceCell::new() };
+        Self { element: ListType::Byte, items: Rc::new(items), nil: false }
+    }
+
     /// The items in order.
     pub fn items(&self) -> &[Value] {
-        &self.items
+        self.items.values()
+    }
+
+    /// How many items there are.
+    pub fn len(&self) -> usize {
+        self.items.bytes.as_ref().map_or_else(|| self.items().len(), Str::len)
+    }
+
+    /// Whether there are no items.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes of a `[]uint8` as a string, Go's conversion; other items are passed over.
+    pub fn to_bytes(&self) -> Str {
+        let byte = |item: &Value| if let Value::Uint8(byte) = item { Some(*byte) } else { None };
+        let spread = || self.items().iter().filter_map(byte).collect::<Vec<u8>>().into();
+        self.items.bytes.clone().unwrap_or_else(spread)
     }
 }
 
@@ -280,7 +325,7 @@ impl Map {
 impl Drop for List {
     fn drop(&mut self) {
         if let Some(items) = Rc::get_mut(&mut self.items) {
-            drop_in_turn(std::mem::take(items));
+            drop_in_turn(items.values.take().unwrap_or_default());
         }
     }
 }
@@ -300,7 +345,7 @@ fn drop_in_turn(values: impl IntoIterator<Item = Value>) {
     while let Some(value) = pending.pop() {
         match value {
             Value::List(mut list) => {
-                let items = Rc::get_mut(&mut list.items).map(std::mem::take).unwrap_or_default();
+                let items = Rc::get_mut(&mut list.items).and_then(|items| items.values.take()).unwrap_or_default();
                 pending.extend(items.into_iter().filter(is_collection));
             }
             Value::Map(mut map) => {
@@ -389,7 +434,7 @@ impl Value {
             Self::Uint64(n) => *n != 0,
             Self::Float64(n) => *n != 0.0,
             Self::String(s) => !s.is_empty(),
-            Self::List(list) => !list.items().is_empty(),
+            Self::List(list) => !list.is_empty(),
             Self::Map(map) => !map.borrow().is_empty(),
             Self::Object(object) => object.truthy(),
         }

@@ -36,7 +36,7 @@ pub(super) fn index(args: &[Cell]) -> Result {
 fn element(item: &Value, index: &Value) -> Result {
     match item.underlying().as_ref() {
         Value::List(list) => {
-            let at = position(index, list.items().len())?;
+            let at = position(index, list.len())?;
             list.cell(at).map_or_else(|| fail("reflect: slice index out of range"), Ok)
         }
         Value::String(text) => {
@@ -91,7 +91,7 @@ pub(super) fn slice(args: &[Cell]) -> Result {
             Ok(Cell::plain(Value::string(&text.as_bytes()[from..to])))
         }
         Value::List(list) => {
-            let (from, to) = bounds(indexes, list.items().len())?;
+            let (from, to) = bounds(indexes, list.len())?;
             Ok(Cell::plain(Value::List(List::new(list.element, list.items()[from..to].to_vec()))))
         }
         _ => fail(format!("can't slice item of type {}", pointee(&item.value))),
@@ -126,7 +126,7 @@ pub(super) fn len(args: &[Cell]) -> Result {
     }
     let length = match item.value.underlying().as_ref() {
         Value::String(text) => text.len(),
-        Value::List(list) => list.items().len(),
+        Value::List(list) => list.len(),
         Value::Map(map) => map.borrow().len(),
         // Go panics here, and its words for that are the error.
         Value::Nil => return fail("reflect: call of reflect.Value.Type on zero Value"),

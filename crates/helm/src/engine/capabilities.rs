@@ -6,7 +6,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use gotmpl::{FuncError, Kind, List, Map, Object, Str, Value};
+use gotmpl::{FuncError, Kind, List, Map, Object, Signature, Str, Type, Value};
 
 /// What templates may know of the cluster they render for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,6 +203,10 @@ impl Object for VersionSet {
 
     fn has_method(&self, name: &str) -> bool {
         name == "Has"
+    }
+
+    fn signature(&self, _name: &str) -> Option<Signature> {
+        Some(Signature { params: &[Type::String], variadic: false })
     }
 
     fn call(&self, _name: &str, args: &[Value]) -> Result<Value, FuncError> {

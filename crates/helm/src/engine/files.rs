@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gotmpl::{FuncError, Kind, List, ListType, Map, MapType, Object, Str, Value};
+use gotmpl::{FuncError, Kind, List, Map, MapType, Object, Signature, Str, Type, Value};
 
 use super::glob::Glob;
 use crate::chart::{self, path};
@@ -24,8 +24,8 @@ impl Files {
         Self { files: files.collect() }
     }
 
-    fn get(&self, name: &str) -> &[u8] {
-        self.files.get(name).map_or(&[], |data| data)
+    fn get(&self, name: &str) -> Arc<[u8]> {
+        self.files.get(name).map(Arc::clone).unwrap_or_default()
     }
 
     fn glob(&self, pattern: &str) -> Self {
@@ -36,13 +36,12 @@ impl Files {
     }
 
     fn lines(&self, name: &str) -> List {
-        match self.get(name) {
-            [] => List::strings::<Str>([]),
-            data => {
-                let data = data.strip_suffix(b"\n").unwrap_or(data);
-                List::strings(data.split(|byte| *byte == b'\n').map(Str::from))
-            }
+        let data = self.get(name);
+        if data.is_empty() {
+            return List::strings::<Str>([]);
         }
+        let data = data.strip_suffix(b"\n").unwrap_or(&data);
+        List::strings(data.split(|byte| *byte == b'\n').map(Str::from))
     }
 
     /// A YAML mapping of base names to texts.
@@ -57,9 +56,9 @@ impl Files {
     }
 }
 
-fn bytes(data: &[u8]) -> Value {
-    List::new(ListType::Byte, data.iter().map(|byte| Value::Uint8(*byte)).collect()).into()
-}
+/// The methods' only parameter.
+const NAME: Signature = Signature { params: &[Type::String], variadic: false };
+const NOTHING: Signature = Signature { params: &[], variadic: false };
 
 impl Object for Files {
     fn type_name(&self) -> &'static str {
@@ -71,12 +70,17 @@ impl Object for Files {
     }
 
     fn underlying(&self) -> Option<Value> {
-        let entries = self.files.iter().map(|(name, data)| (name.as_str().into(), bytes(data)));
+        let entries =
+            self.files.iter().map(|(name, data)| (name.as_str().into(), List::bytes(Arc::clone(data)).into()));
         Some(Map::any(entries.collect()).into())
     }
 
     fn has_method(&self, name: &str) -> bool {
         matches!(name, "Get" | "GetBytes" | "Glob" | "AsConfig" | "AsSecrets" | "Lines")
+    }
+
+    fn signature(&self, name: &str) -> Option<Signature> {
+        Some(if matches!(name, "AsConfig" | "AsSecrets") { NOTHING } else { NAME })
     }
 
     fn call(&self, name: &str, args: &[Value]) -> Result<Value, FuncError> {
@@ -86,7 +90,7 @@ impl Object for Files {
         };
         Ok(match name {
             "Get" => Value::string(self.get(&argument)),
-            "GetBytes" => bytes(self.get(&argument)),
+            "GetBytes" => List::bytes(self.get(&argument)).into(),
             "Glob" => Value::Object(std::rc::Rc::new(self.glob(&argument))),
             "AsConfig" => self.as_yaml(|data| Str::from(data)).into(),
             "AsSecrets" => self.as_yaml(|data| Str::from(STANDARD.encode(data))).into(),

@@ -90,14 +90,9 @@ pub(super) fn size(number: i64) -> usize {
 pub(super) fn string_of(value: &Value) -> Str {
     match value {
         Value::String(text) => text.clone(),
-        Value::List(list) if list.element == ListType::Byte => bytes_of(list).into(),
+        Value::List(list) if list.element == ListType::Byte => list.to_bytes(),
         _ => gotmpl::display(value),
     }
-}
-
-/// The bytes of a `[]uint8`.
-fn bytes_of(list: &List) -> Vec<u8> {
-    list.items().iter().filter_map(|item| if let Value::Uint8(byte) = item { Some(*byte) } else { None }).collect()
 }
 
 /// The texts of a value as Sprig's `toStrings` has them: nil items are left out, a scalar is one text.

@@ -129,16 +129,8 @@ impl Writer {
     }
 
     fn bytes(&mut self, list: &List) {
-        let bytes: Vec<u8> = list
-            .items()
-            .iter()
-            .map(|item| match item {
-                Value::Uint8(byte) => *byte,
-                _ => 0,
-            })
-            .collect();
         self.out.push(b'"');
-        self.text(&STANDARD.encode(bytes));
+        self.text(&STANDARD.encode(list.to_bytes().as_bytes()));
         self.out.push(b'"');
     }
 

@@ -101,6 +101,10 @@ struct NoRetriever;
 
 impl Retrieve for NoRetriever {
     fn retrieve(&self, uri: &Uri<String>) -> Result<serde_json::Value, Box<dyn std::error::Error + Send + Sync>> {
+        if uri.scheme().as_str() == "urn" {
+            // As Helm, which knows no such names and lets anything pass.
+            return Ok(serde_json::Value::Bool(true));
+        }
         Err(format!("schemas are not fetched from elsewhere: {uri}").into())
     }
 }

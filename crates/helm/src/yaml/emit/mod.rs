@@ -123,7 +123,7 @@ impl Emitter {
             }
             Value::List(list) if list.is_nil() && self.dialect == Dialect::Plain => self.writer.word("null"),
             Value::Map(map) if map.is_nil() && self.dialect == Dialect::Plain => self.writer.word("null"),
-            Value::List(list) if list.items().is_empty() => self.writer.word("[]"),
+            Value::List(list) if list.is_empty() => self.writer.word("[]"),
             Value::List(list) => return self.nested(|emitter| emitter.sequence(list, place)),
             Value::Map(map) if map.borrow().is_empty() => self.writer.word("{}"),
             Value::Map(map) => return self.nested(|emitter| emitter.mapping(map)),

@@ -1,0 +1,155 @@
+//! What the engine promises beyond Helm's output: bounds, repeatability, the cluster through one door, parsing once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use helm::chart::{Chart, File};
+use helm::engine::{
+    self, Capabilities, Error, ErrorKind, Limits, Lookup, LookupError, NoLookup, ParsedTemplates, ReleaseInfo,
+    Rendered, Request,
+};
+use helm::values::ValuesMap;
+use serde_json::json;
+
+fn chart(template: &str) -> Chart {
+    let mut chart = Chart::default();
+    "web".clone_into(&mut chart.metadata.name);
+    "1.0.0".clone_into(&mut chart.metadata.version);
+    let data = Arc::from(template.as_bytes());
+    chart.templates.push(File { name: "templates/a.yaml".to_owned(), data, modified: None });
+    chart
+}
+
+struct Setup {
+    lookup: Arc<dyn Lookup>,
+    limits: Limits,
+    templates: Option<ParsedTemplates>,
+    seed: u8,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { lookup: Arc::new(NoLookup), limits: Limits::default(), templates: None, seed: 0 }
+    }
+}
+
+impl Setup {
+    fn render(&self, chart: &Chart) -> Result<Rendered, Error> {
+        engine::render_on_stack(&Request {
+            chart,
+            values: &ValuesMap::new(),
+            release: &ReleaseInfo {
+                name: "web".to_owned(),
+                namespace: "default".to_owned(),
+                revision: 1,
+                is_upgrade: false,
+            },
+            capabilities: &Capabilities::default(),
+            lookup: Arc::clone(&self.lookup),
+            now: jiff::Zoned::default(),
+            seed: [self.seed; engine::SEED_BYTES],
+            limits: self.limits.clone(),
+            templates: self.templates.as_ref(),
+        })
+    }
+
+    fn kind(&self, template: &str) -> ErrorKind {
+        self.render(&chart(template)).expect_err("the render fails").kind()
+    }
+}
+
+#[test]
+fn endless_work_is_stopped() {
+    let few_steps = Limits { steps: 100_000, ..Limits::default() };
+    let setup = Setup { limits: few_steps, ..Setup::default() };
+    assert_eq!(setup.kind("{{ range until 100000 }}{{ range until 100000 }}{{ end }}{{ end }}"), ErrorKind::Limit);
+    let little_output = Limits { output_bytes: 10_000, ..Limits::default() };
+    let setup = Setup { limits: little_output, ..Setup::default() };
+    assert_eq!(setup.kind("{{ range until 100000 }}0123456789{{ end }}"), ErrorKind::Limit);
+    let setup = Setup::default();
+    setup.limits.stop.store(true, Ordering::Relaxed);
+    assert_eq!(setup.kind("{{ range until 100000 }}{{ end }}"), ErrorKind::Limit);
+}
+
+#[test]
+fn endless_recursion_is_an_error_and_not_a_crash() {
+    let setup = Setup::default();
+    for template in [
+        "{{ define \"a\" }}{{ include \"a\" . }}{{ end }}{{ include \"a\" . }}",
+        "{{ define \"a\" }}{{ template \"a\" . }}{{ end }}{{ template \"a\" . }}",
+        "{{ define \"a\" }}{{ include \"b\" . }}{{ end }}{{ define \"b\" }}{{ include \"a\" . }}{{ end }}{{ include \"a\" . }}",
+        "{{ $_ := set . \"t\" \"{{ tpl .t . }}\" }}{{ tpl .t . }}",
+    ] {
+        let error = setup.render(&chart(template)).expect_err("the render fails");
+        assert!(matches!(error.kind(), ErrorKind::Template | ErrorKind::Limit), "{template}: {:?}", error.kind());
+    }
+}
+
+#[test]
+fn a_render_tells_whether_it_can_be_repeated() {
+    let setup = Setup::default();
+    let repeatable = |template: &str| setup.render(&chart(template)).expect("it renders").repeatable;
+    assert!(repeatable("a: {{ .Release.Name }}"));
+    assert!(!repeatable("a: {{ now }}"));
+    assert!(!repeatable("a: {{ randAlphaNum 8 }}"));
+    assert!(!repeatable("a: {{ lookup \"v1\" \"Secret\" \"\" \"\" | len }}"));
+}
+
+#[test]
+fn random_text_follows_the_seed() {
+    let text = |seed| {
+        let setup = Setup { seed, ..Setup::default() };
+        setup.render(&chart("a: {{ randAlphaNum 32 }} {{ uuidv4 }}")).expect("it renders").manifest
+    };
+    assert_eq!(text(1), text(1));
+    assert_ne!(text(1), text(2));
+}
+
+struct OneSecret(AtomicBool);
+
+impl Lookup for OneSecret {
+    fn lookup(&self, version: &str, kind: &str, space: &str, name: &str) -> Result<serde_json::Value, LookupError> {
+        self.0.store(true, Ordering::Relaxed);
+        match (version, kind, space, name) {
+            ("v1", "Secret", "ns", "there") => Ok(json!({"data": {"k": "dg=="}, "size": 3, "ratio": 0.5})),
+            ("v1", "Secret", ..) => Ok(json!({})),
+            _ => Err(LookupError::new("the server has no such kind")),
+        }
+    }
+}
+
+#[test]
+fn lookup_asks_the_cluster() {
+    let lookup = Arc::new(OneSecret(AtomicBool::new(false)));
+    let setup = Setup { lookup: Arc::clone(&lookup) as Arc<dyn Lookup>, ..Setup::default() };
+    let rendered = setup.render(&chart(
+        "{{ $s := lookup \"v1\" \"Secret\" \"ns\" \"there\" }}a: {{ $s.data.k | b64dec }} {{ kindOf $s.size }} {{ kindOf $s.ratio }} {{ empty (lookup \"v1\" \"Secret\" \"ns\" \"none\") }}",
+    ));
+    assert_eq!(
+        rendered.expect("it renders").manifest,
+        "---\n# Source: web/templates/a.yaml\na: v int64 float64 true\n"
+    );
+    assert!(lookup.0.load(Ordering::Relaxed));
+    let error = setup.render(&chart("{{ lookup \"v9\" \"No\" \"\" \"\" }}")).expect_err("the kind is unknown");
+    assert!(error.to_string().ends_with("error calling lookup: the server has no such kind"), "{error}");
+}
+
+#[test]
+fn templates_are_parsed_once_and_never_confused() {
+    let one = chart("a: 1");
+    let setup = Setup { templates: Some(ParsedTemplates::new(&one)), ..Setup::default() };
+    let first = setup.render(&one).expect("it renders").manifest;
+    assert_eq!(setup.render(&one).expect("it renders").manifest, first);
+    let other = chart("a: 2");
+    assert_ne!(setup.render(&other).expect("it renders").manifest, first);
+    assert!(setup.templates.as_ref().is_some_and(|templates| templates.memory() > 0));
+}
+
+#[test]
+fn errors_say_where() {
+    let setup = Setup::default();
+    let error = setup.render(&chart("a: 1\nb: {{ fail \"no\" }}")).expect_err("it fails");
+    assert_eq!(error.location().as_deref(), Some("web/templates/a.yaml:2:6"));
+    let error = setup.render(&chart("a: 1\nb: {{ nosuch }}")).expect_err("it fails");
+    assert_eq!((error.kind(), error.location().as_deref()), (ErrorKind::Template, Some("web/templates/a.yaml:2")));
+}
