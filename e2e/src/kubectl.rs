@@ -41,6 +41,14 @@ impl Kubectl {
         self.run_with_input(&["apply", "--namespace", namespace, "--filename", "-"], manifests).await
     }
 
+    /// Applies manifests as they are written: each to the namespace it names, or to `default`.
+    ///
+    /// # Errors
+    /// The API server's words.
+    pub async fn apply_as_written(&self, manifests: &str) -> Result<String> {
+        self.run_with_input(&["apply", "--filename", "-"], manifests).await
+    }
+
     async fn run_with_input(&self, arguments: &[&str], input: &str) -> Result<String> {
         let mut child = Command::new(&self.program)
             .args(arguments)

@@ -43,12 +43,14 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// A control plane with the CRDs, and an operator that `prepare` may tell more.
+    /// The CRDs on a control plane, and an operator that `prepare` may tell more.
     ///
     /// # Errors
     /// When a part does not come up.
-    pub async fn start(prepare: impl AsyncFnOnce(&ControlPlane, Setup) -> Result<Setup>) -> Result<Self> {
-        let plane = ControlPlane::start().await?;
+    pub async fn set(
+        plane: ControlPlane,
+        prepare: impl AsyncFnOnce(&ControlPlane, Setup) -> Result<Setup>,
+    ) -> Result<Self> {
         install_definitions(plane.client().await?).await?;
         let setup = prepare(&plane, Setup::new(plane.kubeconfig())?).await?;
         let operator = setup.start().await?;
@@ -82,8 +84,8 @@ pub struct Story<'a> {
 pub fn story(name: &str, play: impl AsyncFnOnce(&Story<'_>) -> Result<()>) -> Result<()> {
     static SHARED: OnceCell<Stage> = OnceCell::const_new();
     RUNTIME.block_on(async {
-        let stage = SHARED.get_or_try_init(|| Stage::start(as_it_is)).await?;
-        with_namespace(stage, name, play).await
+        let stage = SHARED.get_or_try_init(async || Stage::set(ControlPlane::start().await?, as_it_is).await).await?;
+        with_namespace(stage, name, play).await?.clean_up().await
     })
 }
 
@@ -97,8 +99,9 @@ pub fn alone(
     play: impl AsyncFnOnce(&Story<'_>) -> Result<()>,
 ) -> Result<()> {
     RUNTIME.block_on(async {
-        let stage = Stage::start(prepare).await?;
-        with_namespace(&stage, name, play).await
+        let stage = Stage::set(ControlPlane::start_own().await?, prepare).await?;
+        // Nothing to clean up: the cluster goes with the stage.
+        with_namespace(&stage, name, play).await.map(drop)
     })
 }
 
@@ -118,7 +121,11 @@ pub fn block_on<T>(play: impl Future<Output = Result<T>>) -> Result<T> {
     RUNTIME.block_on(play)
 }
 
-async fn with_namespace(stage: &Stage, name: &str, play: impl AsyncFnOnce(&Story<'_>) -> Result<()>) -> Result<()> {
+async fn with_namespace<'a>(
+    stage: &'a Stage,
+    name: &str,
+    play: impl AsyncFnOnce(&Story<'_>) -> Result<()>,
+) -> Result<Story<'a>> {
     let client = stage.plane.client().await?;
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let namespace = json!({ "metadata": { "generateName": format!("{name}-") } });
@@ -140,7 +147,7 @@ async fn with_namespace(stage: &Stage, name: &str, play: impl AsyncFnOnce(&Story
         drop(writeln!(std::io::stderr(), "story {name} failed: {error:#}\n{seen}"));
         return Err(error);
     }
-    story.clean_up().await
+    Ok(story)
 }
 
 impl Story<'_> {

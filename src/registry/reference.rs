@@ -121,10 +121,13 @@ pub struct RepositoryUrl {
 
 impl RepositoryUrl {
     /// Reads `oci://host[:port][/path]`; a trailing slash is dropped.
+    ///
+    /// Upper case in the path is let through: guides write `PROJECT_ID`, and the registry behind it answers all the
+    /// same. It fails where a chart below is asked for ([`Self::join`]), since no repository can have such a name.
     pub fn parse(url: &str) -> Result<Self, ReferenceError> {
         let (host, path) = split_host(url)?;
         if !path.is_empty() {
-            check_path(path, url)?;
+            check_path(&path.to_ascii_lowercase(), url)?;
         }
         Ok(Self { host, path: path.to_owned() })
     }

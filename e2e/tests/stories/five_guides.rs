@@ -173,7 +173,7 @@ async fn harbor(story: &Story<'_>) -> Result<()> {
 }
 
 async fn apply(story: &Story<'_>, manifests: &[&str]) -> Result<()> {
-    story.kubectl.apply("default", &manifests.join("\n---\n")).await.map(drop)
+    story.kubectl.apply_as_written(&manifests.join("\n---\n")).await.map(drop)
 }
 
 /// `kubectl create secret generic NAME --from-literal=username=… --from-literal=password=…`, without a shell's quoting.

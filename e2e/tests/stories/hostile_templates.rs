@@ -41,14 +41,14 @@ const CASES: [Case; 9] = [
     },
     Case {
         chart: "never-ends",
-        template: "{{ range until 100000000 }}{{ range until 100000000 }}x{{ end }}{{ end }}\n",
+        template: "{{ range until 900000 }}{{ range until 900000 }}{{ end }}{{ end }}\n",
         reason: Reason::RenderLimitExceeded,
         words: &[],
     },
     Case {
         chart: "recurses",
         template: "{{ define \"again\" }}{{ template \"again\" . }}{{ end }}{{ template \"again\" . }}\n",
-        reason: Reason::TemplateFailed,
+        reason: Reason::RenderLimitExceeded,
         words: &["depth"],
     },
     Case {

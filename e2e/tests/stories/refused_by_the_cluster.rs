@@ -159,7 +159,8 @@ fn a_quota_and_a_policy_are_told_by_name() -> Result<()> {
                 "matchResources": { "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": namespace } } },
             },
         });
-        story.apply(&format!("{quota}\n---\n{policy}\n---\n{binding}")).await?;
+        let all = json!({ "apiVersion": "v1", "kind": "List", "items": [quota, policy, binding] });
+        story.apply(&all.to_string()).await?;
         in_force(story).await?;
         story.release("rude", "memo", "1.0.0", json!({ "values": { "greeting": "rude" } })).await?;
         story.release("served", "web", "1.0.0", json!({})).await?;
