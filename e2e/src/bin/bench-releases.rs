@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use e2e::apiserver::ControlPlane;
+use e2e::faults::Server;
 use e2e::helm::{Helm, Login};
 use e2e::operator::{self, Operator, Setup, Usage};
 use e2e::process::Scratch;
@@ -47,8 +48,8 @@ struct Report {
     /// From the operator's start to the first release with a status.
     first_status_seconds: f64,
     at_ready: Usage,
-    kube_requests: f64,
-    registry_requests: f64,
+    kube_requests: u64,
+    registry_requests: usize,
     settled: Option<Settled>,
 }
 
@@ -58,8 +59,8 @@ struct Settled {
     seconds: u64,
     cpu_percent: f64,
     memory: u64,
-    kube_requests: f64,
-    registry_requests: f64,
+    kube_requests: u64,
+    registry_requests: usize,
 }
 
 #[tokio::main]
@@ -71,7 +72,9 @@ async fn main() -> Result<()> {
     story::install_definitions(client.clone()).await?;
     let registry = Registry::start(Face::anonymous()).await?;
     push(&registry).await?;
-    declare(&client, &registry, args.releases).await?;
+    // A front that passes everything on counts what the operator asks of the registry.
+    let front = Server::before(&registry.host(), |_| None).await?;
+    declare(&client, &front, args.releases).await?;
 
     let setup = Setup::new(plane.kubeconfig())?;
     let start = Instant::now();
@@ -83,10 +86,10 @@ async fn main() -> Result<()> {
         Err(_) => anyhow::bail!("not all ready after {limit:?}; the operator's log ends with\n{}", operator.log_tail()),
     };
     let seconds = start.elapsed().as_secs_f64();
-    let (at_ready, requests) = (operator.usage()?, requests(&operator).await?);
+    let (at_ready, requests) = (operator.usage()?, requests(&operator, &front).await?);
     let settled = match args.settle {
         0 => None,
-        window => Some(settle(&operator, window).await?),
+        window => Some(settle(&operator, &front, window).await?),
     };
     let report = Report {
         releases: args.releases,
@@ -108,11 +111,11 @@ async fn push(registry: &Registry) -> Result<()> {
 }
 
 /// One repository and `count` releases, in a namespace of their own.
-async fn declare(client: &Client, registry: &Registry, count: usize) -> Result<()> {
+async fn declare(client: &Client, registry: &Server, count: usize) -> Result<()> {
     let parameters = PostParams::default();
     let namespace = serde_json::from_value(json!({ "metadata": { "name": NAMESPACE } }))?;
     Api::<Namespace>::all(client.clone()).create(&parameters, &namespace).await?;
-    let repository = story::repository("charts", &format!("{}/charts", registry.url()));
+    let repository = story::repository("charts", &format!("oci://{}/charts", registry.host()));
     Api::namespaced(client.clone(), NAMESPACE)
         .create(&parameters, &serde_json::from_str::<helm_operator::api::HelmRepository>(&repository)?)
         .await?;
@@ -162,19 +165,21 @@ async fn follow(client: Client, count: usize, start: Instant) -> Result<Duration
     anyhow::bail!("the watch ended")
 }
 
-/// Requests so far: to the API server, to registries.
-async fn requests(operator: &Operator) -> Result<(f64, f64)> {
+/// Requests so far: to the API server by the operator's own count, to the registry by what came through the front.
+async fn requests(operator: &Operator, front: &Server) -> Result<(u64, usize)> {
     let metrics = operator.metrics().await?;
-    let sum = |name: &str| metrics.iter().filter(|(series, _)| series.starts_with(name)).map(|(_, value)| value).sum();
-    Ok((sum("helm_operator_kube_requests_total"), sum("helm_operator_registry_requests_total")))
+    let kube = metrics.iter().filter(|(series, _)| series.starts_with("helm_operator_kube_requests_total"));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a counter is a natural number")]
+    let kube = kube.map(|(_, value)| *value as u64).sum();
+    Ok((kube, front.seen().len()))
 }
 
-async fn settle(operator: &Operator, window: u64) -> Result<Settled> {
+async fn settle(operator: &Operator, front: &Server, window: u64) -> Result<Settled> {
     // The last statuses come back to us by watch; what follows from them belongs to the work, not to the rest.
     eventually::measure(Duration::from_secs(2)).await;
-    let (before, (kube, registry)) = (operator.usage()?, requests(operator).await?);
+    let (before, (kube, registry)) = (operator.usage()?, requests(operator, front).await?);
     eventually::measure(Duration::from_secs(window)).await;
-    let (after, (kube_after, registry_after)) = (operator.usage()?, requests(operator).await?);
+    let (after, (kube_after, registry_after)) = (operator.usage()?, requests(operator, front).await?);
     ensure!(after.cpu_seconds >= before.cpu_seconds, "time runs forward");
     #[expect(clippy::cast_precision_loss, reason = "a window of seconds is small")]
     let cpu_percent = 100.0 * (after.cpu_seconds - before.cpu_seconds) / window as f64;

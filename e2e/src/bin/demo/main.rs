@@ -64,6 +64,7 @@ async fn show(screen: &Screen, once: bool) -> Result<()> {
 async fn play(screen: &Screen, world: &mut World) -> Result<()> {
     screen.title("Declare: a repository with a password from a Secret, and two releases");
     declare(screen, world).await.context("step «declare» failed")?;
+    let _watching = screen.watch(world).await?;
     screen.title("Run the operator: everything becomes ready");
     install(screen, world).await.context("step «install» failed")?;
     screen.title("Upgrade: web to 0.2.0");
@@ -82,7 +83,6 @@ async fn declare(screen: &Screen, world: &World) -> Result<()> {
 
 async fn install(screen: &Screen, world: &mut World) -> Result<()> {
     world.start_operator().await?;
-    let _watching = screen.watch(world).await?;
     world.repository_until(status::ready).await?;
     let web = world.release_until("web", status::ready).await?;
     world.release_until("hello", status::ready).await?;
@@ -96,7 +96,6 @@ async fn install(screen: &Screen, world: &mut World) -> Result<()> {
 }
 
 async fn upgrade(screen: &Screen, world: &World) -> Result<()> {
-    let _watching = screen.watch(world).await?;
     world.patch_release("web", json!({ "spec": { "chart": { "version": "0.2.0" } } })).await?;
     world.release_until("web", status::ready).await?;
     look(screen, world).await?;
@@ -108,7 +107,6 @@ async fn upgrade(screen: &Screen, world: &World) -> Result<()> {
 }
 
 async fn rotate(screen: &Screen, world: &World) -> Result<()> {
-    let _watching = screen.watch(world).await?;
     world.set_password("mistyped").await?;
     world.repository_until(|repository| status::failed(repository, Reason::AuthenticationFailed)).await?;
     look(screen, world).await?;

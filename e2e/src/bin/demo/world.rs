@@ -58,10 +58,12 @@ impl World {
         let ca_file = scratch.join("ca.crt");
         std::fs::write(&ca_file, self.registry.ca_pem().context("the registry speaks TLS")?)?;
         let login = Login { basic: Some((USER.to_owned(), PASSWORD.to_owned())), ca_file: Some(ca_file) };
-        let web = charts::web("web", "0.1.0").write(scratch.path())?;
+        let (old, new) = (Scratch::new("chart")?, Scratch::new("chart")?);
+        let web = charts::web("web", "0.1.0").write(old.path())?;
+        let newer = charts::web("web", "0.2.0").write(new.path())?;
         // The chart everybody starts from, whatever helm puts into it.
         let hello = self.helm.create(scratch.path(), "hello").await?;
-        for (chart, version) in [(&web, "0.1.0"), (&web, "0.2.0"), (&hello, "0.1.3")] {
+        for (chart, version) in [(&web, "0.1.0"), (&newer, "0.2.0"), (&hello, "0.1.3")] {
             let archive = self.helm.package(chart, scratch.path(), Some(version)).await?;
             self.helm.push(&archive, &self.charts_url(), &login).await?;
             let name = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
