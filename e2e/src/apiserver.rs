@@ -134,7 +134,8 @@ impl ControlPlane {
     pub fn kubeconfig_for(&self, user: &str, group: &str) -> Result<PathBuf> {
         let own = self.own()?;
         let identity = own.authority.client(user, group)?;
-        let path = own.scratch.join(format!("kubeconfig-{user}"));
+        // KUBECONFIG is a list that colons part.
+        let path = own.scratch.join(format!("kubeconfig-{}", user.replace(':', "-")));
         fs::write(&path, kubeconfig(&own.url, Some(own.authority.certificate()), Some(&identity)))?;
         Ok(path)
     }

@@ -6,6 +6,7 @@ mod records;
 mod five_guides;
 mod lifecycle;
 mod ordinary_charts;
+mod own_chart;
 
 mod interruptions;
 mod killed_anywhere;
