@@ -15,7 +15,7 @@ use e2e::proxy::Proxy;
 use e2e::registry::{Face, Registry, User};
 use e2e::story::{SOON, Story, alone, block_on};
 use e2e::{eventually, status};
-use helm_operator::api::{HelmRelease, HelmRepository};
+use helm_operator::api::{HelmRelease, HelmRepository, Reason};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::networking::v1::Ingress;
@@ -108,7 +108,8 @@ fn the_five_guides_work_as_they_are_written() -> Result<()> {
             private_acr(story).await?;
             ecr(story).await?;
             gar(story).await?;
-            harbor(story).await
+            harbor(story).await?;
+            beyond_the_proxy(story).await
         },
     )
 }
@@ -170,6 +171,20 @@ async fn harbor(story: &Story<'_>) -> Result<()> {
     repository(story, "harbor-helm").await?;
     release(story, "apps", "webapp-harbor").await?;
     replicas(story, ("apps", "webapp"), 1).await
+}
+
+/// A host that the company's proxy does not lead to.
+async fn beyond_the_proxy(story: &Story<'_>) -> Result<()> {
+    let unknown = json!({
+        "apiVersion": "helm-operator.ketches.cn/v1alpha1",
+        "kind": "HelmRepository",
+        "metadata": { "name": "unknown" },
+        "spec": { "url": "oci://charts.elsewhere.example" },
+    });
+    apply(story, &[&unknown.to_string()]).await?;
+    let repositories: Api<HelmRepository> = Api::namespaced(story.client.clone(), "default");
+    let refused = |repository: &_| status::failed(repository, Reason::ProxyFailed);
+    eventually::object(&repositories, "unknown", SOON, refused).await.map(drop)
 }
 
 async fn apply(story: &Story<'_>, manifests: &[&str]) -> Result<()> {

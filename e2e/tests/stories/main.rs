@@ -5,6 +5,7 @@ mod records;
 
 mod five_guides;
 mod lifecycle;
+mod options;
 mod ordinary_charts;
 mod own_chart;
 
@@ -16,6 +17,7 @@ mod suspend_resume;
 mod two_owners;
 mod undecodable;
 
+mod access;
 mod hostile_archives;
 mod hostile_registries;
 mod hostile_templates;

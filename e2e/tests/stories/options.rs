@@ -1,0 +1,88 @@
+//! The options that a release is declared with: where it goes, what it leaves behind, how much history it keeps.
+
+use anyhow::{Result, ensure};
+use e2e::charts;
+use e2e::story::{Story, story};
+use helm_operator::api::Reason;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::Api;
+use serde_json::json;
+
+const KEPT: &str = r"apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ .Release.Name }}-kept
+  annotations:
+    helm.sh/resource-policy: keep
+";
+
+async fn prepare(story: &Story<'_>) -> Result<()> {
+    for version in ["1.0.0", "1.1.0", "1.2.0", "1.3.0"] {
+        story.push(&charts::note("memo", version).file("templates/kept.yaml", KEPT)).await?;
+    }
+    story.open_repository().await
+}
+
+#[test]
+fn a_release_makes_its_namespace_when_it_is_told_to() -> Result<()> {
+    story("namespace", async |story| {
+        prepare(story).await?;
+        let target = format!("{}-target", story.namespace);
+        let release = json!({ "release": { "name": "there", "namespace": target } });
+        story.release("memo", "memo", "1.0.0", release).await?;
+        story.refused("memo", Reason::NamespaceNotFound, &[&target]).await?;
+        story.patch("memo", json!({ "spec": { "release": { "createNamespace": true } } })).await?;
+        story.ready("memo").await?;
+        let maps: Api<ConfigMap> = Api::namespaced(story.client.clone(), &target);
+        ensure!(maps.get_opt("there-config").await?.is_some(), "nothing was installed in {target}");
+        let listed = story.helm.list(&target).await?;
+        ensure!(listed.len() == 1 && listed[0].name == "there", "helm list: {listed:?}");
+
+        // Helm leaves namespaces behind, and so do we.
+        story.delete("memo").await?;
+        let namespaces: Api<Namespace> = Api::all(story.client.clone());
+        ensure!(namespaces.get(&target).await?.metadata.deletion_timestamp.is_none(), "the namespace went with it");
+        story.kubectl.run(&["delete", "namespace", &target, "--wait=false"]).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn history_is_kept_as_long_as_declared() -> Result<()> {
+    story("history", async |story| {
+        prepare(story).await?;
+        story.release("memo", "memo", "1.0.0", json!({ "maxHistory": 2 })).await?;
+        story.ready("memo").await?;
+        for version in ["1.1.0", "1.2.0", "1.3.0"] {
+            story.patch("memo", json!({ "spec": { "chart": { "version": version } } })).await?;
+            story.ready("memo").await?;
+        }
+        let told = story.history("memo").await?;
+        ensure!(told == "3 superseded, 4 deployed", "helm history tells: {told}");
+        Ok(())
+    })
+}
+
+#[test]
+fn what_is_to_be_kept_outlives_the_release() -> Result<()> {
+    story("kept", async |story| {
+        prepare(story).await?;
+        let maps: Api<ConfigMap> = story.objects();
+        story.release("gone", "memo", "1.0.0", json!({})).await?;
+        story.release("orphan", "memo", "1.0.0", json!({ "uninstall": { "deletionPolicy": "Orphan" } })).await?;
+        story.release("recorded", "memo", "1.0.0", json!({ "uninstall": { "keepHistory": true } })).await?;
+        for release in ["gone", "orphan", "recorded"] {
+            story.ready(release).await?;
+            story.delete(release).await?;
+            let there = maps.get_opt(&format!("{release}-config")).await?.is_some();
+            ensure!(there == (release == "orphan"), "{release}: its ConfigMap is there: {there}");
+            let kept = maps.get_opt(&format!("{release}-kept")).await?.is_some();
+            ensure!(kept, "{release}: what has the keep policy is gone");
+        }
+        for (release, expected) in [("orphan", "1 deployed"), ("recorded", "1 uninstalled")] {
+            let told = story.history(release).await?;
+            ensure!(told == expected, "{release}: helm history tells: {told}");
+        }
+        Ok(())
+    })
+}
