@@ -1,12 +1,13 @@
 //! What every reconcile may use.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{ObjectRef, Store};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::charts::Charts;
 use super::events::Events;
@@ -31,6 +32,34 @@ pub struct Policy {
 /// An object as watched: decoded, or the reason why it cannot be.
 pub(crate) type Guarded<K> = DeserializeGuard<K>;
 
+/// A reconcile's turn to work. Of a thousand releases that were declared at once a few are in memory; the others queue.
+pub(crate) struct Turn {
+    turns: Arc<Semaphore>,
+    held: RefCell<Option<OwnedSemaphorePermit>>,
+}
+
+impl Turn {
+    /// Queues for a turn.
+    pub(crate) async fn take(context: &Context) -> Self {
+        let turn = Self { turns: Arc::clone(&context.turns), held: RefCell::default() };
+        turn.resume().await;
+        turn
+    }
+
+    /// Gives the turn back, before waiting.
+    pub(crate) fn pause(&self) {
+        self.held.take();
+    }
+
+    /// Queues again, after waiting. The turns are never closed, so there is always one to come.
+    pub(crate) async fn resume(&self) {
+        if self.held.borrow().is_none() {
+            let permit = Arc::clone(&self.turns).acquire_owned().await.ok();
+            self.held.replace(permit);
+        }
+    }
+}
+
 /// Handles to the outside world and to what is known of it.
 pub(crate) struct Context {
     pub(crate) client: kube::Client,
@@ -48,8 +77,8 @@ pub(crate) struct Context {
     pub(crate) retries: Retries,
     pub(crate) policy: Policy,
     pub(crate) wake: Wake,
-    /// Permits for the part of a reconcile that costs memory and CPU; given back while it waits.
-    pub(crate) work: Arc<Semaphore>,
+    /// Turns for the part of a reconcile that costs memory and CPU; given back while it waits.
+    pub(crate) turns: Arc<Semaphore>,
     /// Ticks whenever some release got a new generation or is being deleted.
     pub(crate) declared: watch::Sender<()>,
 }

@@ -81,7 +81,7 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
         retries: halt::Retries::default(),
         policy: setup.policy,
         wake: Wake::new(wake_releases, wake_repositories),
-        work: Arc::new(Semaphore::new(usize::from(setup.concurrent.max(1)))),
+        turns: Arc::new(Semaphore::new(usize::from(setup.concurrent.max(1)))),
         declared: signal::Sender::new(()),
         client,
     });

@@ -24,7 +24,7 @@ use kube::{Resource as _, ResourceExt as _};
 
 use self::plan::Plan;
 use self::trace::Trace;
-use super::context::{Context, Guarded};
+use super::context::{Context, Guarded, Turn};
 use super::finalizer;
 use super::halt::{Halt, chain};
 use super::status;
@@ -80,6 +80,7 @@ async fn advance(release: &HelmRelease, context: &Context, trace: &mut Trace) ->
     if release.spec.suspend {
         return Ok(Outcome::Suspended);
     }
+    let turn = Turn::take(context).await;
     hold(release, context).await?;
     act::uninstall::leave_old_place(release, context, trace).await?;
     let references = dereference::dereference(release, context).await?;
@@ -92,7 +93,8 @@ async fn advance(release: &HelmRelease, context: &Context, trace: &mut Trace) ->
             trace.keep(release, &desired, revision, context).await?;
             return Ok(Outcome::Deployed);
         }
-        let job = act::Job { release, desired: &desired, resolved: &resolved, inputs: &observed.inputs, context };
+        let inputs = &observed.inputs;
+        let job = act::Job { release, desired: &desired, resolved: &resolved, inputs, turn: &turn, context };
         if act::act(plan, &job, trace).await? == act::Progress::Superseded {
             return Ok(Outcome::Superseded);
         }

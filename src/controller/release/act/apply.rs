@@ -72,7 +72,9 @@ impl Run<'_> {
             StepKind::Upgrade => (HookEvent::PreUpgrade, HookEvent::PostUpgrade),
         };
         self.hooks(before).await?;
+        self.job.turn.resume().await;
         self.apply(objects, claims, replaced).await?;
+        self.job.turn.pause();
         if self.action.wait {
             let options = WaitOptions { timeout: self.deadline.remaining(), jobs: self.action.wait_for_jobs };
             self.job.context.cluster.wait_ready(&self.applied, &options).await?;
@@ -84,12 +86,12 @@ impl Run<'_> {
         if !self.action.hooks || !self.record.release.hooks.iter().any(|hook| hook.runs_at(&event)) {
             return Ok(());
         }
+        self.job.turn.pause();
         hooks::run(event, &mut self.record, self.deadline, self.job.context).await
     }
 
     async fn apply(&mut self, objects: &[Object], claims: &Claims, replaced: &[Record]) -> Result<(), Halt> {
         let context = self.job.context;
-        let _permit = context.work.acquire().await.ok();
         let options =
             ApplyOptions { owner: prepare::owner(self.job), take_ownership: false, force_conflicts: self.action.force };
         self.applied = context.cluster.apply_claimed(objects, claims, &options).await?;

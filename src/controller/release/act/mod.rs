@@ -21,7 +21,7 @@ use super::plan::{Plan, Step};
 use super::trace::Trace;
 use super::validate::{Action, DesiredRelease};
 use crate::api::{HelmRelease, Reason};
-use crate::controller::context::Context;
+use crate::controller::context::{Context, Turn};
 use crate::controller::halt::Halt;
 use crate::registry::Resolved;
 
@@ -44,6 +44,8 @@ pub(super) struct Job<'a> {
     pub(super) resolved: &'a Resolved,
     /// The digest of what the manifest depends on.
     pub(super) inputs: &'a str,
+    /// The turn in which it works.
+    pub(super) turn: &'a Turn,
     /// Handles.
     pub(super) context: &'a Context,
 }

@@ -2,8 +2,6 @@
 //!
 //! Nothing of this leaves a trace in the cluster (but the namespace and CRDs that were asked for) until the last line.
 
-use std::sync::Arc;
-
 use helm::manifest::Hook;
 use helm::release::{ApplyMethod, Info, Release, Status};
 
@@ -41,7 +39,6 @@ pub(super) enum Ready {
 
 /// Prepares a new revision.
 pub(super) async fn prepare(step: &Step, job: &Job<'_>, trace: &mut Trace) -> Result<Ready, Halt> {
-    let _permit = Arc::clone(&job.context.work).acquire_owned().await.ok();
     let action = action(step, job);
     let deadline = Deadline::of(action);
     let namespace = &job.desired.identity.namespace;
@@ -66,7 +63,6 @@ pub(super) async fn prepare(step: &Step, job: &Job<'_>, trace: &mut Trace) -> Re
 
 /// Takes a pending revision up again, from its own record: what was rendered once is not rendered again.
 pub(super) async fn resume(step: &Step, record: Record, job: &Job<'_>) -> Result<Prepared, Halt> {
-    let _permit = Arc::clone(&job.context.work).acquire_owned().await.ok();
     let action = action(step, job);
     let deadline = Deadline::of(action);
     let (objects, claims) = objects(&record.release, action, job).await?;
