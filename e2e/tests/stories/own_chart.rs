@@ -5,10 +5,12 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use e2e::apiserver::ControlPlane;
 use e2e::charts;
+use e2e::eventually::eventually;
 use e2e::helm::Helm;
 use e2e::kubectl::Kubectl;
 use e2e::operator::Setup;
-use e2e::story::{alone, block_on};
+use e2e::process::Scratch;
+use e2e::story::{SOON, alone, block_on};
 use helm_operator::api::Reason;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -73,9 +75,15 @@ fn the_manifest_in_deploy_is_taken_whole() -> Result<()> {
         kubectl.run(&["apply", "--server-side", "-f", &manifest]).await?;
         let definition = "crd/helmreleases.helm-operator.ketches.cn";
         kubectl.run(&["wait", "--for=condition=Established", "--timeout=60s", definition]).await?;
-        kubectl.run(&["get", "helmreleases,helmrepositories", "--all-namespaces"]).await?;
-        let explained = kubectl.run(&["explain", "helmrelease.spec.chart.version"]).await?;
-        ensure!(explained.contains("constraint"), "kubectl explain says {explained:?}");
+        eventually("kubectl explains the fields", SOON, async || {
+            // kubectl remembers for minutes what the server did not serve yet: a new memory asks anew.
+            let memory = Scratch::new("kubectl")?;
+            let memory = format!("--cache-dir={}", memory.path().display());
+            let explained = kubectl.run(&[&memory, "explain", "helmrelease.spec.chart.version"]).await?;
+            ensure!(explained.contains("constraint"), "kubectl explain says {explained:?}");
+            Ok(())
+        })
+        .await?;
         Ok(())
     })
 }
