@@ -22,12 +22,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
-use futures::future::LocalBoxFuture;
 use futures::{FutureExt as _, Stream, StreamExt as _};
 use kube::Resource;
 use kube::runtime::controller::{Action, Config, applier};
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use tokio::sync::{Semaphore, oneshot, watch as signal};
+use tokio::task::{LocalSet, spawn_local};
 
 use self::context::{Context, Guarded};
 use self::watch::Wake;
@@ -104,7 +104,8 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
             controller(&context, context.releases.clone(), woken_releases, release::reconcile),
         );
     };
-    futures::join!(watches, controllers, write_events);
+    let all = Box::pin(async { futures::join!(watches, controllers, write_events) });
+    LocalSet::new().run_until(all).await;
 }
 
 fn release_changed(release: &Guarded<HelmRelease>, context: &Context) {
@@ -129,15 +130,18 @@ async fn controller<K, F>(
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
     F: Future<Output = Result<Action, status::Error>> + 'static,
 {
-    let boxed = move |object: Arc<Guarded<K>>, context| -> LocalBoxFuture<'static, _> {
-        reconcile(object, context).boxed_local()
+    // A task for each: the applier polls all of its futures whenever one of them moves, which for a thousand that wait
+    // would be a thousand times the work. And a defect in one reconcile ends that one only.
+    let spawned = move |object: Arc<Guarded<K>>, context| {
+        spawn_local(reconcile(object, context))
+            .map(|ended| ended.unwrap_or_else(|defect| Err(status::Error::Defect(defect))))
     };
     let retry = |object: Arc<Guarded<K>>, error: &status::Error, _| {
         tracing::warn!(object = %ObjectRef::from_obj(&*object), error = %halt::chain(error), "a reconcile is tried again");
         Action::requeue(Duration::from_secs(5))
     };
     let queue = infallible(woken);
-    applier(boxed, retry, Arc::clone(context), store, queue, Config::default())
+    applier(spawned, retry, Arc::clone(context), store, queue, Config::default())
         .for_each(|result| async {
             // An object that is gone before its turn is no error; everything else was told by `retry`.
             if let Err(error) = result {

@@ -30,6 +30,9 @@ pub(crate) enum Error {
         #[source]
         source: kube::Error,
     },
+    /// The reconcile itself broke off.
+    #[error("a defect ended the reconcile")]
+    Defect(#[source] tokio::task::JoinError),
     /// The status is no JSON; a defect.
     #[error("failed to serialize the status of {object}")]
     Serialize {
