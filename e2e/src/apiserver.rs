@@ -7,6 +7,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -46,10 +47,10 @@ pub struct ControlPlane {
 #[derive(Debug)]
 struct Own {
     url: String,
-    authority: Authority,
+    authority: Arc<Authority>,
     apiserver: Mutex<Option<Process>>,
     apiserver_command: Flags,
-    _others: Vec<Process>,
+    others: Vec<Process>,
     scratch: Scratch,
 }
 
@@ -98,26 +99,20 @@ impl ControlPlane {
         let etcd = layout.etcd().await?;
         let command = layout.apiserver().await?;
         let apiserver = command.spawn(scratch.path())?;
-        let mut others = vec![etcd];
-        if parts == Parts::Everything {
-            others.push(layout.controller("kube-controller-manager", Tool::KubeControllerManager).await?);
-            others.push(layout.controller("kube-scheduler", Tool::KubeScheduler).await?);
-            others.push(kwok::spawn(scratch.path(), &layout.kubeconfig).await?);
-        }
-        let plane = Self {
-            kubeconfig: layout.kubeconfig,
+        let mut plane = Self {
+            kubeconfig: layout.kubeconfig.clone(),
             own: Some(Own {
-                url: layout.url,
-                authority: layout.authority,
+                url: layout.url.clone(),
+                authority: Arc::clone(&layout.authority),
                 apiserver: Mutex::new(Some(apiserver)),
                 apiserver_command: command,
-                _others: others,
+                others: vec![etcd],
                 scratch,
             }),
         };
         plane.until_ready().await?;
         if parts == Parts::Everything {
-            plane.until_pods_can_run().await?;
+            plane.start_controllers(&layout).await?;
         }
         Ok(plane)
     }
@@ -192,15 +187,22 @@ impl ControlPlane {
         process.while_running(ready).await.map(drop)
     }
 
-    /// Pods need a node, and an account that only the controllers make.
-    async fn until_pods_can_run(&self) -> Result<()> {
+    /// What acts on objects. It starts when the API server is ready: the controller manager gives up waiting after ten
+    /// seconds, which a loaded machine may need.
+    async fn start_controllers(&mut self, layout: &Layout) -> Result<()> {
         let client = self.client().await?;
+        let own = self.own.as_mut().context("only a cluster of ours gets controllers")?;
+        let manager = layout.controller("kube-controller-manager", Tool::KubeControllerManager).await?;
+        own.others.push(layout.controller("kube-scheduler", Tool::KubeScheduler).await?);
+        own.others.push(kwok::spawn(own.scratch.path(), &layout.kubeconfig).await?);
         kwok::add_node(client.clone()).await?;
         let accounts: Api<ServiceAccount> = Api::namespaced(client, "default");
-        eventually("the default service account exists", START, || async {
+        // Pods need an account that only the controllers make.
+        let made = eventually("the default service account exists", START, || async {
             accounts.get("default").await.context("not yet")
-        })
-        .await?;
+        });
+        manager.while_running(made).await?;
+        own.others.push(manager);
         Ok(())
     }
 }
@@ -219,7 +221,7 @@ pub async fn client(kubeconfig: &Path) -> Result<Client> {
 /// Files and addresses, decided before anything runs.
 struct Layout {
     folder: PathBuf,
-    authority: Authority,
+    authority: Arc<Authority>,
     url: String,
     port: u16,
     etcd_port: u16,
@@ -247,7 +249,7 @@ impl Layout {
         }
         let kubeconfig = scratch.join("kubeconfig");
         fs::write(&kubeconfig, self::kubeconfig(&url, Some(authority.certificate()), Some(&admin)))?;
-        Ok(Self { folder: scratch.path().to_owned(), authority, url, port, etcd_port, kubeconfig })
+        Ok(Self { folder: scratch.path().to_owned(), authority: Arc::new(authority), url, port, etcd_port, kubeconfig })
     }
 
     async fn etcd(&self) -> Result<Process> {
