@@ -48,8 +48,7 @@ impl Conditions {
     pub fn with(mut self, kind: ConditionType, status: bool, reason: Reason, message: impl Into<String>) -> Self {
         let mut message = message.into();
         if message.len() > MESSAGE_LIMIT {
-            let end = (0..=MESSAGE_LIMIT - 3).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
-            message.truncate(end);
+            message.truncate(message.floor_char_boundary(MESSAGE_LIMIT - 3));
             message.push_str("...");
         }
         self.set.push((kind, status, reason, message));

@@ -11,14 +11,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::charts::Charts;
 use super::events::Events;
-use super::halt::Retries;
+use super::halt::{Halt, Retries};
 use super::revisions::Revisions;
 use super::secrets::Secrets;
 use super::status;
 use super::watch::Wake;
 use crate::api::{HelmRelease, HelmRepository};
-use crate::cluster::Cluster;
-use crate::history::History;
+use crate::cluster::{Cluster, Object, Source};
+use crate::history::{History, Record};
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 
@@ -100,6 +100,13 @@ impl Context {
                 return;
             }
         }
+    }
+
+    /// The objects that a revision recorded, of the kinds that the cluster still serves.
+    pub(crate) async fn objects_of(&self, record: &Record) -> Result<Vec<Object>, Halt> {
+        let release = &record.release;
+        let source = Source { origin: release.chart.name(), text: &release.manifest };
+        Ok(self.cluster.recorded_objects(&[source], &release.namespace).await?)
     }
 
     /// The time. The only clock of the controllers.

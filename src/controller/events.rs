@@ -58,7 +58,6 @@ impl Events {
         note: &str,
         now: Timestamp,
     ) {
-        let end = (0..=NOTE_LIMIT.min(note.len())).rev().find(|at| note.is_char_boundary(*at)).unwrap_or(0);
         let name = regarding.name.clone().unwrap_or_default();
         let event = Event {
             metadata: ObjectMeta {
@@ -69,7 +68,7 @@ impl Events {
             },
             action: Some("Reconcile".to_owned()),
             reason: Some(reason.to_string()),
-            note: Some(note[..end].to_owned()),
+            note: Some(note[..note.floor_char_boundary(NOTE_LIMIT)].to_owned()),
             type_: Some(format!("{severity:?}")),
             event_time: Some(MicroTime(now)),
             reporting_controller: Some("helm-operator".to_owned()),

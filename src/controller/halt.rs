@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use sha2::{Digest as _, Sha256};
 
-use crate::api::Reason;
+use crate::api::{ConditionType, Conditions, Reason};
 
 /// A reconcile stopped short of its goal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,16 @@ impl Halt {
     /// A halt with this reason and message.
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into(), retry_after: None }
+    }
+
+    /// What a status says of it; `again` tells that it is tried again, where it is.
+    pub(crate) fn conditions(&self, again: &str) -> Conditions {
+        let conditions = Conditions::default().with(ConditionType::Ready, false, self.reason, &self.message);
+        match retry(self.reason) {
+            Retry::OnChange => conditions.with(ConditionType::Stalled, true, self.reason, &self.message),
+            Retry::Backoff => conditions.with(ConditionType::Reconciling, true, self.reason, again),
+            Retry::Never => conditions,
+        }
     }
 
     /// A halt with the whole chain of an error as its message.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::{Mutex, PoisonError};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, PartialObjectMeta, Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
 use kube::core::error_boundary::InvalidObject;
@@ -42,6 +43,21 @@ pub(crate) enum Error {
         #[source]
         source: serde_json::Error,
     },
+}
+
+/// Whether an object is ready, and why: what an Event tells the change of.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Readiness<'a> {
+    status: &'a str,
+    reason: &'a str,
+    /// The words for it.
+    pub(crate) message: &'a str,
+}
+
+/// What the condition `Ready` says, if it is there.
+pub(crate) fn readiness(conditions: &[Condition]) -> Option<Readiness<'_>> {
+    let ready = conditions.iter().find(|condition| condition.type_ == ConditionType::Ready.as_str())?;
+    Some(Readiness { status: &ready.status, reason: &ready.reason, message: &ready.message })
 }
 
 /// Writes statuses, and remembers what it wrote: the watch's view of an object may lag behind our own writes.

@@ -20,7 +20,7 @@ mod secret;
 
 use std::fmt;
 
-use helm::release::{Release, Status, codec, storage};
+use helm::release::{Release, codec, storage};
 use http::header::{ACCEPT, HeaderValue};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -140,15 +140,6 @@ impl History {
         Ok(Record { metadata: written, ..record.clone() })
     }
 
-    /// Marks a revision as superseded, once a later one is deployed. One that is not there any more needs no mark.
-    pub async fn supersede(&self, namespace: &str, name: &str, revision: u32) -> Result<(), Error> {
-        if let Some(mut record) = self.get(namespace, name, revision).await? {
-            record.release.info.status = Status::Superseded;
-            self.update(&record).await?;
-        }
-        Ok(())
-    }
-
     /// Deletes the record of one revision; one that is not there is as good as deleted.
     pub async fn delete(&self, namespace: &str, name: &str, revision: u32) -> Result<(), Error> {
         let secret = SecretRef::new(namespace, &storage::secret_name(name, revision));
@@ -157,17 +148,6 @@ impl History {
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
             Err(source) => Err(Error::of_request(Verb::Delete, secret, source)),
         }
-    }
-
-    /// Deletes the oldest records until at most `max` are left, and returns the revisions that went.
-    ///
-    /// The last deployed one and the newest always stay. With `max` 0 all stay, as with Helm's `--history-max 0`.
-    pub async fn prune(&self, namespace: &str, name: &str, max: u32) -> Result<Vec<u32>, Error> {
-        let surplus = Lineage::new(self.list(namespace, name).await?).surplus(max);
-        for revision in &surplus {
-            self.delete(namespace, name, *revision).await?;
-        }
-        Ok(surplus)
     }
 
     /// The newest record among those that `selector` finds. One that is deleted between the two reads counts as absent.

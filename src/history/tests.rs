@@ -2,6 +2,7 @@
 //!
 //! `e2e/tests/stories/helm_cli.rs` holds the same against a real API server and real Helm.
 
+use helm::release::Status;
 use kube::core::Status as Refusal;
 use serde_json::{Value, json};
 

@@ -1,5 +1,7 @@
 //! From how a reconcile ended to the status: [`report`] is pure; [`tell`] writes it, and tells of transitions.
 
+use std::convert::Infallible;
+
 use helm::release::Status;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
@@ -8,13 +10,13 @@ use kube::{Resource as _, ResourceExt as _};
 use super::plan::StepKind;
 use super::trace::Trace;
 use super::{Outcome, dereference};
-use crate::api::ConditionType::{Ready, Reconciling, Released, Stalled};
+use crate::api::ConditionType::{Ready, Reconciling, Released};
 use crate::api::{
     Conditions, Failure, HelmRelease, HelmReleaseStatus, HistoryEntry, REQUESTED_AT, Reason, ReleaseState,
 };
 use crate::controller::context::Context;
 use crate::controller::events::Severity;
-use crate::controller::halt::{Halt, Retry, retry};
+use crate::controller::halt::Halt;
 use crate::controller::status;
 use crate::history::RecordMeta;
 
@@ -39,25 +41,21 @@ pub(super) async fn tell(
     for (reason, message) in &trace.warnings {
         context.events.record(release.object_ref(&()), (Severity::Warning, *reason), message, context.now());
     }
-    let ready = |status: &HelmReleaseStatus| {
-        let ready = status.conditions.iter().find(|condition| condition.type_ == Ready.as_str());
-        ready.map(|ready| (ready.status.clone(), ready.reason.clone(), ready.message.clone()))
-    };
-    let is = ready(&status);
-    if written && before.and_then(ready) != is {
+    let was = before.and_then(|before| status::readiness(&before.conditions));
+    let is = status::readiness(&status.conditions);
+    if written && was != is {
         let (severity, reason) = match outcome {
             Ok(_) => (Severity::Normal, reason(outcome, trace)),
             Err(halt) => (Severity::Warning, halt.reason),
         };
-        let message = is.map(|(_, _, message)| message).unwrap_or_default();
-        context.events.record(release.object_ref(&()), (severity, reason), &message, context.now());
+        let message = is.map(|ready| ready.message).unwrap_or_default();
+        context.events.record(release.object_ref(&()), (severity, reason), message, context.now());
     }
     Ok(())
 }
 
 /// Writes that work goes on, once it has gone on for a moment: what is done at once needs no announcement.
-/// Never returns.
-pub(super) async fn announce(release: &HelmRelease, kind: StepKind, trace: &Trace, context: &Context) {
+pub(super) async fn announce(release: &HelmRelease, kind: StepKind, trace: &Trace, context: &Context) -> Infallible {
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     let (reason, message) = match kind {
         StepKind::Install => (Reason::InstallStarted, "the release is being installed"),
@@ -80,7 +78,7 @@ pub(super) async fn announce(release: &HelmRelease, kind: StepKind, trace: &Trac
     {
         tracing::warn!(release = %release.name_any(), error = %crate::controller::halt::chain(&error), "failed to announce an action");
     }
-    std::future::pending::<()>().await;
+    std::future::pending().await
 }
 
 /// Counts a reconcile, and logs it if it was more than a look.
@@ -155,12 +153,7 @@ fn told(before: HelmReleaseStatus, trace: &Trace) -> HelmReleaseStatus {
 }
 
 fn halted(halt: &Halt, trace: &Trace, before: &HelmReleaseStatus) -> Conditions {
-    let conditions = Conditions::default().with(Ready, false, halt.reason, &halt.message);
-    let conditions = match retry(halt.reason) {
-        Retry::OnChange => conditions.with(Stalled, true, halt.reason, &halt.message),
-        Retry::Backoff => conditions.with(Reconciling, true, halt.reason, "it is tried again soon"),
-        Retry::Never => conditions,
-    };
+    let conditions = halt.conditions("it is tried again soon");
     match (trace.acted, trace.upgraded) {
         (true, false) => conditions.with(Released, false, Reason::InstallFailed, &halt.message),
         (true, true) => conditions.with(Released, false, Reason::UpgradeFailed, &halt.message),

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::validate::DesiredRelease;
 use crate::api::{HelmRelease, Inventory, Reason, ReleaseState};
-use crate::cluster::ObjectRef;
+use crate::cluster::Object;
 use crate::controller::context::Context;
 use crate::controller::halt::Halt;
 use crate::history::Record;
@@ -44,11 +44,16 @@ impl Trace {
     }
 
     /// A revision is to be carried out.
-    pub(super) fn begun<'a>(&mut self, record: &Record, objects: impl Iterator<Item = &'a ObjectRef>) {
+    pub(super) fn begun(&mut self, record: &Record, objects: &[Object]) {
         self.acted = true;
+        self.stands(record, objects);
+    }
+
+    /// What a revision consists of.
+    fn stands(&mut self, record: &Record, objects: &[Object]) {
         let mut kinds = BTreeMap::<String, i64>::new();
         for object in objects {
-            *kinds.entry(object.kind.clone()).or_default() += 1;
+            *kinds.entry(object.reference().kind.clone()).or_default() += 1;
         }
         self.inventory = Some(Inventory { objects: kinds.values().sum(), kinds });
         self.record(record);
@@ -88,11 +93,7 @@ impl Trace {
         }
         let identity = &desired.identity;
         if let Some(record) = context.history.get(&identity.namespace, identity.name.as_str(), revision).await? {
-            let source = crate::cluster::Source { origin: record.release.chart.name(), text: &record.release.manifest };
-            let objects = context.cluster.recorded_objects(&[source], &identity.namespace).await?;
-            let acted = self.acted;
-            self.begun(&record, objects.iter().map(crate::cluster::Object::reference));
-            self.acted = acted;
+            self.stands(&record, &context.objects_of(&record).await?);
         }
         Ok(())
     }
@@ -117,7 +118,7 @@ fn state(release: &Release, digest: Option<String>) -> ReleaseState {
 
 fn excerpt(notes: &str) -> Option<String> {
     let notes = notes.trim();
-    let end = (0..=NOTES_LIMIT.min(notes.len())).rev().find(|at| notes.is_char_boundary(*at)).unwrap_or(0);
+    let end = notes.floor_char_boundary(NOTES_LIMIT);
     let more = if end < notes.len() { "…" } else { "" };
     (!notes.is_empty()).then(|| format!("{}{more}", &notes[..end]))
 }

@@ -58,21 +58,15 @@ async fn tell(
     if !context.statuses.write::<HelmRepository, _>(&context.client, repository, before, status).await? {
         return Ok(());
     }
-    let ready = |status: &HelmRepositoryStatus| {
-        status
-            .conditions
-            .iter()
-            .find(|condition| condition.type_ == "Ready")
-            .map(|ready| (ready.status.clone(), ready.reason.clone(), ready.message.clone()))
-    };
-    let (was, is) = (before.and_then(ready), ready(status));
+    let was = before.and_then(|before| status::readiness(&before.conditions));
+    let is = status::readiness(&status.conditions);
     if was == is {
         return Ok(());
     }
     let reason = report::reason(outcome);
     let severity = if outcome.is_ok() { Severity::Normal } else { Severity::Warning };
-    let message = is.map(|(_, _, message)| message).unwrap_or_default();
-    context.events.record(repository.object_ref(&()), (severity, reason), &message, context.now());
+    let message = is.map(|ready| ready.message).unwrap_or_default();
+    context.events.record(repository.object_ref(&()), (severity, reason), message, context.now());
     if matches!(outcome, Ok(Outcome::Answered)) && was.is_some() {
         // What failed for want of this registry need not wait for its own next try.
         context.wake.releases_of(repository, context);

@@ -4,9 +4,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
 use super::Outcome;
-use crate::api::ConditionType::{Ready, Reconciling, Stalled};
+use crate::api::ConditionType::Ready;
 use crate::api::{Conditions, HelmRepository, HelmRepositoryStatus, REQUESTED_AT, Reason};
-use crate::controller::halt::{Halt, Retry, retry};
+use crate::controller::halt::Halt;
 
 /// The status of `repository` after a probe.
 pub(super) fn report(
@@ -26,14 +26,7 @@ pub(super) fn report(
         Ok(Outcome::Suspended) => {
             Conditions::default().with(Ready, false, Reason::Suspended, "Repository sync is suspended")
         }
-        Err(halt) => {
-            let conditions = Conditions::default().with(Ready, false, halt.reason, &halt.message);
-            match retry(halt.reason) {
-                Retry::OnChange => conditions.with(Stalled, true, halt.reason, &halt.message),
-                Retry::Backoff => conditions.with(Reconciling, true, halt.reason, "the registry is asked again soon"),
-                Retry::Never => conditions,
-            }
-        }
+        Err(halt) => halt.conditions("the registry is asked again soon"),
     };
     HelmRepositoryStatus {
         observed_generation: generation,

@@ -7,7 +7,7 @@ use super::prepare::{self, Prepared};
 use super::{Deadline, Job, Progress, hooks, record};
 use crate::api::Reason;
 use crate::cluster::{
-    Applied, ApplyOptions, Change, Claims, DeleteOptions, Object, Propagation, Source, WaitOptions, left_behind,
+    Applied, ApplyOptions, Change, Claims, DeleteOptions, Object, Propagation, WaitOptions, left_behind,
 };
 use crate::controller::halt::Halt;
 use crate::controller::release::plan::{Step, StepKind};
@@ -23,7 +23,7 @@ pub(super) async fn carry_out(
     job: &Job<'_>,
     trace: &mut Trace,
 ) -> Result<Progress, Halt> {
-    trace.begun(&prepared.record, prepared.objects.iter().map(Object::reference));
+    trace.begun(&prepared.record, &prepared.objects);
     let mut run = Run {
         step,
         action: prepare::action(step, job),
@@ -33,26 +33,26 @@ pub(super) async fn carry_out(
         applied: Vec::new(),
     };
     let ended = tokio::select! {
-        ended = run.steps(&prepared.objects, &prepared.claims, &prepared.replaced) => ended,
-        () = job.context.superseded(job.release) => Err(superseded()),
-        () = report::announce(job.release, step.kind, trace, job.context) => Ok(()),
+        ended = run.steps(&prepared.objects, &prepared.claims, &prepared.replaced) => Some(ended),
+        () = job.context.superseded(job.release) => None,
+        never = report::announce(job.release, step.kind, trace, job.context) => match never {},
     };
     match ended {
-        Ok(()) => {
+        Some(Ok(())) => {
             trace.record(&run.succeed(prepared.replaced).await?);
             Ok(Progress::Done)
         }
-        Err(halt) if halt.reason == Reason::ClusterUnavailable => Err(halt),
-        Err(halt) => {
-            let failed = run.fail(&halt, &prepared.objects).await;
-            trace.record(&failed?);
-            if halt == superseded() { Ok(Progress::Superseded) } else { Err(halt) }
+        Some(Err(halt)) if halt.reason == Reason::ClusterUnavailable => Err(halt),
+        Some(Err(halt)) => {
+            trace.record(&run.fail(&halt.message, &prepared.objects).await?);
+            Err(halt)
+        }
+        None => {
+            let why = "another generation of the object was declared meanwhile";
+            trace.record(&run.fail(why, &prepared.objects).await?);
+            Ok(Progress::Superseded)
         }
     }
-}
-
-fn superseded() -> Halt {
-    Halt::new(Reason::Progressing, "another generation of the object was declared meanwhile")
 }
 
 /// A revision on its way.
@@ -97,8 +97,7 @@ impl Run<'_> {
         self.applied = context.cluster.apply_claimed(objects, claims, &options).await?;
         let mut old = Vec::new();
         for record in replaced {
-            let source = Source { origin: record.release.chart.name(), text: &record.release.manifest };
-            old.extend(context.cluster.recorded_objects(&[source], &record.release.namespace).await?);
+            old.extend(context.objects_of(record).await?);
         }
         let gone = left_behind(&old, objects);
         if gone.is_empty() {
@@ -132,7 +131,7 @@ impl Run<'_> {
         Ok(record)
     }
 
-    async fn fail(self, halt: &Halt, objects: &[Object]) -> Result<Record, Halt> {
+    async fn fail(self, why: &str, objects: &[Object]) -> Result<Record, Halt> {
         if self.action.cleanup_on_fail && self.step.kind == StepKind::Upgrade {
             let created: Vec<Object> = objects
                 .iter()
@@ -150,7 +149,7 @@ impl Run<'_> {
             };
             self.job.context.cluster.delete(&created, &options).await?;
         }
-        let record = record::fail(self.record, &halt.message, self.job).await?;
+        let record = record::fail(self.record, why, self.job).await?;
         record::prune(self.job, self.job.desired.max_history).await?;
         Ok(record)
     }

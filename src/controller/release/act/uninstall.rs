@@ -5,7 +5,7 @@ use helm::release::Status;
 
 use super::{Deadline, hooks, record};
 use crate::api::{DeletionPolicy, DeletionPropagation, HelmRelease};
-use crate::cluster::{DeleteOptions, Object, Owner, Propagation, Source};
+use crate::cluster::{DeleteOptions, Object, Owner, Propagation};
 use crate::controller::context::Context;
 use crate::controller::halt::Halt;
 use crate::controller::release::Outcome;
@@ -116,9 +116,7 @@ async fn objects(newest: &Record, others: &[Record], context: &Context) -> Resul
     let records = std::iter::once(newest).chain(others);
     let mut objects: Vec<Object> = Vec::new();
     for record in records {
-        let source = Source { origin: record.release.chart.name(), text: &record.release.manifest };
-        let found = context.cluster.recorded_objects(&[source], &record.release.namespace).await?;
-        for object in found {
+        for object in context.objects_of(record).await? {
             if !objects.iter().any(|known| known.reference() == object.reference()) {
                 objects.push(object);
             }
