@@ -1,0 +1,142 @@
+//! How our answer for a case compares with Helm's.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::case::Case;
+use crate::helm::{Answer, Helm};
+use crate::ours;
+
+/// How often Helm is asked before a difference is held to be one: its maps have no order.
+const ATTEMPTS: usize = 4;
+
+/// After it, a chart that prints the time prints another one.
+const TICK: Duration = Duration::from_millis(1100);
+
+/// How a case ended.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// Both render the same bytes.
+    Identical,
+    /// Helm itself renders it in several ways; what is the same in all of them is the same in ours.
+    SetAside,
+    /// Both render, but not the same.
+    Differs {
+        /// Where they part.
+        difference: String,
+    },
+    /// Neither renders.
+    Rejected {
+        /// Helm's error.
+        helm: String,
+        /// Ours.
+        ours: String,
+    },
+    /// Only we render it.
+    WrongAccept {
+        /// Why Helm does not.
+        helm: String,
+    },
+    /// Only Helm renders it.
+    WrongReject {
+        /// Why we do not.
+        ours: String,
+    },
+}
+
+/// Renders `case` with both.
+pub(crate) fn of(case: &Case, helm: &Helm, flags: &[String]) -> Result<Verdict> {
+    let (ours, repeatable) = ours::answer(case);
+    // An earlier answer of Helm's is of another time.
+    let ask = |attempt| if repeatable { helm.ask(case, flags, attempt) } else { helm.ask_now(case, flags) };
+    let mut answers = Vec::new();
+    loop {
+        answers.push(ask(answers.len())?);
+        let verdict = judge(&ours, &answers);
+        if verdict.is_alike() || answers.len() == ATTEMPTS {
+            return Ok(verdict);
+        }
+        if !repeatable && answers.len() == 1 {
+            std::thread::sleep(TICK);
+        }
+    }
+}
+
+impl Verdict {
+    /// Whether nothing would be won by asking again.
+    fn is_alike(&self) -> bool {
+        match self {
+            Self::Identical | Self::SetAside => true,
+            Self::Rejected { helm, ours } => helm == ours,
+            Self::Differs { .. } | Self::WrongAccept { .. } | Self::WrongReject { .. } => false,
+        }
+    }
+}
+
+fn judge(ours: &Answer, answers: &[Answer]) -> Verdict {
+    let steady = answers.windows(2).all(|pair| pair[0] == pair[1]);
+    if answers.contains(ours) {
+        return match ours {
+            Ok(_) if steady => Verdict::Identical,
+            Ok(_) => Verdict::SetAside,
+            Err(ours) => Verdict::Rejected { helm: ours.clone(), ours: ours.clone() },
+        };
+    }
+    let outputs: Vec<&[u8]> = answers.iter().filter_map(|answer| answer.as_deref().ok()).collect();
+    let error = answers.iter().find_map(|answer| answer.as_ref().err());
+    match (ours, outputs.split_first(), error) {
+        (Ok(ours), Some((first, others)), _) => compare(ours, first, others),
+        (Ok(_), None, helm) => Verdict::WrongAccept { helm: helm.cloned().unwrap_or_default() },
+        (Err(ours), _, Some(helm)) => Verdict::Rejected { helm: helm.clone(), ours: ours.clone() },
+        (Err(ours), _, None) => Verdict::WrongReject { ours: ours.clone() },
+    }
+}
+
+/// Compares what Helm renders the same every time: line by line, or, if it has another number of lines every time,
+/// the lines that are always there.
+fn compare(ours: &[u8], first: &[u8], others: &[&[u8]]) -> Verdict {
+    let (ours, first) = (lines(ours), lines(first));
+    let others: Vec<_> = others.iter().map(|other| lines(other)).collect();
+    if others.iter().all(|other| *other == first) {
+        return Verdict::Differs { difference: difference(&ours, &first) };
+    }
+    if others.iter().all(|other| other.len() == first.len()) {
+        let steady = |index: &usize| others.iter().all(|other| other[*index] == first[*index]);
+        let steady: Vec<usize> = (0..first.len()).filter(steady).collect();
+        if ours.len() == first.len() && steady.iter().all(|index| ours[*index] == first[*index]) {
+            return Verdict::SetAside;
+        }
+        return Verdict::Differs { difference: difference(&ours, &first) };
+    }
+    let missing = first.iter().find(|line| others.iter().all(|other| other.contains(line)) && !ours.contains(line));
+    match missing {
+        None => Verdict::SetAside,
+        Some(line) => {
+            Verdict::Differs { difference: format!("  helm always has: {}\n", String::from_utf8_lossy(line)) }
+        }
+    }
+}
+
+fn lines(text: &[u8]) -> Vec<&[u8]> {
+    text.split(|byte| *byte == b'\n').collect()
+}
+
+/// Lines that are shown of each side.
+const SHOWN_LINES: usize = 12;
+
+/// What stands between the first and the last line in which they differ.
+fn difference(ours: &[&[u8]], helm: &[&[u8]]) -> String {
+    let before = ours.iter().zip(helm).take_while(|(ours, helm)| ours == helm).count();
+    let after = ours[before..].iter().rev().zip(helm[before..].iter().rev());
+    let after = after.take_while(|(ours, helm)| ours == helm).count();
+    let source = helm[..before].iter().rev().find(|line| line.starts_with(b"# Source: "));
+    let mut text = format!("  line {} {}\n", before + 1, String::from_utf8_lossy(source.unwrap_or(&&b""[..])));
+    for (mark, lines) in [('-', helm), ('+', ours)] {
+        for line in lines[before..lines.len() - after].iter().take(SHOWN_LINES) {
+            writeln!(text, "  {mark} {}", String::from_utf8_lossy(line)).expect("writing to a string does not fail");
+        }
+    }
+    text
+}
