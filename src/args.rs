@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::template;
+
 /// Keeps Helm releases from OCI registries as declared.
 #[derive(Debug, Parser)]
 #[command(version, about, args_override_self = true)]
@@ -63,6 +65,8 @@ pub struct Args {
 pub enum Command {
     /// Print the definitions of the custom resources as YAML.
     Crds,
+    /// Render a chart as `helm template` does, without a cluster.
+    Template(Box<template::Options>),
 }
 
 /// How log lines look.

@@ -15,6 +15,8 @@
 //! - [`controller`]: what is watched, and the two sentences `reconcile`.
 //! - [`args`], [`client`], [`leader`], [`telemetry`], [`metrics`], [`server`]: the process around it.
 //!
+//! Apart from it: [`template`], the command that renders a chart without a cluster.
+//!
 //! What a chart means, [`helm`] computes, and what a template means, [`gotmpl`]: neither sees a cluster, a registry or a clock.
 //!
 //! Words: a *release* is Helm's, a *revision* one of its records, *inputs* all that a render depends on, *marks* our
@@ -31,6 +33,7 @@ pub mod metrics;
 pub mod registry;
 pub mod server;
 pub mod telemetry;
+pub mod template;
 
 #[cfg(test)]
 mod generated;

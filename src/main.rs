@@ -1,5 +1,6 @@
 //! The process: read the arguments, print or run.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use helm_operator::controller::{self, Policy, Setup};
 use helm_operator::leader::Election;
 use helm_operator::metrics::Metrics;
 use helm_operator::registry::Settings;
+use helm_operator::template::{self, Outcome};
 use helm_operator::{api, client, server, telemetry};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,15 +20,25 @@ use tokio::signal::unix::{SignalKind, signal};
 const CHART_BYTES: u64 = 20 << 20;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return explain(&error),
+    };
     let result = match args.command {
         Some(Command::Crds) => print_crds(),
+        Some(Command::Template(options)) => return print_template(&options),
         None => run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error),
     }
+}
+
+/// Prints what clap has to say: help, or what is wrong with the flags. Like kubectl and Helm the latter ends with 1, not 2.
+fn explain(error: &clap::Error) -> ExitCode {
+    let printed = error.print();
+    if error.use_stderr() || printed.is_err() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 #[expect(clippy::print_stderr, reason = "the last word of a process that cannot go on")]
@@ -41,6 +53,29 @@ fn print_crds() -> anyhow::Result<()> {
         print!("---\n{}", api::to_yaml(&definition)?);
     }
     Ok(())
+}
+
+/// As `helm template`: its exit code is 1 whatever is wrong.
+#[expect(clippy::print_stderr, reason = "it is what Helm does with warnings and errors")]
+fn print_template(options: &template::Options) -> ExitCode {
+    let moment = match template::Moment::of_system() {
+        Ok(moment) => moment,
+        Err(error) => return complain(&error.into()),
+    };
+    let Outcome { stdout, notices, error } = template::render(options, &moment);
+    for notice in notices {
+        eprintln!("{notice}");
+    }
+    let printed = std::io::stdout().write_all(&stdout);
+    match (error, printed) {
+        (None, Ok(())) => ExitCode::SUCCESS,
+        (Some(error), _) => {
+            eprintln!("Error: {error}");
+            ExitCode::FAILURE
+        }
+        // Who reads has gone.
+        (None, Err(_)) => ExitCode::FAILURE,
+    }
 }
 
 #[tokio::main(worker_threads = 2)]

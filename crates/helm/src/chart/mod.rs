@@ -27,7 +27,7 @@ pub use decode::Error as DecodeError;
 pub use error::{Error, ErrorKind};
 pub use limits::{Excess, Limits};
 pub use metadata::{Dependency, Lock, Maintainer, Metadata, ValidationError};
-pub use pattern::BadPattern;
+pub use pattern::{BadPattern, matches};
 
 /// A loaded chart. Immutable, and cheap to share between threads behind an [`Arc`].
 #[derive(Debug, Clone, Default)]

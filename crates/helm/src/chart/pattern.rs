@@ -8,7 +8,7 @@ pub struct BadPattern;
 /// Whether the whole of `name` matches `pattern`.
 ///
 /// As in Go, a malformed pattern is only noticed where matching reaches it.
-pub(super) fn matches(pattern: &str, name: &str) -> Result<bool, BadPattern> {
+pub fn matches(pattern: &str, name: &str) -> Result<bool, BadPattern> {
     let pattern: Vec<char> = pattern.chars().collect();
     let name: Vec<char> = name.chars().collect();
     let mut rest = pattern.as_slice();

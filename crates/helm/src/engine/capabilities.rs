@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use gotmpl::{FuncError, Kind, List, Map, Object, Signature, Str, Type, Value};
 
+use crate::go;
+
 /// What templates may know of the cluster they render for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capabilities {
@@ -61,22 +63,64 @@ impl Default for HelmVersion {
     }
 }
 
-/// A text in which no version of Kubernetes can be found.
+/// Why a text is no version of Kubernetes, in the words of Kubernetes' parser.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("could not parse {0:?} as version")]
-pub struct KubeVersionError(String);
+pub enum KubeVersionError {
+    /// It does not start with numbers.
+    #[error("could not parse {} as version", go::quote(.0))]
+    NoNumbers(String),
+    /// It has one number only.
+    #[error("illegal version string {}", go::quote(.0))]
+    OneNumber(String),
+    /// Its first number starts with a zero.
+    #[error("illegal zero-prefixed version component {} in {}", go::quote(number), go::quote(version))]
+    Zero {
+        /// The number.
+        number: String,
+        /// The text.
+        version: String,
+    },
+    /// A number is too great.
+    #[error(
+        "illegal non-numeric version component {number} in {version}: strconv.ParseUint: parsing {number}: value out of \
+         range",
+        number = go::quote(number),
+        version = go::quote(version)
+    )]
+    Range {
+        /// The number.
+        number: String,
+        /// The text.
+        version: String,
+    },
+}
 
 impl KubeVersion {
-    /// Reads a version given by a user, such as `1.33`, `v1.33.4` or `v1.33.4-gke.1245000`.
+    /// Reads a version given by a user, such as `1.33`, `v1.33.4` or `v1.33.4-gke.1245000`: numbers separated by dots,
+    /// of which there are at least two, and anything behind them.
     pub fn parse(text: &str) -> Result<Self, KubeVersionError> {
-        let numbers = leading_numbers(text);
-        let [major, minor, rest @ ..] = &numbers[..] else {
-            return Err(KubeVersionError(text.to_owned()));
+        let bare = text.trim_start();
+        let bare = bare.strip_prefix('v').unwrap_or(bare);
+        let words = leading_numbers(bare);
+        let [first, second, ..] = words[..] else {
+            let text = text.to_owned();
+            return Err(if words.is_empty() {
+                KubeVersionError::NoNumbers(text)
+            } else {
+                KubeVersionError::OneNumber(text)
+            });
         };
-        let patch = rest.first().unwrap_or(&0);
+        if first.starts_with('0') && first != "0" {
+            return Err(KubeVersionError::Zero { number: first.to_owned(), version: text.to_owned() });
+        }
+        let number = |word: &str| {
+            let range = |_| KubeVersionError::Range { number: word.to_owned(), version: text.to_owned() };
+            word.parse::<u64>().map(|number| number.to_string()).map_err(range)
+        };
+        let numbers = words.iter().map(|word| number(word)).collect::<Result<Vec<_>, _>>()?;
         let version = if text.starts_with('v') { text.to_owned() } else { format!("v{text}") };
-        let normalized = Some(format!("v{major}.{minor}.{patch}"));
-        Ok(Self { version, major: major.to_string(), minor: minor.to_string(), normalized })
+        let normalized = Some(format!("v{}", numbers.join(".")));
+        Ok(Self { version, major: number(first)?, minor: number(second)?, normalized })
     }
 
     /// The version that an API server reports at `/version`.
@@ -93,11 +137,10 @@ impl fmt::Display for KubeVersion {
     }
 }
 
-/// The dot-separated numbers that a version starts with.
-fn leading_numbers(version: &str) -> Vec<u64> {
-    let version = version.strip_prefix('v').unwrap_or(version);
-    let end = version.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(version.len());
-    version[..end].split('.').map_while(|number| number.parse().ok()).collect()
+/// The dot-separated numbers that a text starts with.
+fn leading_numbers(text: &str) -> Vec<&str> {
+    let end = text.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(text.len());
+    text[..end].split('.').take_while(|number| !number.is_empty()).collect()
 }
 
 /// Values for Go structs: exported fields by name, printed in order.

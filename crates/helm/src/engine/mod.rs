@@ -40,7 +40,7 @@ pub use parsed::ParsedTemplates;
 pub use random::SEED_BYTES;
 pub use rendered::Rendered;
 pub use schema::Error as SchemaError;
-pub use stack::{STACK_BYTES, render_on_stack};
+pub use stack::{STACK_BYTES, on_stack, render_on_stack};
 
 use crate::chart::{Chart, Crd};
 use crate::semver;
@@ -110,14 +110,33 @@ pub struct Request<'a> {
     pub templates: Option<&'a ParsedTemplates>,
 }
 
+/// Whether values must keep the rules of the chart's schemas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SchemaCheck {
+    /// They must.
+    Enforce,
+    /// They need not: `--skip-schema-validation`.
+    Skip,
+}
+
 /// Renders a chart as `helm install` and `helm upgrade` do before they apply anything.
 ///
 /// Needs [`STACK_BYTES`] of stack: call it on a thread made for it, or use [`render_on_stack`].
 pub fn render(request: &Request<'_>) -> Result<Rendered, Error> {
+    render_typed(request, &values::to_map(request.values), SchemaCheck::Enforce)
+}
+
+/// As [`render`], but with `values` in place of those of the request.
+///
+/// Values of a command line know integers from floats, and may hold bytes that are no UTF-8: JSON could not carry them.
+pub fn render_typed(request: &Request<'_>, values: &Map, schema: SchemaCheck) -> Result<Rendered, Error> {
     check_installable(request.chart)?;
-    let active = ActiveChart::new(request.chart, request.values).map_err(Error::Dependencies)?;
-    let values = values::coalesce(&active, &values::to_map(request.values)).map_err(Error::Values)?;
-    schema::check(&active, &values).map_err(Error::Schema)?;
+    let active = ActiveChart::with_typed(request.chart, values).map_err(Error::Dependencies)?;
+    let values = values::coalesce(&active, values).map_err(Error::Values)?;
+    match schema {
+        SchemaCheck::Enforce => schema::check(&active, &values).map_err(Error::Schema)?,
+        SchemaCheck::Skip => {}
+    }
     check_kube_version(&active, request.capabilities)?;
     // Templates may change the values: what is reported are those that the release has.
     let coalesced = values::to_values(&values);
@@ -135,7 +154,8 @@ pub fn crds(chart: &Chart, values: &ValuesMap) -> Result<Vec<Crd>, Error> {
     Ok(ActiveChart::new(chart, values).map_err(Error::Dependencies)?.crds())
 }
 
-fn check_installable(chart: &Chart) -> Result<(), Error> {
+/// Refuses a chart that is a library, or that lacks dependencies which its `Chart.yaml` names. [`render`] does so too.
+pub fn check_installable(chart: &Chart) -> Result<(), Error> {
     let chart_type = &chart.metadata.chart_type;
     if !matches!(chart_type.as_str(), "" | "application") {
         return Err(Error::NotInstallable { chart_type: chart_type.clone() });

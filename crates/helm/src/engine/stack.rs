@@ -15,10 +15,17 @@ pub const STACK_BYTES: usize = 320 << 20;
 ///
 /// A panic in the engine becomes [`Error::Panic`].
 pub fn render_on_stack(request: &Request<'_>) -> Result<Rendered, Error> {
+    on_stack(|| render(request))?
+}
+
+/// Runs `work`, which renders, on a thread with [`STACK_BYTES`] of stack. Blocks until it is done.
+///
+/// A panic in it becomes [`Error::Panic`].
+pub fn on_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Error> {
     thread::scope(|scope| {
         let builder = thread::Builder::new().name("render".to_owned()).stack_size(STACK_BYTES);
-        let thread = builder.spawn_scoped(scope, || render(request)).map_err(Error::Spawn)?;
-        thread.join().unwrap_or_else(|panic| Err(Error::Panic { message: panic_message(&*panic) }))
+        let thread = builder.spawn_scoped(scope, work).map_err(Error::Spawn)?;
+        thread.join().map_err(|panic| Error::Panic { message: panic_message(&*panic) })
     })
 }
 

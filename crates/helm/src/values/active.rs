@@ -21,8 +21,13 @@ pub struct ActiveChart<'c> {
 impl<'c> ActiveChart<'c> {
     /// Processes the dependencies of `chart` for a release with these values.
     pub fn new(chart: &'c Chart, values: &ValuesMap) -> Result<Self, Error> {
+        Self::with_typed(chart, &to_map(values))
+    }
+
+    /// As [`ActiveChart::new`], for values as templates see them.
+    pub(crate) fn with_typed(chart: &'c Chart, values: &Map) -> Result<Self, Error> {
         let mut active = Self::packed(chart);
-        enable::enable(&mut active, &to_map(values), "")?;
+        enable::enable(&mut active, values, "")?;
         import::import(&mut active)?;
         Ok(active)
     }

@@ -67,15 +67,17 @@ pub fn parse(text: &str) -> Result<ValuesMap, Error> {
 
 /// Reads values from bytes that should be YAML, as [`parse`].
 pub(crate) fn parse_bytes(text: &[u8]) -> Result<ValuesMap, Error> {
-    let mut values = ValuesMap::new();
+    parse_typed(text).map(|values| to_values(&values))
+}
+
+/// As [`parse`], from bytes that should be YAML to values as templates see them.
+pub fn parse_typed(text: &[u8]) -> Result<Map, Error> {
+    let values = Map::any(BTreeMap::new());
     for document in documents::split(text)? {
-        let parsed = match yaml::parse(&document).map_err(Error::Yaml)? {
-            Value::Nil => continue,
-            map @ Value::Map(_) => json::to_serde(&map),
+        match yaml::parse(&document).map_err(Error::Yaml)? {
+            Value::Nil => {}
+            Value::Map(document) => merge_typed(&values, &document),
             other => return Err(Error::NotAMap { found: json_type(&other) }),
-        };
-        if let serde_json::Value::Object(parsed) = parsed {
-            merge(&mut values, parsed);
         }
     }
     Ok(values)
@@ -93,6 +95,16 @@ pub fn merge(base: &mut ValuesMap, over: ValuesMap) {
             (_, value) => {
                 base.insert(key, value);
             }
+        }
+    }
+}
+
+/// As [`merge`], for values as templates see them. `base` shares the values of `over` from then on.
+pub fn merge_typed(base: &Map, over: &Map) {
+    for (key, value) in over.borrow().iter() {
+        match (base.get(key.as_bytes()), value) {
+            (Some(Value::Map(below)), Value::Map(above)) => merge_typed(&below, above),
+            (_, value) => base.insert(key.clone(), value.clone()),
         }
     }
 }

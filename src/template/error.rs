@@ -1,0 +1,178 @@
+//! Why `helm-operator template` fails: Helm's sentences.
+
+use std::path::PathBuf;
+
+use helm::engine::{self, ErrorKind, KubeVersionError};
+use helm::release::NameError;
+use helm::{chart, strvals, values};
+
+use super::read::ReadError;
+
+/// Why the command failed. The text is what Helm prints after `Error: `.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// `--kube-version` is none.
+    #[error("invalid kube version '{version}': {source}")]
+    ParseKubeVersion {
+        /// As given.
+        version: String,
+        /// What is wrong with it.
+        source: KubeVersionError,
+    },
+    /// More than a name and a chart are given.
+    #[error("expected at most two arguments, unexpected arguments: {}", .0.join(", "))]
+    ManyArguments(Vec<String>),
+    /// A name is given and is to be made, too.
+    #[error("cannot set {0} and also specify a name")]
+    TwoNames(&'static str),
+    /// `--name-template` does not render.
+    #[error("{0}")]
+    MakeName(String),
+    /// No chart lies at a path.
+    #[error("path {} not found", quote(path))]
+    FindChart {
+        /// The path as given.
+        path: String,
+    },
+    /// The reference is a word, which Helm would need the name of a chart repository for.
+    #[error("non-absolute URLs should be in form of repo_name/path_to_chart, got: {reference}")]
+    NoRepository {
+        /// As given.
+        reference: String,
+    },
+    /// The reference names a chart repository, and there are none here.
+    #[error("repo {name} not found")]
+    FindRepository {
+        /// The repository.
+        name: String,
+    },
+    /// The reference is the URL of something else than a registry. These words are our own.
+    #[error("charts are taken from folders, archives and oci:// registries, not from {url:?}")]
+    Scheme {
+        /// As given.
+        url: String,
+    },
+    /// A file of the terms on which the registry is spoken to cannot be read.
+    #[error("missing registry client: can't create TLS config for client: can't read CA file: {}: {source}", quote(&path.to_string_lossy()))]
+    ReadAuthority {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ReadError,
+    },
+    /// The file of logins cannot be used. These words are our own: Helm passes over it.
+    #[error("failed to read the logins in {path:?}: {problem}")]
+    ReadLogins {
+        /// The file.
+        path: PathBuf,
+        /// Why. It quotes nothing of the file.
+        problem: String,
+    },
+    /// Standard input gives no password, or somebody else needs it.
+    #[error("{0}")]
+    ReadPassword(String),
+    /// The registry does not give the chart.
+    #[error("{0}")]
+    Pull(String),
+    /// The runtime or the TLS library does not start.
+    #[error("failed to start the registry client: {0}")]
+    StartClient(std::io::Error),
+    /// A file cannot be read.
+    #[error("{0}")]
+    Read(ReadError),
+    /// A values file is none.
+    #[error("failed to parse {path}: {source}")]
+    ParseValues {
+        /// The file as given.
+        path: String,
+        /// What is wrong with it.
+        source: values::Error,
+    },
+    /// A `--set…` flag is malformed.
+    #[error("failed parsing {flag} data: {source}")]
+    ParseSet {
+        /// The flag.
+        flag: &'static str,
+        /// What is wrong with it.
+        source: strvals::Error,
+    },
+    /// A `--set-json` flag is malformed.
+    #[error("failed parsing --set-json data {text}")]
+    ParseSetJson {
+        /// As given.
+        text: String,
+    },
+    /// The chart's file is no archive.
+    #[error("file '{}' {problem}", path.display())]
+    NoArchive {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        problem: String,
+    },
+    /// The archive cannot be unpacked.
+    #[error("unable to load chart archive")]
+    Unpack(#[source] chart::Error),
+    /// The archive holds no `Chart.yaml`.
+    #[error("unable to detect chart version, no Chart.yaml found")]
+    FindMetadata,
+    /// The folder holds no `Chart.yaml`.
+    #[error("unable to detect chart at {}: {source}", path.display())]
+    ReadMetadata {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why it cannot be read.
+        source: ReadError,
+    },
+    /// The chart cannot be loaded.
+    #[error(transparent)]
+    Load(chart::Error),
+    /// No release can be called so.
+    #[error("release name check failed: release name {}: {source}", quote(name))]
+    CheckName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        source: NameError,
+    },
+    /// The chart cannot be rendered.
+    #[error("{source}{}", hint(source, *debug))]
+    Render {
+        /// Why.
+        source: engine::Error,
+        /// Whether what was rendered is printed all the same.
+        debug: bool,
+    },
+    /// No template that `--show-only` names has rendered anything.
+    #[error("could not find template {template} in chart")]
+    FindTemplate {
+        /// As given.
+        template: String,
+    },
+    /// A file cannot be written into `--output-dir`.
+    #[error("{0}")]
+    Write(ReadError),
+}
+
+impl From<engine::Error> for Error {
+    fn from(source: engine::Error) -> Self {
+        Self::Render { source, debug: false }
+    }
+}
+
+/// What Helm adds when there is something rendered, be it nothing, that `--debug` would show.
+fn hint(error: &engine::Error, debug: bool) -> &'static str {
+    match error.kind() {
+        ErrorKind::Template | ErrorKind::Fail | ErrorKind::Yaml | ErrorKind::KubeVersion | ErrorKind::Limit
+            if !debug =>
+        {
+            "\n\nUse --debug flag to render out invalid YAML"
+        }
+        _ => "",
+    }
+}
+
+/// The text as Go's `%q` prints it.
+pub(super) fn quote(text: &str) -> String {
+    gotmpl::quote(text.as_bytes()).to_lossy().into_owned()
+}
