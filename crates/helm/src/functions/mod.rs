@@ -33,6 +33,8 @@ mod quoting;
 mod random;
 mod reflection;
 mod regex;
+
+pub(crate) use regex::pattern_error;
 mod runes;
 mod sequences;
 mod strings;

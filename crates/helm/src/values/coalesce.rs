@@ -7,7 +7,6 @@ use gotmpl::{Map, Value};
 
 use super::tables::{Nulls, deep_copy, merge_tables, remove_nulls, shallow_copy};
 use super::{ActiveChart, Error};
-use crate::{go, json};
 
 const GLOBAL: &str = "global";
 
@@ -37,7 +36,10 @@ fn coalesce_into(chart: &ActiveChart<'_>, values: &Map, nulls: Nulls) -> Result<
 fn dependency_table(name: &str, values: &Map) -> Result<Map, Error> {
     match values.get(name.as_bytes()) {
         Some(Value::Map(table)) => Ok(table),
-        Some(other) => Err(Error::NotATable { chart: name.to_owned(), value: print_as_bool(&other) }),
+        Some(other) => Err(Error::NotATable {
+            chart: name.to_owned(),
+            value: gotmpl::printf(b"%t", &[other]).to_lossy().into_owned(),
+        }),
         None => {
             let table = Map::any(std::collections::BTreeMap::new());
             values.insert(name, table.clone().into());
@@ -104,20 +106,5 @@ fn globals(values: &Map) -> Option<Map> {
         None => Some(Map::any(std::collections::BTreeMap::new())),
         Some(Value::Map(table)) => Some(table),
         Some(_) => None,
-    }
-}
-
-/// A value that is no table as Go's `%t` prints it, which wants a bool.
-fn print_as_bool(value: &Value) -> String {
-    match value {
-        Value::Nil => "%!t(<nil>)".to_owned(),
-        Value::Bool(value) => value.to_string(),
-        Value::Float64(number) => format!("%!t(float64={})", go::general(*number)),
-        Value::String(text) => format!("%!t(string={})", text.to_lossy()),
-        Value::List(list) => {
-            let items: Vec<_> = list.items().iter().map(print_as_bool).collect();
-            format!("[{}]", items.join(" "))
-        }
-        other => json::to_serde(other).to_string(),
     }
 }

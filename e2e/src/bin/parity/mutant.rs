@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::case::Case;
 
 /// Edits of a wild mutant, and of one that keeps types.
-const MOST_EDITS: [u64; 2] = [20, 8];
+const MOST_EDITS: [u64; 2] = [6, 8];
 
 /// Where the values of mutants are kept, so that a difference can be looked into.
 const FOLDER: &str = "target/parity";

@@ -16,7 +16,7 @@ use crate::helm::{Answer, RELEASE};
 pub(crate) fn answer(case: &Case) -> (Answer, bool) {
     match render(case) {
         Ok(rendered) => (Ok(print(&rendered).into_bytes()), rendered.repeatable),
-        Err(error) => (Err(error.to_string()), true),
+        Err(error) => (Err(error.to_string().trim_end().to_owned()), true),
     }
 }
 

@@ -3,6 +3,8 @@
 use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use serde_json::Value;
 
+use crate::functions;
+
 /// What a rule says that `instance` breaks.
 pub(super) fn words(kind: &Kind, instance: &Value) -> String {
     let size = |want: &u64| (instance_size(instance), *want);
@@ -25,6 +27,10 @@ pub(super) fn words(kind: &Kind, instance: &Value) -> String {
         Kind::ExclusiveMinimum { limit: want } => limit("exclusiveMinimum", want),
         Kind::FalseSchema | Kind::UnevaluatedItems { .. } | Kind::UnevaluatedProperties { .. } => {
             "false schema".to_owned()
+        }
+        Kind::Format { format } if format == "regex" => {
+            let reason = instance.as_str().and_then(functions::pattern_error).unwrap_or_default();
+            format!("{} is not valid regex: {reason}", display(instance))
         }
         Kind::Format { format } => format!("{} is not valid {format}", display(instance)),
         Kind::MaxItems { limit } => count("maxItems", size(limit)),

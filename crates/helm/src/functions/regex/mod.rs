@@ -24,6 +24,11 @@ const PATTERN_TEXT: &[Type] = &[Type::String, Type::String];
 const PATTERN_TEXT_COUNT: &[Type] = &[Type::String, Type::String, Type::Int];
 const PATTERN_TEXT_REPLACEMENT: &[Type] = &[Type::String, Type::String, Type::String];
 
+/// Why Go would not compile a pattern; nothing if it would.
+pub(crate) fn pattern_error(pattern: &str) -> Option<String> {
+    compile(pattern.as_bytes()).err().map(|error| error.to_string())
+}
+
 pub(super) const TABLE: &[Function<Host>] = &[
     pure("mustRegexFind", PATTERN_TEXT, |args| find(args, Strictness::Must)),
     pure("mustRegexFindAll", PATTERN_TEXT_COUNT, |args| find_all(args, Strictness::Must)),
