@@ -1,9 +1,10 @@
 //! Charts as folders. The only module of this crate that reads files.
 //!
-//! `.helmignore` applies, symbolic links within the folder are followed, links out of it are refused.
+//! `.helmignore` applies and symbolic links within the folder are followed. Links out of it are refused, unless it is
+//! only documentation that lies elsewhere, as in repositories of many charts: that is left out.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::assemble::{RawFile, assemble};
 use super::ignore::{self, Rules};
@@ -59,7 +60,7 @@ impl Walk<'_> {
     fn entry(&mut self, path: &Path, name: String) -> Result<(), Error> {
         self.budget.take_entry()?;
         self.budget.check_path(&name)?;
-        let target = self.resolve(path)?;
+        let Some(target) = self.resolve(path, &name)? else { return Ok(()) };
         let metadata = fs::metadata(&target).map_err(|source| read_error(path, source))?;
         if self.rules.ignores(&name, metadata.is_dir()) {
             return Ok(());
@@ -80,18 +81,43 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// The file that `path` stands for, which must lie in the chart.
-    fn resolve(&self, path: &Path) -> Result<PathBuf, Error> {
+    /// The file that `path` stands for, which must lie in the chart; nothing if nobody will miss it.
+    fn resolve(&self, path: &Path, name: &str) -> Result<Option<PathBuf>, Error> {
         let link = fs::symlink_metadata(path).map_err(|source| read_error(path, source))?;
         if !link.is_symlink() {
-            return Ok(path.to_owned());
+            return Ok(Some(path.to_owned()));
         }
-        let target = fs::canonicalize(path).map_err(|source| read_error(path, source))?;
-        if !target.starts_with(self.root) {
-            return Err(Error::LinkOutside { path: path.to_owned() });
+        let target = fs::canonicalize(path).map_err(|source| broken_link(path, source))?;
+        match target.starts_with(self.root) {
+            true => Ok(Some(target)),
+            false if is_documentation(name) => Ok(None),
+            false => Err(Error::LinkOutside { path: path.to_owned() }),
         }
-        Ok(target)
     }
+}
+
+/// Whether a file is for readers of the chart's repository: `README.md` and the like beside `Chart.yaml`.
+fn is_documentation(name: &str) -> bool {
+    const NAMES: [&str; 5] = ["LICENSE", "NOTICE", "OWNERS", "CODEOWNERS", "CONTRIBUTING"];
+    let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
+    !name.contains('/') && (extension == "md" || (matches!(extension, "" | "txt") && NAMES.contains(&stem)))
+}
+
+/// Helm says at which step of the way a link ends in nothing.
+fn broken_link(path: &Path, source: std::io::Error) -> Error {
+    let parent = path.parent().unwrap_or(path);
+    let Ok(target) = fs::read_link(path) else { return read_error(path, source) };
+    let mut way = PathBuf::new();
+    for step in parent.join(target).components() {
+        match step {
+            Component::ParentDir => drop(way.pop()),
+            step => way.push(step),
+        }
+        if fs::symlink_metadata(&way).is_err() {
+            break;
+        }
+    }
+    Error::BrokenLink { path: path.to_owned(), missing: way, reason: source }
 }
 
 fn read_error(path: &Path, source: std::io::Error) -> Error {

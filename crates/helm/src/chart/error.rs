@@ -49,6 +49,16 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// A symbolic link in the chart's folder leads nowhere.
+    #[error("error evaluating symlink {}: lstat {}: {}", path.display(), missing.display(), go_error(reason))]
+    BrokenLink {
+        /// The link.
+        path: PathBuf,
+        /// The first part of its way that is not there.
+        missing: PathBuf,
+        /// Why it cannot be followed.
+        reason: std::io::Error,
+    },
     /// A symbolic link in the chart's folder leads out of it.
     #[error("{path:?} is a symbolic link out of the chart")]
     LinkOutside {
@@ -131,6 +141,7 @@ impl Error {
             | Self::UnsafePath { .. }
             | Self::UnsafeEntry { .. }
             | Self::ReadFile { .. }
+            | Self::BrokenLink { .. }
             | Self::LinkOutside { .. }
             | Self::IrregularFile { .. }
             | Self::SubchartName { .. } => ErrorKind::Archive,
@@ -144,4 +155,10 @@ impl Error {
             Self::Subchart { reason, .. } => reason.kind(),
         }
     }
+}
+
+/// The system's word for it, in lower case and without a number as Go prints it.
+fn go_error(error: &std::io::Error) -> String {
+    let text = error.to_string().to_lowercase();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }

@@ -1,56 +1,41 @@
 //! Our side: what `helm-operator template` prints.
 
-use std::error::Error;
-use std::fmt::Write as _;
-use std::fs;
-use std::sync::Arc;
-
-use helm::chart::{archive, directory};
-use helm::engine::{self, Capabilities, Limits, NoLookup, ReleaseInfo, Rendered, Request};
-use helm::values;
+use anyhow::{Context as _, Result};
+use clap::Parser;
+use helm_operator::template::{self, Moment, Options};
+use jiff::{Span, Zoned};
 
 use crate::case::Case;
 use crate::helm::{Answer, RELEASE};
 
-/// What we make of `case`, and whether we make the same of it every time.
-pub(crate) fn answer(case: &Case) -> (Answer, bool) {
-    match render(case) {
-        Ok(rendered) => (Ok(print(&rendered).into_bytes()), rendered.repeatable),
-        Err(error) => (Err(error.to_string().trim_end().to_owned()), true),
-    }
+/// What else the time could be when a chart is rendered.
+const LATER_HOURS: i64 = 800;
+
+#[derive(Parser)]
+struct Command {
+    #[command(flatten)]
+    options: Options,
 }
 
-fn render(case: &Case) -> Result<Rendered, Box<dyn Error>> {
-    let chart = if case.chart.is_dir() {
-        directory::load(&case.chart)?
-    } else {
-        archive::load(&fs::read(&case.chart)?, &archive::Limits::default())?
-    };
-    let mut all = values::ValuesMap::new();
-    for file in &case.values {
-        let parsed = values::parse(&fs::read_to_string(file)?);
-        values::merge(&mut all, parsed.map_err(|error| format!("failed to parse {}: {error}", file.display()))?);
-    }
-    let (name, namespace) = (RELEASE.to_owned(), "default".to_owned());
-    let request = Request {
-        chart: &chart,
-        values: &all,
-        release: &ReleaseInfo { name, namespace, revision: 1, is_upgrade: false },
-        capabilities: &Capabilities::default(),
-        lookup: Arc::new(NoLookup),
-        now: jiff::Zoned::now(),
-        seed: [7; engine::SEED_BYTES],
-        limits: Limits::default(),
-        templates: None,
-    };
-    Ok(engine::render_on_stack(&request)?)
+/// What we make of `case` at this moment.
+pub(crate) fn answer(case: &Case, flags: &[String]) -> Result<Answer> {
+    answer_at(case, flags, &Moment { now: Zoned::now(), seed: [7; 32] })
 }
 
-/// As `helm template` prints it: the manifests, then the hooks.
-fn print(rendered: &Rendered) -> String {
-    let mut text = rendered.manifest.trim().to_owned() + "\n";
-    for hook in &rendered.hooks {
-        write!(text, "---\n# Source: {}\n{}\n", hook.path, hook.manifest).expect("writing to a string does not fail");
-    }
-    text
+/// Whether we make the same of `case` at another time and with other randomness.
+pub(crate) fn is_repeatable(case: &Case, flags: &[String], answer: &Answer) -> Result<bool> {
+    let now = Zoned::now().checked_add(Span::new().hours(LATER_HOURS)).context("the calendar ends")?;
+    Ok(answer_at(case, flags, &Moment { now, seed: [8; 32] })? == *answer)
+}
+
+fn answer_at(case: &Case, flags: &[String], moment: &Moment) -> Result<Answer> {
+    let chart = case.chart.display().to_string();
+    let values = case.values.iter().flat_map(|file| ["-f".to_owned(), file.display().to_string()]);
+    let own = ["template".to_owned(), RELEASE.to_owned(), chart].into_iter().chain(values);
+    let command = Command::try_parse_from(own.chain(flags.iter().cloned())).context("the flags are not ours")?;
+    let outcome = template::render(&command.options, moment);
+    Ok(match outcome.error {
+        None => Ok(outcome.stdout),
+        Some(error) => Err(error.to_string().trim_end().to_owned()),
+    })
 }

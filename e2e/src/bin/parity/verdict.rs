@@ -48,20 +48,23 @@ pub(crate) enum Verdict {
 
 /// Renders `case` with both.
 pub(crate) fn of(case: &Case, helm: &Helm, flags: &[String]) -> Result<Verdict> {
-    let (ours, repeatable) = ours::answer(case);
-    // An earlier answer of Helm's is of another time.
-    let ask = |attempt| if repeatable { helm.ask(case, flags, attempt) } else { helm.ask_now(case, flags) };
-    let mut answers = Vec::new();
-    loop {
-        answers.push(ask(answers.len())?);
-        let verdict = judge(&ours, &answers);
-        if verdict.is_alike() || answers.len() == ATTEMPTS {
-            return Ok(verdict);
-        }
-        if !repeatable && answers.len() == 1 {
-            std::thread::sleep(TICK);
-        }
+    let ours = ours::answer(case, flags)?;
+    let mut answers = vec![helm.ask(case, flags, 0)?];
+    let mut verdict = judge(&ours, &answers);
+    if verdict.is_alike() {
+        return Ok(verdict);
     }
+    let repeatable = ours::is_repeatable(case, flags, &ours)?;
+    if !repeatable {
+        // An earlier answer of Helm's is of another time.
+        answers = vec![helm.ask_now(case, flags)?];
+        std::thread::sleep(TICK);
+    }
+    while !verdict.is_alike() && answers.len() < ATTEMPTS {
+        answers.push(if repeatable { helm.ask(case, flags, answers.len())? } else { helm.ask_now(case, flags)? });
+        verdict = judge(&ours, &answers);
+    }
+    Ok(verdict)
 }
 
 impl Verdict {

@@ -47,6 +47,30 @@ fn links_out_of_the_chart_are_refused() {
 }
 
 #[test]
+fn documentation_that_lies_elsewhere_is_left_out() {
+    let outside = chart_folder(&[("README.md", "x"), ("LICENSE", "x")]);
+    let folder = chart_folder(&[("Chart.yaml", CHART_YAML)]);
+    for name in ["README.md", "LICENSE"] {
+        symlink(outside.path().join(name), folder.path().join(name)).expect("a link can be made");
+    }
+    let chart = load(folder.path()).expect("the chart is good");
+    assert!(chart.files.is_empty(), "{:?}", chart.files);
+}
+
+#[test]
+fn a_link_to_nothing_is_told_in_helms_words() {
+    let folder = chart_folder(&[("Chart.yaml", CHART_YAML), ("charts/x/Chart.yaml", CHART_YAML)]);
+    let root = fs::canonicalize(folder.path()).expect("the folder is there");
+    symlink("../no/such.yaml", root.join("charts/crd.yaml")).expect("a link can be made");
+    let error = load(&root).expect_err("the link leads nowhere").to_string();
+    let root = root.display();
+    assert_eq!(
+        error,
+        format!("error evaluating symlink {root}/charts/crd.yaml: lstat {root}/no: no such file or directory")
+    );
+}
+
+#[test]
 fn a_folder_that_contains_itself_ends() {
     let folder = chart_folder(&[("Chart.yaml", CHART_YAML)]);
     symlink(".", folder.path().join("again")).expect("a link can be made");
