@@ -35,4 +35,5 @@ pub use printf::{FloatFormat, display, format_float, print, printf, println};
 pub use quote::quote;
 pub use set::{ParsedFile, TemplateSet};
 pub use typed::type_name;
+pub use unicode::is_printable;
 pub use value::{Kind, List, ListType, Map, MapType, Object, Str, Value};

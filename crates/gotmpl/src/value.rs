@@ -387,11 +387,26 @@ pub trait Object {
     fn call(&self, name: &str, _args: &[Value]) -> Result<Value, crate::FuncError> {
         Err(crate::FuncError::new(format!("no method {name}")))
     }
-    /// What `%v` prints.
+    /// What `%v` prints of a type that is text or is not taken apart.
     fn display(&self) -> Str;
+    /// The fields by which `fmt` prints a struct that is no text, unexported ones included. Default: none, it prints
+    /// [`Object::display`].
+    fn fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        None
+    }
+    /// What an action prints instead of the fields: for a struct whose pointer has a `String` method, because a
+    /// template holds the struct where it can be pointed to, and `fmt`'s functions get a copy of it.
+    fn pointed_text(&self) -> Option<Str> {
+        None
+    }
     /// What JSON and YAML encoders see.
     fn to_value(&self) -> Value {
         Value::String(self.display())
+    }
+    /// The fields that JSON shows of a struct, by their names there, in order. Default: none, it shows
+    /// [`Object::to_value`].
+    fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        None
     }
     /// Go template truth. Default: true, as for any struct.
     fn truthy(&self) -> bool {

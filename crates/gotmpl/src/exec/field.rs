@@ -83,6 +83,14 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
     }
 
     fn plain_field(&self, receiver: &Cell, name: &str, arguments: &Arguments<'t>) -> Result<Cell> {
+        if let Value::Object(object) = &receiver.value
+            && object.kind() == Kind::Map
+            && arguments.is_empty()
+            && let Some(value) = object.field(name)
+        {
+            // A map of the host with its own idea of a missing entry.
+            return Ok(Cell::plain(value));
+        }
         match receiver.value.underlying().as_ref() {
             Value::Map(map) if arguments.is_empty() => self.entry(map, name.as_bytes()),
             Value::Map(_) => Err(self.error(format!("{name} is not a method but has arguments"))),

@@ -102,11 +102,17 @@ impl<'s, 't, 'a, H> State<'s, 't, 'a, H> {
         match value {
             Value::Nil => self.write(b"<no value>"),
             Value::String(text) => self.write(text.as_bytes()),
-            other => {
-                let printed = printf::printed(std::slice::from_ref(other)).complete();
-                self.write(printed.map_err(|limit| self.limited(limit))?.as_bytes())
-            }
+            Value::Object(object) => match object.pointed_text() {
+                Some(text) => self.write(text.as_bytes()),
+                None => self.print_formatted(value),
+            },
+            other => self.print_formatted(other),
         }
+    }
+
+    fn print_formatted(&mut self, value: &Value) -> Result<()> {
+        let printed = printf::printed(std::slice::from_ref(value)).complete();
+        self.write(printed.map_err(|limit| self.limited(limit))?.as_bytes())
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {

@@ -251,10 +251,34 @@ impl Printer {
         self.text(if self.flags.sharp_v { "}" } else { "]" });
     }
 
+    /// A struct, or a pointer to one: its fields, by name if a flag says so.
+    fn structure(&mut self, object: &dyn Object, fields: &[(&str, Value)], verb: char) {
+        let sharp = self.flags.sharp_v;
+        if object.kind() == Kind::Ptr {
+            self.text("&");
+        }
+        if sharp {
+            self.text(object.type_name().trim_start_matches('*'));
+        }
+        self.text("{");
+        for (index, (name, value)) in fields.iter().enumerate() {
+            self.separator(index);
+            if sharp || self.flags.plus_v {
+                self.text(name);
+                self.text(":");
+            }
+            self.value(value, verb);
+        }
+        self.text("}");
+    }
+
     /// A type of the host: text where text will do, else what it is made of.
     fn object(&mut self, value: &Value, object: &dyn Object, verb: char) {
         let collection = matches!(object.kind(), Kind::Slice | Kind::Map);
         let textual = matches!(verb, 'v' | 's' | 'x' | 'X' | 'q') && !self.complaining;
+        if let Some(fields) = object.fields() {
+            return self.structure(object, &fields, verb);
+        }
         match object.underlying() {
             Some(inner) if collection || self.flags.sharp_v => self.value(&inner, verb),
             Some(inner) if !textual && accepts(&inner, verb) => self.value(&inner, verb),

@@ -37,7 +37,7 @@ pub(crate) fn count(text: &[u8]) -> usize {
 }
 
 /// Whether Go prints `c` as it is within quotes.
-pub(crate) fn is_printable(c: char) -> bool {
+pub fn is_printable(c: char) -> bool {
     if c.is_ascii() { (' '..='~').contains(&c) } else { contains(tables::PRINTABLE, c) }
 }
 

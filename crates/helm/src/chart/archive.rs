@@ -91,21 +91,21 @@ fn name_in_chart(full_path: &str) -> Result<String, Error> {
         return Err(refuse("it is absolute"));
     }
     let (top, rest) = slashed.split_once('/').unwrap_or((&slashed, ""));
-    if top == "Chart.yaml" {
-        return Err(Error::ChartYamlAtTop);
-    }
     let name = path::clean(rest);
     if name == "." {
-        return Err(refuse("it lies outside the base directory"));
+        return Err(Error::OutsidePath { path: full_path.to_owned() });
     }
     if name.starts_with('/') {
         return Err(refuse("it is absolute"));
     }
     if top == ".." || name.starts_with("..") {
-        return Err(refuse("it refers to a parent directory"));
+        return Err(Error::ParentPath { path: full_path.to_owned() });
     }
     if names_a_drive(&name) {
         return Err(refuse("it names a drive"));
+    }
+    if top == "Chart.yaml" {
+        return Err(Error::ChartYamlAtTop);
     }
     Ok(name)
 }

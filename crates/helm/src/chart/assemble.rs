@@ -35,7 +35,31 @@ impl RawFile {
 
 /// Makes a chart of its files, packed and unpacked dependencies included.
 pub(super) fn assemble(files: Vec<RawFile>, budget: &mut Budget) -> Result<Chart, Error> {
+    check_api_version(&files)?;
     assemble_at(files, budget, budget.limits().chart_depth)
+}
+
+/// Refuses a chart of another API version; those of its dependencies do not matter to Helm.
+fn check_api_version(files: &[RawFile]) -> Result<(), Error> {
+    let api_version = decode::api_version(&chart_yaml(files)?.data);
+    match api_version.map_err(|reason| in_file(CHART_YAML, reason))?.as_str() {
+        "" | "v1" | "v2" => Ok(()),
+        found => Err(Error::ApiVersion { found: found.to_owned() }),
+    }
+}
+
+const CHART_YAML: &str = "Chart.yaml";
+
+fn chart_yaml(files: &[RawFile]) -> Result<&RawFile, Error> {
+    files.iter().rfind(|raw| raw.name == CHART_YAML).ok_or(Error::ChartYamlMissing)
+}
+
+/// What is wrong with a file. A null where an entry must be only shows when the chart is validated.
+fn in_file(file: &'static str, reason: decode::Error) -> Error {
+    match reason {
+        decode::Error::Null(error) => Error::Validation(error),
+        reason => Error::Decode { file, reason },
+    }
 }
 
 fn assemble_at(files: Vec<RawFile>, budget: &mut Budget, levels: usize) -> Result<Chart, Error> {
@@ -63,15 +87,12 @@ struct Parts {
 impl Parts {
     /// Starts with `Chart.yaml`, which decides how the other files are read.
     fn new(files: &[RawFile]) -> Result<Self, Error> {
-        let file = "Chart.yaml";
-        let chart_yaml = files.iter().rfind(|raw| raw.name == file).ok_or(Error::ChartYamlMissing)?;
+        let chart_yaml = chart_yaml(files)?;
         let mut metadata: Metadata =
-            decode::metadata(&chart_yaml.data).map_err(|reason| Error::Decode { file, reason })?;
-        match metadata.api_version.as_str() {
+            decode::metadata(&chart_yaml.data).map_err(|reason| in_file(CHART_YAML, reason))?;
+        if metadata.api_version.is_empty() {
             // Charts of Helm 2 may lack it.
-            "" => "v1".clone_into(&mut metadata.api_version),
-            "v1" | "v2" => {}
-            found => return Err(Error::ApiVersion { found: found.to_owned() }),
+            "v1".clone_into(&mut metadata.api_version);
         }
         let chart = Chart { metadata, modified: chart_yaml.modified, ..Chart::default() };
         Ok(Self { chart, dependencies: BTreeMap::new() })
@@ -80,7 +101,7 @@ impl Parts {
     fn add(&mut self, raw: RawFile) -> Result<(), Error> {
         let chart = &mut self.chart;
         match raw.name.as_str() {
-            "Chart.yaml" => {}
+            CHART_YAML => {}
             "Chart.lock" => chart.lock = Some(read_lock(&raw, "Chart.lock")?),
             "values.yaml" => {
                 chart.values_text = String::from_utf8_lossy(&raw.data).into_owned();
@@ -92,7 +113,7 @@ impl Parts {
             }
             "requirements.yaml" => {
                 let file = "requirements.yaml";
-                let dependencies = decode::requirements(&raw.data).map_err(|reason| Error::Decode { file, reason })?;
+                let dependencies = decode::requirements(&raw.data).map_err(|reason| in_file(file, reason))?;
                 if !dependencies.is_empty() {
                     chart.metadata.dependencies = dependencies;
                 }
@@ -126,7 +147,7 @@ impl Parts {
 }
 
 fn read_lock(raw: &RawFile, file: &'static str) -> Result<Lock, Error> {
-    decode::lock(&raw.data).map_err(|reason| Error::Decode { file, reason })
+    decode::lock(&raw.data).map_err(|reason| in_file(file, reason))
 }
 
 /// Loads what lies under one name in `charts/`; nothing if it is not meant to be a chart.
@@ -147,7 +168,14 @@ fn load_dependency(
             let (expected, found) = (name.to_owned(), packed.name.clone());
             return Err(Error::SubchartName { parent, expected, found });
         }
-        archive::unpack(&packed.data, budget).and_then(|files| assemble_at(files, budget, levels_below))
+        let unpacked = archive::unpack(&packed.data, budget).map_err(|error| match error {
+            Error::NotGzip => Error::DamagedSubchart(gzip_trouble(&packed.data)),
+            Error::ReadArchive(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                Error::DamagedSubchart("unexpected EOF")
+            }
+            other => other,
+        });
+        unpacked.and_then(|files| assemble_at(files, budget, levels_below))
     } else {
         let files = files.into_iter().filter_map(below_first_element).collect();
         assemble_at(files, budget, levels_below)
@@ -156,6 +184,16 @@ fn load_dependency(
         let (name, reason) = (name.to_owned(), Box::new(reason));
         Error::Subchart { name, parent, reason }
     })
+}
+
+/// What Go says of bytes that are not a gzip stream.
+fn gzip_trouble(bytes: &[u8]) -> &'static str {
+    const HEADER_BYTES: usize = 10;
+    match bytes.len() {
+        0 => "EOF",
+        1..HEADER_BYTES => "unexpected EOF",
+        _ => "gzip: invalid header",
+    }
 }
 
 /// Strips the dependency's folder; nothing for a file that lies in `charts/` itself.

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use gotmpl::{Map, Value};
 
 use super::metadata::{Dependency, Lock, Maintainer, Metadata, ValidationError};
-use crate::{go, json, yaml};
+use crate::yaml::typed::{self, json_type};
+use crate::{functions, json, yaml};
 
 /// Why a file has no meaning as what it should be, in Helm's words.
 #[derive(Debug, thiserror::Error)]
@@ -28,14 +29,22 @@ pub enum Error {
         /// The Go type wanted.
         wanted: &'static str,
     },
+    /// A text is no time.
+    #[error("error unmarshaling JSON: while decoding JSON: {0}")]
+    Time(String),
     /// A list holds a null where it needs an entry.
     #[error(transparent)]
     Null(#[from] ValidationError),
 }
 
+/// The API version in the `Chart.yaml` of a chart that is to be loaded, read before anything else.
+pub(super) fn api_version(text: &[u8]) -> Result<String, Error> {
+    Fields::read(text, "chartBase", "loader.chartBase")?.string("apiVersion")
+}
+
 /// Decodes `Chart.yaml`.
 pub(super) fn metadata(text: &[u8]) -> Result<Metadata, Error> {
-    let fields = Fields::read(text, "Metadata", "loader.chartBase")?;
+    let fields = Fields::read(text, "Metadata", "v2.Metadata")?;
     Ok(Metadata {
         name: fields.string("name")?,
         home: fields.string("home")?,
@@ -59,14 +68,14 @@ pub(super) fn metadata(text: &[u8]) -> Result<Metadata, Error> {
 
 /// Decodes the dependencies in `requirements.yaml`.
 pub(super) fn requirements(text: &[u8]) -> Result<Vec<Dependency>, Error> {
-    dependencies(&Fields::read(text, "Metadata", "loader.chartBase")?)
+    dependencies(&Fields::read(text, "Metadata", "v2.Metadata")?)
 }
 
 /// Decodes `Chart.lock` or `requirements.lock`.
 pub(super) fn lock(text: &[u8]) -> Result<Lock, Error> {
     let fields = Fields::read(text, "Lock", "v2.Lock")?;
     Ok(Lock {
-        generated: fields.string("generated")?,
+        generated: fields.time("generated")?,
         digest: fields.string("digest")?,
         dependencies: dependencies(&fields)?,
     })
@@ -103,7 +112,7 @@ struct Fields {
 
 impl Fields {
     fn read(text: &[u8], struct_name: &'static str, go_type: &'static str) -> Result<Self, Error> {
-        let map = match yaml::parse(text).map_err(Error::Yaml)? {
+        let map = match typed::parse(text, &|_| true).map_err(Error::Yaml)? {
             Value::Map(map) => map,
             Value::Nil => Map::any(BTreeMap::new()),
             other => {
@@ -130,6 +139,18 @@ impl Fields {
 
     fn string(&self, name: &str) -> Result<String, Error> {
         self.get(name).map_or_else(|| Ok(String::new()), |value| self.text(name, &value))
+    }
+
+    /// A time, which is kept as it is written.
+    fn time(&self, name: &str) -> Result<String, Error> {
+        match self.get(name) {
+            None => Ok(String::new()),
+            Some(Value::String(text)) => {
+                functions::check_rfc3339(text.as_bytes()).map_err(Error::Time)?;
+                Ok(text.to_string())
+            }
+            Some(_) => Err(Error::Time("Time.UnmarshalJSON: input is not a JSON string".to_owned())),
+        }
     }
 
     fn bool(&self, name: &str) -> Result<bool, Error> {
@@ -194,41 +215,10 @@ impl Fields {
 
     /// A scalar as text.
     fn text(&self, name: &str, value: &Value) -> Result<String, Error> {
-        match value {
-            Value::Nil => Ok(String::new()),
-            Value::String(text) => Ok(text.to_lossy().into_owned()),
-            Value::Bool(_)
-            | Value::Int(_)
-            | Value::Int64(_)
-            | Value::Uint8(_)
-            | Value::Uint64(_)
-            | Value::Float64(_) => Ok(scalar_text(value)),
-            Value::List(_) | Value::Map(_) | Value::Object(_) => Err(self.mismatch(name, value, "string")),
+        match typed::text(value) {
+            Some(text) => Ok(text),
+            None if matches!(value, Value::Nil) => Ok(String::new()),
+            None => Err(self.mismatch(name, value, "string")),
         }
-    }
-}
-
-/// A scalar as YAML's typed decoding prints it: whole numbers without exponent, others as Go's `%g`.
-fn scalar_text(value: &Value) -> String {
-    /// Above it, whole numbers are not exact any more.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    match value {
-        Value::Bool(value) => value.to_string(),
-        Value::Float64(number) if number.fract() == 0.0 && number.abs() < EXACT => {
-            format!("{number:.0}")
-        }
-        Value::Float64(number) => go::general(*number),
-        other => json::to_serde(other).to_string(),
-    }
-}
-
-fn json_type(value: &Value) -> &'static str {
-    match value {
-        Value::Nil => "null",
-        Value::Bool(_) => "bool",
-        Value::Int(_) | Value::Int64(_) | Value::Uint8(_) | Value::Uint64(_) | Value::Float64(_) => "number",
-        Value::String(_) => "string",
-        Value::List(_) => "array",
-        Value::Map(_) | Value::Object(_) => "object",
     }
 }

@@ -14,6 +14,10 @@ use super::{Chart, Error};
 /// Loads the chart in the folder `path`, with the default [`Limits`].
 pub fn load(path: &Path) -> Result<Chart, Error> {
     let root = fs::canonicalize(path).map_err(|source| read_error(path, source))?;
+    let chart_yaml = root.join("Chart.yaml");
+    if !chart_yaml.exists() {
+        return Err(Error::NoChart(chart_yaml));
+    }
     let mut walk =
         Walk { rules: read_rules(&root)?, root: &root, budget: Budget::new(Limits::default()), files: Vec::new() };
     walk.folder(&root, "")?;

@@ -14,6 +14,9 @@ pub enum Error {
     /// The bytes are not a gzip stream.
     #[error("chart archive is not a gzipped tar archive")]
     NotGzip,
+    /// A packed dependency is not a gzip stream, or only the start of one.
+    #[error("{0}")]
+    DamagedSubchart(&'static str),
     /// The archive is cut short or damaged.
     #[error("failed to read the chart archive")]
     ReadArchive(#[source] std::io::Error),
@@ -23,7 +26,19 @@ pub enum Error {
     /// `Chart.yaml` lies at the top of the archive and not in the chart's folder.
     #[error("chart yaml not in base directory")]
     ChartYamlAtTop,
-    /// A path that leads out of the chart.
+    /// A path that leads to the parent of the chart's folder.
+    #[error("chart illegally references parent directory")]
+    ParentPath {
+        /// The path as the archive has it.
+        path: String,
+    },
+    /// A path that is not in the chart's folder.
+    #[error("chart illegally contains content outside the base directory: {path:?}")]
+    OutsidePath {
+        /// The path as the archive has it.
+        path: String,
+    },
+    /// A path that cannot be trusted for another reason.
     #[error("chart archive holds an unsafe path {path:?}: {reason}")]
     UnsafePath {
         /// The path as the archive has it.
@@ -72,8 +87,11 @@ pub enum Error {
         path: PathBuf,
     },
     /// The rules in `.helmignore` are malformed.
-    #[error("cannot load .helmignore: {0}")]
+    #[error(transparent)]
     Ignore(ignore::Error),
+    /// There is no folder of a chart where one should be.
+    #[error("unable to detect chart at {path}: open {path}: no such file or directory", path = .0.display())]
+    NoChart(PathBuf),
     /// There is no `Chart.yaml`.
     #[error("Chart.yaml file is missing")]
     ChartYamlMissing,
@@ -135,9 +153,12 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotGzip
+            | Self::DamagedSubchart(_)
             | Self::ReadArchive(_)
             | Self::EmptyArchive
             | Self::ChartYamlAtTop
+            | Self::ParentPath { .. }
+            | Self::OutsidePath { .. }
             | Self::UnsafePath { .. }
             | Self::UnsafeEntry { .. }
             | Self::ReadFile { .. }
@@ -147,6 +168,7 @@ impl Error {
             | Self::SubchartName { .. } => ErrorKind::Archive,
             Self::TooLarge(_) => ErrorKind::TooLarge,
             Self::Ignore(_)
+            | Self::NoChart(_)
             | Self::ChartYamlMissing
             | Self::Decode { .. }
             | Self::Values(_)

@@ -209,20 +209,8 @@ fn sanitize(text: &mut String) {
     if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         return;
     }
-    *text = text
-        .chars()
-        .map(|c| if c.is_whitespace() { ' ' } else { c })
-        .filter(|c| !c.is_control() && !is_invisible(*c))
-        .collect();
-}
-
-/// Format characters, private use and non-characters, which Go does not count as printable.
-fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{180e}'
-        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{e000}'..='\u{f8ff}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}'
-        | '\u{e0000}'..='\u{10ffff}')
+    *text =
+        text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| gotmpl::is_printable(*c)).collect();
 }
 
 #[cfg(test)]

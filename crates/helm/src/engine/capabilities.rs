@@ -1,7 +1,6 @@
 //! `.Capabilities`: what is known of the cluster and of Helm.
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -144,29 +143,37 @@ fn leading_numbers(text: &str) -> Vec<&str> {
 }
 
 /// Values for Go structs: exported fields by name, printed in order.
+#[derive(Clone)]
 struct Struct {
     type_name: &'static str,
     kind: Kind,
-    /// Name, JSON name (empty: left out when empty), value.
     fields: Vec<Field>,
     /// What `String()` says, of types whose pointer has that method.
     text: Option<String>,
+    /// Whether the pointer has a method `Copy`.
+    copies: bool,
 }
 
+#[derive(Clone)]
 struct Field {
     name: &'static str,
-    json: &'static str,
+    /// Its name in JSON; nothing for an unexported field, which only `fmt` shows.
+    json: Option<&'static str>,
     omit_empty: bool,
     value: Value,
 }
 
 fn field(name: &'static str, value: impl Into<Value>) -> Field {
-    Field { name, json: name, omit_empty: false, value: value.into() }
+    Field { name, json: Some(name), omit_empty: false, value: value.into() }
 }
 
 fn named_field(name: &'static str, json: &'static str, text: &str) -> Field {
     let omit_empty = name != "KubeClientVersion";
-    Field { name, json, omit_empty, value: Value::string(text) }
+    Field { name, json: Some(json), omit_empty, value: Value::string(text) }
+}
+
+fn unexported_field(name: &'static str, text: &str) -> Field {
+    Field { name, json: None, omit_empty: false, value: Value::string(text) }
 }
 
 impl Object for Struct {
@@ -179,40 +186,55 @@ impl Object for Struct {
     }
 
     fn field(&self, name: &str) -> Option<Value> {
-        self.fields.iter().find(|field| field.name == name).map(|field| field.value.clone())
+        let exported = self.fields.iter().find(|field| field.name == name && field.json.is_some());
+        exported.map(|field| field.value.clone())
     }
 
     fn has_method(&self, name: &str) -> bool {
-        self.text.is_some() && matches!(name, "String" | "GitVersion")
+        match name {
+            "String" | "GitVersion" => self.text.is_some(),
+            "Copy" => self.copies,
+            _ => false,
+        }
+    }
+
+    fn signature(&self, _name: &str) -> Option<Signature> {
+        Some(Signature { params: &[], variadic: false })
     }
 
     fn call(&self, name: &str, _args: &[Value]) -> Result<Value, FuncError> {
         match (name, &self.text) {
             ("String", Some(text)) => Ok(Value::string(text.as_str())),
+            ("Copy", _) => Ok(Value::Object(Rc::new(self.clone()))),
             ("GitVersion", Some(_)) => Ok(self.field("Version").unwrap_or(Value::Nil)),
             _ => Err(FuncError::new(format!("no method {name}"))),
         }
     }
 
     fn display(&self) -> Str {
-        if let Some(text) = &self.text {
-            return Str::from(text.as_str());
-        }
-        let fields: Vec<_> = self.fields.iter().map(|field| gotmpl::display(&field.value).to_string()).collect();
-        let pointer = if self.kind == Kind::Ptr { "&" } else { "" };
-        Str::from(format!("{pointer}{{{}}}", fields.join(" ")))
+        gotmpl::display(&Value::Object(Rc::new(self.clone())))
+    }
+
+    fn fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        Some(self.fields.iter().map(|field| (field.name, field.value.clone())).collect())
+    }
+
+    fn pointed_text(&self) -> Option<Str> {
+        self.text.as_deref().map(Str::from)
     }
 
     fn to_value(&self) -> Value {
+        let plain = |value: Value| match &value {
+            Value::Object(object) => object.to_value(),
+            _ => value,
+        };
+        let fields = self.json_fields().unwrap_or_default();
+        Map::any(fields.into_iter().map(|(name, value)| (name.into(), plain(value))).collect()).into()
+    }
+
+    fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
         let shown = self.fields.iter().filter(|field| !field.omit_empty || field.value.truthy());
-        let entries = shown.map(|field| {
-            let value = match &field.value {
-                Value::Object(object) => object.to_value(),
-                plain => plain.clone(),
-            };
-            (field.json.into(), value)
-        });
-        Map::any(entries.collect::<BTreeMap<_, _>>()).into()
+        Some(shown.filter_map(|field| Some((field.json?, field.value.clone()))).collect())
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -281,12 +303,17 @@ impl Capabilities {
     /// What templates see: Go's `*common.Capabilities`.
     pub(super) fn to_value(&self) -> Value {
         let kube = &self.kube_version;
-        let fields = [("Version", &kube.version), ("Major", &kube.major), ("Minor", &kube.minor)];
         let kube_version = Struct {
             type_name: "common.KubeVersion",
             kind: Kind::Struct,
-            fields: fields.map(|(name, text)| field(name, Value::string(text.as_str()))).into(),
+            fields: vec![
+                field("Version", Value::string(kube.version.as_str())),
+                unexported_field("normalizedVersion", kube.normalized.as_deref().unwrap_or_default()),
+                field("Major", Value::string(kube.major.as_str())),
+                field("Minor", Value::string(kube.minor.as_str())),
+            ],
             text: Some(kube.to_string()),
+            copies: false,
         };
         let capabilities = Struct {
             type_name: "*common.Capabilities",
@@ -297,6 +324,7 @@ impl Capabilities {
                 field("HelmVersion", Value::Object(Rc::new(self.helm_version.to_struct()))),
             ],
             text: None,
+            copies: true,
         };
         Value::Object(Rc::new(capabilities))
     }
@@ -316,6 +344,7 @@ impl HelmVersion {
                 named_field("KubeClientVersion", "kube_client_version", kube_client_version),
             ],
             text: None,
+            copies: false,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gotmpl::{FuncError, Kind, List, Map, MapType, Object, Signature, Str, Type, Value};
+use gotmpl::{FuncError, Kind, List, ListType, Map, MapType, Object, Signature, Str, Type, Value};
 
 use super::glob::Glob;
 use crate::chart::{self, path};
@@ -73,6 +73,12 @@ impl Object for Files {
         let entries =
             self.files.iter().map(|(name, data)| (name.as_str().into(), List::bytes(Arc::clone(data)).into()));
         Some(Map::any(entries.collect()).into())
+    }
+
+    fn field(&self, name: &str) -> Option<Value> {
+        Some(
+            self.files.get(name).map_or_else(|| List::nil(ListType::Byte), |data| List::bytes(Arc::clone(data))).into(),
+        )
     }
 
     fn has_method(&self, name: &str) -> bool {

@@ -181,7 +181,7 @@ fn execute_all(
     templates: &ScopedTemplates,
     request: &Request<'_>,
     host: &Host,
-) -> Result<BTreeMap<String, String>, Error> {
+) -> Result<BTreeMap<String, Vec<u8>>, Error> {
     let order = scope::execution_order(templates);
     let set = match request.templates {
         Some(parsed) => parsed.set(templates, &order)?,
@@ -197,7 +197,7 @@ fn execute_all(
         let mut out = Vec::new();
         let executed = interp.execute(name.as_bytes(), &template.data.clone().into(), &mut out);
         executed.map_err(|error| Error::execution(name, error))?;
-        files.insert(name.to_owned(), String::from_utf8_lossy(&functions::drop_no_value(out)).into_owned());
+        files.insert(name.to_owned(), functions::drop_no_value(out));
     }
     Ok(files)
 }

@@ -5,8 +5,9 @@ use std::fmt::{self, Write as _};
 
 use super::Error;
 use crate::chart::Crd;
-use crate::manifest::{self, Hook, Manifest, Order};
+use crate::manifest::{self, Hook, Manifest, Order, Problem};
 use crate::values::ValuesMap;
+use crate::yaml;
 
 const NOTES: &str = "NOTES.txt";
 
@@ -43,14 +44,32 @@ impl fmt::Debug for Rendered {
 /// Sorts rendered files into notes, hooks and manifests.
 pub(super) fn collect(
     chart_name: &str,
-    mut files: BTreeMap<String, String>,
+    mut files: BTreeMap<String, Vec<u8>>,
     (values, crds, repeatable): (ValuesMap, Vec<Crd>, bool),
 ) -> Result<Rendered, Error> {
     let notes = files.remove(&format!("{chart_name}/templates/{NOTES}")).unwrap_or_default();
+    let notes = String::from_utf8_lossy(&notes).into_owned();
     files.retain(|name, _| !name.ends_with(NOTES));
+    let files = files.into_iter().map(|(name, bytes)| text_of(&name, bytes).map(|text| (name, text)));
+    let files = files.collect::<Result<BTreeMap<_, _>, _>>().map_err(Error::Manifest)?;
     let (hooks, manifests) = manifest::sort(&files, Order::Install).map_err(Error::Manifest)?;
     let manifest = record(&manifests);
     Ok(Rendered { manifest, manifests, hooks, notes, values, crds, repeatable })
+}
+
+/// A rendered file as text. YAML has none but UTF-8.
+fn text_of(name: &str, bytes: Vec<u8>) -> Result<String, manifest::Error> {
+    let error = match String::from_utf8(bytes) {
+        Ok(text) => return Ok(text),
+        Err(error) => error,
+    };
+    let wrong = error.utf8_error().valid_up_to();
+    let bytes = error.into_bytes();
+    let document = bytes[..wrong].windows(4).rposition(|window| window == b"\n---").unwrap_or(0);
+    match yaml::parse(&bytes[document..]) {
+        Ok(_) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) => Err(manifest::Error { path: name.to_owned(), problem: Problem::Yaml(error) }),
+    }
 }
 
 /// All manifests in one text.

@@ -108,6 +108,11 @@ fn chart_value(metadata: &Metadata, is_root: bool) -> Value {
     let text = |text: &str| Value::string(text);
     let list = |texts: &[String]| List::any(texts.iter().map(|t| text(t)).collect()).into();
     let annotations = metadata.annotations.iter().map(|(key, value)| (Str::from(key.as_str()), text(value)));
+    let annotations = if metadata.annotations.is_empty() {
+        Map::nil(MapType::String)
+    } else {
+        Map::new(MapType::String, annotations.collect())
+    };
     let entries: [(&str, Value); 18] = [
         ("Name", text(&metadata.name)),
         ("Home", text(&metadata.home)),
@@ -122,7 +127,7 @@ fn chart_value(metadata: &Metadata, is_root: bool) -> Value {
         ("Tags", text(&metadata.tags)),
         ("AppVersion", text(&metadata.app_version)),
         ("Deprecated", metadata.deprecated.into()),
-        ("Annotations", Map::new(MapType::String, annotations.collect()).into()),
+        ("Annotations", annotations.into()),
         ("KubeVersion", text(&metadata.kube_version)),
         ("Dependencies", List::any(metadata.dependencies.iter().map(dependency_value).collect()).into()),
         ("Type", text(&metadata.chart_type)),

@@ -100,6 +100,9 @@ pub(super) fn strings_of(value: &Value) -> Vec<Str> {
     match value {
         Value::List(list) => list.items().iter().filter(|item| !matches!(item, Value::Nil)).map(string_of).collect(),
         Value::Nil => Vec::new(),
+        Value::Object(object) if object.kind() == Kind::Slice => {
+            object.underlying().map_or_else(Vec::new, |list| strings_of(&list))
+        }
         scalar => vec![string_of(scalar)],
     }
 }

@@ -48,6 +48,7 @@ use gotmpl::{Call, Function, Interp, Type, Value};
 
 use crate::engine::Host;
 use arguments::Outcome;
+pub(crate) use dates::check_rfc3339;
 
 const AREAS: &[&[Function<Host>]] = &[
     cases::TABLE,

@@ -56,7 +56,10 @@ impl Writer {
             Value::List(list) if list.element == ListType::Byte => self.bytes(list),
             Value::List(list) => return self.list(list),
             Value::Map(map) => return self.map(map),
-            Value::Object(object) => return self.value(&object.to_value()),
+            Value::Object(object) => match object.json_fields() {
+                Some(fields) => return self.structure(&fields),
+                None => return self.value(&object.to_value()),
+            },
         }
         Ok(())
     }
@@ -119,13 +122,26 @@ impl Writer {
         self.open(b'{', "map[string]interface {}")?;
         let entries = map.borrow();
         for (index, (key, value)) in entries.iter().enumerate() {
-            self.item(index == 0);
-            self.string(key.as_bytes());
-            self.text(if self.style.pretty { ": " } else { ":" });
-            self.value(value)?;
+            self.entry(index == 0, key.as_bytes(), value)?;
         }
         self.close(b'}', entries.is_empty());
         Ok(())
+    }
+
+    fn structure(&mut self, fields: &[(&str, Value)]) -> Result<(), Error> {
+        self.open(b'{', "struct")?;
+        for (index, (name, value)) in fields.iter().enumerate() {
+            self.entry(index == 0, name.as_bytes(), value)?;
+        }
+        self.close(b'}', fields.is_empty());
+        Ok(())
+    }
+
+    fn entry(&mut self, first: bool, key: &[u8], value: &Value) -> Result<(), Error> {
+        self.item(first);
+        self.string(key);
+        self.text(if self.style.pretty { ": " } else { ":" });
+        self.value(value)
     }
 
     fn bytes(&mut self, list: &List) {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use gotmpl::{Map, Value};
+use gotmpl::{Map, Str, Value};
+
+use crate::yaml::typed::{self, json_type};
 
 /// What Helm reads of a document. Fields that are absent or null are empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -34,6 +36,17 @@ const ANNOTATIONS: &str = "struct field .metadata.annotations of type map[string
 const ANNOTATION: &str = "struct field .metadata.annotations of type string";
 
 impl Head {
+    /// Whether the head has a text at a path of keys, so that any scalar there becomes one.
+    pub(super) fn has_text_at(path: &[Str]) -> bool {
+        let is = |key: &Str, name: &str| key.as_bytes().eq_ignore_ascii_case(name.as_bytes());
+        match path {
+            [key] => is(key, "apiVersion") || is(key, "kind"),
+            [metadata, name] => is(metadata, "metadata") && is(name, "name"),
+            [metadata, annotations, _] => is(metadata, "metadata") && is(annotations, "annotations"),
+            _ => false,
+        }
+    }
+
     /// Reads the head of a document. Go ignores the case of field names; of several spellings the last counts.
     pub(super) fn of(document: &Value) -> Result<Self, Mismatch> {
         let mut head = Self::default();
@@ -80,42 +93,10 @@ fn each_entry(
 
 /// Sets a text field. Numbers and booleans become text, a null changes nothing.
 fn set(field: &mut String, value: &Value, place: &'static str) -> Result<(), Mismatch> {
-    *field = match value {
-        Value::Nil => return Ok(()),
-        Value::String(text) => text.to_lossy().into_owned(),
-        Value::Bool(flag) => flag.to_string(),
-        Value::Float64(number) => number_text(*number),
-        other => return Err(Mismatch { found: json_type(other), place }),
-    };
+    match typed::text(value) {
+        Some(text) => *field = text,
+        None if matches!(value, Value::Nil) => {}
+        None => return Err(Mismatch { found: json_type(value), place }),
+    }
     Ok(())
-}
-
-/// A number as the text of a field: integers in full, others with the shortest digits of 32 bits and, when they are very
-/// large or small, an exponent.
-#[expect(clippy::cast_possible_truncation, reason = "sigs.k8s.io/yaml prints 32 bits of a float")]
-fn number_text(number: f64) -> String {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    if number.fract() == 0.0 && number.abs() <= EXACT {
-        return format!("{number:.0}");
-    }
-    let narrow = number as f32;
-    let scientific = format!("{narrow:e}");
-    match scientific.split_once('e').map(|(digits, exponent)| (digits, exponent.parse::<i32>())) {
-        Some((digits, Ok(exponent @ (..-4 | 6..)))) => {
-            let sign = if exponent < 0 { '-' } else { '+' };
-            format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
-        }
-        Some(_) | None => narrow.to_string(),
-    }
-}
-
-fn json_type(value: &Value) -> &'static str {
-    match value {
-        Value::Nil => "null",
-        Value::Bool(_) => "bool",
-        Value::Int(_) | Value::Int64(_) | Value::Uint8(_) | Value::Uint64(_) | Value::Float64(_) => "number",
-        Value::String(_) => "string",
-        Value::List(_) => "array",
-        Value::Map(_) | Value::Object(_) => "object",
-    }
 }

@@ -51,7 +51,7 @@ fn sort_documents<'a>(
 }
 
 fn read_head(text: &str) -> Result<Head, Problem> {
-    let document = yaml::parse(text.as_bytes()).map_err(Problem::Yaml)?;
+    let document = yaml::typed::parse(text.as_bytes(), &Head::has_text_at).map_err(Problem::Yaml)?;
     Head::of(&document).map_err(Problem::Head)
 }
 

@@ -77,7 +77,7 @@ pub fn parse_typed(text: &[u8]) -> Result<Map, Error> {
         match yaml::parse(&document).map_err(Error::Yaml)? {
             Value::Nil => {}
             Value::Map(document) => merge_typed(&values, &document),
-            other => return Err(Error::NotAMap { found: json_type(&other) }),
+            other => return Err(Error::NotAMap { found: yaml::typed::json_type(&other) }),
         }
     }
     Ok(values)
@@ -120,17 +120,6 @@ pub(crate) fn to_values(map: &Map) -> ValuesMap {
     match json::to_serde(&map.clone().into()) {
         serde_json::Value::Object(values) => values,
         _ => ValuesMap::new(),
-    }
-}
-
-fn json_type(value: &Value) -> &'static str {
-    match value {
-        Value::Nil => "null",
-        Value::Bool(_) => "bool",
-        Value::String(_) => "string",
-        Value::List(_) => "array",
-        Value::Map(_) | Value::Object(_) => "object",
-        Value::Int(_) | Value::Int64(_) | Value::Uint8(_) | Value::Uint64(_) | Value::Float64(_) => "number",
     }
 }
 

@@ -30,12 +30,22 @@ const COPIED_BYTES: u64 = 64 << 20;
 pub(super) struct Composer<'a> {
     events: Events<'a>,
     strict: bool,
+    numbers: Numbers,
     anchors: Anchors<'a>,
     stack: Vec<Frame>,
     error: Option<Error>,
     duplicates: Vec<String>,
     /// Something was met that JSON has not: keys or numbers that [`outcome`] must look at.
     unjson: bool,
+}
+
+/// What numbers become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Numbers {
+    /// `float64`, as JSON without a struct to fill.
+    Json,
+    /// `int64` or `uint64` if they are integers.
+    Exact,
 }
 
 /// A collection whose end has not been reached.
@@ -70,14 +80,16 @@ impl Node<'_> {
         match self {
             Self::Scalar(Scalar::Int(value)) => Value::Int(value),
             Self::Scalar(Scalar::Uint(value)) => Value::Uint64(value),
-            other => other.into_value(),
+            other => other.into_value(Numbers::Json),
         }
     }
 
-    /// The value after the passage through JSON: every number is a float.
+    /// The value after the passage through JSON.
     #[expect(clippy::cast_precision_loss, reason = "JSON's numbers become Go's float64")]
-    fn into_value(self) -> Value {
+    fn into_value(self, numbers: Numbers) -> Value {
         match self {
+            Self::Scalar(Scalar::Int(value)) if numbers == Numbers::Exact => Value::Int64(value),
+            Self::Scalar(Scalar::Uint(value)) if numbers == Numbers::Exact => Value::Uint64(value),
             Self::Tree(value) => value,
             Self::Scalar(Scalar::Null) => Value::Nil,
             Self::Scalar(Scalar::Bool(value)) => Value::Bool(value),
@@ -90,10 +102,11 @@ impl Node<'_> {
 }
 
 impl<'a> Composer<'a> {
-    pub(super) fn new(events: Events<'a>, strict: bool) -> Self {
+    pub(super) fn new(events: Events<'a>, strict: bool, numbers: Numbers) -> Self {
         Self {
             events,
             strict,
+            numbers,
             anchors: Anchors::default(),
             stack: Vec::new(),
             error: None,
@@ -104,6 +117,11 @@ impl<'a> Composer<'a> {
 
     /// The value of the next document, or `None` at the end of the stream.
     pub(super) fn document(&mut self) -> Result<Option<Value>, Error> {
+        self.typed_document(&|_| false)
+    }
+
+    /// As [`Composer::document`], where `is_text` says which paths of keys are texts of a struct.
+    pub(super) fn typed_document(&mut self, is_text: &dyn Fn(&[Str]) -> bool) -> Result<Option<Value>, Error> {
         if let EventKind::StreamEnd = self.events.next()?.kind {
             return Ok(None);
         }
@@ -111,7 +129,7 @@ impl<'a> Composer<'a> {
         let value = loop {
             let event = self.events.next()?;
             if let Some(node) = self.step(event)? {
-                break node.into_value();
+                break node.into_value(self.numbers);
             }
         };
         self.events.next()?;
@@ -122,7 +140,7 @@ impl<'a> Composer<'a> {
             return Err(Error::Duplicate { lines: std::mem::take(&mut self.duplicates) });
         }
         if std::mem::take(&mut self.unjson) {
-            outcome::check(&value)?;
+            outcome::check(&value, is_text)?;
         }
         Ok(Some(value))
     }
@@ -247,11 +265,12 @@ impl<'a> Composer<'a> {
 
     /// Puts a node where it belongs: it is the root, an item, a key or the value of a key.
     fn place(&mut self, node: Node<'a>, aliased: bool, line: usize) -> Option<Node<'a>> {
+        let numbers = self.numbers;
         let Some(frame) = self.stack.last_mut() else {
             return Some(node);
         };
         let in_key = frame.in_key;
-        let finish = |node: Node<'a>| if in_key { node.into_key_part() } else { node.into_value() };
+        let finish = |node: Node<'a>| if in_key { node.into_key_part() } else { node.into_value(numbers) };
         match &mut frame.items {
             Items::Sequence(items) => items.push(finish(node)),
             Items::Mapping { key, entries } => match key.take() {

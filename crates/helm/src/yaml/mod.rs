@@ -16,11 +16,12 @@ mod resolve;
 mod scan;
 mod source;
 mod timestamp;
+pub(crate) mod typed;
 
 pub use emit::{emit, emit_pretty, try_emit, try_emit_pretty};
 pub use error::Error;
 
-use compose::Composer;
+use compose::{Composer, Numbers};
 use events::Events;
 use source::Source;
 
@@ -30,21 +31,21 @@ use source::Source;
 /// An empty stream is nil.
 pub fn parse(bytes: &[u8]) -> Result<gotmpl::Value, Error> {
     let source = Source::new(bytes);
-    let document = Composer::new(Events::new(&source), false).document()?;
+    let document = Composer::new(Events::new(&source), false, Numbers::Json).document()?;
     Ok(document.unwrap_or(gotmpl::Value::Nil))
 }
 
 /// Like [`parse`], but equal keys are an error that names all of them.
 pub fn parse_strict(bytes: &[u8]) -> Result<gotmpl::Value, Error> {
     let source = Source::new(bytes);
-    let document = Composer::new(Events::new(&source), true).document()?;
+    let document = Composer::new(Events::new(&source), true, Numbers::Json).document()?;
     Ok(document.unwrap_or(gotmpl::Value::Nil))
 }
 
-/// Reads each document of a stream. A stream without one gives none.
+/// Reads each document of a stream, for an API server: integers keep all their digits. A stream without one gives none.
 pub fn parse_all(bytes: &[u8]) -> Result<Vec<gotmpl::Value>, Error> {
     let source = Source::new(bytes);
-    let mut composer = Composer::new(Events::new(&source), false);
+    let mut composer = Composer::new(Events::new(&source), false, Numbers::Exact);
     let mut documents = Vec::new();
     while let Some(document) = composer.document()? {
         documents.push(document);

@@ -27,6 +27,14 @@ const TIME: Type = Type::Named("time.Time");
 
 const HTML_LAYOUT: &[u8] = b"2006-01-02";
 
+/// Says in Go's words what is wrong with a text that should be a time of RFC 3339.
+pub(crate) fn check_rfc3339(text: &[u8]) -> Result<(), String> {
+    match parse::parse(b"2006-01-02T15:04:05Z07:00", text, &Zone::utc()) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 pub(super) const TABLE: &[Function<Host>] = &[
     hosted("ago", &[Type::Any], |interp, args| {
         let now = now(interp);

@@ -1,15 +1,16 @@
 //! What JSON says about the finished value, and values in Go's syntax for error texts.
 
-use gotmpl::Value;
+use gotmpl::{Str, Value};
 
 use super::super::error::Error;
 use super::keys::POISON;
 use crate::go;
 
-/// Fails for keys and numbers that JSON has not. Keys come first, as they are converted first.
-pub(super) fn check(value: &Value) -> Result<(), Error> {
+/// Fails for keys and numbers that JSON has not. Keys come first, as they are converted first. Numbers at paths of
+/// keys that `is_text` knows have become texts before that.
+pub(super) fn check(value: &Value, is_text: &dyn Fn(&[Str]) -> bool) -> Result<(), Error> {
     check_keys(value)?;
-    check_numbers(value)
+    check_numbers(value, &mut Vec::new(), is_text)
 }
 
 fn check_keys(value: &Value) -> Result<(), Error> {
@@ -27,11 +28,16 @@ fn check_keys(value: &Value) -> Result<(), Error> {
     }
 }
 
-fn check_numbers(value: &Value) -> Result<(), Error> {
+fn check_numbers(value: &Value, path: &mut Vec<Str>, is_text: &dyn Fn(&[Str]) -> bool) -> Result<(), Error> {
     match value {
-        Value::List(list) => list.items().iter().try_for_each(check_numbers),
-        Value::Map(map) => map.borrow().values().try_for_each(check_numbers),
-        Value::Float64(number) if !number.is_finite() => {
+        Value::List(list) => list.items().iter().try_for_each(|item| check_numbers(item, path, is_text)),
+        Value::Map(map) => map.borrow().iter().try_for_each(|(key, value)| {
+            path.push(key.clone());
+            let outcome = check_numbers(value, path, is_text);
+            path.pop();
+            outcome
+        }),
+        Value::Float64(number) if !number.is_finite() && !is_text(path) => {
             Err(Error::Json { problem: format!("json: unsupported value: {}", go::general(*number)) })
         }
         _ => Ok(()),

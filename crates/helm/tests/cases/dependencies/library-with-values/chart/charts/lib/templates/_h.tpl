@@ -1,0 +1,1 @@
+{{ define "lib.h" }}{{ .Chart.Name }} {{ .Values | toJson }}{{ end }}

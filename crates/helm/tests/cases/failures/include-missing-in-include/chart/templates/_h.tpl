@@ -1,0 +1,1 @@
+{{- define "x" }}{{ include "nope" . }}{{ end }}

@@ -1,0 +1,1 @@
+{{ define "x" }}{{ nope 1 }}{{ end }}

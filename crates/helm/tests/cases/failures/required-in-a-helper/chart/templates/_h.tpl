@@ -1,0 +1,3 @@
+{{- define "x.y" -}}
+{{ required "give a name" .Values.name }}
+{{- end -}}
