@@ -235,6 +235,11 @@ impl List {
         self.items.bytes.as_ref().map_or_else(|| self.items().len(), Str::len)
     }
 
+    /// Whether somebody else holds the same items.
+    pub(crate) fn is_shared(&self) -> bool {
+        Rc::strong_count(&self.items) > 1
+    }
+
     /// Whether there are no items.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -308,6 +313,11 @@ impl Map {
     /// Sets `key` for every holder of this map.
     pub fn insert(&self, key: impl Into<Str>, value: Value) {
         self.entries.borrow_mut().insert(key.into(), value);
+    }
+
+    /// Whether somebody else holds the same entries.
+    pub(crate) fn is_shared(&self) -> bool {
+        Rc::strong_count(&self.entries) > 1
     }
 
     /// Whether both are the same map, not merely equal ones.

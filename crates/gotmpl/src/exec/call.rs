@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use super::{At, Result, State};
+use super::{At, Result, State, work};
 use crate::ast::{Expr, Printer};
 use crate::builtin::{Body, Builtin};
 use crate::error::FuncError;
@@ -12,9 +12,6 @@ use crate::func::{Call, Callee, Function, Signature, Type};
 use crate::quote;
 use crate::typed::{Cell, type_name};
 use crate::value::{List, ListType, Map, MapType, Object, Value};
-
-/// How much text a function may return for one step.
-const BYTES_PER_STEP: u64 = 4;
 
 impl<'t, 'a, H> State<'_, 't, 'a, H> {
     /// A function; errors of the call itself are those of `at`, its command.
@@ -45,6 +42,7 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
     }
 
     fn host_call(&mut self, function: &Function<H>, given: &[Value], at: At<'t>, name: &str) -> Result<Cell> {
+        self.spend_on(|| given.iter().map(work::reading).sum())?;
         let result = match function.call {
             Call::Pure(body) => body(given),
             Call::Host(body) => body(self.interp, given),
@@ -57,12 +55,12 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
             self.at = at;
             self.caused(format!("error calling {name}: "), cause)
         })?;
-        if let Value::String(text) = &cell.value {
-            // Text costs as much as it is long, so that it cannot be doubled for ever.
-            let work = text.len() as u64 / BYTES_PER_STEP;
-            self.interp.spend(work).map_err(|limit| self.limited(limit))?;
-        }
+        self.spend_on(|| work::making(&cell.value))?;
         Ok(cell)
+    }
+
+    fn spend_on(&mut self, work: impl FnOnce() -> u64) -> Result<()> {
+        self.interp.spend(work()).map_err(|limit| self.limited(limit))
     }
 
     fn builtin(&mut self, dot: &Cell, builtin: &'static Builtin, at: At<'t>, arguments: Arguments<'t>) -> Result<Cell> {
@@ -71,6 +69,7 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
             Body::Or => return self.short_circuit(dot, builtin, true, arguments),
             Body::Plain(body) => {
                 let given = self.arguments(dot, builtin.name, builtin.signature, arguments)?;
+                self.spend_on(|| given.iter().map(|cell| work::reading(&cell.value)).sum())?;
                 body(&given)
             }
             Body::Call => {
@@ -112,6 +111,7 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
         let signature = object.signature(name).unwrap_or(Signature { params: &[Type::Any], variadic: true });
         let given = self.arguments(dot, name, signature, arguments)?;
         let given: Vec<Value> = given.into_iter().map(|cell| cell.value).collect();
+        self.spend_on(|| given.iter().map(work::reading).sum())?;
         let result = object.call(name, &given);
         self.finish_call(result.map(result_cell), at, name)
     }

@@ -5,6 +5,9 @@ use crate::ast::{Command, Expr, Ideal, Number, Pipe, Variable, VariableId};
 use crate::typed::Cell;
 use crate::value::Value;
 
+/// How many variables are passed over for one step.
+const VARIABLES_PER_STEP: u64 = 32;
+
 /// What a function, method or field is given: the words after it, and the value piped into it.
 pub(super) struct Arguments<'t> {
     pub(super) words: &'t [Expr],
@@ -106,6 +109,7 @@ impl<'t, H> State<'_, 't, '_, H> {
             return Err(self.error("not a variable"));
         };
         self.at = At::Expr(expr);
+        self.spend_on_lookup()?;
         let Some(value) = self.lookup(*id).map(|slot| slot.clone()) else {
             return Err(self.undefined(Variable { id: *id, name: *name }));
         };
@@ -116,12 +120,19 @@ impl<'t, H> State<'_, 't, '_, H> {
         self.select(dot, value, *path, arguments)
     }
 
+    /// A variable is searched for among all that there are.
+    fn spend_on_lookup(&mut self) -> Result<()> {
+        let work = self.variables.len() as u64 / VARIABLES_PER_STEP;
+        self.interp.spend(work).map_err(|limit| self.limited(limit))
+    }
+
     fn lookup(&mut self, id: VariableId) -> Option<&mut Cell> {
         self.variables.iter_mut().rev().find(|(known, _)| *known == id).map(|(_, value)| value)
     }
 
     /// Overwrites the innermost variable of that name.
     pub(super) fn assign(&mut self, variable: Variable, value: Cell) -> Result<()> {
+        self.spend_on_lookup()?;
         match self.lookup(variable.id) {
             Some(slot) => {
                 *slot = value;

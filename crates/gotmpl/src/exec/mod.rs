@@ -9,6 +9,7 @@ mod call;
 mod eval;
 mod field;
 mod flow;
+mod work;
 
 use crate::ast::{Command, Expr, Node, Pipe, Printer, Template, VariableId};
 use crate::error::{ExecError, FuncError, Limit, Place};

@@ -8,6 +8,7 @@ mod block;
 mod number;
 mod pipeline;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::ast::{Node, Source, Template, VariableId};
@@ -21,11 +22,19 @@ use crate::value::Str;
 /// How deeply blocks and parentheses may be nested in one another.
 pub(crate) const MAX_DEPTH: usize = 1000;
 
+/// How many tokens a source may have: twenty times the largest public chart's. The tree of so many takes 50 MiB.
+const MAX_TOKENS: usize = 500_000;
+
+/// How many variables may be in sight at once, those that hide others of the same name included.
+const MAX_VARIABLES: usize = 10_000;
+
 /// The templates of one source: itself and those it defines.
 #[derive(Debug)]
 pub(crate) struct Parsed {
     pub(crate) main: Arc<Template>,
     pub(crate) all: Vec<Arc<Template>>,
+    /// How many tokens were read: what the trees take is proportional to it.
+    pub(crate) tokens: usize,
 }
 
 /// Parses `text` under `name`.
@@ -41,12 +50,14 @@ pub(crate) fn parse(name: &Str, text: &[u8], names: &FunctionNames) -> Result<Pa
         names,
         pushed_back: Vec::new(),
         scope: Scope::default(),
-        variables: vec![Span::new(0, 0)],
+        variables: BTreeMap::from([(b"$".to_vec(), VariableId(0))]),
         depth: 0,
+        tokens: 0,
         templates: Vec::new(),
+        places: BTreeMap::new(),
     };
     let main = parser.parse_source(name)?;
-    Ok(Parsed { main, all: parser.templates })
+    Ok(Parsed { main, all: parser.templates, tokens: parser.tokens })
 }
 
 /// What starts anew in each `define` and `block`.
@@ -74,10 +85,13 @@ struct Parser<'s> {
     /// Tokens to be read again, the next one last.
     pushed_back: Vec<Token>,
     scope: Scope,
-    /// Every variable of the source by its [`VariableId`], as one of the places that name it.
-    variables: Vec<Span>,
+    /// Every variable of the source by its name.
+    variables: BTreeMap<Vec<u8>, VariableId>,
     depth: usize,
+    tokens: usize,
     templates: Vec<Arc<Template>>,
+    /// Where each template is in `templates`.
+    places: BTreeMap<Str, usize>,
 }
 
 impl Parser<'_> {
@@ -85,8 +99,16 @@ impl Parser<'_> {
         self.pushed_back.pop().unwrap_or_else(|| {
             let token = self.lexer.next_token();
             self.scope.last_line = token.line;
-            token
+            self.tokens += 1;
+            if self.tokens > MAX_TOKENS { self.too_large(token) } else { token }
         })
+    }
+
+    /// What is read instead of a token that is one too many; Go has no limit.
+    #[cold]
+    fn too_large(&mut self, token: Token) -> Token {
+        self.lexer.error = format!("template has more than {MAX_TOKENS} tokens");
+        Token { kind: Kind::Error, ..token }
     }
 
     fn push_back(&mut self, token: Token) {
@@ -170,8 +192,12 @@ impl Parser<'_> {
     /// Adds a template; one source may define a name only once, unless one of the bodies is empty.
     fn add(&mut self, name: &Str, body: Vec<Node>) -> Result<Arc<Template>, ParseError> {
         let template = Arc::new(Template { name: name.clone(), source: Arc::clone(&self.source), body });
-        match self.templates.iter_mut().find(|known| known.name == *name) {
-            None => self.templates.push(Arc::clone(&template)),
+        let place = self.places.get(name).copied();
+        match place.and_then(|place| self.templates.get_mut(place)) {
+            None => {
+                self.places.insert(name.clone(), self.templates.len());
+                self.templates.push(Arc::clone(&template));
+            }
             Some(known) if known.is_empty() => *known = Arc::clone(&template),
             Some(_) if template.is_empty() => {}
             Some(_) => {

@@ -1,6 +1,6 @@
 //! What stands inside an action: pipelines, commands and operands.
 
-use super::Parser;
+use super::{MAX_VARIABLES, Parser};
 use crate::ast::{Command, Expr, Pipe, Variable, VariableId};
 use crate::error::ParseError;
 use crate::lex::{Kind, Span, Token};
@@ -53,12 +53,14 @@ impl Parser<'_> {
                 Kind::Assign | Kind::Declare => {
                     self.next();
                     pipe.assigns = next.kind == Kind::Assign;
-                    pipe.variables.push(self.declare(token));
+                    let variable = self.declare(token)?;
+                    pipe.variables.push(variable);
                     return Ok(());
                 }
                 Kind::Char if self.text(next.span) == b"," => {
                     self.next();
-                    pipe.variables.push(self.declare(token));
+                    let variable = self.declare(token)?;
+                    pipe.variables.push(variable);
                     self.check_second_variable(pipe, context)?;
                 }
                 _ => {
@@ -82,22 +84,18 @@ impl Parser<'_> {
         }
     }
 
-    fn declare(&mut self, token: Token) -> Variable {
+    fn declare(&mut self, token: Token) -> Result<Variable, ParseError> {
         let id = self.intern(token.span);
         self.scope.visible.push(id);
-        Variable { id, name: token.span }
+        if self.scope.visible.len() > MAX_VARIABLES {
+            return Err(self.error(format!("template has more than {MAX_VARIABLES} variables in sight")));
+        }
+        Ok(Variable { id, name: token.span })
     }
 
     fn intern(&mut self, name: Span) -> VariableId {
-        let text = self.text(name);
-        if text == b"$" {
-            return VariableId(0);
-        }
-        let known = self.variables.iter().position(|variable| self.text(*variable) == text);
-        VariableId(known.unwrap_or_else(|| {
-            self.variables.push(name);
-            self.variables.len() - 1
-        }))
+        let new = VariableId(self.variables.len());
+        *self.variables.entry(name.of(&self.source.text).to_vec()).or_insert(new)
     }
 
     fn check_pipeline(&self, pipe: &Pipe, context: &str) -> Result<(), ParseError> {
@@ -206,10 +204,7 @@ impl Parser<'_> {
 
     fn variable(&self, name: Span) -> Result<Expr, ParseError> {
         let text = self.text(name);
-        let id = self.scope.visible.iter().copied().find(|id| match id {
-            VariableId(0) => text == b"$",
-            VariableId(index) => self.text(self.variables[*index]) == text,
-        });
+        let id = self.variables.get(text).copied().filter(|id| self.scope.visible.contains(id));
         match id {
             Some(id) => {
                 let end = name.start() + name.len();

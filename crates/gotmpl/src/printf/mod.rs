@@ -19,12 +19,12 @@ use pad::Flags;
 use verb::Printer;
 
 /// What is printed ends here: no manifest is as large, but a few bytes of template can ask for more.
-const MAX_OUTPUT: usize = 64 << 20;
+const MAX_OUTPUT: usize = 16 << 20;
 
 /// How deeply nested values are printed; a map may contain itself.
 const MAX_DEPTH: usize = 1000;
 
-/// `fmt.Sprintf`, as far as 64 MiB and 1000 levels of nested values go.
+/// `fmt.Sprintf`, as far as 16 MiB and 1000 levels of nested values go.
 pub fn printf(format: &[u8], args: &[Value]) -> Str {
     formatted(format, args).text()
 }

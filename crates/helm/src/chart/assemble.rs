@@ -69,6 +69,7 @@ fn assemble_at(files: Vec<RawFile>, budget: &mut Budget, levels: usize) -> Resul
     }
     let Parts { mut chart, dependencies } = parts;
     chart.metadata.validate()?;
+    budget.take_values(values::nodes(&chart.values))?;
     for (name, files) in dependencies {
         if let Some(dependency) = load_dependency(&chart, &name, files, (budget, levels))? {
             chart.dependencies.push(dependency);

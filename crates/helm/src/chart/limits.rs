@@ -19,6 +19,8 @@ pub struct Limits {
     pub path_depth: usize,
     /// Levels of charts within charts.
     pub chart_depth: usize,
+    /// Values in all `values.yaml` together: scalars, lists and maps.
+    pub value_nodes: usize,
 }
 
 impl Limits {
@@ -36,6 +38,8 @@ impl Limits {
     pub const PATH_DEPTH: usize = 64;
     /// Levels of charts: 16.
     pub const CHART_DEPTH: usize = 16;
+    /// Values: 250 000. The largest public charts have 20 000.
+    pub const VALUE_NODES: usize = 250_000;
 }
 
 impl Default for Limits {
@@ -48,6 +52,7 @@ impl Default for Limits {
             path_bytes: Self::PATH_BYTES,
             path_depth: Self::PATH_DEPTH,
             chart_depth: Self::CHART_DEPTH,
+            value_nodes: Self::VALUE_NODES,
         }
     }
 }
@@ -76,6 +81,9 @@ pub enum Excess {
     /// The depth of dependencies.
     #[error("chart has dependencies nested deeper than {0} levels")]
     ChartDepth(usize),
+    /// The number of default values.
+    #[error("chart has more than {0} default values")]
+    ValueNodes(usize),
 }
 
 /// What may still be read of one chart.
@@ -84,11 +92,12 @@ pub(super) struct Budget {
     limits: Limits,
     bytes: u64,
     files: usize,
+    value_nodes: usize,
 }
 
 impl Budget {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, bytes: limits.unpacked_bytes, files: limits.files }
+        Self { limits, bytes: limits.unpacked_bytes, files: limits.files, value_nodes: limits.value_nodes }
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -98,6 +107,13 @@ impl Budget {
     /// Counts one file or folder.
     pub(super) fn take_entry(&mut self) -> Result<(), Excess> {
         self.files = self.files.checked_sub(1).ok_or(Excess::Files(self.limits.files))?;
+        Ok(())
+    }
+
+    /// Counts the default values of one chart.
+    pub(super) fn take_values(&mut self, nodes: usize) -> Result<(), Excess> {
+        let left = self.value_nodes.checked_sub(nodes);
+        self.value_nodes = left.ok_or(Excess::ValueNodes(self.limits.value_nodes))?;
         Ok(())
     }
 

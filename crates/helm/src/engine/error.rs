@@ -65,6 +65,12 @@ pub enum Error {
         /// Which limit.
         limit: Limit,
     },
+    /// The templates are larger than any that people write.
+    #[error("the templates have more than {tokens} tokens")]
+    TemplatesTooLarge {
+        /// How many they may have.
+        tokens: usize,
+    },
     /// What was rendered is no manifest.
     #[error(transparent)]
     Manifest(manifest::Error),
@@ -110,7 +116,7 @@ impl Error {
             Self::KubeVersion { .. } => ErrorKind::KubeVersion,
             Self::Parse(_) | Self::Execute(_) | Self::Panic { .. } => ErrorKind::Template,
             Self::Fail { .. } => ErrorKind::Fail,
-            Self::Limit { .. } | Self::Spawn(_) => ErrorKind::Limit,
+            Self::Limit { .. } | Self::TemplatesTooLarge { .. } | Self::Spawn(_) => ErrorKind::Limit,
             Self::Manifest(_) => ErrorKind::Yaml,
         }
     }
@@ -132,6 +138,7 @@ impl Error {
             | Self::Schema(_)
             | Self::KubeVersion { .. }
             | Self::Manifest(_)
+            | Self::TemplatesTooLarge { .. }
             | Self::Panic { .. }
             | Self::Spawn(_) => None,
         }

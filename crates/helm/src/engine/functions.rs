@@ -12,6 +12,9 @@ use crate::{functions, yaml};
 /// How often a template may include itself, directly or not, before Helm calls it an endless recursion.
 const MAX_INCLUDES: u32 = 1000;
 
+/// How much text `tpl` parses for one step.
+const BYTES_PARSED: u64 = 2;
+
 /// What Go prints for a missing value, and Helm removes.
 const NO_VALUE: &[u8] = b"<no value>";
 
@@ -98,6 +101,7 @@ fn tpl(interp: &mut Interp<'_, Host>, args: &[Value]) -> Result<Value, FuncError
     if !source.as_bytes().windows(2).any(|pair| pair == b"{{") {
         return Ok(Value::string(drop_no_value(source.as_bytes().to_vec())));
     }
+    interp.charge(source.len() as u64 / BYTES_PARSED)?;
     let mut out = Vec::new();
     match interp.execute_source(source.as_bytes(), &args[1], &mut out) {
         Ok(()) => Ok(Value::string(drop_no_value(out))),

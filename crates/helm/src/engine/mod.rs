@@ -74,10 +74,10 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// 256 MiB of output. The largest public charts make a few MiB.
-    pub const OUTPUT_BYTES: u64 = 256 << 20;
-    /// A hundred million steps: minutes, where the largest public charts take a million.
-    pub const STEPS: u64 = 100_000_000;
+    /// 32 MiB of output. The largest public charts make a few MiB.
+    pub const OUTPUT_BYTES: u64 = 32 << 20;
+    /// Twenty-four million steps: two seconds, and memory for 96 MiB of values. The largest public charts take two.
+    pub const STEPS: u64 = 24_000_000;
     /// Room for Helm's own limit of 1 000 includes of one template within each other.
     pub const DEPTH: usize = 10_000;
 }

@@ -12,6 +12,9 @@ use crate::chart::Chart;
 /// The name Helm gives to the set of a chart's templates; texts given to `tpl` are parsed under it.
 const SET_NAME: &str = "gotpl";
 
+/// How many tokens all templates of a release may have: ten times the largest public charts'. Their trees take 100 MiB.
+const MAX_TOKENS: usize = 1_000_000;
+
 /// A parsed template takes about this many bytes per byte of its text.
 const MEMORY_FACTOR: usize = 10;
 
@@ -46,8 +49,13 @@ impl ParsedTemplates {
     /// The set of all `templates`; later ones in `order` win over earlier ones.
     pub(super) fn set(&self, templates: &ScopedTemplates, order: &[&str]) -> Result<TemplateSet, Error> {
         let mut set = TemplateSet::new(SET_NAME);
+        let mut tokens = 0;
         for name in order {
             let file = self.file(name, &templates[*name].source).map_err(Error::Parse)?;
+            tokens += file.tokens();
+            if tokens > MAX_TOKENS {
+                return Err(Error::TemplatesTooLarge { tokens: MAX_TOKENS });
+            }
             set.add(&file);
         }
         Ok(set)

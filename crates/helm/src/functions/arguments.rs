@@ -15,7 +15,7 @@ pub(super) const NIL_POINTER: &str = "runtime error: invalid memory address or n
 pub(super) const NIL_MAP: &str = "assignment to entry in nil map";
 
 /// Bytes a single function may produce, far beyond any manifest: repeat, indent, wrap and their like stop here.
-pub(super) const MAX_TEXT_BYTES: usize = 64 << 20;
+pub(super) const MAX_TEXT_BYTES: usize = 16 << 20;
 
 fn mismatch(index: usize, expected: &str) -> FuncError {
     FuncError::new(format!("argument {} is not a {expected}", index + 1))

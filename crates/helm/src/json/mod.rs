@@ -12,6 +12,9 @@ pub use write::{emit, emit_pretty, emit_raw};
 /// How deeply a text or a value may nest. Go allows 10000 levels when reading, which is not safe here.
 const DEPTH: usize = 500;
 
+/// How many values a text may consist of: as in YAML, 100 MiB of memory.
+const NODES: usize = 500_000;
+
 /// Why a text could not be read as JSON, or a value not be printed as JSON; `Display` is Go's text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -32,6 +35,9 @@ pub enum Error {
         /// The number as written.
         number: String,
     },
+    /// The text is larger than anything a chart reads; Go has no limit.
+    #[error("JSON text has more than {NODES} values")]
+    TooLarge,
     /// JSON has no word for the value: an infinity, a NaN, a map that contains itself.
     #[error("json: unsupported value: {0}")]
     UnsupportedValue(String),

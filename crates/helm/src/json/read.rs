@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 
 use gotmpl::{List, Map, Str, Value};
 
-use super::{DEPTH, Error};
+use super::{DEPTH, Error, NODES};
 
 /// Reads a text as `json.Unmarshal` does into an `interface {}`.
 ///
 /// Every number becomes a `float64`, of equal keys the last one counts, and what is not UTF-8 in a string
 /// becomes U+FFFD. Errors are Go's; nesting is limited to 500 levels.
 pub fn parse(bytes: &[u8]) -> Result<Value, Error> {
-    let mut reader = Reader { bytes, at: 0, depth: 0, range: None };
+    let mut reader = Reader { bytes, at: 0, depth: 0, range: None, nodes: 0 };
     reader.blanks();
     let value = reader.value()?;
     reader.blanks();
@@ -24,7 +24,7 @@ pub fn parse(bytes: &[u8]) -> Result<Value, Error> {
 
 /// Reads the value a text begins with, as Go's `json.Decoder` does, and tells where it ends.
 pub(crate) fn parse_prefix(bytes: &[u8]) -> Result<(Value, usize), Error> {
-    let mut reader = Reader { bytes, at: 0, depth: 0, range: None };
+    let mut reader = Reader { bytes, at: 0, depth: 0, range: None, nodes: 0 };
     reader.blanks();
     match reader.value() {
         // A decoder expects more where a text is known to be complete.
@@ -43,6 +43,8 @@ struct Reader<'a> {
     depth: usize,
     /// The first number without a `float64`; Go tells of it only if the text is well-formed.
     range: Option<String>,
+    /// Values read.
+    nodes: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -70,6 +72,10 @@ impl<'a> Reader<'a> {
     }
 
     fn value(&mut self) -> Result<Value, Error> {
+        self.nodes += 1;
+        if self.nodes > NODES {
+            return Err(Error::TooLarge);
+        }
         match self.peek() {
             Some(b'{') => self.nested(Self::object),
             Some(b'[') => self.nested(Self::array),

@@ -8,6 +8,9 @@ use super::{Error, number, string};
 /// How deeply values may nest; the library has no limit.
 const DEPTH: usize = 200;
 
+/// How many values a document may have: as in YAML, 100 MiB of memory.
+const NODES: usize = 500_000;
+
 /// Reads a document.
 ///
 /// Integers become `int64`, floats `float64`, an array of tables a `[]map[string]interface {}`. Dates and
@@ -25,7 +28,7 @@ pub fn parse(bytes: &[u8]) -> Result<Value, Error> {
             (std::str::from_utf8(valid).unwrap_or_default(), rest.first().copied())
         }
     };
-    let mut reader = Reader { text, at: 0, invalid: rest, document: Document::default(), depth: 0 };
+    let mut reader = Reader { text, at: 0, invalid: rest, document: Document::default(), depth: 0, nodes: 0 };
     reader.document()?;
     Ok(reader.document.finish())
 }
@@ -38,6 +41,8 @@ pub(super) struct Reader<'a> {
     invalid: Option<u8>,
     document: Document,
     depth: usize,
+    /// Values read.
+    nodes: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -144,6 +149,7 @@ impl<'a> Reader<'a> {
 
     fn document(&mut self) -> Result<(), Error> {
         loop {
+            self.count()?;
             self.space()?;
             match self.peek()? {
                 None => return Ok(()),
@@ -253,7 +259,16 @@ impl<'a> Reader<'a> {
 
     // --- values ---
 
+    fn count(&mut self) -> Result<(), Error> {
+        self.nodes += 1;
+        if self.nodes > NODES {
+            return self.error(format!("document has more than {NODES} values"));
+        }
+        Ok(())
+    }
+
     fn value(&mut self, in_array: bool) -> Result<Value, Error> {
+        self.count()?;
         Ok(match self.peek()? {
             Some('[') => return self.nested(Self::array),
             Some('{') => return self.nested(|reader| reader.inline_table(in_array)),

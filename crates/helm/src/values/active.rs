@@ -27,7 +27,7 @@ impl<'c> ActiveChart<'c> {
     /// As [`ActiveChart::new`], for values as templates see them.
     pub(crate) fn with_typed(chart: &'c Chart, values: &Map) -> Result<Self, Error> {
         let mut active = Self::packed(chart);
-        enable::enable(&mut active, values, "")?;
+        enable::enable(&mut active, values, "", &mut { enable::CHARTS })?;
         import::import(&mut active)?;
         Ok(active)
     }

@@ -5,7 +5,7 @@
 
 use gotmpl::{Map, Value};
 
-use super::tables::{Nulls, deep_copy, merge_tables, remove_nulls, shallow_copy};
+use super::tables::{Nulls, Room, deep_copy, merge_tables, remove_nulls, shallow_copy};
 use super::{ActiveChart, Error};
 
 const GLOBAL: &str = "global";
@@ -17,17 +17,18 @@ pub(crate) fn coalesce(chart: &ActiveChart<'_>, values: &Map) -> Result<Map, Err
 
 /// As [`coalesce`], with a choice about nulls.
 pub(super) fn coalesce_keeping(chart: &ActiveChart<'_>, values: &Map, nulls: Nulls) -> Result<Map, Error> {
-    let values = deep_copy(values);
-    coalesce_into(chart, &values, nulls)?;
+    let room = Room::default();
+    let values = deep_copy(values, &room)?;
+    coalesce_into(chart, &values, nulls, &room)?;
     Ok(values)
 }
 
-fn coalesce_into(chart: &ActiveChart<'_>, values: &Map, nulls: Nulls) -> Result<(), Error> {
-    coalesce_defaults(chart, values, nulls);
+fn coalesce_into(chart: &ActiveChart<'_>, values: &Map, nulls: Nulls, room: &Room) -> Result<(), Error> {
+    coalesce_defaults(chart, values, nulls, room)?;
     for dependency in &chart.dependencies {
         let table = dependency_table(dependency.name(), values)?;
-        hand_down_globals(values, &table);
-        coalesce_into(dependency, &table, nulls)?;
+        hand_down_globals(values, &table, room)?;
+        coalesce_into(dependency, &table, nulls, room)?;
     }
     Ok(())
 }
@@ -49,9 +50,9 @@ fn dependency_table(name: &str, values: &Map) -> Result<Map, Error> {
 }
 
 /// Lays `values` over the chart's own defaults.
-fn coalesce_defaults(chart: &ActiveChart<'_>, values: &Map, nulls: Nulls) {
+fn coalesce_defaults(chart: &ActiveChart<'_>, values: &Map, nulls: Nulls, room: &Room) -> Result<(), Error> {
     // A copy, for what is taken over from the defaults is changed later on.
-    let defaults = deep_copy(&chart.values).borrow().clone();
+    let defaults = deep_copy(&chart.values, room)?.borrow().clone();
     for (key, default) in defaults {
         match (values.get(key.as_bytes()), default) {
             (None, Value::Nil) if nulls == Nulls::Delete => {}
@@ -71,25 +72,26 @@ fn coalesce_defaults(chart: &ActiveChart<'_>, values: &Map, nulls: Nulls) {
                 if nulls == Nulls::Delete {
                     remove_nulls(&below);
                 }
-                merge_tables(&above, &below, nulls);
+                merge_tables(&above, &below, nulls, room)?;
             }
             (Some(_), _) => {}
         }
     }
+    Ok(())
 }
 
 /// Copies the parent's globals into those of a dependency; the parent's win.
 ///
 /// Each table in `global` becomes the dependency's own, but the tables in it are shared with the parent.
-fn hand_down_globals(parent: &Map, dependency: &Map) {
-    let (Some(own), Some(from)) = (globals(dependency), globals(parent)) else { return };
+fn hand_down_globals(parent: &Map, dependency: &Map, room: &Room) -> Result<(), Error> {
+    let (Some(own), Some(from)) = (globals(dependency), globals(parent)) else { return Ok(()) };
     let inherited = from.borrow().clone();
     for (key, value) in inherited {
         match (own.get(key.as_bytes()), value) {
-            (None, Value::Map(table)) => own.insert(key, shallow_copy(&table).into()),
+            (None, Value::Map(table)) => own.insert(key, shallow_copy(&table, room)?.into()),
             (Some(Value::Map(below)), Value::Map(table)) => {
-                let table = shallow_copy(&table);
-                merge_tables(&table, &below, Nulls::Keep);
+                let table = shallow_copy(&table, room)?;
+                merge_tables(&table, &below, Nulls::Keep, room)?;
                 own.insert(key, table.into());
             }
             // A table and something else do not mix: the dependency keeps its own, as Helm warns.
@@ -98,6 +100,7 @@ fn hand_down_globals(parent: &Map, dependency: &Map) {
         }
     }
     dependency.insert(GLOBAL, own.into());
+    Ok(())
 }
 
 /// The table of globals; an empty one if there is none yet; nothing if it is no table.

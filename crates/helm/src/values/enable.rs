@@ -7,6 +7,10 @@ use super::{ActiveChart, Error, coalesce};
 use crate::chart::{Chart, Dependency};
 use crate::semver;
 
+/// Charts of one release, those counted each time that have several aliases: a chart of a hundred aliases of a chart
+/// of a hundred aliases must end.
+pub(super) const CHARTS: usize = 1_000;
+
 /// The dependencies named in `Chart.yaml` for which `charts/` has no chart of that name.
 pub fn missing_dependencies(chart: &Chart) -> Vec<&str> {
     let names = chart.metadata.dependencies.iter().map(|dependency| dependency.name.as_str());
@@ -14,10 +18,13 @@ pub fn missing_dependencies(chart: &Chart) -> Vec<&str> {
 }
 
 /// Leaves only the dependencies that `values` enable, at every level. `path` leads to the chart in `values`.
-pub(super) fn enable(chart: &mut ActiveChart<'_>, values: &Map, path: &str) -> Result<(), Error> {
+///
+/// `room` is how many charts there may still be.
+pub(super) fn enable(chart: &mut ActiveChart<'_>, values: &Map, path: &str, room: &mut usize) -> Result<(), Error> {
     if chart.metadata.dependencies.is_empty() {
         return Ok(());
     }
+    *room = room.checked_sub(chart.metadata.dependencies.len()).ok_or(Error::TooManyCharts)?;
     chart.dependencies = named_dependencies(chart);
     for dependency in &mut chart.metadata.dependencies {
         if !dependency.alias.is_empty() {
@@ -38,7 +45,7 @@ pub(super) fn enable(chart: &mut ActiveChart<'_>, values: &Map, path: &str) -> R
     chart.dependencies.retain(|packed| !is_disabled(packed.name()));
     for packed in &mut chart.dependencies {
         let path = format!("{path}{}.", packed.name());
-        enable(packed, &values, &path)?;
+        enable(packed, &values, &path, room)?;
     }
     chart.metadata.dependencies = enabled;
     chart.metadata.dependencies.retain(|dependency| !is_disabled(&dependency.name));

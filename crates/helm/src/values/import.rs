@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gotmpl::{Map, Value};
 
 use super::coalesce::coalesce_keeping;
-use super::tables::{Nulls, deep_copy, merge_tables, table};
+use super::tables::{Nulls, Room, deep_copy, merge_tables, table};
 use super::{ActiveChart, Error};
 use crate::chart::Dependency;
 
@@ -18,18 +18,17 @@ pub(super) fn import(chart: &mut ActiveChart<'_>) -> Result<(), Error> {
         return Ok(());
     }
     let values = coalesce_keeping(chart, &Map::any(BTreeMap::new()), Nulls::Keep)?;
-    let imported = Map::any(BTreeMap::new());
+    let (imported, room) = (Map::any(BTreeMap::new()), Room::default());
     for dependency in &mut chart.metadata.dependencies {
         let pairs: Vec<_> = dependency.import_values.iter().filter_map(pair).collect();
         for (child, parent) in &pairs {
-            import_pair(dependency, (child, parent), &values, &imported);
+            import_pair(dependency, (child, parent), (&values, &room), &imported)?;
         }
         dependency.import_values = pairs.into_iter().map(pair_to_json).collect();
     }
     // Imported tables may be part of `values`, which must not change while they are merged.
-    chart.values = deep_copy(&values);
-    merge_tables(&chart.values, &imported, Nulls::Keep);
-    Ok(())
+    chart.values = deep_copy(&values, &room)?;
+    merge_tables(&chart.values, &imported, Nulls::Keep, &room)
 }
 
 /// The paths in the child and in the parent.
@@ -53,9 +52,14 @@ fn pair_to_json((child, parent): (String, String)) -> serde_json::Value {
 }
 
 /// A child's table that does not exist is passed over, as Helm warns.
-fn import_pair(dependency: &Dependency, (child, parent): (&str, &str), values: &Map, into: &Map) {
-    let Some(exported) = table(values, &format!("{}.{child}", dependency.name)) else { return };
-    merge_tables(into, &at_path(parent, exported), Nulls::Keep);
+fn import_pair(
+    dependency: &Dependency,
+    (child, parent): (&str, &str),
+    (values, room): (&Map, &Room),
+    into: &Map,
+) -> Result<(), Error> {
+    let Some(exported) = table(values, &format!("{}.{child}", dependency.name)) else { return Ok(()) };
+    merge_tables(into, &at_path(parent, exported), Nulls::Keep, room)
 }
 
 /// The table nested in new tables so that it lies at a dotted path.

@@ -29,6 +29,9 @@ pub(crate) use tables::{scalar, table};
 /// Values as the world outside of a render has them.
 pub type ValuesMap = serde_json::Map<String, serde_json::Value>;
 
+/// How many values one release may have, or copy when they are coalesced: 500 000, which take 100 MiB at most.
+pub(crate) const NODES: usize = 500_000;
+
 /// Why values cannot be read or put together, in Helm's words.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -50,6 +53,15 @@ pub enum Error {
         /// The JSON type of what it is.
         found: &'static str,
     },
+    /// There are more values than [`NODES`]; Helm has no limit.
+    #[error("there are more than {NODES} values")]
+    TooMany,
+    /// Tables nest more deeply than [`tables::DEPTH`]; Helm would overflow its stack if there is no end.
+    #[error("values nest more than {} levels", tables::DEPTH)]
+    TooDeep,
+    /// More charts are enabled than [`enable::CHARTS`]; Helm has no limit.
+    #[error("more than {} charts are enabled, aliases included", enable::CHARTS)]
+    TooManyCharts,
     /// The value under a dependency's name is no table.
     #[error("type mismatch on {chart}: {value}")]
     NotATable {
@@ -73,10 +85,17 @@ pub(crate) fn parse_bytes(text: &[u8]) -> Result<ValuesMap, Error> {
 /// As [`parse`], from bytes that should be YAML to values as templates see them.
 pub fn parse_typed(text: &[u8]) -> Result<Map, Error> {
     let values = Map::any(BTreeMap::new());
+    let mut total = 0;
     for document in documents::split(text)? {
         match yaml::parse(&document).map_err(Error::Yaml)? {
             Value::Nil => {}
-            Value::Map(document) => merge_typed(&values, &document),
+            Value::Map(document) => {
+                total += nodes_of_typed(&Value::Map(document.clone()));
+                if total > NODES {
+                    return Err(Error::TooMany);
+                }
+                merge_typed(&values, &document);
+            }
             other => return Err(Error::NotAMap { found: yaml::typed::json_type(&other) }),
         }
     }
@@ -106,6 +125,28 @@ pub fn merge_typed(base: &Map, over: &Map) {
             (Some(Value::Map(below)), Value::Map(above)) => merge_typed(&below, above),
             (_, value) => base.insert(key.clone(), value.clone()),
         }
+    }
+}
+
+/// How many values a map holds, at every depth.
+pub(crate) fn nodes(values: &ValuesMap) -> usize {
+    values.values().map(nodes_of).sum()
+}
+
+fn nodes_of(value: &serde_json::Value) -> usize {
+    1 + match value {
+        serde_json::Value::Object(map) => nodes(map),
+        serde_json::Value::Array(items) => items.iter().map(nodes_of).sum(),
+        _ => 0,
+    }
+}
+
+/// The same of a value that was just read, so that no part of it is shared.
+fn nodes_of_typed(value: &Value) -> usize {
+    1 + match value {
+        Value::Map(map) => map.borrow().values().map(nodes_of_typed).sum(),
+        Value::List(list) => list.items().iter().map(nodes_of_typed).sum(),
+        _ => 0,
     }
 }
 

@@ -1,6 +1,29 @@
 //! Tables, Helm's word for maps in values: looked up by path, copied and merged into each other.
 
+use std::cell::Cell;
+
 use gotmpl::{List, Map, Value};
+
+use super::{Error, NODES};
+
+/// Levels of tables that are copied and merged. What is read nests less; imports may add to it, without end.
+pub(super) const DEPTH: usize = 1_000;
+
+/// How many values may still be copied.
+pub(super) struct Room(Cell<usize>);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Cell::new(NODES))
+    }
+}
+
+impl Room {
+    fn take(&self, nodes: usize) -> Result<(), Error> {
+        self.0.set(self.0.get().checked_sub(nodes).ok_or(Error::TooMany)?);
+        Ok(())
+    }
+}
 
 /// Whether nulls are kept for a later coalescing, or act now: a null deletes the default below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,25 +52,39 @@ pub(crate) fn scalar(values: &Map, path: &str) -> Option<Value> {
 }
 
 /// A table of its own, nested tables and lists included.
-pub(super) fn deep_copy(map: &Map) -> Map {
-    let entries = map.borrow();
-    Map::new(map.ty, entries.iter().map(|(key, value)| (key.clone(), copy_value(value))).collect())
+pub(super) fn deep_copy(map: &Map, room: &Room) -> Result<Map, Error> {
+    copy_map(map, room, 0)
 }
 
-fn copy_value(value: &Value) -> Value {
-    match value {
-        Value::Map(map) => deep_copy(map).into(),
-        Value::List(list) => List::new(list.element, list.items().iter().map(copy_value).collect()).into(),
-        scalar => scalar.clone(),
+fn copy_map(map: &Map, room: &Room, depth: usize) -> Result<Map, Error> {
+    let entries = map.borrow();
+    room.take(entries.len())?;
+    let copied = entries.iter().map(|(key, value)| Ok((key.clone(), copy_value(value, room, depth + 1)?)));
+    Ok(Map::new(map.ty, copied.collect::<Result<_, Error>>()?))
+}
+
+fn copy_value(value: &Value, room: &Room, depth: usize) -> Result<Value, Error> {
+    if depth > DEPTH {
+        return Err(Error::TooDeep);
     }
+    Ok(match value {
+        Value::Map(map) => copy_map(map, room, depth)?.into(),
+        Value::List(list) => {
+            room.take(list.len())?;
+            let items = list.items().iter().map(|item| copy_value(item, room, depth + 1));
+            List::new(list.element, items.collect::<Result<_, _>>()?).into()
+        }
+        scalar => scalar.clone(),
+    })
 }
 
 /// A table of its own whose nested tables are shared.
-pub(super) fn shallow_copy(map: &Map) -> Map {
-    Map::new(map.ty, map.borrow().clone())
+pub(super) fn shallow_copy(map: &Map, room: &Room) -> Result<Map, Error> {
+    room.take(map.borrow().len())?;
+    Ok(Map::new(map.ty, map.borrow().clone()))
 }
 
-/// Removes nulls at every depth.
+/// Removes nulls at every depth. The table is a copy, so it ends.
 pub(super) fn remove_nulls(map: &Map) {
     map.borrow_mut().retain(|_, value| !matches!(value, Value::Nil));
     for value in map.borrow().values() {
@@ -58,12 +95,21 @@ pub(super) fn remove_nulls(map: &Map) {
 }
 
 /// Merges `from` into `into`, whose values win. Tables of `from` may become part of `into`, and `from` may change.
-pub(super) fn merge_tables(into: &Map, from: &Map, nulls: Nulls) {
+pub(super) fn merge_tables(into: &Map, from: &Map, nulls: Nulls, room: &Room) -> Result<(), Error> {
+    merge_level(into, from, nulls, (room, 0))
+}
+
+fn merge_level(into: &Map, from: &Map, nulls: Nulls, (room, depth): (&Room, usize)) -> Result<(), Error> {
+    if depth > DEPTH {
+        return Err(Error::TooDeep);
+    }
     let defaults = from.borrow().clone();
-    for (key, value) in into.borrow().iter() {
-        if matches!(value, Value::Nil) {
-            from.insert(key.clone(), Value::Nil);
-        }
+    room.take(defaults.len())?;
+    let is_nil = |(_, value): &(_, &Value)| matches!(value, Value::Nil);
+    // Both may be the same table, so no guard is held while one of them changes.
+    let absent: Vec<_> = into.borrow().iter().filter(is_nil).map(|(key, _)| key.clone()).collect();
+    for key in absent {
+        from.insert(key, Value::Nil);
     }
     let merged = from.borrow().clone();
     for (key, value) in merged {
@@ -73,9 +119,10 @@ pub(super) fn merge_tables(into: &Map, from: &Map, nulls: Nulls) {
                 into.borrow_mut().remove(key.as_bytes());
             }
             (None, value) => into.insert(key, value),
-            (Some(Value::Map(above)), Value::Map(below)) => merge_tables(&above, &below, nulls),
+            (Some(Value::Map(above)), Value::Map(below)) => merge_level(&above, &below, nulls, (room, depth + 1))?,
             // A table and something else do not mix: what is above wins, as Helm warns.
             (Some(_), _) => {}
         }
     }
+    Ok(())
 }

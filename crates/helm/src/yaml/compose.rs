@@ -25,6 +25,9 @@ use keys::Key;
 const DEPTH: usize = 500;
 /// How many bytes of text aliases may copy.
 const COPIED_BYTES: u64 = 64 << 20;
+/// How many nodes a document may have, those that aliases stand for included: fifty times the largest public values,
+/// and 60 MiB of memory. go-yaml has no limit.
+const NODES: u64 = 500_000;
 
 /// Makes values of the documents of a stream.
 pub(super) struct Composer<'a> {
@@ -148,6 +151,11 @@ impl<'a> Composer<'a> {
     /// Takes one event in. Gives the root node once it is complete.
     fn step(&mut self, event: Event<'a>) -> Result<Option<Node<'a>>, Error> {
         let Event { kind, line } = event;
+        if self.anchors.spent.nodes() > NODES {
+            let copied = self.anchors.is_mostly_copied();
+            let too_many = || Error::compose(format!("document has more than {NODES} nodes"));
+            return Err(if copied { anchors::excess() } else { too_many() });
+        }
         match kind {
             EventKind::Scalar { properties, value, implicit } => Ok(self.scalar(properties, value, implicit, line)),
             EventKind::Alias(name) => self.alias(name, line),

@@ -21,8 +21,10 @@ pub(super) const RSA_BITS: usize = 2048;
 
 /// What making a key of so many bits counts as: the time grows with the fourth power.
 const RSA_2048_STEPS: u64 = 500_000;
-const RSA_4096_STEPS: u64 = 8_000_000;
-const DSA_STEPS: u64 = 8_000_000;
+/// Public charts make up to three.
+const RSA_4096_STEPS: u64 = 5_000_000;
+const DSA_STEPS: u64 = 20_000_000;
+const ECDSA_STEPS: u64 = 100_000;
 
 /// `ecPublicKey` over P-256, as an `AlgorithmIdentifier` names it, and the curve alone.
 const EC_PUBLIC_KEY: &[u8] = &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
@@ -60,7 +62,10 @@ fn generate(interp: &mut Interp<'_, Host>, args: &[Value]) -> Outcome {
     let pem = match text(args, 0)? {
         b"" | b"rsa" => rsa_pem(&generate_rsa(interp, LARGE_RSA_BITS)?),
         b"dsa" => generate_dsa(interp)?,
-        b"ecdsa" => generate_ecdsa(interp.host),
+        b"ecdsa" => {
+            interp.charge(ECDSA_STEPS)?;
+            generate_ecdsa(interp.host)
+        }
         b"ed25519" => {
             let seed = der::tagged(4, &random::bytes(interp.host, 32));
             der::pem("PRIVATE KEY", &pkcs8(ED25519, &seed))

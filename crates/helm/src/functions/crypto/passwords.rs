@@ -15,8 +15,11 @@ const BCRYPT_COST: u32 = 10;
 /// Bytes of a password bcrypt can take.
 const BCRYPT_BYTES: usize = 72;
 
-/// What one bcrypt or scrypt hash counts as.
-const HASH_STEPS: u64 = 500_000;
+/// What one bcrypt hash counts as.
+const BCRYPT_STEPS: u64 = 500_000;
+
+/// What one scrypt hash counts as; it takes 32 MiB while it is made.
+const SCRYPT_STEPS: u64 = 2_000_000;
 
 pub(super) const TABLE: &[Function<Host>] = &[
     hosted("bcrypt", &[Type::String], |interp, args| Ok(Value::string(hash(interp, text(args, 0)?)?))),
@@ -36,7 +39,7 @@ fn hash(interp: &mut Interp<'_, Host>, password: &[u8]) -> Result<String, FuncEr
     if password.len() > BCRYPT_BYTES {
         return Ok("failed to encrypt string with bcrypt: bcrypt: password length exceeds 72 bytes".to_owned());
     }
-    interp.charge(HASH_STEPS)?;
+    interp.charge(BCRYPT_STEPS)?;
     let mut salt = [0; 16];
     salt.copy_from_slice(&random::bytes(interp.host, 16));
     let hash = bcrypt::hash_with_salt(password, BCRYPT_COST, salt);
@@ -109,7 +112,7 @@ fn derive(interp: &mut Interp<'_, Host>, args: &[Value]) -> Outcome {
     let Some(templates) = templates(kind) else {
         return Ok(Value::string([b"cannot find password template ", kind].concat()));
     };
-    interp.charge(HASH_STEPS)?;
+    interp.charge(SCRYPT_STEPS)?;
     let unusable = |_| FuncError::new("failed to derive password");
     let params = scrypt::Params::new(15, 8, 2).map_err(|_| FuncError::new("failed to derive password"))?;
     let mut key = [0; 64];

@@ -31,6 +31,11 @@ impl Cost {
         Self { nodes: 1, bytes: length as u64 }
     }
 
+    /// How many nodes were made.
+    pub(super) fn nodes(self) -> u64 {
+        self.nodes
+    }
+
     /// What was spent after `before`.
     pub(super) fn since(self, before: Self) -> Self {
         Self { nodes: self.nodes - before.nodes, bytes: self.bytes - before.bytes }
@@ -69,6 +74,11 @@ impl<'a> Anchors<'a> {
     pub(super) fn get(&self, name: &str) -> Option<(&Target<'a>, Cost)> {
         let (target, cost) = &self.targets[*self.names.get(name)?];
         Some((target, *cost))
+    }
+
+    /// Whether most nodes are there because of aliases.
+    pub(super) fn is_mostly_copied(&self) -> bool {
+        self.copied.nodes > self.spent.nodes / 2
     }
 
     /// Counts nodes, and says whether the document is still reasonable.
