@@ -10,6 +10,8 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use e2e::tools::{self, Tool};
@@ -22,6 +24,9 @@ use crate::case::Case;
 
 /// The name both give to the release.
 pub(crate) const RELEASE: &str = "release-name";
+
+/// After it, a chart that prints the time prints another one.
+const TICK: Duration = Duration::from_millis(1100);
 
 /// What a program made of a case: its output, or its error without log and advice.
 pub(crate) type Answer = std::result::Result<Vec<u8>, String>;
@@ -43,30 +48,33 @@ impl Helm {
         Ok(Self { program: Tool::Helm.path()?, kept, fresh, digests: Mutex::default() })
     }
 
-    /// What Helm makes of `case`, the `attempt`-th time it is asked: a chart may render differently every time.
-    pub(crate) fn ask(&self, case: &Case, flags: &[String], attempt: usize) -> Result<Answer> {
+    /// What Helm makes of `case`, the `attempt`-th time it is asked, and when: a chart may render differently every time.
+    pub(crate) fn ask(&self, case: &Case, flags: &[String], attempt: usize) -> Result<(Answer, SystemTime)> {
         let place = self.kept.join(self.digest(case, flags, attempt)?);
         if !self.fresh
             && let Ok(kept) = fs::read(&place)
         {
-            return decode(&kept).with_context(|| format!("failed to read {}", place.display()));
+            let answer = decode(&kept).with_context(|| format!("failed to read {}", place.display()))?;
+            return Ok((answer, fs::metadata(&place)?.modified()?));
         }
-        let answer = self.ask_now(case, flags)?;
+        if attempt == 1 {
+            thread::sleep(TICK);
+        }
+        let answer = self.run(case, flags)?;
         // Written aside first: a run that is interrupted leaves no half answer.
         let mut scratch = tempfile::NamedTempFile::new_in(&self.kept)?;
         scratch.write_all(&encode(&answer)?)?;
         scratch.persist(&place)?;
-        Ok(answer)
+        Ok((answer, fs::metadata(&place)?.modified()?))
     }
 
-    /// What Helm makes of `case` at this moment.
-    pub(crate) fn ask_now(&self, case: &Case, flags: &[String]) -> Result<Answer> {
+    fn run(&self, case: &Case, flags: &[String]) -> Result<Answer> {
         let mut helm = Command::new(&self.program);
         helm.args(["template", RELEASE]).arg(&case.chart);
         for file in &case.values {
             helm.arg("-f").arg(file);
         }
-        // No cluster and no settings of the user have a say.
+        // No cluster has a say.
         let output = helm.args(flags).env("KUBECONFIG", "/dev/null").output().context("failed to run helm")?;
         Ok(if output.status.success() { Ok(output.stdout) } else { Err(error_of(&output.stderr)) })
     }

@@ -96,6 +96,9 @@ fn compare_all(cases: &[Case], helm: &Helm, flags: &[String]) -> Result<Report> 
         while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
             let verdict = verdict::of(case, helm, flags)?;
             let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
+            if verdict.is_difference() {
+                drop(writeln!(std::io::stderr(), "differs: {}", case.name));
+            }
             report.add(case, verdict);
             if report.len().is_multiple_of(PROGRESS) {
                 drop(writeln!(std::io::stderr(), "{} of {} cases", report.len(), cases.len()));

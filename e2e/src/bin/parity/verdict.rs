@@ -1,7 +1,6 @@
 //! How our answer for a case compares with Helm's.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use anyhow::Result;
 
@@ -11,9 +10,6 @@ use crate::ours;
 
 /// How often Helm is asked before a difference is held to be one: its maps have no order.
 const ATTEMPTS: usize = 4;
-
-/// After it, a chart that prints the time prints another one.
-const TICK: Duration = Duration::from_millis(1100);
 
 /// How a case ended.
 #[derive(Debug)]
@@ -48,26 +44,24 @@ pub(crate) enum Verdict {
 
 /// Renders `case` with both.
 pub(crate) fn of(case: &Case, helm: &Helm, flags: &[String]) -> Result<Verdict> {
-    let ours = ours::answer(case, flags)?;
-    let mut answers = vec![helm.ask(case, flags, 0)?];
-    let mut verdict = judge(&ours, &answers);
-    if verdict.is_alike() {
-        return Ok(verdict);
+    let (first, time) = helm.ask(case, flags, 0)?;
+    let ours = ours::answer(case, flags, time)?;
+    let mut answers = vec![first];
+    loop {
+        let verdict = judge(&ours, &answers);
+        if verdict.is_alike() || answers.len() == ATTEMPTS {
+            return Ok(verdict);
+        }
+        answers.push(helm.ask(case, flags, answers.len())?.0);
     }
-    let repeatable = ours::is_repeatable(case, flags, &ours)?;
-    if !repeatable {
-        // An earlier answer of Helm's is of another time.
-        answers = vec![helm.ask_now(case, flags)?];
-        std::thread::sleep(TICK);
-    }
-    while !verdict.is_alike() && answers.len() < ATTEMPTS {
-        answers.push(if repeatable { helm.ask(case, flags, answers.len())? } else { helm.ask_now(case, flags)? });
-        verdict = judge(&ours, &answers);
-    }
-    Ok(verdict)
 }
 
 impl Verdict {
+    /// Whether the two do not agree on whether and what to render.
+    pub(crate) fn is_difference(&self) -> bool {
+        matches!(self, Self::Differs { .. } | Self::WrongAccept { .. } | Self::WrongReject { .. })
+    }
+
     /// Whether nothing would be won by asking again.
     fn is_alike(&self) -> bool {
         match self {
