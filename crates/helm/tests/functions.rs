@@ -15,6 +15,7 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use gotmpl::{Functions, Interp, Limits, TemplateSet, Value};
 use helm::engine::{Host, NoLookup};
+use x509_parser::certificate::X509Certificate;
 
 /// Mismatches shown of one area.
 const SHOWN: usize = 40;
@@ -158,6 +159,12 @@ fn a_signed_certificate_is_verified_by_its_authority() {
     assert_eq!(cert.issuer().to_string(), "CN=the-ca");
     assert_eq!(cert.subject().to_string(), "CN=svc");
     assert_eq!(cert.validity().not_after.timestamp(), 30 * 86_400);
+    let extensions = |cert: &X509Certificate<'_>| -> Vec<String> {
+        cert.extensions().iter().map(|extension| extension.oid.to_id_string()).collect()
+    };
+    // As Go writes them: key usage, its extension, constraints, then the key's identifier or the authority's and names.
+    assert_eq!(extensions(&ca), ["2.5.29.15", "2.5.29.37", "2.5.29.19", "2.5.29.14"]);
+    assert_eq!(extensions(&cert), ["2.5.29.15", "2.5.29.37", "2.5.29.19", "2.5.29.35", "2.5.29.17"]);
     let names = cert.subject_alternative_name().expect("it is well-formed").expect("it is there");
     let names: Vec<String> = names.value.general_names.iter().map(ToString::to_string).collect();
     assert_eq!(

@@ -152,6 +152,10 @@ fn decode(kept: &[u8]) -> Result<Answer> {
 fn error_of(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let start = if text.starts_with("Error: ") { Some(0) } else { text.find("\nError: ").map(|at| at + 1) };
-    let error = start.map_or(&*text, |start| &text[start + "Error: ".len()..]);
+    without_advice(start.map_or(&*text, |start| &text[start + "Error: ".len()..]))
+}
+
+/// An error as such.
+pub(crate) fn without_advice(error: &str) -> String {
     error.split("\n\nUse --debug flag").next().unwrap_or(error).trim_end().to_owned()
 }

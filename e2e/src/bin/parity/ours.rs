@@ -8,7 +8,7 @@ use helm_operator::template::{self, Moment, Options};
 use jiff::Zoned;
 
 use crate::case::Case;
-use crate::helm::{Answer, RELEASE};
+use crate::helm::{Answer, RELEASE, without_advice};
 
 #[derive(Parser)]
 struct Command {
@@ -25,6 +25,6 @@ pub(crate) fn answer(case: &Case, flags: &[String], time: SystemTime) -> Result<
     let outcome = template::render(&command.options, &Moment { now: Zoned::try_from(time)?, seed: [7; 32] });
     Ok(match outcome.error {
         None => Ok(outcome.stdout),
-        Some(error) => Err(error.to_string().trim_end().to_owned()),
+        Some(error) => Err(without_advice(&error.to_string())),
     })
 }

@@ -1,5 +1,6 @@
 //! How our answer for a case compares with Helm's.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::Result;
@@ -106,29 +107,40 @@ fn is_shuffled(ours: &str, helm: &str, steady: bool) -> bool {
     (helm.starts_with("values don't meet") && equal(&['\n'])) || (!steady && equal(&['\n', ' ', ',']))
 }
 
-/// Compares what Helm renders the same every time: line by line, or, if it has another number of lines every time,
-/// the lines that are always there.
+/// Compares what Helm renders the same every time: line by line, or, where it renders things in another order every
+/// time, the lines that are always there.
 fn compare(ours: &[u8], first: &[u8], others: &[&[u8]]) -> Verdict {
     let (ours, first) = (lines(ours), lines(first));
     let others: Vec<_> = others.iter().map(|other| lines(other)).collect();
     if others.iter().all(|other| *other == first) {
         return Verdict::Differs { difference: difference(&ours, &first) };
     }
-    if others.iter().all(|other| other.len() == first.len()) {
-        let steady = |index: &usize| others.iter().all(|other| other[*index] == first[*index]);
-        let steady: Vec<usize> = (0..first.len()).filter(steady).collect();
-        if ours.len() == first.len() && steady.iter().all(|index| ours[*index] == first[*index]) {
-            return Verdict::SetAside;
-        }
-        return Verdict::Differs { difference: difference(&ours, &first) };
+    let steady = |index: usize| others.iter().all(|other| other.len() == first.len() && other[index] == first[index]);
+    let is_alike = |index: usize| !steady(index) || ours[index] == first[index];
+    if ours.len() == first.len() && (0..first.len()).all(is_alike) {
+        return Verdict::SetAside;
     }
-    let missing = first.iter().find(|line| others.iter().all(|other| other.contains(line)) && !ours.contains(line));
-    match missing {
-        None => Verdict::SetAside,
-        Some(line) => {
-            Verdict::Differs { difference: format!("  helm always has: {}\n", String::from_utf8_lossy(line)) }
+    let (mut rest, others) = (counts(&ours), others.iter().map(|other| counts(other)).collect::<Vec<_>>());
+    let mut missing = Vec::new();
+    for (line, count) in counts(&first) {
+        let always = others.iter().map(|other| other.get(line).copied().unwrap_or_default()).fold(count, usize::min);
+        if rest.remove(line).unwrap_or_default() < always {
+            missing.push(line);
         }
     }
+    if missing.is_empty() {
+        return Verdict::SetAside;
+    }
+    Verdict::Differs { difference: format!("  Helm always has:\n{}", marked('-', &missing)) }
+}
+
+/// How often each line is there.
+fn counts<'t>(lines: &[&'t [u8]]) -> BTreeMap<&'t [u8], usize> {
+    let mut counts = BTreeMap::new();
+    for line in lines {
+        *counts.entry(*line).or_default() += 1;
+    }
+    counts
 }
 
 fn lines(text: &[u8]) -> Vec<&[u8]> {
@@ -144,11 +156,15 @@ fn difference(ours: &[&[u8]], helm: &[&[u8]]) -> String {
     let after = ours[before..].iter().rev().zip(helm[before..].iter().rev());
     let after = after.take_while(|(ours, helm)| ours == helm).count();
     let source = helm[..before].iter().rev().find(|line| line.starts_with(b"# Source: "));
-    let mut text = format!("  line {} {}\n", before + 1, String::from_utf8_lossy(source.unwrap_or(&&b""[..])));
-    for (mark, lines) in [('-', helm), ('+', ours)] {
-        for line in lines[before..lines.len() - after].iter().take(SHOWN_LINES) {
-            writeln!(text, "  {mark} {}", String::from_utf8_lossy(line)).expect("writing to a string does not fail");
-        }
+    let (ours, helm) = (&ours[before..ours.len() - after], &helm[before..helm.len() - after]);
+    let source = String::from_utf8_lossy(source.unwrap_or(&&b""[..]));
+    format!("  line {} {source}\n{}{}", before + 1, marked('-', helm), marked('+', ours))
+}
+
+fn marked(mark: char, lines: &[&[u8]]) -> String {
+    let mut text = String::new();
+    for line in lines.iter().take(SHOWN_LINES) {
+        writeln!(text, "  {mark} {}", String::from_utf8_lossy(line)).expect("writing to a string does not fail");
     }
     text
 }

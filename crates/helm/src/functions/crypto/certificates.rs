@@ -4,17 +4,18 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use gotmpl::{FuncError, Function, Interp, Object, Str, Type, Value};
-use rcgen::string::{Ia5String, PrintableString};
-use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, DnValue, ExtendedKeyUsagePurpose,
-    IsCa, Issuer, KeyUsagePurpose, PublicKeyData, SanType, SerialNumber,
-};
+use rcgen::string::PrintableString;
+use rcgen::{Certificate, CertificateParams, DistinguishedName, DnType, DnValue, Issuer, PublicKeyData, SerialNumber};
 use time::OffsetDateTime;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::ParsedExtension;
+use x509_parser::x509::X509Name;
 
 use super::super::arguments::{Outcome, any, int, list, text};
 use super::super::encoding::decode_base64;
 use super::super::{hosted, pure, random};
 use super::der;
+use super::extensions::{self, AltName};
 use super::keys::{self, PrivateKey, certificate_key};
 use crate::engine::Host;
 
@@ -39,13 +40,13 @@ pub(super) const TABLE: &[Function<Host>] = &[
         authority(interp, args, key)
     }),
     hosted("genSelfSignedCert", LEAF, |interp, args| {
-        let params = leaf(interp, args)?;
+        let params = Leaf::of(interp, args)?.finish(None);
         let key = certificate_key(interp)?;
         self_signed(&params, key)
     }),
     hosted("genSelfSignedCertWithKey", LEAF_KEY, |interp, args| {
         let key = given_key(args, 4)?;
-        let params = leaf(interp, args)?;
+        let params = Leaf::of(interp, args)?.finish(None);
         self_signed(&params, key)
     }),
     hosted("genSignedCert", LEAF_CA, |interp, args| {
@@ -122,9 +123,6 @@ fn base(interp: &Interp<'_, Host>, name: &[u8], days: i64) -> CertificateParams 
         let name = PrintableString::try_from(name.as_str()).map_or(DnValue::Utf8String(name), DnValue::PrintableString);
         params.distinguished_name.push(DnType::CommonName, name);
     }
-    params.is_ca = IsCa::ExplicitNoCa;
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     params
 }
 
@@ -137,42 +135,76 @@ fn serial(host: &Host) -> SerialNumber {
 
 fn authority(interp: &Interp<'_, Host>, args: &[Value], key: PrivateKey) -> Outcome {
     let mut params = base(interp, text(args, 0)?, int(args, 1)?);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages.push(KeyUsagePurpose::KeyCertSign);
+    params.custom_extensions = extensions::of_authority(&key.pair);
     self_signed(&params, key)
 }
 
-/// The parameters of `NAME IPS DNS-NAMES DAYS`.
-fn leaf(interp: &Interp<'_, Host>, args: &[Value]) -> Result<CertificateParams, FuncError> {
-    let addresses = list(args, 1)?.items().iter().map(address).collect::<Result<Vec<_>, _>>()?;
-    let names = list(args, 2)?.items().iter().map(dns_name).collect::<Result<Vec<_>, _>>()?;
-    let mut params = base(interp, text(args, 0)?, int(args, 3)?);
-    params.subject_alt_names = names.into_iter().chain(addresses).collect();
-    Ok(params)
+/// A certificate that is no authority: `NAME IPS DNS-NAMES DAYS`.
+struct Leaf<'v> {
+    params: CertificateParams,
+    name: &'v [u8],
+    alt_names: Vec<AltName>,
 }
 
-fn address(value: &Value) -> Result<SanType, FuncError> {
+impl<'v> Leaf<'v> {
+    fn of(interp: &Interp<'_, Host>, args: &'v [Value]) -> Result<Self, FuncError> {
+        let addresses = list(args, 1)?.items().iter().map(address).collect::<Result<Vec<_>, _>>()?;
+        let names = list(args, 2)?.items().iter().map(dns_name).collect::<Result<Vec<_>, _>>()?;
+        let name = text(args, 0)?;
+        let params = base(interp, name, int(args, 3)?);
+        Ok(Self { params, name, alt_names: names.into_iter().chain(addresses).collect() })
+    }
+
+    /// What is certified, by `authority` or by itself.
+    fn finish(self, authority: Option<&X509Certificate<'_>>) -> CertificateParams {
+        let Self { mut params, name, alt_names } = self;
+        // One of its authority's own name is taken for signed by itself.
+        let id = authority.filter(|authority| !is_named(authority.subject(), name)).and_then(key_id);
+        params.custom_extensions = extensions::of_leaf(&alt_names, name.is_empty(), id);
+        params
+    }
+}
+
+/// Whether a subject says nothing but this common name.
+fn is_named(subject: &X509Name<'_>, name: &[u8]) -> bool {
+    let mut attributes = subject.iter_attributes();
+    match (attributes.next(), attributes.next()) {
+        (None, _) => name.is_empty(),
+        (Some(only), None) => subject.iter_common_name().next().is_some() && only.as_slice() == name,
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// The identifier of a certificate's key, if it has one.
+fn key_id<'c>(certificate: &'c X509Certificate<'_>) -> Option<&'c [u8]> {
+    certificate.extensions().iter().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0),
+        _ => None,
+    })
+}
+
+fn address(value: &Value) -> Result<AltName, FuncError> {
     let shown = gotmpl::display(value);
     let Value::String(text) = value else {
         return Err(FuncError::new(format!("error parsing ip: {} is not a string", shown.to_lossy())));
     };
     let parsed = text.as_str().and_then(|text| text.parse::<IpAddr>().ok());
     let address = parsed.ok_or_else(|| FuncError::new(format!("error parsing ip: {}", shown.to_lossy())))?;
-    Ok(SanType::IpAddress(address.to_canonical()))
+    Ok(AltName::Ip(address.to_canonical()))
 }
 
-fn dns_name(value: &Value) -> Result<SanType, FuncError> {
+fn dns_name(value: &Value) -> Result<AltName, FuncError> {
     let shown = gotmpl::display(value);
     let Value::String(text) = value else {
         let message = format!("error processing alternate dns name: {} is not a string", shown.to_lossy());
         return Err(FuncError::new(message));
     };
-    let name = text.as_str().and_then(|text| Ia5String::try_from(text).ok()).ok_or_else(|| {
+    let name = text.as_str().filter(|text| text.is_ascii()).map(str::to_owned).ok_or_else(|| {
         let quoted = gotmpl::quote(text.as_bytes());
         let message = format!("error creating certificate: x509: {quoted} cannot be encoded as an IA5String");
         FuncError::new(message)
     })?;
-    Ok(SanType::DnsName(name))
+    Ok(AltName::Dns(name))
 }
 
 fn finished(certificate: &Certificate, key: PrivateKey) -> Value {
@@ -193,23 +225,21 @@ fn signed(interp: &Interp<'_, Host>, args: &[Value], key: PrivateKey) -> Outcome
     let block = pem::parse(authority.cert.as_bytes()).map_err(|_| FuncError::new("unable to decode certificate"))?;
     let signer_key = keys::parse(authority.key.as_bytes())
         .map_err(|error| FuncError::new(format!("error parsing private key: {error}")))?;
-    if public_key_of(block.contents())? != signer_key.pair.der_bytes() {
+    let parent = certificate_of(block.contents())?;
+    if *parent.public_key().subject_public_key.data != *signer_key.pair.der_bytes() {
         let message = "error creating certificate: x509: provided PrivateKey doesn't match parent's PublicKey";
         return Err(FuncError::new(message));
     }
-    let mut params = leaf(interp, args)?;
-    params.use_authority_key_identifier_extension = true;
+    let params = Leaf::of(interp, args)?.finish(Some(&parent));
     let issuer = Issuer::from_ca_cert_der(&block.contents().into(), signer_key.pair).map_err(not_created)?;
     let certificate = params.signed_by(&key.pair, &issuer).map_err(not_created)?;
     Ok(finished(&certificate, key))
 }
 
-/// The public key of a certificate, or Sprig's complaint about its bytes.
-fn public_key_of(certificate: &[u8]) -> Result<Vec<u8>, FuncError> {
-    let parsed = x509_parser::parse_x509_certificate(certificate);
-    parsed
-        .map(|(_, certificate)| certificate.public_key().subject_public_key.data.to_vec())
-        .map_err(|_| FuncError::new("error parsing certificate: decodedCert.Bytes: x509: malformed certificate"))
+/// A certificate, or Sprig's complaint about its bytes.
+fn certificate_of(bytes: &[u8]) -> Result<X509Certificate<'_>, FuncError> {
+    let parsed = x509_parser::parse_x509_certificate(bytes).map(|(_, certificate)| certificate);
+    parsed.map_err(|_| FuncError::new("error parsing certificate: decodedCert.Bytes: x509: malformed certificate"))
 }
 
 /// `buildCustomCert CERTIFICATE KEY`, both base64 of PEM.
@@ -218,7 +248,7 @@ fn build_custom(args: &[Value]) -> Outcome {
     let cert = decode_base64(text(args, 0)?).map_err(|_| unreadable("certificate"))?;
     let key = decode_base64(text(args, 1)?).map_err(|_| unreadable("private key"))?;
     let block = pem::parse(&cert).map_err(|_| FuncError::new("unable to decode certificate"))?;
-    public_key_of(block.contents())?;
+    certificate_of(block.contents())?;
     keys::parse(&key).map_err(|error| FuncError::new(format!("error parsing private key: {error}")))?;
     Ok(Pair { cert: cert.into(), key: key.into() }.into_value())
 }

@@ -5,6 +5,7 @@
 
 mod certificates;
 mod der;
+mod extensions;
 mod keys;
 mod passwords;
 
