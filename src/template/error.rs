@@ -1,5 +1,6 @@
 //! Why `helm-operator template` fails: Helm's sentences.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use helm::engine::{self, ErrorKind, KubeVersionError};
@@ -60,6 +61,11 @@ pub enum Error {
         /// Why.
         source: ReadError,
     },
+    /// The file of certificates holds none.
+    #[error(
+        "missing registry client: can't create TLS config for client: failed to append certificates from pem block"
+    )]
+    NoCertificates,
     /// The file of logins cannot be used. These words are our own: Helm passes over it.
     #[error("failed to read the logins in {path:?}: {problem}")]
     ReadLogins {
@@ -149,9 +155,24 @@ pub enum Error {
         /// As given.
         template: String,
     },
-    /// A file cannot be written into `--output-dir`.
+    /// A manifest cannot be written into `--output-dir`.
+    #[error("{0}{HINT}")]
+    WriteManifest(ReadError),
+    /// A hook cannot be written into `--output-dir`.
     #[error("{0}")]
     Write(ReadError),
+}
+
+impl Error {
+    /// What was rendered, be it nothing, where a chart could be rendered but not used.
+    pub(super) fn left_over(&self) -> Option<&BTreeMap<String, String>> {
+        static NOTHING: BTreeMap<String, String> = BTreeMap::new();
+        match self {
+            Self::Render { source: engine::Error::Manifest { files, .. }, .. } => Some(&files.0),
+            Self::Render { source, .. } if has_release(source) => Some(&NOTHING),
+            _ => None,
+        }
+    }
 }
 
 impl From<engine::Error> for Error {
@@ -160,15 +181,18 @@ impl From<engine::Error> for Error {
     }
 }
 
-/// What Helm adds when there is something rendered, be it nothing, that `--debug` would show.
+/// What Helm adds when there is a release, be it an empty one, that `--debug` would show.
+const HINT: &str = "\n\nUse --debug flag to render out invalid YAML";
+
 fn hint(error: &engine::Error, debug: bool) -> &'static str {
+    if has_release(error) && !debug { HINT } else { "" }
+}
+
+/// Whether rendering had begun.
+fn has_release(error: &engine::Error) -> bool {
     match error.kind() {
-        ErrorKind::Template | ErrorKind::Fail | ErrorKind::Yaml | ErrorKind::KubeVersion | ErrorKind::Limit
-            if !debug =>
-        {
-            "\n\nUse --debug flag to render out invalid YAML"
-        }
-        _ => "",
+        ErrorKind::Template | ErrorKind::Fail | ErrorKind::Yaml | ErrorKind::KubeVersion | ErrorKind::Limit => true,
+        ErrorKind::Schema | ErrorKind::Values | ErrorKind::Dependency => false,
     }
 }
 

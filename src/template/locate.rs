@@ -27,7 +27,7 @@ pub(super) fn locate(reference: &str, options: &Options, notices: &mut Vec<Strin
         return Err(Error::FindChart { path: reference.to_owned() });
     }
     if reference.starts_with("oci://") {
-        return pull::pull(reference, authority, options, notices).map(Package::Archive);
+        return pull::pull(reference, authority, &options.registry, notices).map(Package::Archive);
     }
     match (reference.contains("://"), reference.split_once('/')) {
         (true, _) => Err(Error::Scheme { url: reference.to_owned() }),

@@ -21,6 +21,8 @@ mod read;
 mod refusal;
 mod string_slice;
 mod values;
+mod wanted;
+mod write;
 
 use std::fmt;
 

@@ -1,49 +1,93 @@
-//! The last step: what is rendered, as Helm prints it.
+//! The last step: what is rendered, as Helm prints it, or into files.
+
+use std::collections::BTreeMap;
 
 use helm::chart::matches;
 use helm::engine::{self, Rendered};
-use helm::manifest::{self, Hook, HookEvent};
+use helm::manifest::{self, Hook, HookEvent, Order};
 
+use super::write::Folder;
 use super::{Error, Options};
 
-/// Appends what Helm prints to `out`.
+/// Appends to `out` what Helm prints: the manifests, or the names of the files they were written to.
 pub(super) fn print(
     rendered: Result<(String, Rendered), engine::Error>,
     options: &Options,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
-    let (_, rendered) = rendered.map_err(|source| Error::Render { source, debug: options.debug })?;
-    let text = all(&rendered, options);
-    if options.show_only.is_empty() {
-        out.extend(text);
-        return Ok(());
-    }
-    show_only(&String::from_utf8_lossy(&text), &options.show_only, out)
-}
-
-/// Custom resource definitions, manifests, hooks.
-fn all(rendered: &Rendered, options: &Options) -> Vec<u8> {
-    let mut text = Vec::new();
-    if options.include_crds {
-        for crd in &rendered.crds {
-            document(&crd.filename, &crd.data, &mut text);
+    match rendered {
+        Ok((name, rendered)) => show(&all(&name, &rendered, options, out)?, options, out),
+        Err(source) => {
+            let error = Error::Render { debug: options.debug, source };
+            if let Some(files) = error.left_over().filter(|_| options.debug) {
+                // Beside this error it does not count that `--show-only` finds nothing.
+                drop(show(&broken(files, options), options, out));
+            }
+            Err(error)
         }
     }
+}
+
+/// Custom resource definitions, manifests and hooks in one text; of those that are written to files none.
+fn all(name: &str, rendered: &Rendered, options: &Options, out: &mut Vec<u8>) -> Result<Vec<u8>, Error> {
+    let mut text = Vec::new();
+    let hooks = shown_hooks(&rendered.hooks, options);
+    if let Some(folder) = options.output_dir.as_deref().filter(|folder| !folder.as_os_str().is_empty()) {
+        let mut top = Folder::new(folder.to_owned(), out);
+        if options.include_crds {
+            rendered
+                .crds
+                .iter()
+                .try_for_each(|crd| top.write(&crd.filename, &crd.data))
+                .map_err(Error::WriteManifest)?;
+        }
+        let mut folder = if options.release_name { top.below(name) } else { top };
+        for manifest in &rendered.manifests {
+            folder.write(&manifest.name, manifest.content.as_bytes()).map_err(Error::WriteManifest)?;
+        }
+        text.push(b'\n');
+        hooks
+            .into_iter()
+            .try_for_each(|hook| folder.append(&hook.path, hook.manifest.as_bytes()))
+            .map_err(Error::Write)?;
+        return Ok(text);
+    }
+    if options.include_crds {
+        rendered.crds.iter().for_each(|crd| document(&crd.filename, &crd.data, &mut text));
+    }
     text.extend_from_slice(rendered.manifest.as_bytes());
-    let mut text = trim(&text).to_vec();
+    Ok(with_hooks(&text, &hooks))
+}
+
+/// All files as they were rendered, and the hooks that were found before the first file that is no manifest.
+fn broken(files: &BTreeMap<String, String>, options: &Options) -> Vec<u8> {
+    let mut text = Vec::new();
+    for (path, content) in files.iter().filter(|(_, content)| !content.trim().is_empty()) {
+        document(path, content.as_bytes(), &mut text);
+    }
+    let sorted = files
+        .iter()
+        .map(|(path, content)| manifest::sort(&BTreeMap::from([(path.clone(), content.clone())]), Order::Install));
+    let hooks: Vec<Hook> = sorted.map_while(Result::ok).flat_map(|(hooks, _)| hooks).collect();
+    with_hooks(&text, &shown_hooks(&hooks, options))
+}
+
+fn shown_hooks<'r>(hooks: &'r [Hook], options: &Options) -> Vec<&'r Hook> {
+    let shown = |hook: &&Hook| !(options.no_hooks || options.skip_tests && hook.runs_at(&HookEvent::Test));
+    hooks.iter().filter(shown).collect()
+}
+
+fn with_hooks(manifests: &[u8], hooks: &[&Hook]) -> Vec<u8> {
+    let mut text = trim(manifests).to_vec();
     text.push(b'\n');
-    for hook in shown_hooks(&rendered.hooks, options) {
+    for hook in hooks {
         document(&hook.path, hook.manifest.as_bytes(), &mut text);
     }
     text
 }
 
-fn shown_hooks<'r>(hooks: &'r [Hook], options: &'r Options) -> impl Iterator<Item = &'r Hook> {
-    let shown = |hook: &&Hook| !(options.no_hooks || options.skip_tests && hook.runs_at(&HookEvent::Test));
-    hooks.iter().filter(shown)
-}
-
-fn document(source: &str, content: &[u8], out: &mut Vec<u8>) {
+/// Appends a document under the path that it comes from.
+pub(super) fn document(source: &str, content: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"---\n# Source: ");
     out.extend_from_slice(source.as_bytes());
     out.push(b'\n');
@@ -56,11 +100,16 @@ fn trim(bytes: &[u8]) -> &[u8] {
     std::str::from_utf8(bytes).map_or_else(|_| bytes.trim_ascii(), |text| text.trim().as_bytes())
 }
 
-/// The documents of each of `templates`, which may hold wildcards, in the order of the flags.
-fn show_only(text: &str, templates: &[String], out: &mut Vec<u8>) -> Result<(), Error> {
-    let documents = manifest::split(text);
+/// Appends the text, or of it what `--show-only` names, in the order of the flags.
+fn show(text: &[u8], options: &Options, out: &mut Vec<u8>) -> Result<(), Error> {
+    if options.show_only.is_empty() {
+        out.extend_from_slice(text);
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(text);
+    let documents = manifest::split(&text);
     let mut shown: Vec<&str> = Vec::new();
-    for template in templates {
+    for template in &options.show_only {
         let found = documents
             .iter()
             .copied()

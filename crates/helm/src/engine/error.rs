@@ -1,5 +1,8 @@
 //! Why a chart could not be rendered.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use gotmpl::{ExecError, Limit, ParseError};
 
 use super::schema;
@@ -72,8 +75,13 @@ pub enum Error {
         tokens: usize,
     },
     /// What was rendered is no manifest.
-    #[error(transparent)]
-    Manifest(manifest::Error),
+    #[error("{source}")]
+    Manifest {
+        /// What is wrong with it.
+        source: manifest::Error,
+        /// What was rendered.
+        files: RenderedFiles,
+    },
     /// The engine itself failed, which is a bug in it.
     #[error("rendering template failed: {message}")]
     Panic {
@@ -83,6 +91,16 @@ pub enum Error {
     /// No thread could be started.
     #[error("failed to start the rendering thread")]
     Spawn(#[source] std::io::Error),
+}
+
+/// Rendered files by their paths. `Debug` leaves the contents out, for they may hold secrets.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct RenderedFiles(pub BTreeMap<String, String>);
+
+impl fmt::Debug for RenderedFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 /// What went wrong, for those who react to it.
@@ -117,7 +135,7 @@ impl Error {
             Self::Parse(_) | Self::Execute(_) | Self::Panic { .. } => ErrorKind::Template,
             Self::Fail { .. } => ErrorKind::Fail,
             Self::Limit { .. } | Self::TemplatesTooLarge { .. } | Self::Spawn(_) => ErrorKind::Limit,
-            Self::Manifest(_) => ErrorKind::Yaml,
+            Self::Manifest { .. } => ErrorKind::Yaml,
         }
     }
 
@@ -137,7 +155,7 @@ impl Error {
             | Self::Values(_)
             | Self::Schema(_)
             | Self::KubeVersion { .. }
-            | Self::Manifest(_)
+            | Self::Manifest { .. }
             | Self::TemplatesTooLarge { .. }
             | Self::Panic { .. }
             | Self::Spawn(_) => None,

@@ -33,7 +33,7 @@ use gotmpl::{Interp, Map, Value};
 use jiff::Zoned;
 
 pub use capabilities::{Capabilities, HelmVersion, KubeVersion, KubeVersionError};
-pub use error::{Error, ErrorKind};
+pub use error::{Error, ErrorKind, RenderedFiles};
 pub use host::Host;
 pub use lookup::{Lookup, LookupError, NoLookup};
 pub use parsed::ParsedTemplates;

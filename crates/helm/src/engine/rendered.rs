@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
-use super::Error;
+use super::{Error, RenderedFiles};
 use crate::chart::Crd;
 use crate::manifest::{self, Hook, Manifest, Order, Problem};
 use crate::values::ValuesMap;
@@ -50,26 +50,33 @@ pub(super) fn collect(
     let notes = files.remove(&format!("{chart_name}/templates/{NOTES}")).unwrap_or_default();
     let notes = String::from_utf8_lossy(&notes).into_owned();
     files.retain(|name, _| !name.ends_with(NOTES));
-    let files = files.into_iter().map(|(name, bytes)| text_of(&name, bytes).map(|text| (name, text)));
-    let files = files.collect::<Result<BTreeMap<_, _>, _>>().map_err(Error::Manifest)?;
-    let (hooks, manifests) = manifest::sort(&files, Order::Install).map_err(Error::Manifest)?;
+    let (mut texts, mut refused) = (BTreeMap::new(), None);
+    for (name, bytes) in files {
+        let (text, error) = text_of(&name, bytes);
+        refused = refused.or(error);
+        texts.insert(name, text);
+    }
+    let sorted = refused.map_or_else(|| manifest::sort(&texts, Order::Install), Err);
+    let (hooks, manifests) = match sorted {
+        Ok(sorted) => sorted,
+        Err(source) => return Err(Error::Manifest { source, files: RenderedFiles(texts) }),
+    };
     let manifest = record(&manifests);
     Ok(Rendered { manifest, manifests, hooks, notes, values, crds, repeatable })
 }
 
-/// A rendered file as text. YAML has none but UTF-8.
-fn text_of(name: &str, bytes: Vec<u8>) -> Result<String, manifest::Error> {
+/// A rendered file as text, and why it is no manifest if that is so. YAML has no text but UTF-8.
+fn text_of(name: &str, bytes: Vec<u8>) -> (String, Option<manifest::Error>) {
     let error = match String::from_utf8(bytes) {
-        Ok(text) => return Ok(text),
+        Ok(text) => return (text, None),
         Err(error) => error,
     };
     let wrong = error.utf8_error().valid_up_to();
     let bytes = error.into_bytes();
     let document = bytes[..wrong].windows(4).rposition(|window| window == b"\n---").unwrap_or(0);
-    match yaml::parse(&bytes[document..]) {
-        Ok(_) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(error) => Err(manifest::Error { path: name.to_owned(), problem: Problem::Yaml(error) }),
-    }
+    let error = yaml::parse(&bytes[document..]).err();
+    let error = error.map(|error| manifest::Error { path: name.to_owned(), problem: Problem::Yaml(error) });
+    (String::from_utf8_lossy(&bytes).into_owned(), error)
 }
 
 /// All manifests in one text.
