@@ -149,7 +149,7 @@ pub(crate) fn write(bench: &Bench) -> Result<()> {
     }
     for (name, content) in FILES {
         let path = bench.path(name);
-        fs::create_dir_all(path.parent().unwrap_or(bench.folder.path()))?;
+        fs::create_dir_all(path.parent().unwrap_or(&path))?;
         fs::write(path, content)?;
     }
     fs::write(bench.path("long.txt"), "words and words\n".repeat(100))?;

@@ -124,17 +124,17 @@ impl Said {
     fn difference(&self, helms: &Self) -> String {
         let (ours, theirs): (Vec<_>, Vec<_>) = (self.stdout.lines().collect(), helms.stdout.lines().collect());
         let at = ours.iter().zip(&theirs).take_while(|(a, b)| a == b).count();
-        let mut text = String::new();
+        let mut parts = Vec::new();
         if self.stdout != helms.stdout {
             let line = |lines: &[&str]| lines.get(at).copied().unwrap_or("(no such line)").to_owned();
             let (helms, ours) = (line(&theirs), line(&ours));
-            text = format!("  stdout, line {}:\n    helm: {helms}\n    ours: {ours}\n", at + 1);
+            parts.push(format!("  stdout, line {}:\n    helm: {helms}\n    ours: {ours}\n", at + 1));
         }
         if (&self.stderr, self.code) != (&helms.stderr, helms.code) {
             let show = |said: &Self| format!("{:?} {}", said.code, said.stderr);
-            text += &format!("  end:\n    helm: {}    ours: {}", show(helms), show(self));
+            parts.push(format!("  end:\n    helm: {}\n    ours: {}", show(helms), show(self)));
         }
-        text
+        parts.concat()
     }
 }
 
@@ -185,7 +185,8 @@ fn told(stderr: &str) -> String {
             .iter()
             .any(|start| line.starts_with(start))
     };
-    stderr.lines().filter(log).filter(|line| !explanation(line)).map(|line| format!("{line}\n")).collect()
+    let told: Vec<&str> = stderr.lines().filter(log).filter(|line| !explanation(line)).collect();
+    told.join("\n")
 }
 
 #[test]
