@@ -6,9 +6,10 @@ use gotmpl::Value;
 use helm::{json, toml, yaml};
 use libfuzzer_sys::fuzz_target;
 
-/// Values have no equality of their own; JSON tells all that comes from a text apart.
-fn shape(value: &Value) -> Vec<u8> {
-    json::emit(value).expect("what was read can be printed as JSON")
+/// Values have no equality of their own; JSON tells all that comes from a text apart, but for the sign of zero, which
+/// go-yaml does not print either.
+fn shape(value: &Value) -> serde_json::Value {
+    json::to_serde(value)
 }
 
 fn check_yaml(text: &[u8]) {
@@ -20,7 +21,7 @@ fn check_yaml(text: &[u8]) {
     };
     let seen = shape(&value);
     // go-yaml prints a next line (U+0085) as it is, and reads it as a line break; so Helm does, and so do we.
-    let has_next_line = seen.windows(2).any(|pair| pair == "\u{85}".as_bytes());
+    let has_next_line = seen.to_string().contains('\u{85}');
     for printed in [yaml::try_emit(&value), yaml::try_emit_pretty(&value)] {
         let Ok(printed) = printed else { continue };
         if has_next_line {

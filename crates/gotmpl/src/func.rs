@@ -88,6 +88,17 @@ impl Signature {
     }
 }
 
+/// How much of its arguments a function looks at, for which it is charged before it is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The arguments, and the items of a list.
+    Shallow,
+    /// All that they contain: to print it, or to compare it.
+    Deep,
+    /// All that they contain, and makes as much of its own.
+    Copy,
+}
+
 /// What a function's body looks like.
 pub enum Call<H> {
     /// It depends on its arguments alone.
@@ -115,6 +126,8 @@ pub struct Function<H> {
     pub params: &'static [Type],
     /// Whether the last parameter is Go's `...T`.
     pub variadic: bool,
+    /// How much of its arguments it looks at.
+    pub reach: Reach,
     /// Its body.
     pub call: Call<H>,
 }

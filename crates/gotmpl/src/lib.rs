@@ -29,7 +29,7 @@ pub mod value;
 
 pub use ast::Template;
 pub use error::{ExecError, FuncError, Limit, ParseError, Place};
-pub use func::{Call, Function, FunctionNames, Functions, Signature, Type};
+pub use func::{Call, Function, FunctionNames, Functions, Reach, Signature, Type};
 pub use interp::{Interp, Limits, MissingKey, SourceError};
 pub use printf::{FloatFormat, display, format_float, print, printf, println};
 pub use quote::quote;

@@ -393,6 +393,14 @@ pub trait Object {
     fn underlying(&self) -> Option<Value> {
         None
     }
+    /// About how many bytes it prints as. Default: next to nothing.
+    fn size(&self) -> u64 {
+        1
+    }
+    /// What a call of the method `name` costs in steps, beyond what it returns. Default: nothing.
+    fn work(&self, _name: &str, _args: &[Value]) -> u64 {
+        0
+    }
     /// Calls the method `name`; only names for which [`Object::has_method`] holds are asked for.
     fn call(&self, name: &str, _args: &[Value]) -> Result<Value, crate::FuncError> {
         Err(crate::FuncError::new(format!("no method {name}")))

@@ -8,7 +8,7 @@ use crate::ast::{Expr, Printer};
 use crate::builtin::{Body, Builtin};
 use crate::error::FuncError;
 use crate::exec::eval::Arguments;
-use crate::func::{Call, Callee, Function, Signature, Type};
+use crate::func::{Call, Callee, Function, Reach, Signature, Type};
 use crate::quote;
 use crate::typed::{Cell, type_name};
 use crate::value::{List, ListType, Map, MapType, Object, Value};
@@ -42,7 +42,7 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
     }
 
     fn host_call(&mut self, function: &Function<H>, given: &[Value], at: At<'t>, name: &str) -> Result<Cell> {
-        self.spend_on(|| given.iter().map(work::reading).sum())?;
+        self.spend_on_reading(given, function.reach)?;
         let result = match function.call {
             Call::Pure(body) => body(given),
             Call::Host(body) => body(self.interp, given),
@@ -57,6 +57,15 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
         })?;
         self.spend_on(|| work::making(&cell.value))?;
         Ok(cell)
+    }
+
+    fn spend_on_reading(&mut self, given: &[Value], reach: Reach) -> Result<()> {
+        self.spend_on(|| given.iter().map(work::reading).sum())?;
+        if reach != Reach::Shallow {
+            let walked = given.iter().try_for_each(|value| work::walk(self.interp, value, reach));
+            walked.map_err(|limit| self.limited(limit))?;
+        }
+        Ok(())
     }
 
     fn spend_on(&mut self, work: impl FnOnce() -> u64) -> Result<()> {
@@ -111,7 +120,7 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
         let signature = object.signature(name).unwrap_or(Signature { params: &[Type::Any], variadic: true });
         let given = self.arguments(dot, name, signature, arguments)?;
         let given: Vec<Value> = given.into_iter().map(|cell| cell.value).collect();
-        self.spend_on(|| given.iter().map(work::reading).sum())?;
+        self.spend_on(|| given.iter().map(work::reading).sum::<u64>() + object.work(name, &given))?;
         let result = object.call(name, &given);
         self.finish_call(result.map(result_cell), at, name)
     }

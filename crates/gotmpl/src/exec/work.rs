@@ -4,14 +4,24 @@
 //! has made afterwards: four bytes a step, so that all that a render can hold is in proportion to its steps.
 //! What lies deeper in a value is charged when it is made, or by the function that walks it.
 
+use crate::error::Limit;
+use crate::func::Reach;
+use crate::interp::Interp;
 use crate::value::{ListType, Value};
 
 /// How much text a function may make for one step.
 const BYTES_MADE: u64 = 4;
 /// How much text a function may read for one step.
 const BYTES_READ: u64 = 16;
+/// How much of an object, such as the files of a chart, goes for one step where a function may only look at parts.
+const OBJECT_BYTES: u64 = 256;
 /// How many items of a list may be looked at for one step.
 const ITEMS_READ: u64 = 4;
+/// What a value within another costs whoever looks at it, and whoever copies it.
+const NODE_READ: u64 = 2;
+const NODE_COPIED: u64 = 12;
+/// How deeply values are walked: whoever looks at one that is deeper gives up by itself.
+const DEPTH: usize = 1_000;
 /// What a collection takes before there is anything in it, and what each item and entry adds to it.
 const COLLECTION: u64 = 16;
 const ITEM: u64 = 6;
@@ -24,7 +34,31 @@ pub(super) fn reading(value: &Value) -> u64 {
         // Bytes become values as soon as somebody looks at them.
         Value::List(list) if list.element == ListType::Byte => list.len() as u64 * ITEM,
         Value::List(list) => list.len() as u64 / ITEMS_READ,
+        Value::Object(object) => object.size() / OBJECT_BYTES,
         _ => 0,
+    }
+}
+
+/// Charges for all that `value` contains, each time it is there: what is shared is printed and copied again and again.
+pub(super) fn walk<H>(interp: &mut Interp<'_, H>, value: &Value, reach: Reach) -> Result<(), Limit> {
+    walk_level(interp, value, (if reach == Reach::Copy { NODE_COPIED } else { NODE_READ }, 0))
+}
+
+fn walk_level<H>(interp: &mut Interp<'_, H>, value: &Value, (cost, depth): (u64, usize)) -> Result<(), Limit> {
+    match value {
+        _ if depth > DEPTH => Ok(()),
+        Value::String(text) => interp.spend(cost + text.len() as u64 / BYTES_READ),
+        Value::List(list) if list.element == ListType::Byte => interp.spend(cost + list.len() as u64 / BYTES_READ),
+        Value::List(list) => {
+            interp.spend(cost)?;
+            list.items().iter().try_for_each(|item| walk_level(interp, item, (cost, depth + 1)))
+        }
+        Value::Map(map) => {
+            interp.spend(cost)?;
+            map.borrow().values().try_for_each(|item| walk_level(interp, item, (cost, depth + 1)))
+        }
+        Value::Object(object) => interp.spend(cost + object.size() / BYTES_READ),
+        _ => interp.spend(cost),
     }
 }
 

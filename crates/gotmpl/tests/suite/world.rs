@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use gotmpl::{
-    Call, FuncError, Function, Interp, Kind, List, ListType, Map, MapType, Object, Signature, SourceError, Str, Type,
-    Value,
+    Call, FuncError, Function, Interp, Kind, List, ListType, Map, MapType, Object, Reach, Signature, SourceError, Str,
+    Type, Value,
 };
 
 /// A map of Go values.
@@ -237,7 +237,7 @@ const fn pure(
     params: &'static [Type],
     body: fn(&[Value]) -> Result<Value, FuncError>,
 ) -> Function<()> {
-    Function { name, params, variadic: false, call: Call::Pure(body) }
+    Function { name, params, variadic: false, reach: Reach::Shallow, call: Call::Pure(body) }
 }
 
 const fn variadic(
@@ -245,7 +245,7 @@ const fn variadic(
     params: &'static [Type],
     body: fn(&[Value]) -> Result<Value, FuncError>,
 ) -> Function<()> {
-    Function { name, params, variadic: true, call: Call::Pure(body) }
+    Function { name, params, variadic: true, reach: Reach::Shallow, call: Call::Pure(body) }
 }
 
 const fn host(
@@ -253,7 +253,7 @@ const fn host(
     params: &'static [Type],
     body: fn(&mut Interp<'_, ()>, &[Value]) -> Result<Value, FuncError>,
 ) -> Function<()> {
-    Function { name, params, variadic: false, call: Call::Host(body) }
+    Function { name, params, variadic: false, reach: Reach::Shallow, call: Call::Host(body) }
 }
 
 /// The functions of the cases.

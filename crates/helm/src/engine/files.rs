@@ -56,6 +56,13 @@ impl Files {
     }
 }
 
+/// How many pairs of a character of a file's name and one of a pattern are compared for one step.
+const GLOB_CHARACTERS: u64 = 16;
+/// How many bytes of files are printed for one step; they are copied twice before.
+const YAML_BYTES: u64 = 2;
+/// What a line costs in steps.
+const LINE: u64 = 16;
+
 /// The methods' only parameter.
 const NAME: Signature = Signature { params: &[Type::String], variadic: false };
 const NOTHING: Signature = Signature { params: &[], variadic: false };
@@ -87,6 +94,27 @@ impl Object for Files {
 
     fn signature(&self, name: &str) -> Option<Signature> {
         Some(if matches!(name, "AsConfig" | "AsSecrets") { NOTHING } else { NAME })
+    }
+
+    fn size(&self) -> u64 {
+        self.files.iter().map(|(name, data)| (name.len() + data.len()) as u64).sum()
+    }
+
+    fn work(&self, name: &str, args: &[Value]) -> u64 {
+        match (name, args.first()) {
+            // Each file's name is compared with each part of the pattern.
+            ("Glob", Some(Value::String(pattern))) => {
+                let names: usize = self.files.keys().map(String::len).sum();
+                (names as u64).saturating_mul(1 + pattern.len() as u64) / GLOB_CHARACTERS
+            }
+            ("AsConfig" | "AsSecrets", _) => self.size() / YAML_BYTES,
+            // A line takes more than its text.
+            ("Lines", Some(Value::String(name))) => {
+                let data = self.get(&name.to_lossy());
+                LINE * memchr::memchr_iter(b'\n', &data).count() as u64 + data.len() as u64 / YAML_BYTES
+            }
+            _ => 0,
+        }
     }
 
     fn call(&self, name: &str, args: &[Value]) -> Result<Value, FuncError> {

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use gotmpl::{Call, FuncError, Function, Functions, Interp, List, Map, SourceError, Str, Type, Value};
+use gotmpl::{Call, FuncError, Function, Functions, Interp, List, Map, Reach, SourceError, Str, Type, Value};
 
 use super::Host;
 use super::scope::VALUES_TYPE;
@@ -35,7 +35,7 @@ const fn pure(
     params: &'static [Type],
     body: fn(&[Value]) -> Result<Value, FuncError>,
 ) -> Function<Host> {
-    Function { name, params, variadic: false, call: Call::Pure(body) }
+    Function { name, params, variadic: false, reach: Reach::Shallow, call: Call::Pure(body) }
 }
 
 const fn host(
@@ -43,7 +43,7 @@ const fn host(
     params: &'static [Type],
     body: fn(&mut Interp<'_, Host>, &[Value]) -> Result<Value, FuncError>,
 ) -> Function<Host> {
-    Function { name, params, variadic: false, call: Call::Host(body) }
+    Function { name, params, variadic: false, reach: Reach::Shallow, call: Call::Host(body) }
 }
 
 /// All functions of Helm's templates.

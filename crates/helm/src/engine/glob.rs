@@ -32,6 +32,9 @@ enum Term {
 impl Glob {
     /// Reads a pattern.
     pub(super) fn parse(pattern: &str) -> Result<Self, BadGlob> {
+        if pattern.len() > MAX_BYTES {
+            return Err(BadGlob);
+        }
         let mut parser = Parser { rest: pattern.chars().collect(), depth: 0 };
         parser.rest.reverse();
         parser.terms().map(Self)
@@ -80,6 +83,9 @@ impl Term {
 
 /// Nested braces beyond this are refused.
 const MAX_DEPTH: usize = 32;
+
+/// Patterns longer than this are refused.
+const MAX_BYTES: usize = 4096;
 
 struct Parser {
     /// What is left of the pattern, last character first.

@@ -6,7 +6,7 @@ use gotmpl::{FuncError, Function, List, Map, MapType, Str, Type, Value};
 
 use super::arguments::{self, NIL_MAP, Outcome, any, as_map, map, string_of, text};
 use super::merging::{self, Overwrite};
-use super::{pure, variadic};
+use super::{copying, pure, variadic};
 use crate::engine::Host;
 
 /// Levels of nesting `deepCopy` follows.
@@ -17,17 +17,19 @@ const MAPS: &[Type] = &[Type::Map, Type::Map];
 const MAP_KEY: &[Type] = &[Type::Map, Type::String];
 
 pub(super) const TABLE: &[Function<Host>] = &[
-    pure("deepCopy", &[Type::Any], |args| deep_copy(args).map_err(|error| FuncError::new(error.message().to_owned()))),
+    copying(pure("deepCopy", &[Type::Any], |args| {
+        deep_copy(args).map_err(|error| FuncError::new(error.message().to_owned()))
+    })),
     variadic("dict", &[Type::Any], dict),
     variadic("dig", &[Type::Any], dig),
     pure("get", MAP_KEY, |args| Ok(map(args, 0)?.get(text(args, 1)?).unwrap_or_else(|| Value::string("")))),
     pure("hasKey", MAP_KEY, |args| Ok(Value::Bool(map(args, 0)?.get(text(args, 1)?).is_some()))),
     variadic("keys", MAP, keys),
-    variadic("merge", MAPS, |args| merge(args, Overwrite::Empty)),
-    variadic("mergeOverwrite", MAPS, |args| merge(args, Overwrite::All)),
-    pure("mustDeepCopy", &[Type::Any], deep_copy),
-    variadic("mustMerge", MAPS, |args| merge(args, Overwrite::Empty)),
-    variadic("mustMergeOverwrite", MAPS, |args| merge(args, Overwrite::All)),
+    copying(variadic("merge", MAPS, |args| merge(args, Overwrite::Empty))),
+    copying(variadic("mergeOverwrite", MAPS, |args| merge(args, Overwrite::All))),
+    copying(pure("mustDeepCopy", &[Type::Any], deep_copy)),
+    copying(variadic("mustMerge", MAPS, |args| merge(args, Overwrite::Empty))),
+    copying(variadic("mustMergeOverwrite", MAPS, |args| merge(args, Overwrite::All))),
     variadic("omit", MAP_KEY, |args| select(args, |named| !named)),
     variadic("pick", MAP_KEY, |args| select(args, |named| named)),
     variadic("pluck", &[Type::String, Type::Map], pluck),

@@ -4,7 +4,7 @@
 use gotmpl::{FuncError, Function, Kind, List, ListType, Map, MapType, Str, Type, Value};
 
 use super::arguments::{Outcome, any, text};
-use super::pure;
+use super::{deep, pure};
 use crate::engine::Host;
 use crate::{json, toml, yaml};
 
@@ -18,20 +18,22 @@ pub(super) const TABLE: &[Function<Host>] = &[
     pure("fromYaml", TEXT, |args| Ok(yaml_document(args)?.into_map())),
     pure("fromYamlArray", TEXT, |args| Ok(yaml_document(args)?.into_list())),
     pure("mustFromJson", TEXT, |args| json::parse(text(args, 0)?).map_err(in_words)),
-    pure("mustToJson", ANYTHING, |args| encoded(json::emit(any(args, 0)))),
-    pure("mustToPrettyJson", ANYTHING, |args| encoded(json::emit_pretty(any(args, 0)))),
-    pure("mustToRawJson", ANYTHING, |args| encoded(json::emit_raw(any(args, 0)))),
-    pure("mustToToml", ANYTHING, |args| encoded(toml::emit(not_nil(args)?))),
-    pure("mustToYaml", ANYTHING, |args| encoded(yaml::try_emit(any(args, 0)).map(without_last_break))),
-    pure("toJson", ANYTHING, |args| Ok(or_nothing(json::emit(any(args, 0))))),
-    pure("toPrettyJson", ANYTHING, |args| Ok(or_nothing(json::emit_pretty(any(args, 0))))),
-    pure("toRawJson", ANYTHING, |args| encoded(json::emit_raw(any(args, 0)))),
+    deep(pure("mustToJson", ANYTHING, |args| encoded(json::emit(any(args, 0))))),
+    deep(pure("mustToPrettyJson", ANYTHING, |args| encoded(json::emit_pretty(any(args, 0))))),
+    deep(pure("mustToRawJson", ANYTHING, |args| encoded(json::emit_raw(any(args, 0))))),
+    deep(pure("mustToToml", ANYTHING, |args| encoded(toml::emit(not_nil(args)?)))),
+    deep(pure("mustToYaml", ANYTHING, |args| encoded(yaml::try_emit(any(args, 0)).map(without_last_break)))),
+    deep(pure("toJson", ANYTHING, |args| or_nothing(json::emit(any(args, 0))))),
+    deep(pure("toPrettyJson", ANYTHING, |args| or_nothing(json::emit_pretty(any(args, 0))))),
+    deep(pure("toRawJson", ANYTHING, |args| encoded(json::emit_raw(any(args, 0))))),
     // Unlike the others it puts the error in place of the text.
-    pure("toToml", ANYTHING, |args| {
+    deep(pure("toToml", ANYTHING, |args| {
         Ok(Value::string(toml::emit(not_nil(args)?).unwrap_or_else(|error| error.to_string().into_bytes())))
-    }),
-    pure("toYaml", ANYTHING, |args| Ok(or_nothing(yaml::try_emit(any(args, 0)).map(without_last_break)))),
-    pure("toYamlPretty", ANYTHING, |args| Ok(or_nothing(yaml::try_emit_pretty(any(args, 0)).map(without_last_break)))),
+    })),
+    deep(pure("toYaml", ANYTHING, |args| or_nothing(yaml::try_emit(any(args, 0)).map(without_last_break)))),
+    deep(pure("toYamlPretty", ANYTHING, |args| {
+        or_nothing(yaml::try_emit_pretty(any(args, 0)).map(without_last_break))
+    })),
 ];
 
 fn in_words<E: std::fmt::Display>(error: E) -> FuncError {
@@ -50,9 +52,31 @@ fn not_nil(args: &[Value]) -> Result<&Value, FuncError> {
     }
 }
 
-/// An error is swallowed: it leaves an empty text.
-fn or_nothing<E>(text: Result<Vec<u8>, E>) -> Value {
-    Value::string(text.unwrap_or_default())
+/// An error is swallowed, as Helm does: it leaves an empty text. A limit that Helm has not is none of these.
+fn or_nothing<E: Into<Trouble>>(text: Result<Vec<u8>, E>) -> Outcome {
+    match text.map_err(Into::into) {
+        Ok(text) => Ok(Value::string(text)),
+        Err(Trouble::Limit(error)) => Err(error),
+        Err(Trouble::Swallowed) => Ok(Value::string("")),
+    }
+}
+
+/// What becomes of an error.
+enum Trouble {
+    Swallowed,
+    Limit(FuncError),
+}
+
+impl From<json::Error> for Trouble {
+    fn from(error: json::Error) -> Self {
+        if error == json::Error::TooLong { Self::Limit(in_words(error)) } else { Self::Swallowed }
+    }
+}
+
+impl From<yaml::Error> for Trouble {
+    fn from(error: yaml::Error) -> Self {
+        if error == yaml::Error::TooLong { Self::Limit(in_words(error)) } else { Self::Swallowed }
+    }
 }
 
 fn without_last_break(mut text: Vec<u8>) -> Vec<u8> {

@@ -1,12 +1,12 @@
 //! Lists. A result is a new `[]interface {}`, whatever the argument's element type, but for `slice`.
 
-use gotmpl::{FuncError, Function, List, ListType, Type, Value};
+use gotmpl::{FuncError, Function, Interp, List, ListType, Type, Value};
 
 use super::arguments::{
     self, NIL_POINTER, Outcome, any, cast_int, int, is_empty, kind_name, size, string_of, strings_of,
 };
 use super::equality::deep_equal;
-use super::{pure, variadic};
+use super::{deep, hosted, pure, variadic};
 use crate::engine::Host;
 
 /// Different items `uniq` tells apart; it compares each with each.
@@ -22,7 +22,7 @@ pub(super) const TABLE: &[Function<Host>] = &[
     pure("compact", ONE, compact),
     variadic("concat", ONE, concat),
     pure("first", ONE, first),
-    pure("has", TWO, has),
+    deep(pure("has", TWO, has)),
     pure("initial", ONE, initial),
     pure("last", ONE, last),
     variadic("list", ONE, list),
@@ -30,7 +30,7 @@ pub(super) const TABLE: &[Function<Host>] = &[
     pure("mustChunk", SIZE_LIST, chunk),
     pure("mustCompact", ONE, compact),
     pure("mustFirst", ONE, first),
-    pure("mustHas", TWO, has),
+    deep(pure("mustHas", TWO, has)),
     pure("mustInitial", ONE, initial),
     pure("mustLast", ONE, last),
     pure("mustPrepend", TWO, prepend),
@@ -38,17 +38,17 @@ pub(super) const TABLE: &[Function<Host>] = &[
     pure("mustRest", ONE, rest),
     pure("mustReverse", ONE, reverse),
     variadic("mustSlice", TWO, slice),
-    pure("mustUniq", ONE, uniq),
-    variadic("mustWithout", TWO, without),
+    deep(hosted("mustUniq", ONE, uniq)),
+    deep(Function { variadic: true, ..hosted("mustWithout", TWO, without) }),
     pure("prepend", TWO, prepend),
     pure("push", TWO, append),
     pure("rest", ONE, rest),
     pure("reverse", ONE, reverse),
     variadic("slice", TWO, slice),
-    pure("sortAlpha", ONE, sort_alpha),
+    deep(pure("sortAlpha", ONE, sort_alpha)),
     variadic("tuple", ONE, list),
-    pure("uniq", ONE, uniq),
-    variadic("without", TWO, without),
+    deep(hosted("uniq", ONE, uniq)),
+    deep(Function { variadic: true, ..hosted("without", TWO, without) }),
 ];
 
 /// The list at `index`; `refusal` begins Sprig's message about another kind of argument.
@@ -115,9 +115,24 @@ fn compact(args: &[Value]) -> Outcome {
     list_of(list.items().iter().filter(|item| !is_empty(item)).cloned().collect())
 }
 
-fn uniq(args: &[Value]) -> Outcome {
+/// What one comparison of two items costs in steps, beyond what they contain.
+const COMPARISONS_PER_STEP: u64 = 8;
+
+/// Charges for comparing an item with `count` others: as often as there are, all that it contains is looked at.
+fn charge_comparisons(interp: &mut Interp<'_, Host>, item: &Value, count: usize) -> Result<(), FuncError> {
+    let contents = match item {
+        Value::String(text) => text.len() as u64 / 64,
+        Value::List(list) => 2 * list.len() as u64,
+        Value::Map(map) => 4 * map.borrow().len() as u64,
+        _ => 0,
+    };
+    interp.charge((count as u64).saturating_mul(1 + contents) / COMPARISONS_PER_STEP)
+}
+
+fn uniq(interp: &mut Interp<'_, Host>, args: &[Value]) -> Outcome {
     let mut distinct: Vec<Value> = Vec::new();
     for item in list_at(args, 0, "Cannot find uniq on type")?.items() {
+        charge_comparisons(interp, item, distinct.len())?;
         if !distinct.iter().any(|known| deep_equal(item, known)) {
             distinct.push(item.clone());
         }
@@ -128,9 +143,12 @@ fn uniq(args: &[Value]) -> Outcome {
     list_of(distinct)
 }
 
-fn without(args: &[Value]) -> Outcome {
+fn without(interp: &mut Interp<'_, Host>, args: &[Value]) -> Outcome {
     let unwanted = arguments::variadic(args, 1);
     let list = list_at(args, 0, "Cannot find without on type")?;
+    for other in unwanted {
+        charge_comparisons(interp, other, list.len())?;
+    }
     let kept = list.items().iter().filter(|item| !unwanted.iter().any(|other| deep_equal(item, other)));
     list_of(kept.cloned().collect())
 }

@@ -44,7 +44,7 @@ mod words;
 
 use std::sync::LazyLock;
 
-use gotmpl::{Call, Function, Interp, Type, Value};
+use gotmpl::{Call, Function, Interp, Reach, Type, Value};
 
 use crate::engine::Host;
 use arguments::Outcome;
@@ -86,12 +86,12 @@ pub fn table() -> &'static [Function<Host>] {
 
 /// A function of fixed arity that depends on its arguments alone.
 const fn pure(name: &'static str, params: &'static [Type], call: fn(&[Value]) -> Outcome) -> Function<Host> {
-    Function { name, params, variadic: false, call: Call::Pure(call) }
+    Function { name, params, variadic: false, reach: Reach::Shallow, call: Call::Pure(call) }
 }
 
 /// A function whose last parameter repeats.
 const fn variadic(name: &'static str, params: &'static [Type], call: fn(&[Value]) -> Outcome) -> Function<Host> {
-    Function { name, params, variadic: true, call: Call::Pure(call) }
+    Function { name, params, variadic: true, reach: Reach::Shallow, call: Call::Pure(call) }
 }
 
 /// A function that asks the host.
@@ -100,5 +100,15 @@ const fn hosted(
     params: &'static [Type],
     call: fn(&mut Interp<'_, Host>, &[Value]) -> Outcome,
 ) -> Function<Host> {
-    Function { name, params, variadic: false, call: Call::Host(call) }
+    Function { name, params, variadic: false, reach: Reach::Shallow, call: Call::Host(call) }
+}
+
+/// The same function, which looks at all that its arguments contain.
+const fn deep(function: Function<Host>) -> Function<Host> {
+    Function { reach: Reach::Deep, ..function }
+}
+
+/// The same function, which copies all that its arguments contain.
+const fn copying(function: Function<Host>) -> Function<Host> {
+    Function { reach: Reach::Copy, ..function }
 }

@@ -6,13 +6,13 @@ use gotmpl::{Function, Type, Value};
 
 use super::arguments::{any, kind_name, text};
 use super::equality::deep_equal;
-use super::pure;
+use super::{deep, pure};
 use crate::engine::Host;
 
 const NAME_VALUE: &[Type] = &[Type::String, Type::Any];
 
 pub(super) const TABLE: &[Function<Host>] = &[
-    pure("deepEqual", &[Type::Any, Type::Any], |args| Ok(Value::Bool(deep_equal(any(args, 0), any(args, 1))))),
+    deep(pure("deepEqual", &[Type::Any, Type::Any], |args| Ok(Value::Bool(deep_equal(any(args, 0), any(args, 1)))))),
     pure("kindIs", NAME_VALUE, |args| Ok(Value::Bool(text(args, 0)? == kind_of(args, 1).as_bytes()))),
     pure("kindOf", &[Type::Any], |args| Ok(Value::string(kind_of(args, 0)))),
     pure("typeIs", NAME_VALUE, |args| Ok(Value::Bool(text(args, 0)? == type_of(args, 1).as_bytes()))),

@@ -1,9 +1,11 @@
 //! Cutting, testing, trimming and repeating strings. Strings are bytes; where Go looks at runes, so do these.
 
+use std::collections::BTreeSet;
+
 use gotmpl::{FuncError, Function, List, Map, MapType, Str, Type, Value};
 
 use super::arguments::{MAX_TEXT_BYTES, Outcome, any, int, list_of_texts, size, text};
-use super::{numbers, pure, runes};
+use super::{deep, numbers, pure, runes};
 use crate::engine::Host;
 
 const TEXT: &[Type] = &[Type::String];
@@ -35,7 +37,7 @@ pub(super) const TABLE: &[Function<Host>] = &[
     pure("substr", &[Type::Int, Type::Int, Type::String], |args| {
         Ok(Value::string(substring(text(args, 2)?, int(args, 0)?, int(args, 1)?)?))
     }),
-    pure("toStrings", &[Type::Any], |args| Ok(list_of_texts(any(args, 0)))),
+    deep(pure("toStrings", &[Type::Any], |args| Ok(list_of_texts(any(args, 0))))),
     pure("trim", TEXT, |args| Ok(Value::string(trim(text(args, 0)?, runes::is_space)))),
     pure("trimAll", TWO_TEXTS, trim_all),
     pure("trimPrefix", TWO_TEXTS, |args| {
@@ -53,10 +55,7 @@ pub(super) const TABLE: &[Function<Host>] = &[
 
 /// Where `needle` first occurs in `haystack`.
 pub(super) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    if needle.is_empty() {
-        return Some(0);
-    }
-    haystack.windows(needle.len()).position(|window| window == needle)
+    memchr::memmem::find(haystack, needle)
 }
 
 /// `text`, `count` times over; limited to [`MAX_TEXT_BYTES`].
@@ -186,6 +185,6 @@ pub(super) fn trim(text: &[u8], cut: impl Fn(char) -> bool) -> &[u8] {
 }
 
 fn trim_all(args: &[Value]) -> Outcome {
-    let cutset: Vec<char> = runes::runes(text(args, 0)?).map(|(rune, _)| rune).collect();
+    let cutset: BTreeSet<char> = runes::runes(text(args, 0)?).map(|(rune, _)| rune).collect();
     Ok(Value::string(trim(text(args, 1)?, |rune| cutset.contains(&rune))))
 }

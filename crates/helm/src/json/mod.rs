@@ -15,6 +15,9 @@ const DEPTH: usize = 500;
 /// How many values a text may consist of: as in YAML, 100 MiB of memory.
 const NODES: usize = 500_000;
 
+/// What is printed ends here, whatever a value contains again and again: 16 MiB. YAML and TOML end there, too.
+pub(crate) const BYTES: usize = 16 << 20;
+
 /// Why a text could not be read as JSON, or a value not be printed as JSON; `Display` is Go's text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -38,6 +41,9 @@ pub enum Error {
     /// The text is larger than anything a chart reads; Go has no limit.
     #[error("JSON text has more than {NODES} values")]
     TooLarge,
+    /// The text would be larger than any manifest; Go has no limit.
+    #[error("JSON text is longer than {BYTES} bytes")]
+    TooLong,
     /// JSON has no word for the value: an infinity, a NaN, a map that contains itself.
     #[error("json: unsupported value: {0}")]
     UnsupportedValue(String),

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gotmpl::{List, ListType, Map, Value};
 
-use super::{DEPTH, Error};
+use super::{BYTES, DEPTH, Error};
 use crate::go;
 
 /// Prints a value as `json.Marshal` does: on one line, keys sorted, safe inside HTML.
@@ -44,6 +44,9 @@ struct Writer {
 
 impl Writer {
     fn value(&mut self, value: &Value) -> Result<(), Error> {
+        if self.out.len() > BYTES {
+            return Err(Error::TooLong);
+        }
         match value {
             Value::Nil => self.text("null"),
             Value::Bool(value) => self.text(if *value { "true" } else { "false" }),

@@ -28,6 +28,9 @@ pub enum Error {
     /// TOML has no null for lists.
     #[error("toml: cannot encode array with nil element")]
     NullElement,
+    /// The text would be larger than any file; Go has no limit.
+    #[error("TOML text is longer than {} bytes", crate::json::BYTES)]
+    TooLong,
     /// The value nests too deeply, or contains itself; Go would not end.
     #[error("toml: value nests too deeply")]
     Depth,

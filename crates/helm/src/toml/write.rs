@@ -3,7 +3,7 @@
 use gotmpl::{List, Map, Str, Value};
 
 use super::{Error, join, quote, quote_key};
-use crate::go;
+use crate::{go, json};
 
 /// How deeply a value may nest.
 const DEPTH: usize = 500;
@@ -90,6 +90,9 @@ impl Writer {
         if key.len() > DEPTH {
             return Err(Error::Depth);
         }
+        if self.out.len() > json::BYTES {
+            return Err(Error::TooLong);
+        }
         let (lines, tables) = split(map)?;
         for (name, value) in lines.into_iter().chain(tables) {
             let mut key = key.to_vec();
@@ -140,6 +143,9 @@ impl Writer {
     fn element(&mut self, value: &Value, depth: usize) -> Result<(), Error> {
         if depth > DEPTH {
             return Err(Error::Depth);
+        }
+        if self.out.len() > json::BYTES {
+            return Err(Error::TooLong);
         }
         match value {
             Value::Nil => {}

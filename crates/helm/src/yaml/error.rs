@@ -34,6 +34,9 @@ pub enum Error {
     /// The value to print has no JSON form.
     #[error("error marshaling into JSON: {0}")]
     Marshal(#[source] crate::json::Error),
+    /// The text would be larger than any manifest; Helm has no limit.
+    #[error("YAML text is longer than {} bytes", crate::json::BYTES)]
+    TooLong,
     /// The value's JSON form is not a YAML text: a control character, a key that is too long.
     #[error("yaml: {problem}")]
     Unprintable {
@@ -51,6 +54,7 @@ impl Error {
             | Self::Duplicate { .. }
             | Self::Json { .. }
             | Self::Marshal(_)
+            | Self::TooLong
             | Self::Unprintable { .. } => None,
         }
     }

@@ -8,20 +8,26 @@ use regex::{Regex, RegexBuilder};
 use super::class::literal;
 use super::syntax::{self, Node, SyntaxError};
 
-/// Bytes a compiled expression may take.
-const MAX_COMPILED_BYTES: usize = 16 << 20;
+/// Bytes a compiled expression may take, and what matching with it may keep.
+const MAX_COMPILED_BYTES: usize = 4 << 20;
+const MAX_STATES_BYTES: usize = 512 << 10;
 
 /// Bytes of an expression's source.
 const MAX_PATTERN_BYTES: usize = 256 << 10;
 
 /// Compiled expressions kept; when more come, all are dropped.
-const MAX_KEPT: usize = 256;
+const MAX_KEPT: usize = 64;
+
+/// The weight of the heaviest expression that is kept; lighter ones take a few kilobytes.
+const MAX_WEIGHT_KEPT: u64 = 2_000;
 
 /// A compiled expression.
 pub(super) struct Compiled {
     pub(super) regex: Regex,
     /// Names of the groups, empty for unnamed ones; the first is the whole match.
     pub(super) names: Vec<String>,
+    /// About how many states it can be in at once, which is what each character of a text may cost.
+    pub(super) weight: u64,
 }
 
 /// Why an expression cannot be used, in Go's words where Go would refuse it too.
@@ -41,6 +47,9 @@ pub(super) fn compile(pattern: &[u8]) -> Result<Arc<Compiled>, Error> {
         return Ok(Arc::clone(known));
     }
     let compiled = Arc::new(translate(pattern)?);
+    if compiled.weight > MAX_WEIGHT_KEPT {
+        return Ok(compiled);
+    }
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     if kept.len() >= MAX_KEPT {
         kept.clear();
@@ -58,10 +67,33 @@ fn translate(pattern: &[u8]) -> Result<Compiled, Error> {
     write(&expression.root, &mut source);
     let regex = RegexBuilder::new(&source)
         .size_limit(MAX_COMPILED_BYTES)
+        .dfa_size_limit(MAX_STATES_BYTES)
         .nest_limit(1_000)
         .build()
         .map_err(|_| Error::ExceedLimit)?;
-    Ok(Compiled { regex, names: expression.names })
+    Ok(Compiled { regex, names: expression.names, weight: weight(&expression.root) })
+}
+
+/// About how many states of a machine a node takes.
+fn weight(node: &Node) -> u64 {
+    /// A class of a whole script, in UTF-8.
+    const LARGE_CLASS: u64 = 30;
+    match node {
+        Node::Literal(..) | Node::Assertion(_) => 1,
+        Node::Dot(_) => 6,
+        Node::Class(class, _) => {
+            if class.is_ascii() && !class.contains("\\p") {
+                2
+            } else {
+                LARGE_CLASS
+            }
+        }
+        Node::Repeat { node, min, max, .. } => {
+            weight(node).saturating_mul(u64::from(max.unwrap_or(*min + 1)).max(1)).saturating_add(1)
+        }
+        Node::Concat(nodes) | Node::Alternate(nodes) => nodes.iter().map(weight).fold(1, u64::saturating_add),
+        Node::Capture(node) => weight(node) + 2,
+    }
 }
 
 fn folding(source: &str, fold: bool) -> String {

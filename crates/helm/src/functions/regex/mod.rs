@@ -11,12 +11,12 @@ mod syntax;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use gotmpl::{FuncError, Function, List, ListType, Str, Type, Value};
+use gotmpl::{FuncError, Function, Interp, List, ListType, Str, Type, Value};
 use regex::Captures;
 
-use super::arguments::{Outcome, int, size, text};
-use super::pure;
+use super::arguments::{MAX_TEXT_BYTES, Outcome, int, size, text};
 use super::runes::{decode, is_digit, is_letter, runes};
+use super::{hosted, pure};
 use crate::engine::Host;
 use compile::{Compiled, compile};
 
@@ -30,25 +30,31 @@ pub(crate) fn pattern_error(pattern: &str) -> Option<String> {
 }
 
 pub(super) const TABLE: &[Function<Host>] = &[
-    pure("mustRegexFind", PATTERN_TEXT, |args| find(args, Strictness::Must)),
-    pure("mustRegexFindAll", PATTERN_TEXT_COUNT, |args| find_all(args, Strictness::Must)),
-    pure("mustRegexMatch", PATTERN_TEXT, |args| {
-        let expression = Strictness::Must.compile(args)?;
+    hosted("mustRegexFind", PATTERN_TEXT, |interp, args| find(interp, args, Strictness::Must)),
+    hosted("mustRegexFindAll", PATTERN_TEXT_COUNT, |interp, args| find_all(interp, args, Strictness::Must)),
+    hosted("mustRegexMatch", PATTERN_TEXT, |interp, args| {
+        let expression = Strictness::Must.compile(interp, args)?;
         Ok(Value::Bool(expression.regex.is_match(&subject(text(args, 1)?).text)))
     }),
-    pure("mustRegexReplaceAll", PATTERN_TEXT_REPLACEMENT, |args| replace_all(args, Strictness::Must)),
-    pure("mustRegexReplaceAllLiteral", PATTERN_TEXT_REPLACEMENT, |args| replace_literally(args, Strictness::Must)),
-    pure("mustRegexSplit", PATTERN_TEXT_COUNT, |args| split(args, Strictness::Must)),
-    pure("regexFind", PATTERN_TEXT, |args| find(args, Strictness::Panic)),
-    pure("regexFindAll", PATTERN_TEXT_COUNT, |args| find_all(args, Strictness::Panic)),
-    pure("regexMatch", PATTERN_TEXT, |args| {
+    hosted("mustRegexReplaceAll", PATTERN_TEXT_REPLACEMENT, |interp, args| replace_all(interp, args, Strictness::Must)),
+    hosted("mustRegexReplaceAllLiteral", PATTERN_TEXT_REPLACEMENT, |interp, args| {
+        replace_literally(interp, args, Strictness::Must)
+    }),
+    hosted("mustRegexSplit", PATTERN_TEXT_COUNT, |interp, args| split(interp, args, Strictness::Must)),
+    hosted("regexFind", PATTERN_TEXT, |interp, args| find(interp, args, Strictness::Panic)),
+    hosted("regexFindAll", PATTERN_TEXT_COUNT, |interp, args| find_all(interp, args, Strictness::Panic)),
+    hosted("regexMatch", PATTERN_TEXT, |interp, args| {
+        charge_compilation(interp, args)?;
         let Ok(expression) = compile(text(args, 0)?) else { return Ok(Value::Bool(false)) };
+        charge_search(interp, &expression, text(args, 1)?)?;
         Ok(Value::Bool(expression.regex.is_match(&subject(text(args, 1)?).text)))
     }),
     pure("regexQuoteMeta", &[Type::String], |args| Ok(Value::string(quote_meta(text(args, 0)?)))),
-    pure("regexReplaceAll", PATTERN_TEXT_REPLACEMENT, |args| replace_all(args, Strictness::Panic)),
-    pure("regexReplaceAllLiteral", PATTERN_TEXT_REPLACEMENT, |args| replace_literally(args, Strictness::Panic)),
-    pure("regexSplit", PATTERN_TEXT_COUNT, |args| split(args, Strictness::Panic)),
+    hosted("regexReplaceAll", PATTERN_TEXT_REPLACEMENT, |interp, args| replace_all(interp, args, Strictness::Panic)),
+    hosted("regexReplaceAllLiteral", PATTERN_TEXT_REPLACEMENT, |interp, args| {
+        replace_literally(interp, args, Strictness::Panic)
+    }),
+    hosted("regexSplit", PATTERN_TEXT_COUNT, |interp, args| split(interp, args, Strictness::Panic)),
 ];
 
 /// How a function words a bad pattern.
@@ -61,13 +67,42 @@ enum Strictness {
 }
 
 impl Strictness {
-    fn compile(self, args: &[Value]) -> Result<Arc<Compiled>, FuncError> {
+    /// Compiles the first argument, and charges for a search in the second.
+    fn compile(self, interp: &mut Interp<'_, Host>, args: &[Value]) -> Result<Arc<Compiled>, FuncError> {
         let pattern = text(args, 0)?;
-        compile(pattern).map_err(|error| match self {
+        charge_compilation(interp, args)?;
+        let compiled = compile(pattern).map_err(|error| match self {
             Self::Must => FuncError::new(error.to_string()),
             Self::Panic => FuncError::new(format!("regexp: Compile({}): {error}", quote(pattern))),
-        })
+        })?;
+        charge_search(interp, &compiled, text(args, 1)?)?;
+        Ok(compiled)
     }
+}
+
+/// How many states of an expression a character is compared with for one step.
+const STATES_PER_STEP: u64 = 16;
+/// How much of the rest of a text may be read for each further match, for one step.
+const BYTES_PER_STEP: u64 = 128;
+/// What a match costs in steps, for the text that is made of it.
+const MATCH_STEPS: u64 = 12;
+/// How much of a pattern is compiled for one step, at the least.
+const PATTERN_BYTES_PER_STEP: u64 = 2;
+
+fn charge_compilation(interp: &mut Interp<'_, Host>, args: &[Value]) -> Result<(), FuncError> {
+    interp.charge(text(args, 0)?.len() as u64 / PATTERN_BYTES_PER_STEP)
+}
+
+/// A first search costs the length of the text times the weight of the expression, at worst. Heavy expressions are not
+/// kept, so they are compiled each time.
+fn charge_search(interp: &mut Interp<'_, Host>, expression: &Compiled, searched: &[u8]) -> Result<(), FuncError> {
+    let work = (searched.len() as u64).saturating_mul(expression.weight) / STATES_PER_STEP;
+    interp.charge(work.saturating_add(expression.weight))
+}
+
+/// A further search may read all of the `rest`, only to find that a shorter match was the right one.
+fn charge_match(interp: &mut Interp<'_, Host>, rest: usize) -> Result<(), FuncError> {
+    interp.charge(MATCH_STEPS + rest as u64 / BYTES_PER_STEP)
 }
 
 /// `pattern` in backquotes if it can be, else as `%q` prints it.
@@ -114,25 +149,28 @@ impl Subject<'_> {
     }
 }
 
-fn find(args: &[Value], strictness: Strictness) -> Outcome {
-    let expression = strictness.compile(args)?;
+fn find(interp: &mut Interp<'_, Host>, args: &[Value], strictness: Strictness) -> Outcome {
+    let expression = strictness.compile(interp, args)?;
     let subject = subject(text(args, 1)?);
     let found = expression.regex.find(&subject.text);
     Ok(Value::string(found.map_or(&b""[..], |found| subject.slice(found.range()))))
 }
 
-fn find_all(args: &[Value], strictness: Strictness) -> Outcome {
-    let expression = strictness.compile(args)?;
+fn find_all(interp: &mut Interp<'_, Host>, args: &[Value], strictness: Strictness) -> Outcome {
+    let expression = strictness.compile(interp, args)?;
     let subject = subject(text(args, 1)?);
     let limit = int(args, 2)?;
     let limit = if limit < 0 { usize::MAX } else { size(limit) };
-    let matches = expression.regex.find_iter(&subject.text).take(limit);
-    let found: Vec<Str> = matches.map(|found| Str::from(subject.slice(found.range()))).collect();
+    let mut found: Vec<Str> = Vec::new();
+    for one in expression.regex.find_iter(&subject.text).take(limit) {
+        charge_match(interp, subject.text.len() - one.start())?;
+        found.push(Str::from(subject.slice(one.range())));
+    }
     Ok(if found.is_empty() { List::nil(ListType::String) } else { List::strings(found) }.into())
 }
 
-fn split(args: &[Value], strictness: Strictness) -> Outcome {
-    let expression = strictness.compile(args)?;
+fn split(interp: &mut Interp<'_, Host>, args: &[Value], strictness: Strictness) -> Outcome {
+    let expression = strictness.compile(interp, args)?;
     let subject = subject(text(args, 1)?);
     let limit = int(args, 2)?;
     if limit == 0 {
@@ -148,6 +186,7 @@ fn split(args: &[Value], strictness: Strictness) -> Outcome {
         if parts.len() + 1 >= limit {
             break;
         }
+        charge_match(interp, subject.text.len() - found.start())?;
         end = found.start();
         // An empty match at the very start separates nothing.
         if found.end() != 0 {
@@ -161,34 +200,44 @@ fn split(args: &[Value], strictness: Strictness) -> Outcome {
     Ok(if parts.is_empty() { List::nil(ListType::String) } else { List::strings(parts) }.into())
 }
 
-fn replace_literally(args: &[Value], strictness: Strictness) -> Outcome {
-    let expression = strictness.compile(args)?;
+fn replace_literally(interp: &mut Interp<'_, Host>, args: &[Value], strictness: Strictness) -> Outcome {
+    let expression = strictness.compile(interp, args)?;
     let replacement = text(args, 2)?;
-    Ok(Value::string(replaced(&expression, text(args, 1)?, |_, _, out| out.extend_from_slice(replacement))))
+    let write = |_: &Subject<'_>, _: &Captures<'_>, out: &mut Vec<u8>| out.extend_from_slice(replacement);
+    Ok(Value::string(replaced(interp, &expression, text(args, 1)?, write)?))
 }
 
-fn replace_all(args: &[Value], strictness: Strictness) -> Outcome {
-    let expression = strictness.compile(args)?;
+fn replace_all(interp: &mut Interp<'_, Host>, args: &[Value], strictness: Strictness) -> Outcome {
+    let expression = strictness.compile(interp, args)?;
     let template = text(args, 2)?;
     let expand = |subject: &Subject<'_>, groups: &Captures<'_>, out: &mut Vec<u8>| {
         Expansion { names: &expression.names, subject, groups }.write(template, out);
     };
-    Ok(Value::string(replaced(&expression, text(args, 1)?, expand)))
+    Ok(Value::string(replaced(interp, &expression, text(args, 1)?, expand)?))
 }
 
 /// `bytes` with each match replaced by what `write` appends.
-fn replaced(expression: &Compiled, bytes: &[u8], write: impl Fn(&Subject<'_>, &Captures<'_>, &mut Vec<u8>)) -> Vec<u8> {
+fn replaced(
+    interp: &mut Interp<'_, Host>,
+    expression: &Compiled,
+    bytes: &[u8],
+    write: impl Fn(&Subject<'_>, &Captures<'_>, &mut Vec<u8>),
+) -> Result<Vec<u8>, FuncError> {
     let subject = subject(bytes);
     let mut out = Vec::with_capacity(bytes.len());
     let mut copied = 0;
     for groups in expression.regex.captures_iter(&subject.text) {
         let Some(whole) = groups.get(0) else { continue };
+        charge_match(interp, subject.text.len() - whole.start())?;
         out.extend_from_slice(subject.slice(copied..whole.start()));
         write(&subject, &groups, &mut out);
         copied = whole.end();
+        if out.len() > MAX_TEXT_BYTES {
+            return Err(FuncError::new(format!("the result is longer than {MAX_TEXT_BYTES} bytes")));
+        }
     }
     out.extend_from_slice(subject.slice(copied..subject.text.len()));
-    out
+    Ok(out)
 }
 
 /// One match, for the `$1`, `${name}` and `$$` of a replacement.

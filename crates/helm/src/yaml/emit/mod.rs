@@ -109,6 +109,9 @@ impl Emitter {
     }
 
     fn node(&mut self, value: &Value, place: Place) -> Result<(), Error> {
+        if self.writer.out.len() > json::BYTES {
+            return Err(Error::TooLong);
+        }
         match value {
             Value::Nil => self.writer.word("null"),
             Value::Bool(value) => self.writer.word(if *value { "true" } else { "false" }),
