@@ -74,9 +74,12 @@ pub enum Error {
         /// Why. It quotes nothing of the file.
         problem: String,
     },
-    /// Standard input gives no password, or somebody else needs it.
-    #[error("{0}")]
-    ReadPassword(String),
+    /// Standard input gives no password. These words are our own, as the flag is.
+    #[error("failed to read the password from standard input: {0}")]
+    ReadPassword(std::io::Error),
+    /// Standard input is to give a password and values.
+    #[error("--password-stdin and a values file - both read standard input")]
+    ShareStandardInput,
     /// The registry does not give the chart.
     #[error("{0}")]
     Pull(String),

@@ -24,11 +24,10 @@ pub(super) fn credentials(options: &RegistryOptions, chart: &ChartReference) -> 
     Ok(None)
 }
 
-/// The first line of standard input, or all of it.
+/// Standard input without the line's end.
 fn read_password() -> Result<String, Error> {
     let mut text = String::new();
-    let done = io::stdin().lock().read_to_string(&mut text);
-    done.map_err(|error| Error::ReadPassword(format!("failed to read the password from standard input: {error}")))?;
+    io::stdin().lock().read_to_string(&mut text).map_err(Error::ReadPassword)?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 

@@ -96,6 +96,7 @@ pub fn render(options: &Options, moment: &Moment) -> Outcome {
 }
 
 fn run(options: &Options, moment: &Moment, outcome: &mut Outcome) -> Result<(), Error> {
+    check_standard_input(options)?;
     let capabilities = capabilities(options)?;
     let (name, reference) = name::and_chart(options, moment)?;
     let package = locate::locate(reference, options, &mut outcome.notices)?;
@@ -104,6 +105,12 @@ fn run(options: &Options, moment: &Moment, outcome: &mut Outcome) -> Result<(), 
     check(&chart, &name, &mut outcome.notices)?;
     let rendered = render_chart(&chart, &values, (name, capabilities), (options, moment));
     print::print(rendered, options, &mut outcome.stdout)
+}
+
+/// Standard input can be read once.
+fn check_standard_input(options: &Options) -> Result<(), Error> {
+    let values = StringSlice::joined(&options.values.files).any(|file| file.trim() == "-");
+    if values && options.registry.password_stdin { Err(Error::ShareStandardInput) } else { Ok(()) }
 }
 
 fn capabilities(options: &Options) -> Result<Capabilities, Error> {

@@ -9,7 +9,7 @@ use super::string_slice::StringSlice;
 /// What to render, and how.
 #[expect(clippy::struct_excessive_bools, reason = "they are switches of a command line, independent of each other")]
 #[derive(Debug, Clone, Default, Args)]
-#[command(mut_args(as_helm_reads))]
+#[command(args(without_effect()), mut_args(as_helm_reads))]
 pub struct Options {
     /// The release's name, if any, and the chart: a folder, a .tgz archive or an `oci://` reference.
     #[arg(value_name = "[NAME] CHART", required = true, num_args = 1.., value_hint = ValueHint::AnyPath)]
@@ -109,11 +109,16 @@ pub struct ValueOptions {
 }
 
 /// How to reach a registry.
+#[expect(clippy::struct_excessive_bools, reason = "they are switches of a command line, independent of each other")]
 #[derive(Clone, Default, Args)]
 pub struct RegistryOptions {
     /// Version of the chart, or a constraint; without one, the newest stable version.
     #[arg(long)]
     pub version: Option<String>,
+
+    /// Without `--version`, take pre-releases too.
+    #[arg(long)]
+    pub devel: bool,
 
     /// Speak plain HTTP.
     #[arg(long)]
@@ -167,12 +172,47 @@ impl std::fmt::Debug for RegistryOptions {
     }
 }
 
+/// Flags that `helm template` takes because `helm install` has them. They change nothing that is rendered, so scripts may
+/// go on giving them.
+fn without_effect() -> Vec<Arg> {
+    const SWITCHES: [&str; 15] = [
+        "atomic",
+        "create-namespace",
+        "disable-openapi-validation",
+        "force",
+        "force-conflicts",
+        "force-replace",
+        "hide-notes",
+        "pass-credentials",
+        "render-subchart-notes",
+        "replace",
+        "rollback-on-failure",
+        "server-side",
+        "skip-crds",
+        "take-ownership",
+        "wait-for-jobs",
+    ];
+    const WITH_VALUES: [&str; 5] = ["description", "kube-context", "kubeconfig", "labels", "timeout"];
+    let optional = |name: &'static str, values: Vec<&'static str>| {
+        Arg::new(name).long(name).num_args(0..=1).require_equals(true).value_parser(values)
+    };
+    let switches = SWITCHES.map(|name| Arg::new(name).long(name).action(ArgAction::SetTrue));
+    let with_values = WITH_VALUES.map(|name| Arg::new(name).long(name).action(ArgAction::Append));
+    // Of what these may be, only that is taken for which no cluster is needed.
+    let others = [
+        optional("dry-run", vec!["client", "true"]),
+        optional("wait", vec!["watcher", "hookOnly", "legacy", "true", "false"]),
+    ];
+    switches.into_iter().chain(with_values).chain(others).map(|argument| argument.hide(true)).collect()
+}
+
 /// Lets a flag be used as Go's `pflag` lets Helm's be used: switches take an optional `=BOOL`, values may start with a
 /// dash.
 fn as_helm_reads(argument: Arg) -> Arg {
     match argument.get_action() {
         ArgAction::SetTrue => argument
             .action(ArgAction::Set)
+            .value_name("BOOL")
             .num_args(0..=1)
             .require_equals(true)
             .default_value("false")

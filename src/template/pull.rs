@@ -20,6 +20,9 @@ const CHART_BYTES: u64 = helm::chart::Limits::ARCHIVE_BYTES;
 /// How old a list of tags may be: the process is younger.
 const TAGS_AGE: Duration = Duration::from_hours(1);
 
+/// All versions, pre-releases included.
+const ANY: &str = ">0.0.0-0";
+
 /// What certificates in PEM begin with.
 const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
@@ -53,7 +56,8 @@ pub(super) fn pull(
     options: &RegistryOptions,
     notices: &mut Vec<String>,
 ) -> Result<Bytes, Error> {
-    let wanted = Wanted::new(url, options.version.as_deref().unwrap_or_default().trim())?;
+    let version = options.version.as_deref().unwrap_or_default().trim();
+    let wanted = Wanted::new(url, if version.is_empty() && options.devel { ANY } else { version })?;
     let access = Access {
         credentials: login::credentials(options, &wanted.reference)?,
         // Helm's client speaks HTTPS as soon as anything is said about certificates.

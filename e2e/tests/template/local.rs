@@ -23,6 +23,8 @@ async fn charts_are_found_and_named() -> Result<()> {
         "--name-template '' web",
         "a.b-c.d0 web",
         "-- shop web",
+        "shop web --create-namespace --skip-crds --timeout 5m --dry-run=client --description x --rollback-on-failure=false --wait",
+        "shop web --kube-context none --labels a=b,c=d --disable-openapi-validation --take-ownership=true",
         "shop web -n other",
         "shop web -nother",
         "shop web --namespace=other",

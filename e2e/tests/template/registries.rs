@@ -54,6 +54,8 @@ async fn versions_are_chosen_as_in_helm() -> Result<()> {
             "oci://HOST/charts/web --plain-http --version '~1.0'",
             "oci://HOST/charts/web --plain-http --version '>=0.1.0 <1.0.0'",
             "oci://HOST/charts/web --plain-http --version '>0.0.0-0'",
+            "oci://HOST/charts/web --plain-http --devel",
+            "oci://HOST/charts/web --plain-http --devel --version 1.x",
             "oci://HOST/charts/web --plain-http --version 1.x",
             "oci://HOST/charts/web:1.x --plain-http",
             "oci://HOST/charts/web --plain-http --version 2.0.0-rc.1",
@@ -158,6 +160,8 @@ fn passwords_from_standard_input(bench: &Bench, registry: &Registry) -> Result<(
     );
     let twice = bench.we_say(&format!("{chart} --password-stdin --password x <right"))?;
     ensure!(twice.code == Some(1) && twice.stderr.contains("cannot be used with"), "{twice:?}");
+    let shared = bench.we_say(&format!("{chart} --password-stdin -f - <right"))?;
+    ensure!(shared.code == Some(1) && shared.stderr.contains("both read standard input"), "{shared:?}");
     Ok(())
 }
 
