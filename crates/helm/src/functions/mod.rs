@@ -34,7 +34,8 @@ mod random;
 mod reflection;
 mod regex;
 
-pub(crate) use regex::pattern_error;
+pub(crate) use regex::{pattern_error, pattern_matches};
+pub(crate) use urls::check_url;
 mod runes;
 mod sequences;
 mod strings;
@@ -48,7 +49,7 @@ use gotmpl::{Call, Function, Interp, Reach, Type, Value};
 
 use crate::engine::Host;
 use arguments::Outcome;
-pub(crate) use dates::check_rfc3339;
+pub(crate) use dates::{check_date, check_rfc3339};
 
 const AREAS: &[&[Function<Host>]] = &[
     cases::TABLE,

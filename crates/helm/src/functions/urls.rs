@@ -20,6 +20,15 @@ pub(super) const TABLE: &[Function<Host>] = &[
     }),
 ];
 
+/// Whether a text is a URL with a scheme, or why it is no URL, in Go's words.
+pub(crate) fn check_url(text: &str) -> Result<bool, String> {
+    let url = Url::parse(text.as_bytes()).map_err(|error| error.to_string())?;
+    if url.host_name().contains(&b':') && !url.host.starts_with(b"[") {
+        return Err("ipv6 address not enclosed in brackets".to_owned());
+    }
+    Ok(!url.scheme.is_empty())
+}
+
 /// Why a text is not a URL, in Go's words.
 #[derive(Debug, thiserror::Error)]
 enum Error {

@@ -1,30 +1,132 @@
-//! From the text of a schema to its validator, or to what Helm says of a schema that cannot be used.
+//! From the text of a schema to one that can be applied, or to what Helm says of a schema that cannot be used.
 //!
 //! Nothing is fetched: other files do not exist for a schema, and addresses are not asked.
 
-use jsonschema::error::ValidationErrorKind as Kind;
-use jsonschema::{
-    PatternOptions, ReferencingError, Retrieve, Uri, ValidationError, Validator, draft4, draft6, draft7, draft201909,
-    draft202012,
-};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::LazyLock;
+
 use serde_json::Value;
 
-use super::report;
-use crate::{functions, json};
+use super::draft::Draft;
+use super::library::{Library, Schema, metaschema, refusal};
+use super::walk::{Formats, Steps, apply};
+use crate::{functions, go, json};
 
 /// What Helm calls every schema.
 const URL: &str = "file:///values.schema.json";
 
-/// The validator of a schema, or what is wrong with the schema.
-pub(super) fn compile(text: &[u8]) -> Result<Validator, String> {
-    let schema: Value = serde_json::from_slice(text).map_err(|error| syntax_error(text, &error))?;
-    if let Some(url) = unknown_dialect(&schema) {
-        return Err(unloadable(url, &refusal(url)));
+/// Keywords that lead to another schema, since which draft.
+const REFERENCES: [(&str, Draft); 3] =
+    [("$ref", Draft::Four), ("$recursiveRef", Draft::Y2019), ("$dynamicRef", Draft::Y2020)];
+
+/// A schema with everything it refers to.
+pub(super) struct Compiled<'s> {
+    pub(super) library: Library<'s>,
+    /// What references lead to, by the address of the schema they stand in and their keyword.
+    references: BTreeMap<(usize, &'static str), Schema<'s>>,
+}
+
+impl<'s> Compiled<'s> {
+    /// What a keyword of a schema refers to.
+    pub(super) fn reference(&self, schema: &Schema<'s>, keyword: &'static str) -> Option<Schema<'s>> {
+        self.references.get(&(address(schema), keyword)).copied()
     }
-    // Go's patterns, which Helm understands, need no backtracking either.
-    let options = jsonschema::options().with_retriever(NoRetriever).with_pattern_options(PatternOptions::regex());
-    let built = options.with_base_uri(URL).build(&schema);
-    built.map_err(|error| against_metaschema(&schema).unwrap_or_else(|| build_error(&error, &schema)))
+
+    /// Follows all references from the root of `library`.
+    fn link(library: Library<'s>) -> Result<Self, String> {
+        let mut compiled = Self { library, references: BTreeMap::new() };
+        let mut seen = BTreeSet::new();
+        let mut open = VecDeque::from([compiled.library.root()]);
+        while let Some(schema) = open.pop_front() {
+            if seen.insert(address(&schema)) {
+                compiled.link_one(&schema, &mut open)?;
+            }
+        }
+        Ok(compiled)
+    }
+
+    fn link_one(&mut self, schema: &Schema<'s>, open: &mut VecDeque<Schema<'s>>) -> Result<(), String> {
+        let draft = self.library.draft(schema);
+        for (keyword, since) in REFERENCES {
+            let Some(reference) = schema.value.get(keyword).and_then(Value::as_str).filter(|_| since <= draft) else {
+                continue;
+            };
+            let target = self.library.resolve(schema, reference).map_err(|error| error.to_string())?;
+            self.references.insert((address(schema), keyword), target);
+            open.push_back(target);
+            if draft.has_lone_references() {
+                return Ok(());
+            }
+        }
+        self.check_patterns(schema)?;
+        let applied = draft.subschemas(schema.value).into_iter();
+        // Definitions count only where something refers to them.
+        let applied = applied.filter(|(path, _)| !matches!(path[0].as_str(), "definitions" | "$defs"));
+        open.extend(applied.map(|(_, value)| self.library.child(schema, value)));
+        Ok(())
+    }
+
+    fn check_patterns(&self, schema: &Schema<'s>) -> Result<(), String> {
+        let entries = schema.value.get("patternProperties").and_then(Value::as_object);
+        let keys =
+            entries.into_iter().flat_map(|entries| entries.keys().map(|key| ("patternProperties", key.as_str())));
+        let own = schema.value.get("pattern").and_then(Value::as_str).map(|pattern| ("pattern", pattern));
+        for (keyword, pattern) in keys.chain(own) {
+            if let Some(reason) = functions::pattern_error(pattern) {
+                let (pattern, place) = (go::quote(pattern), format!("{}/{keyword}", self.library.location(schema)));
+                return Err(format!("invalid regex {pattern} at {}: {reason}", go::quote(&place)));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn address(schema: &Schema<'_>) -> usize {
+    std::ptr::from_ref(schema.value).addr()
+}
+
+/// Reads a schema's text.
+pub(super) fn read(text: &[u8]) -> Result<Value, String> {
+    serde_json::from_slice(text).map_err(|error| syntax_error(text, &error))
+}
+
+/// The schema ready to be applied, or what is wrong with it.
+pub(super) fn compile(schema: &Value) -> Result<Compiled<'_>, String> {
+    let named = schema.get("$schema").and_then(Value::as_str);
+    let draft = match named.map(|url| (url, Draft::of_url(url))) {
+        None => Draft::Y2020,
+        Some((_, Some(draft))) => draft,
+        Some((url, None)) => {
+            let url = url.split('#').next().unwrap_or(url);
+            return Err(refusal(url).to_string());
+        }
+    };
+    let library = Library::new(URL, schema, draft);
+    if let Some(error) = library.duplicate() {
+        return Err(error.to_owned());
+    }
+    check_against_metaschema(schema, draft)?;
+    Compiled::link(library)
+}
+
+fn check_against_metaschema(schema: &Value, draft: Draft) -> Result<(), String> {
+    static COMPILED: LazyLock<BTreeMap<Draft, Compiled<'static>>> = LazyLock::new(|| {
+        let compiled = Draft::ALL.into_iter().filter_map(|draft| {
+            let (root, _) = metaschema(draft.url())?;
+            Some((draft, Compiled::link(Library::new(draft.url(), root, draft)).ok()?))
+        });
+        compiled.collect()
+    });
+    let Some(compiled) = COMPILED.get(&draft) else { return Ok(()) };
+    match apply(compiled, schema, (Formats::Checked, Steps::default())) {
+        Ok(()) => Ok(()),
+        Err(complaints) => {
+            let report = complaints.to_string();
+            let url = draft.url();
+            let head = format!("\"{URL}#\" is not valid against metaschema: jsonschema validation failed with");
+            Err(format!("{head} '{url}#'\n{report}"))
+        }
+    }
 }
 
 /// Go's words for a text that is no JSON: its decoder reads one value and looks at what follows.
@@ -37,93 +139,5 @@ fn syntax_error(text: &[u8], error: &serde_json::Error) -> String {
         Err(json::Error::UnexpectedEnd) => "unexpected EOF".to_owned(),
         Err(json::Error::NumberRange { .. }) => error.to_string(),
         Err(other) => other.to_string(),
-    }
-}
-
-/// A `$schema` that is none of those that everybody knows.
-fn unknown_dialect(schema: &Value) -> Option<&str> {
-    const KNOWN: [&str; 6] = [
-        "draft-04/schema",
-        "draft-06/schema",
-        "draft-07/schema",
-        "draft/2019-09/schema",
-        "draft/2020-12/schema",
-        "schema",
-    ];
-    let url = schema.get("$schema")?.as_str()?;
-    let url = url.split('#').next().unwrap_or(url);
-    let place = url.strip_prefix("http://json-schema.org/").or_else(|| url.strip_prefix("https://json-schema.org/"));
-    (!place.is_some_and(|place| KNOWN.contains(&place))).then_some(url)
-}
-
-fn build_error(error: &ValidationError<'_>, schema: &Value) -> String {
-    match error.kind() {
-        Kind::Referencing(ReferencingError::Unretrievable { uri, source }) => {
-            unloadable(uri.split('#').next().unwrap_or(uri), &source.to_string())
-        }
-        Kind::Referencing(ReferencingError::PointerToNowhere { pointer }) => {
-            format!("json-pointer in \"{}\" not found", reference(schema, pointer))
-        }
-        Kind::Referencing(ReferencingError::NoSuchAnchor { anchor }) => {
-            let place = reference(schema, anchor);
-            let (document, _) = place.split_once('#').unwrap_or((&place, ""));
-            format!("anchor in \"{place}\" not found in schema \"{document}\"")
-        }
-        _ => error.to_string(),
-    }
-}
-
-/// The whole of a reference within the schema whose fragment is `fragment`.
-fn reference(schema: &Value, fragment: &str) -> String {
-    let base = schema.get("$id").and_then(Value::as_str).filter(|id| id.contains("://")).unwrap_or(URL);
-    format!("{}#{fragment}", base.trim_end_matches('#'))
-}
-
-fn unloadable(url: &str, reason: &str) -> String {
-    format!("failing loading \"{url}\": {reason}")
-}
-
-/// Why the schema at `url` is not had.
-fn refusal(url: &str) -> String {
-    match url.split_once(':') {
-        Some(("file", path)) => {
-            let path =
-                path.strip_prefix("//").and_then(|path| path.find('/').map(|slash| &path[slash..])).unwrap_or(path);
-            format!("open {path}: no such file or directory")
-        }
-        Some(("http" | "https", _)) => "schemas are not fetched from elsewhere".to_owned(),
-        _ => format!("no URLLoader registered for \"{url}\""),
-    }
-}
-
-/// What the schema of schemas says about a schema; nothing if it has no objection.
-fn against_metaschema(schema: &Value) -> Option<String> {
-    let dialect = schema.get("$schema").and_then(Value::as_str).unwrap_or_default();
-    let (options, url) = match dialect {
-        draft if draft.contains("draft-04") => (draft4::options(), "http://json-schema.org/draft-04/schema#"),
-        draft if draft.contains("draft-06") => (draft6::options(), "http://json-schema.org/draft-06/schema#"),
-        draft if draft.contains("draft-07") => (draft7::options(), "http://json-schema.org/draft-07/schema#"),
-        draft if draft.contains("2019-09") => (draft201909::options(), "https://json-schema.org/draft/2019-09/schema#"),
-        _ => (draft202012::options(), "https://json-schema.org/draft/2020-12/schema#"),
-    };
-    let is_pattern = |text: &str| functions::pattern_error(text).is_none();
-    let options = options.should_validate_formats(true).with_format("regex", is_pattern);
-    let meta = options.build(&serde_json::json!({ "$ref": url })).ok()?;
-    let errors: Vec<_> = meta.iter_errors(schema).map(ValidationError::to_owned).collect();
-    let report = report::report(&errors, schema);
-    let head = format!("\"{URL}#\" is not valid against metaschema: jsonschema validation failed with");
-    (!errors.is_empty()).then(|| format!("{head} '{url}'\n{report}"))
-}
-
-/// Fetches nothing: a chart must not make the operator ask addresses of its choice.
-struct NoRetriever;
-
-impl Retrieve for NoRetriever {
-    fn retrieve(&self, uri: &Uri<String>) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
-        if uri.scheme().as_str() == "urn" {
-            // As Helm, which knows no such names and lets anything pass.
-            return Ok(Value::Bool(true));
-        }
-        Err(refusal(uri.as_str()).into())
     }
 }

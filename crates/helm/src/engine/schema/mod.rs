@@ -1,13 +1,24 @@
 //! `values.schema.json`: values are checked before anything is rendered, those of dependencies by their own schemas.
+//!
+//! ```text
+//! text ──compile (draft, library: what references lead to)──► Compiled ──walk (parts, format)──► complaints ──words──► text
+//! ```
+//!
+//! A validator of its own, since what is said of values must be what Helm says: its rules are looked at in the order of
+//! the Go library that Helm uses, and their complaints make the same tree.
 
 mod compile;
-mod report;
+mod complaint;
+mod draft;
+mod format;
+mod library;
+mod parts;
+mod walk;
 mod words;
 
 use std::fmt::Write as _;
 
 use gotmpl::{Map, Value};
-use jsonschema::ValidationError;
 
 use crate::json;
 use crate::values::ActiveChart;
@@ -54,18 +65,19 @@ fn check_chart(chart: &ActiveChart<'_>, values: &Map, into: &mut Error) {
 
 fn check_one(name: &str, schema: &[u8], values: &Map, into: &mut Error) {
     let values = json::to_serde(&values.clone().into());
-    let complaint = match compile::compile(schema) {
-        Ok(validator) => {
-            let errors: Vec<_> = validator.iter_errors(&values).map(ValidationError::to_owned).collect();
-            if errors.is_empty() {
-                return;
-            }
-            into.paths.extend(errors.iter().map(|error| error.instance_path().to_string()));
-            report::report(&errors, &values) + "\n"
-        }
-        Err(trouble) => trouble,
-    };
+    let Err(complaint) = check_values(schema, &values, &mut into.paths) else { return };
     write!(into.report, "{name}:\n{complaint}").expect("writing to a string does not fail");
+}
+
+/// Checks values by the text of a schema, and notes where in them the trouble is.
+fn check_values(schema: &[u8], values: &serde_json::Value, paths: &mut Vec<String>) -> Result<(), String> {
+    let schema = compile::read(schema)?;
+    let compiled = compile::compile(&schema)?;
+    let outcome = walk::apply(&compiled, values, (walk::Formats::AsTheDraftSays, walk::Steps::default()));
+    outcome.map_err(|complaints| {
+        paths.extend(complaints.places());
+        complaints.to_string() + "\n"
+    })
 }
 
 #[cfg(test)]

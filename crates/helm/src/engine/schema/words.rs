@@ -1,74 +1,10 @@
-//! One broken rule of a schema in the words of the Go library that Helm uses.
+//! Values and numbers in the words of the Go library that Helm uses.
 
-use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
-use crate::functions;
-
-/// What a rule says that `instance` breaks.
-pub(super) fn words(kind: &Kind, instance: &Value) -> String {
-    let size = |want: &u64| (instance_size(instance), *want);
-    let limit = |name: &str, limit: &Value| format!("{name}: got {}, want {}", number(instance), number(limit));
-    let count = |name: &str, (got, want): (usize, u64)| format!("{name}: got {got}, want {want}");
-    match kind {
-        Kind::AdditionalItems { limit } => {
-            let extra = instance.as_array().map_or(0, Vec::len).saturating_sub(*limit);
-            format!("last {extra} additionalItem(s) not allowed")
-        }
-        Kind::AdditionalProperties { unexpected } => additional(unexpected),
-        Kind::AnyOf { .. } => "'anyOf' failed".to_owned(),
-        Kind::Constant { expected_value } => match &**expected_value {
-            Value::Array(_) | Value::Object(_) => "'const' failed".to_owned(),
-            scalar => format!("value must be {}", display(scalar)),
-        },
-        Kind::Contains => "no items match contains schema".to_owned(),
-        Kind::Enum { options } => enumeration(options),
-        Kind::ExclusiveMaximum { limit: want } => limit("exclusiveMaximum", want),
-        Kind::ExclusiveMinimum { limit: want } => limit("exclusiveMinimum", want),
-        Kind::FalseSchema | Kind::UnevaluatedItems { .. } | Kind::UnevaluatedProperties { .. } => {
-            "false schema".to_owned()
-        }
-        Kind::Format { format } if format == "regex" => {
-            let reason = instance.as_str().and_then(functions::pattern_error).unwrap_or_default();
-            format!("{} is not valid regex: {reason}", display(instance))
-        }
-        Kind::Format { format } => format!("{} is not valid {format}", display(instance)),
-        Kind::MaxItems { limit } => count("maxItems", size(limit)),
-        Kind::Maximum { limit: want } => limit("maximum", want),
-        Kind::MaxLength { limit } => count("maxLength", size(limit)),
-        Kind::MaxProperties { limit } => count("maxProperties", size(limit)),
-        Kind::MinItems { limit } => count("minItems", size(limit)),
-        Kind::Minimum { limit: want } => limit("minimum", want),
-        Kind::MinLength { limit } => count("minLength", size(limit)),
-        Kind::MinProperties { limit } => count("minProperties", size(limit)),
-        Kind::MultipleOf { multiple_of } => format!("multipleOf: got {}, want {multiple_of}", number(instance)),
-        Kind::Not { .. } => "'not' failed".to_owned(),
-        Kind::OneOfMultipleValid { context } => one_of_matched(context),
-        Kind::OneOfNotValid { .. } => "'oneOf' failed, none matched".to_owned(),
-        Kind::Pattern { pattern } => format!("{} does not match pattern {}", display(instance), quote(pattern)),
-        Kind::PropertyNames { error } => {
-            format!("invalid propertyName {}", display(error.instance()))
-        }
-        Kind::Required { property } => format!("missing property {}", display(property)),
-        Kind::Type { kind } => wrong_type(kind, instance),
-        Kind::UniqueItems => unique_items(instance),
-        Kind::ContentEncoding { content_encoding } => {
-            format!("value is not {} encoded", quote(content_encoding))
-        }
-        Kind::ContentMediaType { content_media_type } => {
-            format!("value is not of mediatype {}", quote(content_media_type))
-        }
-        Kind::Custom { message, .. } | Kind::RegexEngineFailure { message } => message.clone(),
-        Kind::BacktrackLimitExceeded { error } => error.to_string(),
-        Kind::FromUtf8 { error } => error.to_string(),
-        Kind::Referencing(error) => error.to_string(),
-    }
-}
-
-/// `additional properties 'a', 'b' not allowed`
-pub(super) fn additional<S: AsRef<str>>(properties: &[S]) -> String {
-    format!("additional properties {} not allowed", quote_all(properties))
-}
+use crate::go;
 
 /// `missing property 'a'` or `missing properties 'a', 'b'`.
 pub(super) fn missing(properties: &[&str]) -> String {
@@ -78,32 +14,8 @@ pub(super) fn missing(properties: &[&str]) -> String {
     }
 }
 
-fn instance_size(instance: &Value) -> usize {
-    match instance {
-        Value::String(text) => text.chars().count(),
-        Value::Array(items) => items.len(),
-        Value::Object(properties) => properties.len(),
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-    }
-}
-
-/// Numbers as Go prints a float64.
-fn number(value: &Value) -> String {
-    let number = value.as_f64().unwrap_or_default();
-    gotmpl::display(&gotmpl::Value::Float64(number)).to_string()
-}
-
-fn display(value: &Value) -> String {
-    match value {
-        Value::String(text) => quote(text),
-        Value::Null => "<nil>".to_owned(),
-        Value::Bool(_) | Value::Number(_) => value.to_string(),
-        Value::Array(_) | Value::Object(_) => "value".to_owned(),
-    }
-}
-
-fn enumeration(options: &Value) -> String {
-    let options = options.as_array().map(Vec::as_slice).unwrap_or_default();
+/// What must be one of some values.
+pub(super) fn enumeration(options: &[Value]) -> String {
     if options.iter().any(|option| option.is_array() || option.is_object()) {
         return "'enum' failed".to_owned();
     }
@@ -112,27 +24,70 @@ fn enumeration(options: &Value) -> String {
     format!("value must be {one_of}{}", shown.join(", "))
 }
 
-/// The first two alternatives that match: those without errors.
-fn one_of_matched(context: &[Vec<jsonschema::ValidationError<'static>>]) -> String {
-    let matched = context.iter().enumerate().filter(|(_, errors)| errors.is_empty());
-    let matched: Vec<_> = matched.map(|(index, _)| index.to_string()).take(2).collect();
-    format!("'oneOf' failed, subschemas {} matched", matched.join(", "))
+/// A value in a sentence.
+pub(super) fn display(value: &Value) -> String {
+    match value {
+        Value::String(text) => quote(text),
+        Value::Null => "<nil>".to_owned(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::Array(_) | Value::Object(_) => "value".to_owned(),
+    }
 }
 
-fn wrong_type(kind: &TypeKind, instance: &Value) -> String {
-    let wanted: Vec<String> = match kind {
-        TypeKind::Single(one) => vec![one.to_string()],
-        TypeKind::Multiple(several) => {
-            // The order of Go's bit set.
-            const ORDER: [&str; 7] = ["null", "boolean", "number", "integer", "string", "array", "object"];
-            let names: Vec<String> = several.iter().map(|one| one.to_string()).collect();
-            ORDER.iter().filter(|name| names.iter().any(|n| n == *name)).map(ToString::to_string).collect()
-        }
+/// A whole number with commas between thousands.
+pub(super) fn count(number: usize) -> String {
+    grouped(&number.to_string())
+}
+
+/// A number as Go's English text has it: `1,234.5`, `1.5×10⁰⁶`.
+pub(super) fn number(number: f64) -> String {
+    let text = go::general(number);
+    let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |digits| ("-", digits));
+    let Some((mantissa, exponent)) = digits.split_once('e') else {
+        let (whole, fraction) = digits.find('.').map_or((digits, ""), |point| digits.split_at(point));
+        return format!("{sign}{}{fraction}", grouped(whole));
     };
-    format!("got {}, want {}", type_of(instance), wanted.join(" or "))
+    let mut shown = format!("{sign}{mantissa}×10");
+    for digit in exponent.chars() {
+        let raised = match digit {
+            '+' => continue,
+            '-' => '⁻',
+            '1' => '¹',
+            '2' => '²',
+            '3' => '³',
+            other => char::from_u32(0x2070 + other.to_digit(10).unwrap_or_default()).unwrap_or(other),
+        };
+        write!(shown, "{raised}").expect("writing to a string does not fail");
+    }
+    shown
 }
 
-fn type_of(value: &Value) -> &'static str {
+fn grouped(digits: &str) -> String {
+    let start = digits.len() % 3;
+    let mut shown = digits[..start].to_owned();
+    for (index, digit) in digits[start..].chars().enumerate() {
+        if index % 3 == 0 && !shown.is_empty() {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown
+}
+
+/// In single quotes.
+pub(super) fn quote(text: &str) -> String {
+    let quoted = go::quote(text).replace("\\\"", "\"").replace('\'', "\\'");
+    format!("'{}'", &quoted[1..quoted.len() - 1])
+}
+
+/// Several in single quotes.
+pub(super) fn quote_all<S: AsRef<str>>(texts: &[S]) -> String {
+    let quoted: Vec<_> = texts.iter().map(|text| quote(text.as_ref())).collect();
+    quoted.join(", ")
+}
+
+/// What JSON Schema calls the type of a value.
+pub(super) fn type_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
@@ -141,22 +96,4 @@ fn type_of(value: &Value) -> &'static str {
         Value::Array(_) => "array",
         Value::Object(_) => "object",
     }
-}
-
-fn unique_items(instance: &Value) -> String {
-    let items = instance.as_array().map(Vec::as_slice).unwrap_or_default();
-    let equal = (1..items.len()).find_map(|j| (0..j).find(|i| items[*i] == items[j]).map(|i| (i, j)));
-    let (i, j) = equal.unwrap_or_default();
-    format!("items at {i} and {j} are equal")
-}
-
-/// In single quotes.
-pub(super) fn quote(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('\n', "\\n").replace('\t', "\\t").replace('\r', "\\r");
-    format!("'{}'", escaped.replace('\'', "\\'"))
-}
-
-fn quote_all<S: AsRef<str>>(texts: &[S]) -> String {
-    let quoted: Vec<_> = texts.iter().map(|text| quote(text.as_ref())).collect();
-    quoted.join(", ")
 }

@@ -29,7 +29,16 @@ const HTML_LAYOUT: &[u8] = b"2006-01-02";
 
 /// Says in Go's words what is wrong with a text that should be a time of RFC 3339.
 pub(crate) fn check_rfc3339(text: &[u8]) -> Result<(), String> {
-    match parse::parse(b"2006-01-02T15:04:05Z07:00", text, &Zone::utc()) {
+    check_layout(b"2006-01-02T15:04:05Z07:00", text)
+}
+
+/// Says in Go's words what is wrong with a text that should be a date of RFC 3339.
+pub(crate) fn check_date(text: &[u8]) -> Result<(), String> {
+    check_layout(HTML_LAYOUT, text)
+}
+
+fn check_layout(layout: &[u8], text: &[u8]) -> Result<(), String> {
+    match parse::parse(layout, text, &Zone::utc()) {
         Ok(_) => Ok(()),
         Err(error) => Err(error.to_string()),
     }

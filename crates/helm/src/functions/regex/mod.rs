@@ -29,6 +29,11 @@ pub(crate) fn pattern_error(pattern: &str) -> Option<String> {
     compile(pattern.as_bytes()).err().map(|error| error.to_string())
 }
 
+/// Whether a pattern that Go compiles matches somewhere in a text.
+pub(crate) fn pattern_matches(pattern: &str, text: &str) -> bool {
+    compile(pattern.as_bytes()).is_ok_and(|expression| expression.regex.is_match(text))
+}
+
 pub(super) const TABLE: &[Function<Host>] = &[
     hosted("mustRegexFind", PATTERN_TEXT, |interp, args| find(interp, args, Strictness::Must)),
     hosted("mustRegexFindAll", PATTERN_TEXT_COUNT, |interp, args| find_all(interp, args, Strictness::Must)),
