@@ -1,4 +1,4 @@
-//! The command line. The only reader of flags and of the environment.
+//! The command line. With [`template::Options`], the only reader of flags and of the environment.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use gotmpl::{ExecError, ParseError};
 use helm::engine::{self, ErrorKind, KubeVersionError};
 use helm::release::NameError;
-use helm::{chart, strvals, values};
+use helm::{chart, semver, strvals, values};
 
 use super::read::ReadError;
+use crate::registry::{self, ReferenceError};
 
 /// Why the command failed. The text is what Helm prints after `Error: `.
 #[derive(Debug, thiserror::Error)]
@@ -26,9 +28,12 @@ pub enum Error {
     /// A name is given and is to be made, too.
     #[error("cannot set {0} and also specify a name")]
     TwoNames(&'static str),
+    /// `--name-template` is no template.
+    #[error("{0}")]
+    ParseName(ParseError),
     /// `--name-template` does not render.
     #[error("{0}")]
-    MakeName(String),
+    ExecuteName(ExecError),
     /// No chart lies at a path.
     #[error("path {} not found", quote(path))]
     FindChart {
@@ -80,9 +85,35 @@ pub enum Error {
     /// Standard input is to give a password and values.
     #[error("--password-stdin and a values file - both read standard input")]
     ShareStandardInput,
-    /// The registry does not give the chart.
+    /// The `oci://` reference is none.
+    #[error("{words}")]
+    Reference {
+        /// Helm's words for it.
+        words: String,
+        /// What is wrong with it.
+        #[source]
+        source: ReferenceError,
+    },
+    /// The reference has a tag, and `--version` is another.
+    #[error("chart reference and version mismatch: {version} is not {tag}")]
+    TwoVersions {
+        /// The version.
+        version: String,
+        /// The tag.
+        tag: String,
+    },
+    /// `--version` is neither a version nor a range.
     #[error("{0}")]
-    Pull(String),
+    ParseVersion(semver::Error),
+    /// The registry does not give the chart.
+    #[error("{words}")]
+    Pull {
+        /// Helm's words for it.
+        words: String,
+        /// Why.
+        #[source]
+        source: Box<registry::Error>,
+    },
     /// The runtime or the TLS library does not start.
     #[error("failed to start the registry client: {0}")]
     StartClient(std::io::Error),

@@ -7,7 +7,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::{Error, RegistryOptions};
-use crate::registry::{ChartReference, Credentials};
+use crate::registry::{ChartReference, Credentials, CredentialsError};
 
 /// The credentials for a chart's registry. As in Helm, a user name without a password counts for nothing.
 pub(super) fn credentials(options: &RegistryOptions, chart: &ChartReference) -> Result<Option<Credentials>, Error> {
@@ -54,5 +54,9 @@ fn logged_in(file: &Path, chart: &ChartReference) -> Result<Option<Credentials>,
     let key = ".dockerconfigjson";
     let data = BTreeMap::from([(key.to_owned(), json)]);
     let found = Credentials::from_secret("kubernetes.io/dockerconfigjson", &data, chart.host(), chart.repository());
-    found.map_err(|error| refuse(error.to_string()))
+    match found {
+        // Where a credential helper keeps the logins, entries are empty.
+        Err(CredentialsError::DockerEntry { .. }) => Ok(None),
+        found => found.map_err(|error| refuse(error.to_string())),
+    }
 }

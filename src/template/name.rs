@@ -34,14 +34,13 @@ fn made(template: &str, moment: &Moment) -> Result<String, Error> {
     if !template.contains("{{") {
         return Ok(template.to_owned());
     }
-    let refuse = |problem: String| Error::MakeName(problem);
     let host = Host::new(moment.now.clone(), moment.seed, Arc::new(NoLookup));
     let functions = Functions::new(&[functions::table()]);
     let mut set = TemplateSet::new(TEMPLATE);
-    set.parse(TEMPLATE, template.as_bytes(), functions.names()).map_err(|error| refuse(error.to_string()))?;
+    set.parse(TEMPLATE, template.as_bytes(), functions.names()).map_err(Error::ParseName)?;
     let mut name = Vec::new();
     let mut interp = Interp::new(&host, &functions, set, gotmpl::Limits::default());
     let executed = interp.execute(TEMPLATE.as_bytes(), &Value::Nil, &mut name);
-    executed.map_err(|error| refuse(error.to_string()))?;
+    executed.map_err(Error::ExecuteName)?;
     Ok(String::from_utf8_lossy(&name).into_owned())
 }

@@ -137,3 +137,25 @@ fn template_of(document: &str) -> Option<&str> {
         (!chart.is_empty() && !path.is_empty()).then_some(path)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_names_its_template() {
+        let cases = [
+            ("# Source: web/templates/a.yaml\nkind: A", Some("templates/a.yaml")),
+            ("# Source: web/charts/sub/templates/a.yaml", Some("charts/sub/templates/a.yaml")),
+            ("kind: A\n# Source: web/x", Some("x")),
+            ("# Source: \n# Source: web/x", Some("x")),
+            ("# Source: web\nkind: A\nimage: a/b\n", Some("b")),
+            ("# Source: /x", None),
+            ("# Source: web/\n", None),
+            ("kind: A", None),
+        ];
+        for (document, expected) in cases {
+            assert_eq!(template_of(document), expected, "{document:?}");
+        }
+    }
+}

@@ -82,7 +82,9 @@ fn fetch(wanted: &Wanted, access: &Access) -> Result<(Resolved, ChartArchive), E
     drop(rustls::crypto::ring::default_provider().install_default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::StartClient)?;
     let registry = Registry::new(&no_cache());
-    let refused = |stage| move |error| Error::Pull(refusal::words(&error, stage, wanted, access));
+    let refused = |stage| {
+        move |error| Error::Pull { words: refusal::words(&error, stage, wanted, access), source: Box::new(error) }
+    };
     runtime.block_on(async {
         if !wanted.is_exact() && wanted.reference.digest().is_none() {
             registry.tags(&wanted.reference, access, TAGS_AGE).await.map_err(refused(Stage::Tags))?;

@@ -10,8 +10,8 @@ use super::wanted::Wanted;
 use crate::registry::{Access, Error as RegistryError, ReferenceError};
 
 /// A reference that is none.
-pub(super) fn reference(url: &str, error: &ReferenceError) -> Error {
-    Error::Pull(match error {
+pub(super) fn reference(url: &str, source: ReferenceError) -> Error {
+    let words = match &source {
         ReferenceError::NoRepository { .. } => "invalid reference: missing registry or repository".to_owned(),
         ReferenceError::Component { .. } => {
             let rest = url.strip_prefix("oci://").unwrap_or(url);
@@ -21,8 +21,9 @@ pub(super) fn reference(url: &str, error: &ReferenceError) -> Error {
         }
         ReferenceError::Tag { tag } => format!("invalid reference: invalid tag {}", quote(tag)),
         ReferenceError::Host { host } => format!("invalid reference: invalid registry {}", quote(host)),
-        ReferenceError::NotOci { .. } | ReferenceError::UserInfo | ReferenceError::Digest { .. } => error.to_string(),
-    })
+        ReferenceError::NotOci { .. } | ReferenceError::UserInfo | ReferenceError::Digest { .. } => source.to_string(),
+    };
+    Error::Reference { words, source }
 }
 
 /// The words for `error`, which came at some stage of getting what is `wanted`.

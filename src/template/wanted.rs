@@ -19,15 +19,15 @@ pub(super) struct Wanted {
 impl Wanted {
     /// Reads an `oci://` reference. Its tag counts as a version, even if it is a range.
     pub(super) fn new(url: &str, version: &str) -> Result<Self, Error> {
-        let full = ChartReference::parse(url).map_err(|error| refusal::reference(url, &error))?;
+        let full = ChartReference::parse(url).map_err(|error| refusal::reference(url, error))?;
         if let Some(tag) = tag_of(url).filter(|tag| tag.contains('+')) {
             // A reference is taken as the registry spells it; `--version` may be spelled as a version.
-            return Err(refusal::reference(url, &ReferenceError::Tag { tag: tag.to_owned() }));
+            return Err(refusal::reference(url, ReferenceError::Tag { tag: tag.to_owned() }));
         }
         let version = match full.tag() {
             Some(tag) if version.is_empty() => tag,
             Some(tag) if tag != version => {
-                return Err(Error::Pull(format!("chart reference and version mismatch: {version} is not {tag}")));
+                return Err(Error::TwoVersions { version: version.to_owned(), tag: tag.to_owned() });
             }
             _ => version,
         };
@@ -65,5 +65,35 @@ fn request(version: &str) -> Result<VersionRequest, Error> {
         return Ok(VersionRequest::Exact(version.to_owned()));
     }
     let constraint = Constraint::parse(version);
-    constraint.map(VersionRequest::Constraint).map_err(|error| Error::Pull(error.to_string()))
+    constraint.map(VersionRequest::Constraint).map_err(Error::ParseVersion)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_and_versions_are_put_together() {
+        let pinned = format!("oci://h/c@sha256:{}", "0".repeat(64));
+        let cases = [
+            (("oci://h/p/c", ""), "oci://h/p/c newest stable"),
+            (("oci://h/p/c", "1.2.3"), "oci://h/p/c 1.2.3"),
+            (("oci://h/p/c", "1.2"), "oci://h/p/c 1.2"),
+            (("oci://h/p/c", "1.x"), "oci://h/p/c 1.x"),
+            (("oci://h:5000/p/c:1.2.3", ""), "oci://h:5000/p/c 1.2.3"),
+            (("oci://h:5000/p/c:1.2.3", "1.2.3"), "oci://h:5000/p/c 1.2.3"),
+            (("oci://h/p/c:1.x", ""), "oci://h/p/c 1.x"),
+            ((&pinned, ""), &format!("{pinned} newest stable")),
+            (("oci://h/c:1.0.0", "^1"), "chart reference and version mismatch: ^1 is not 1.0.0"),
+            (("oci://h/c:1.0.0+b", ""), "invalid reference: invalid tag \"1.0.0+b\""),
+            (("oci://h/c:latest", ""), "improper constraint: \"latest\""),
+            (("oci://h/C", ""), "invalid reference: invalid repository \"C\""),
+            (("oci://h", ""), "invalid reference: missing registry or repository"),
+        ];
+        for ((url, version), expected) in cases {
+            let wanted = Wanted::new(url, version);
+            let shown = wanted.map_or_else(|error| error.to_string(), |w| format!("{} {}", w.reference, w.request));
+            assert_eq!(shown, expected, "{url} {version}");
+        }
+    }
 }

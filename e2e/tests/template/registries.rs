@@ -43,10 +43,13 @@ async fn versions_are_chosen_as_in_helm() -> Result<()> {
     let bench = Bench::new().await?;
     let registry = Registry::start(Face::anonymous()).await?;
     bench.push(&registry, &["--plain-http"])?;
+    fs::create_dir_all(bench.path("docker"))?;
+    fs::write(bench.path("docker/config.json"), format!("{{\"auths\":{{\"{}\":{{}}}}}}", registry.host()))?;
     let lines = at(
         &registry,
         &[
             "oci://HOST/charts/web --plain-http",
+            "DOCKER_CONFIG=docker oci://HOST/charts/web --plain-http",
             "shop oci://HOST/charts/web --plain-http --version 0.1.0 -f a.yaml --include-crds",
             "oci://HOST/charts/web:0.2.0 --plain-http",
             "oci://HOST/charts/web:0.2.0 --plain-http --version 0.2.0",
