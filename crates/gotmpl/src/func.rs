@@ -36,6 +36,8 @@ pub enum Type {
     Map,
     /// Any other Go type, named as `%T` prints it: `time.Time`, `*semver.Version`.
     Named(&'static str),
+    /// A named Go type made of an `int64`: constants can be given too, and arrive as [`Value::Int64`].
+    NamedInt64(&'static str),
 }
 
 impl Type {
@@ -52,7 +54,7 @@ impl Type {
             Self::Strings => "[]string",
             Self::List => "[]interface {}",
             Self::Map => "map[string]interface {}",
-            Self::Named(name) => name,
+            Self::Named(name) | Self::NamedInt64(name) => name,
         }
     }
 
@@ -61,7 +63,13 @@ impl Type {
         match self {
             Self::Any | Self::Strings | Self::List | Self::Map => true,
             Self::Named(name) => name.starts_with(['*', '[']) || name.starts_with("map["),
-            Self::Bool | Self::Int | Self::Int64 | Self::Uint32 | Self::Float64 | Self::String => false,
+            Self::Bool
+            | Self::Int
+            | Self::Int64
+            | Self::NamedInt64(_)
+            | Self::Uint32
+            | Self::Float64
+            | Self::String => false,
         }
     }
 }

@@ -191,7 +191,7 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
     pub(super) fn operand(&mut self, dot: &Cell, word: &'t Expr) -> Result<Cell> {
         self.at = At::Expr(word);
         match word {
-            Expr::Field { path, .. } => self.select(dot, dot.clone(), *path, Arguments::NONE),
+            Expr::Field { path, .. } => self.select(dot, dot.clone(), (*path, self.at), Arguments::NONE),
             Expr::Variable { .. } => self.variable(dot, word, Arguments::NONE),
             Expr::Pipe(pipe) => self.deeper(|state| state.pipeline(dot, pipe)),
             Expr::Function { .. } => self.function(dot, word, At::Expr(word), Arguments::NONE),
@@ -208,7 +208,7 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
             (Type::Any, _) | (Type::Bool, Expr::Bool(..)) | (Type::String, Expr::String { .. }) => {
                 return self.literal(dot, word);
             }
-            (Type::Int | Type::Int64, Expr::Number(number)) if number.int.is_some() => {
+            (Type::Int | Type::Int64 | Type::NamedInt64(_), Expr::Number(number)) if number.int.is_some() => {
                 let value = number.int.unwrap_or_default();
                 let value = if ty == Type::Int { Value::Int(value) } else { Value::Int64(value) };
                 return Ok(Cell::plain(value));
@@ -223,7 +223,7 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
             }
             (Type::Bool, _) => "bool",
             (Type::String, _) => "string",
-            (Type::Int | Type::Int64, _) => "integer",
+            (Type::Int | Type::Int64 | Type::NamedInt64(_), _) => "integer",
             (Type::Uint32, _) => "unsigned integer",
             (Type::Float64, _) => "float",
             (Type::Strings | Type::List | Type::Map | Type::Named(_), _) => {
@@ -295,7 +295,7 @@ fn assignable(value: &Value, ty: Type) -> bool {
         (Type::List, Value::List(list)) => list.element == ListType::Any,
         // A named map type is assignable to the unnamed type it is made of.
         (Type::Map, Value::Map(map)) => !matches!(map.ty, MapType::String),
-        (Type::Named(name), value) => type_name(value) == name,
+        (Type::Named(name) | Type::NamedInt64(name), value) => type_name(value) == name,
         _ => false,
     }
 }

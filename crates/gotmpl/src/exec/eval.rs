@@ -53,7 +53,7 @@ impl<'t, H> State<'_, 't, '_, H> {
         match first {
             Expr::Field { path, .. } => {
                 self.at = At::Expr(first);
-                self.select(dot, dot.clone(), *path, arguments)
+                self.select(dot, dot.clone(), (*path, self.at), arguments)
             }
             Expr::Chain { .. } => self.chain(dot, first, arguments),
             Expr::Function { .. } => self.function(dot, first, At::Command(command), arguments),
@@ -117,7 +117,7 @@ impl<'t, H> State<'_, 't, '_, H> {
             self.refuse_arguments(expr, &arguments)?;
             return Ok(value);
         }
-        self.select(dot, value, *path, arguments)
+        self.select(dot, value, (*path, self.at), arguments)
     }
 
     /// A variable is searched for among all that there are.

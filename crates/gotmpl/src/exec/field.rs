@@ -17,12 +17,17 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
         };
         self.at = At::Expr(expr);
         let receiver = self.operand(dot, base)?;
-        self.select(dot, receiver, *path, arguments)
+        self.select(dot, receiver, (*path, At::Expr(expr)), arguments)
     }
 
-    /// `.a.b.c` of `receiver`; the last name gets the arguments, if it is a method.
-    pub(super) fn select(&mut self, dot: &Cell, receiver: Cell, path: Path, arguments: Arguments<'t>) -> Result<Cell> {
-        let at = self.at;
+    /// `.a.b.c` of `receiver`; the last name gets the arguments, if it is a method, whose own errors are those of `at`.
+    pub(super) fn select(
+        &mut self,
+        dot: &Cell,
+        receiver: Cell,
+        (path, at): (Path, At<'t>),
+        arguments: Arguments<'t>,
+    ) -> Result<Cell> {
         let template = self.template;
         let mut names = path.skip_first().of(&template.source.text).split(|byte| *byte == b'.').peekable();
         let mut receiver = receiver;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::rc::Rc;
 
-use gotmpl::{FuncError, Function, Kind, Object, Str, Type, Value};
+use gotmpl::{FuncError, Function, Kind, Object, Signature, Str, Type, Value};
 
 use super::arguments::{any, float_to_int, int_to_float};
 use super::{dates, numbers, pure};
@@ -127,8 +127,16 @@ impl fmt::Display for Duration {
     }
 }
 
-const METHODS: &[&str] =
-    &["Hours", "Microseconds", "Milliseconds", "Minutes", "Nanoseconds", "Round", "Seconds", "String", "Truncate"];
+/// The parameters of a method, if there is one of that name.
+fn parameters(method: &str) -> Option<&'static [Type]> {
+    match method {
+        "Round" | "Truncate" => Some(&[Type::NamedInt64("time.Duration")]),
+        "Abs" | "Hours" | "Microseconds" | "Milliseconds" | "Minutes" | "Nanoseconds" | "Seconds" | "String" => {
+            Some(&[])
+        }
+        _ => None,
+    }
+}
 
 impl Object for Duration {
     fn type_name(&self) -> &'static str {
@@ -140,12 +148,17 @@ impl Object for Duration {
     }
 
     fn has_method(&self, name: &str) -> bool {
-        METHODS.contains(&name)
+        parameters(name).is_some()
+    }
+
+    fn signature(&self, name: &str) -> Option<Signature> {
+        parameters(name).map(|params| Signature { params, variadic: false })
     }
 
     fn call(&self, name: &str, args: &[Value]) -> Result<Value, FuncError> {
         let multiple = args.first().map_or(0, Self::of);
         Ok(match name {
+            "Abs" => Self(self.0.checked_abs().unwrap_or(i64::MAX)).into_value(),
             "Hours" => Value::Float64(in_units(self.0, HOUR)),
             "Minutes" => Value::Float64(in_units(self.0, MINUTE)),
             "Seconds" => Value::Float64(in_units(self.0, NANOS_PER_SECOND)),

@@ -4,7 +4,6 @@
 //! what stands to the right of `=`: typed words, strings, JSON, the name of something to read, or the
 //! rest of the line as it is.
 
-mod literal;
 mod parser;
 mod target;
 
@@ -105,7 +104,7 @@ pub fn parse_file_into(
 
 /// Sets the value of a `--set-literal` line: everything behind the `=` as it is.
 pub fn parse_literal_into(line: &str, into: &Map) -> Result<(), Error> {
-    literal::parse(line, into)
+    Parser::new(line, Right::Literal).parse(into)
 }
 
 /// What a word means in a `--set` line.

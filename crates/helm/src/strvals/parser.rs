@@ -1,4 +1,5 @@
-//! Lines of several keys, with `\` before characters that mean themselves.
+//! Lines of several keys, with `\` before characters that mean themselves; or of one key, in which nothing is escaped
+//! and everything behind `=` is the value.
 
 use gotmpl::{Map, Value};
 
@@ -14,10 +15,12 @@ pub(super) enum Right<'a> {
     Read(&'a mut dyn FnMut(&str) -> Result<Value, String>),
     /// JSON.
     Json,
+    /// Everything up to the end of the line, as it is.
+    Literal,
 }
 
 /// Why a part of a line was left.
-pub(super) enum Stop {
+enum Stop {
     /// The line has ended. Helm does not mind where.
     End,
     /// The line is wrong.
@@ -31,14 +34,14 @@ impl From<Error> for Stop {
 }
 
 /// Characters up to one that ends them, or up to the end of the line.
-pub(super) struct Run {
-    pub(super) text: String,
-    pub(super) end: Option<char>,
+struct Run {
+    text: String,
+    end: Option<char>,
 }
 
 /// How far the current place is from the root.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Level {
+struct Level {
     /// Names, as Helm counts them.
     names: usize,
     /// Names and indexes.
@@ -47,7 +50,7 @@ pub(super) struct Level {
 
 impl Level {
     /// One name further in.
-    pub(super) fn name(self) -> Result<Self, Error> {
+    fn name(self) -> Result<Self, Error> {
         if self.names == NAMES {
             return Err(Error::NestedNames);
         }
@@ -55,7 +58,7 @@ impl Level {
     }
 
     /// One index further in.
-    pub(super) fn deeper(self) -> Result<Self, Error> {
+    fn deeper(self) -> Result<Self, Error> {
         if self.all == DEPTH {
             return Err(Error::NestedIndexes);
         }
@@ -98,7 +101,7 @@ impl<'a> Parser<'a> {
             if stops.contains(&character) {
                 return Run { text, end: Some(character) };
             }
-            if character != '\\' {
+            if character != '\\' || matches!(self.right, Right::Literal) {
                 text.push(character);
             } else if let Some(escaped) = self.next() {
                 text.push(escaped);
@@ -109,7 +112,8 @@ impl<'a> Parser<'a> {
 
     /// Reads a key, and what is to be set under it.
     fn key(&mut self, map: &Map, level: Level) -> Result<(), Stop> {
-        let Run { text: name, end } = self.until(&['=', '[', ',', '.']);
+        let stops: &[char] = if let Right::Literal = self.right { &['=', '[', '.'] } else { &['=', '[', ',', '.'] };
+        let Run { text: name, end } = self.until(stops);
         match end {
             None if name.is_empty() => Err(Stop::End),
             None => Err(Error::NoValue(name).into()),
@@ -205,6 +209,9 @@ impl<'a> Parser<'a> {
 
     /// Reads a word, or a list in braces. The end of the line is one only if nothing is there.
     fn value(&mut self) -> Result<Value, Stop> {
+        if let Right::Literal = self.right {
+            return Ok(Value::string(std::mem::take(&mut self.rest)));
+        }
         if self.rest.is_empty() {
             return Err(Stop::End);
         }
@@ -234,7 +241,7 @@ impl<'a> Parser<'a> {
     fn read(&mut self, word: &str) -> Result<Value, Error> {
         match &mut self.right {
             Right::Read(read) => read(word).map_err(Error::Read),
-            Right::Typed | Right::Json => Ok(typed(word)),
+            Right::Typed | Right::Json | Right::Literal => Ok(typed(word)),
         }
     }
 
@@ -266,7 +273,7 @@ impl<'a> Parser<'a> {
 }
 
 /// Reads an index as `strconv.Atoi` does.
-pub(super) fn parse_index(text: String) -> Result<i64, Error> {
+fn parse_index(text: String) -> Result<i64, Error> {
     use std::num::IntErrorKind::{NegOverflow, PosOverflow};
     text.parse::<i64>().map_err(|error| match error.kind() {
         PosOverflow | NegOverflow => Error::ParseIndex { text, problem: "value out of range" },
@@ -275,7 +282,7 @@ pub(super) fn parse_index(text: String) -> Result<i64, Error> {
 }
 
 /// Characters as Go's `%q` prints a slice of runes.
-pub(super) fn quote_runes(text: &str) -> String {
+fn quote_runes(text: &str) -> String {
     let quoted: Vec<String> = text.chars().map(go::quote_rune).collect();
     format!("[{}]", quoted.join(" "))
 }

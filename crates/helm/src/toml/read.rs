@@ -212,6 +212,14 @@ impl<'a> Reader<'a> {
     /// Reads `a.b.c = value` into the current table, which is the same afterwards.
     fn key_value(&mut self) -> Result<(), Error> {
         let outer = self.document.context.clone();
+        self.named_value()?;
+        self.document.context = outer;
+        self.document.current.clear();
+        Ok(())
+    }
+
+    /// Reads `a.b.c = value` and defines it: gives the tables it lies in, its name and the value.
+    fn named_value(&mut self) -> Result<(Key, String, Value), Error> {
         let mut key = self.key()?;
         let name = key.pop().unwrap_or_default();
         self.document.current.clone_from(&name);
@@ -220,10 +228,8 @@ impl<'a> Reader<'a> {
         }
         self.blanks();
         let value = self.value(false)?;
-        self.define(&name, value)?;
-        self.document.context = outer;
-        self.document.current.clear();
-        Ok(())
+        self.define(&name, value.clone())?;
+        Ok((key, name, value))
     }
 
     fn define(&mut self, name: &str, value: Value) -> Result<(), Error> {
@@ -368,15 +374,7 @@ impl<'a> Reader<'a> {
     }
 
     fn inline_entry(&mut self, table: &Map) -> Result<(), Error> {
-        let mut key = self.key()?;
-        let name = key.pop().unwrap_or_default();
-        self.document.current.clone_from(&name);
-        for part in &key {
-            self.document.enter_implicit(part).or_else(|problem| self.error(problem))?;
-        }
-        self.blanks();
-        let value = self.value(false)?;
-        self.define(&name, value.clone())?;
+        let (key, name, value) = self.named_value()?;
         let mut table = table.clone();
         for part in &key {
             let inner = table.get(part.as_bytes()).unwrap_or_else(|| Map::any([].into()).into());

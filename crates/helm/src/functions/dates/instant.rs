@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use gotmpl::{FuncError, Kind, Object, Str, Value};
+use gotmpl::{FuncError, Kind, Object, Signature, Str, Type, Value};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -51,6 +51,14 @@ impl Zone {
 }
 
 impl Zone {
+    /// Whether clocks are set to summer time at an instant.
+    fn is_summer_time(&self, seconds: i64) -> bool {
+        match (self, Timestamp::from_second(seconds)) {
+            (Self::Rules(zone), Ok(timestamp)) => zone.to_offset_info(timestamp).dst().is_dst(),
+            _ => false,
+        }
+    }
+
     /// The offset an abbreviation stands for at an instant that is `wall` on the clock: that of the zone's rules in
     /// force if it is theirs, else what it ever meant there.
     pub(super) fn offset_of(&self, name: &[u8], wall: i64) -> Option<i64> {
@@ -205,37 +213,38 @@ impl Instant {
         Value::Object(Rc::new(self))
     }
 
+    /// What remains of the time since Go's zero time after whole multiples of a duration.
+    fn rest(&self, args: &[Value]) -> i64 {
+        let multiple = args.first().map_or(0, Duration::of);
+        if multiple <= 0 {
+            return 0;
+        }
+        let seconds = i128::from(self.seconds) - i128::from(ZERO);
+        let nanos = seconds * i128::from(NANOS_PER_SECOND) + i128::from(self.nanos);
+        i64::try_from(nanos.rem_euclid(i128::from(multiple))).unwrap_or(0)
+    }
+
     fn unix(&self, per_second: i64) -> Value {
         let fraction = i64::from(self.nanos) / (NANOS_PER_SECOND / per_second);
         Value::Int64(self.seconds.wrapping_mul(per_second).wrapping_add(fraction))
     }
 }
 
-const METHODS: &[&str] = &[
-    "Add",
-    "AddDate",
-    "After",
-    "Before",
-    "Day",
-    "Equal",
-    "Format",
-    "Hour",
-    "IsZero",
-    "Minute",
-    "Month",
-    "Nanosecond",
-    "Second",
-    "String",
-    "Sub",
-    "UTC",
-    "Unix",
-    "UnixMicro",
-    "UnixMilli",
-    "UnixNano",
-    "Weekday",
-    "Year",
-    "YearDay",
-];
+const DURATION: Type = Type::NamedInt64("time.Duration");
+const TIME: Type = Type::Named("time.Time");
+
+/// The parameters of a method, if there is one of that name.
+fn parameters(method: &str) -> Option<&'static [Type]> {
+    Some(match method {
+        "Add" | "Round" | "Truncate" => &[DURATION],
+        "AddDate" => &[Type::Int, Type::Int, Type::Int],
+        "After" | "Before" | "Compare" | "Equal" | "Sub" => &[TIME],
+        "Format" => &[Type::String],
+        "Day" | "Hour" | "IsDST" | "IsZero" | "Minute" | "Month" | "Nanosecond" | "Second" | "String" | "UTC"
+        | "Unix" | "UnixMicro" | "UnixMilli" | "UnixNano" | "Weekday" | "Year" | "YearDay" => &[],
+        _ => return None,
+    })
+}
 
 /// The instant in a method's or function's argument.
 pub(super) fn instant_of(value: &Value) -> Option<&Instant> {
@@ -255,7 +264,11 @@ impl Object for Instant {
     }
 
     fn has_method(&self, name: &str) -> bool {
-        METHODS.contains(&name)
+        parameters(name).is_some()
+    }
+
+    fn signature(&self, name: &str) -> Option<Signature> {
+        parameters(name).map(|params| Signature { params, variadic: false })
     }
 
     fn call(&self, name: &str, args: &[Value]) -> Result<Value, FuncError> {
@@ -270,6 +283,14 @@ impl Object for Instant {
             }
             "After" => Value::Bool(self.since(other(args)?) > 0),
             "Before" => Value::Bool(self.since(other(args)?) < 0),
+            "Round" => {
+                let (multiple, rest) = (args.first().map_or(0, Duration::of), self.rest(args));
+                let up = i128::from(rest) * 2 >= i128::from(multiple) && multiple > 0;
+                self.plus(if up { multiple - rest } else { -rest }).into_value()
+            }
+            "Truncate" => self.plus(-self.rest(args)).into_value(),
+            "IsDST" => Value::Bool(self.zone.is_summer_time(self.seconds)),
+            "Compare" => Value::Int(self.since(other(args)?).signum()),
             "Equal" => Value::Bool(self.since(other(args)?) == 0),
             "Sub" => Duration(self.since(other(args)?)).into_value(),
             "Format" => Value::string(format(self, super::super::arguments::text(args, 0)?)),
