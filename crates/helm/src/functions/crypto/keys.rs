@@ -10,7 +10,7 @@ use rsa::pkcs8::EncodePrivateKey;
 
 use super::super::arguments::{Outcome, text};
 use super::super::{hosted, random};
-use super::{HostRng, der};
+use super::{HostRng, der, primes};
 use crate::engine::Host;
 
 /// Bits of `genPrivateKey "rsa"`.
@@ -18,6 +18,9 @@ const LARGE_RSA_BITS: usize = 4096;
 
 /// Bits of the keys of generated certificates.
 pub(super) const RSA_BITS: usize = 2048;
+
+/// The public exponent that all the world uses.
+const RSA_EXPONENT: u64 = 65537;
 
 /// What making a key of so many bits counts as: the time grows with the fourth power.
 const RSA_2048_STEPS: u64 = 500_000;
@@ -80,8 +83,19 @@ fn in_words(error: &Error) -> FuncError {
 }
 
 fn generate_rsa(interp: &mut Interp<'_, Host>, bits: usize) -> Result<RsaPrivateKey, FuncError> {
-    interp.charge(if bits > RSA_BITS { RSA_4096_STEPS } else { RSA_2048_STEPS })?;
-    RsaPrivateKey::new(&mut HostRng(interp.host), bits).map_err(|error| in_words(&Error::GenerateRsa(error)))
+    let steps = if bits > RSA_BITS { RSA_4096_STEPS } else { RSA_2048_STEPS };
+    interp.charge(steps)?;
+    let mut rng = HostRng(interp.host);
+    let bits = u32::try_from(bits / 2).unwrap_or(u32::MAX);
+    let mut prime = || primes::random_prime(&mut rng, bits).ok_or(rsa::Error::Internal);
+    loop {
+        let key = prime().and_then(|first| RsaPrivateKey::from_primes(vec![first, prime()?], RSA_EXPONENT.into()));
+        match key {
+            // Once in many thousand times the exponent has no inverse, or the primes are the same.
+            Err(rsa::Error::InvalidPrime) => interp.charge(steps)?,
+            made => return made.map_err(|error| in_words(&Error::GenerateRsa(error))),
+        }
+    }
 }
 
 fn rsa_pem(key: &RsaPrivateKey) -> String {

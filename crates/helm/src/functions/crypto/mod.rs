@@ -8,6 +8,7 @@ mod der;
 mod extensions;
 mod keys;
 mod passwords;
+mod primes;
 
 use std::convert::Infallible;
 
