@@ -1,12 +1,13 @@
 //! The syntax tree, and how Go prints it in error messages.
 //!
 //! Nodes hold offsets into the source they came from, which the [`Template`] keeps; a tree is immutable
-//! and can be shared between threads. Its depth is bounded by the parser.
+//! and can be shared between threads. Its depth is bounded by the parser. A chart has many of these nodes, and most are
+//! visited once: they are kept small, and lists are no longer than what is in them.
 
 use std::sync::Arc;
 
 use crate::func::FunctionId;
-use crate::lex::Span;
+use crate::lex::{Position, Span};
 use crate::quote;
 use crate::value::Str;
 
@@ -22,7 +23,7 @@ pub(crate) struct Source {
 pub struct Template {
     pub(crate) name: Str,
     pub(crate) source: Arc<Source>,
-    pub(crate) body: Vec<Node>,
+    pub(crate) body: Box<[Node]>,
 }
 
 impl Template {
@@ -45,12 +46,12 @@ impl Template {
 pub(crate) enum Node {
     Text(Span),
     Action(Pipe),
-    If(Branch),
-    With(Branch),
-    Range(Branch),
-    Template(Invocation),
-    Break(usize),
-    Continue(usize),
+    If(Box<Branch>),
+    With(Box<Branch>),
+    Range(Box<Branch>),
+    Template(Box<Invocation>),
+    Break(Position),
+    Continue(Position),
 }
 
 impl Node {
@@ -58,10 +59,10 @@ impl Node {
     pub(crate) fn position(&self) -> usize {
         match self {
             Self::Text(text) => text.start(),
-            Self::Action(pipe) => pipe.position,
-            Self::If(branch) | Self::With(branch) | Self::Range(branch) => branch.pipe.position,
-            Self::Template(invocation) => invocation.position,
-            Self::Break(position) | Self::Continue(position) => *position,
+            Self::Action(pipe) => pipe.position.offset(),
+            Self::If(branch) | Self::With(branch) | Self::Range(branch) => branch.pipe.position.offset(),
+            Self::Template(invocation) => invocation.position.offset(),
+            Self::Break(position) | Self::Continue(position) => position.offset(),
         }
     }
 }
@@ -70,14 +71,14 @@ impl Node {
 #[derive(Debug)]
 pub(crate) struct Branch {
     pub(crate) pipe: Pipe,
-    pub(crate) body: Vec<Node>,
-    pub(crate) otherwise: Vec<Node>,
+    pub(crate) body: Box<[Node]>,
+    pub(crate) otherwise: Box<[Node]>,
 }
 
 /// `{{template "name" pipe}}`, also what a `block` leaves behind.
 #[derive(Debug)]
 pub(crate) struct Invocation {
-    pub(crate) position: usize,
+    pub(crate) position: Position,
     pub(crate) name: Str,
     pub(crate) pipe: Option<Pipe>,
 }
@@ -85,17 +86,17 @@ pub(crate) struct Invocation {
 /// Commands joined by `|`, whose value may go to variables.
 #[derive(Debug)]
 pub(crate) struct Pipe {
-    pub(crate) position: usize,
+    pub(crate) position: Position,
     /// The variables are assigned (`=`), not declared (`:=`).
     pub(crate) assigns: bool,
-    pub(crate) variables: Vec<Variable>,
+    pub(crate) variables: Box<[Variable]>,
     /// Never empty.
-    pub(crate) commands: Vec<Command>,
+    pub(crate) commands: Box<[Command]>,
 }
 
 /// A variable by its place among the variables of its source; `$` has the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct VariableId(pub(crate) usize);
+pub(crate) struct VariableId(pub(crate) u32);
 
 /// A variable being declared or assigned.
 #[derive(Debug, Clone, Copy)]
@@ -107,9 +108,9 @@ pub(crate) struct Variable {
 /// A value, or a function or method with its arguments.
 #[derive(Debug)]
 pub(crate) struct Command {
-    pub(crate) position: usize,
+    pub(crate) position: Position,
     /// Never empty.
-    pub(crate) words: Vec<Expr>,
+    pub(crate) words: Box<[Expr]>,
 }
 
 /// `.a.b.c`: the names are found by splitting at the dots. May be empty.
@@ -118,15 +119,15 @@ pub(crate) type Path = Span;
 /// An operand.
 #[derive(Debug)]
 pub(crate) enum Expr {
-    Dot(usize),
-    Nil(usize),
-    Bool(usize, bool),
-    Number(Number),
+    Dot(Position),
+    Nil(Position),
+    Bool(Position, bool),
+    Number(Box<Number>),
     String { literal: Span, value: Str },
     Function { name: Span, id: FunctionId },
-    Field { position: usize, path: Path },
-    Variable { position: usize, name: Span, id: VariableId, path: Path },
-    Chain { position: usize, base: Box<Self>, path: Path },
+    Field { position: Position, path: Path },
+    Variable { position: Position, name: Span, id: VariableId, path: Path },
+    Chain { position: Position, base: Box<Self>, path: Path },
     Pipe(Box<Pipe>),
 }
 
@@ -139,11 +140,11 @@ impl Expr {
             | Self::Bool(position, _)
             | Self::Field { position, .. }
             | Self::Variable { position, .. }
-            | Self::Chain { position, .. } => *position,
+            | Self::Chain { position, .. } => position.offset(),
             Self::Number(number) => number.literal.start(),
             Self::String { literal, .. } => literal.start(),
             Self::Function { name, .. } => name.start(),
-            Self::Pipe(pipe) => pipe.position,
+            Self::Pipe(pipe) => pipe.position.offset(),
         }
     }
 }

@@ -157,17 +157,31 @@ impl<H> Copy for Function<H> {}
 
 /// A function as parsed templates refer to it: its place among the [`FunctionNames`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FunctionId(usize);
+pub(crate) struct FunctionId(u32);
 
 /// The names a template may call: the host's and the language's own. All that parsing needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FunctionNames {
     sorted: Vec<&'static str>,
+    /// Where in `sorted` the names start whose first byte is not below the index.
+    starts: Vec<usize>,
 }
 
 impl FunctionNames {
+    fn new(sorted: Vec<&'static str>) -> Self {
+        let below = |byte: usize| {
+            sorted.partition_point(|name| name.bytes().next().is_none_or(|first| usize::from(first) < byte))
+        };
+        let starts = (0..=256).map(below).collect();
+        Self { sorted, starts }
+    }
+
     pub(crate) fn resolve(&self, name: &[u8]) -> Option<FunctionId> {
-        self.sorted.binary_search_by(|known| known.as_bytes().cmp(name)).ok().map(FunctionId)
+        let first = usize::from(*name.first()?);
+        let start = self.starts[first];
+        let alike = &self.sorted[start..self.starts[first + 1]];
+        let index = alike.binary_search_by(|known| known.as_bytes().cmp(name)).ok()?;
+        u32::try_from(start + index).ok().map(FunctionId)
     }
 }
 
@@ -195,7 +209,14 @@ pub struct Functions<H> {
     names: Arc<FunctionNames>,
     /// In the order of `names`.
     entries: Vec<Entry<H>>,
-    methods: Vec<Function<H>>,
+    methods: Vec<Method<H>>,
+}
+
+/// A function whose name has two parts.
+struct Method<H> {
+    owner: &'static str,
+    name: &'static str,
+    function: Function<H>,
 }
 
 impl<H> Functions<H> {
@@ -206,13 +227,12 @@ impl<H> Functions<H> {
             builtin::TABLE.iter().map(|builtin| (builtin.name, Entry::Builtin(builtin))).collect();
         let mut methods = Vec::new();
         for function in tables.iter().copied().flatten() {
-            if function.name.contains('.') {
-                methods.push(*function);
-            } else {
-                by_name.insert(function.name, Entry::Host(*function));
+            match function.name.rsplit_once('.') {
+                Some((owner, name)) => methods.push(Method { owner, name, function: *function }),
+                None => drop(by_name.insert(function.name, Entry::Host(*function))),
             }
         }
-        let names = FunctionNames { sorted: by_name.keys().copied().collect() };
+        let names = FunctionNames::new(by_name.keys().copied().collect());
         Self { names: Arc::new(names), entries: by_name.into_values().collect(), methods }
     }
 
@@ -224,17 +244,16 @@ impl<H> Functions<H> {
     /// The function `id` stands for, provided that it is the one called `name`: templates parsed with
     /// another host's names never reach a wrong function.
     pub(crate) fn get(&self, id: FunctionId, name: &[u8]) -> Option<Callee<'_, H>> {
-        let callee = match self.entries.get(id.0)? {
+        let callee = match self.entries.get(id.0 as usize)? {
             Entry::Builtin(builtin) => Callee::Builtin(builtin),
             Entry::Host(function) => Callee::Host(function),
         };
-        (self.names.sorted.get(id.0)?.as_bytes() == name).then_some(callee)
+        (self.names.sorted.get(id.0 as usize)?.as_bytes() == name).then_some(callee)
     }
 
     /// The method `name` of the named map type `ty`.
-    pub(crate) fn method(&self, ty: &str, name: &str) -> Option<&Function<H>> {
-        self.methods.iter().find(|function| {
-            function.name.rsplit_once('.').is_some_and(|(owner, method)| method == name && owner == ty)
-        })
+    pub(crate) fn method(&self, ty: &str, name: &[u8]) -> Option<&Function<H>> {
+        let named = self.methods.iter().filter(|method| method.name.as_bytes() == name);
+        named.into_iter().find(|method| method.owner == ty).map(|method| &method.function)
     }
 }

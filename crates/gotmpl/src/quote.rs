@@ -75,6 +75,10 @@ pub(crate) fn can_backquote(text: &[u8]) -> bool {
 pub(crate) fn unquote(literal: &[u8]) -> Option<Vec<u8>> {
     let quote = *literal.first()?;
     let mut body = literal.get(1..literal.len().checked_sub(1)?)?;
+    let plain = if quote == b'`' { memchr::memchr(b'\r', body).is_none() } else { is_plain(body, quote) };
+    if plain {
+        return Some(body.to_vec());
+    }
     if quote == b'`' {
         return Some(body.iter().copied().filter(|byte| *byte != b'\r').collect());
     }
@@ -88,6 +92,11 @@ pub(crate) fn unquote(literal: &[u8]) -> Option<Vec<u8>> {
         body = rest;
     }
     Some(out)
+}
+
+/// Whether the inside of a literal stands for itself.
+fn is_plain(body: &[u8], quote: u8) -> bool {
+    memchr::memchr2(b'\\', quote, body).is_none() && std::str::from_utf8(body).is_ok()
 }
 
 /// One element of a literal: `\xff` is a byte, all else is a code point.

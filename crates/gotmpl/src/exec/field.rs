@@ -38,8 +38,8 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
                 None => arguments.take().unwrap_or(Arguments::NONE),
             };
             receiver = match &receiver.value {
-                // Most fields are entries of plain maps, which have no methods.
-                Value::Map(map) if given.is_empty() && !matches!(map.ty, MapType::Named(_)) => self.entry(map, name)?,
+                // Most fields are entries of maps.
+                Value::Map(map) if given.is_empty() && self.map_method(map, name).is_none() => self.entry(map, name)?,
                 _ => {
                     let name = std::str::from_utf8(name).unwrap_or_default();
                     self.field(dot, &receiver, name, (given, at))?
@@ -73,14 +73,14 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
             return self.method(dot, object, name, (arguments, at));
         }
         if let Value::Map(map) = &receiver.value
-            && let Some(method) = self.map_method(map, name)
+            && let Some(method) = self.map_method(map, name.as_bytes())
         {
             return self.call_map_method(dot, map, method, (arguments, at));
         }
         self.plain_field(receiver, name, &arguments)
     }
 
-    fn map_method(&self, map: &Map, name: &str) -> Option<&'a Function<H>> {
+    fn map_method(&self, map: &Map, name: &[u8]) -> Option<&'a Function<H>> {
         match map.ty {
             MapType::Named(ty) => self.interp.functions.method(ty, name),
             MapType::Any | MapType::String => None,

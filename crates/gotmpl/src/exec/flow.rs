@@ -93,7 +93,7 @@ impl<'t, H> State<'_, 't, '_, H> {
     /// Gives the variables of a `range` their values. A single one gets the element.
     fn bind(&mut self, branch: &'t Branch, key: Cell, element: &Cell) -> Result<()> {
         let pipe = &branch.pipe;
-        match pipe.variables.as_slice() {
+        match &*pipe.variables {
             [] => Ok(()),
             [only] => self.bind_one(*only, pipe.assigns, 1, element.clone()),
             [first, second, ..] => {

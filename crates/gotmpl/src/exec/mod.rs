@@ -157,11 +157,11 @@ impl<'s, 't, 'a, H> State<'s, 't, 'a, H> {
             }
             At::Pipe(pipe) => {
                 printer.pipe(pipe);
-                pipe.position
+                pipe.position.offset()
             }
             At::Command(command) => {
                 printer.command(command);
-                command.position
+                command.position.offset()
             }
             At::Expr(expr) => {
                 printer.expr(expr);

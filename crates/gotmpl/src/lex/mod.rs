@@ -7,7 +7,7 @@
 mod number;
 mod token;
 
-pub(crate) use token::{Kind, Span, Token};
+pub(crate) use token::{Kind, Position, Span, Token};
 
 use crate::quote;
 use crate::unicode;
@@ -20,7 +20,7 @@ pub(crate) struct Lexer<'s> {
     /// What is read up to.
     pos: usize,
     /// The line of `start`, counted from 1.
-    line: usize,
+    line: u32,
     paren_depth: usize,
     inside_action: bool,
     /// The text of the error token, once one was produced.
@@ -40,14 +40,7 @@ fn trailing_space(text: &[u8]) -> usize {
 }
 
 fn find(text: &[u8], pair: [u8; 2]) -> Option<usize> {
-    let mut from = 0;
-    loop {
-        let at = from + text.get(from..)?.iter().position(|byte| *byte == pair[0])?;
-        if text.get(at + 1) == Some(&pair[1]) {
-            return Some(at);
-        }
-        from = at + 1;
-    }
+    memchr::memchr_iter(pair[0], text).find(|at| text.get(at + 1) == Some(&pair[1]))
 }
 
 fn has_left_trim(text: &[u8]) -> bool {
@@ -75,13 +68,19 @@ impl<'s> Lexer<'s> {
 
     fn emit(&mut self, kind: Kind) -> Token {
         let token = Token { kind, span: Span::new(self.start, self.pos), line: self.line };
-        self.skip_to(self.pos);
+        if matches!(kind, Kind::Text | Kind::Space | Kind::RawString) {
+            self.skip_to(self.pos);
+        } else {
+            // No other token can hold the end of a line.
+            self.start = self.pos;
+        }
         token
     }
 
     /// Starts the next token at `pos`, counting the lines passed.
     fn skip_to(&mut self, pos: usize) {
-        self.line += unicode::lines(&self.source[self.start..pos]);
+        let lines = unicode::lines(&self.source[self.start..pos]);
+        self.line += u32::try_from(lines).expect("sources are shorter than 4 GiB");
         self.start = pos;
         self.pos = pos;
     }
@@ -236,7 +235,7 @@ impl<'s> Lexer<'s> {
     }
 
     fn raw_quoted(&mut self) -> Token {
-        match self.source[self.pos + 1..].iter().position(|byte| *byte == b'`') {
+        match memchr::memchr(b'`', &self.source[self.pos + 1..]) {
             Some(length) => {
                 self.pos += length + 2;
                 self.emit(Kind::RawString)
@@ -271,6 +270,10 @@ impl<'s> Lexer<'s> {
 
     fn skip_name(&mut self) {
         loop {
+            self.pos += self.rest().iter().take_while(|byte| unicode::is_ascii_name(**byte)).count();
+            if self.rest().first().is_none_or(u8::is_ascii) {
+                return;
+            }
             let (next, width) = unicode::decode(self.rest());
             if width == 0 || !unicode::is_name(next) {
                 return;

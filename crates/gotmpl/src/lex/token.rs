@@ -14,6 +14,11 @@ impl Span {
         Self { start: offset(start), end: offset(end) }
     }
 
+    /// Where it starts, in half the space of an offset.
+    pub(crate) fn position(self) -> Position {
+        Position(self.start)
+    }
+
     pub(crate) fn start(self) -> usize {
         self.start as usize
     }
@@ -38,13 +43,23 @@ impl Span {
     }
 }
 
+/// An offset into the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Position(u32);
+
+impl Position {
+    pub(crate) fn offset(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// One token of a template.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Token {
     pub(crate) kind: Kind,
     pub(crate) span: Span,
     /// The line it starts on, counted from 1.
-    pub(crate) line: usize,
+    pub(crate) line: u32,
 }
 
 /// What kind of token it is.

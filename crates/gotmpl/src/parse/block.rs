@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Parser;
 use crate::ast::{Branch, Invocation, Node, Template};
 use crate::error::ParseError;
-use crate::lex::{Kind, Token};
+use crate::lex::{Kind, Position, Token};
 use crate::quote;
 use crate::value::Str;
 
@@ -54,6 +54,7 @@ impl Control {
     }
 
     fn node(self, branch: Branch) -> Node {
+        let branch = Box::new(branch);
         match self {
             Self::If => Node::If(branch),
             Self::With => Node::With(branch),
@@ -65,10 +66,10 @@ impl Control {
 impl Parser<'_> {
     /// The whole source. Only here may templates be defined.
     pub(super) fn parse_source(&mut self, name: &Str) -> Result<Arc<Template>, ParseError> {
-        let mut body = Vec::new();
         loop {
             let token = self.peek();
             if token.kind == Kind::Eof {
+                let body = std::mem::take(&mut self.nodes).into();
                 return self.add(name, body);
             }
             if token.kind == Kind::LeftDelim {
@@ -82,7 +83,7 @@ impl Parser<'_> {
                 self.push_back(token);
             }
             match self.parse_item()? {
-                Item::Node(node) => body.push(node),
+                Item::Node(node) => self.nodes.push(node),
                 Item::Terminator(end) => {
                     return Err(self.error(format!("unexpected {}", end.text())));
                 }
@@ -107,12 +108,12 @@ impl Parser<'_> {
     }
 
     /// Nodes up to an `{{end}}` or `{{else}}`.
-    fn parse_list(&mut self) -> Result<(Vec<Node>, Terminator), ParseError> {
-        let mut nodes = Vec::new();
+    fn parse_list(&mut self) -> Result<(Box<[Node]>, Terminator), ParseError> {
+        let start = self.nodes.len();
         while self.peek_non_space().kind != Kind::Eof {
             match self.parse_item()? {
-                Item::Node(node) => nodes.push(node),
-                Item::Terminator(terminator) => return Ok((nodes, terminator)),
+                Item::Node(node) => self.nodes.push(node),
+                Item::Terminator(terminator) => return Ok((self.nodes.drain(start..).collect(), terminator)),
             }
         }
         Err(self.error("unexpected EOF"))
@@ -155,12 +156,12 @@ impl Parser<'_> {
         Ok(Item::Node(node))
     }
 
-    fn parse_jump(&mut self, token: Token, name: &str, node: fn(usize) -> Node) -> Result<Node, ParseError> {
+    fn parse_jump(&mut self, token: Token, name: &str, node: fn(Position) -> Node) -> Result<Node, ParseError> {
         self.expect(Kind::RightDelim, name)?;
         if self.scope.ranges == 0 {
             return Err(self.error(format!("{name} outside {{{{range}}}}")));
         }
-        Ok(node(token.span.start()))
+        Ok(node(token.span.position()))
     }
 
     /// `{{else}}`, or the start of `{{else if …}}`, whose keyword stays for [`Self::parse_otherwise`].
@@ -185,16 +186,16 @@ impl Parser<'_> {
         let (body, terminator) = self.parse_list()?;
         self.scope.ranges -= ranges;
         let otherwise = match terminator {
-            Terminator::End => Vec::new(),
+            Terminator::End => Box::default(),
             Terminator::Else => self.parse_otherwise(control)?,
         };
         Ok(Branch { pipe, body, otherwise })
     }
 
-    fn parse_otherwise(&mut self, control: Control) -> Result<Vec<Node>, ParseError> {
+    fn parse_otherwise(&mut self, control: Control) -> Result<Box<[Node]>, ParseError> {
         if control.continued_by(self.peek().kind) {
             self.next();
-            return Ok(vec![self.parse_control(control)?]);
+            return Ok(Box::new([self.parse_control(control)?]));
         }
         let (otherwise, end) = self.parse_list()?;
         match end {
@@ -218,7 +219,7 @@ impl Parser<'_> {
         let outer = std::mem::replace(&mut self.scope, inner);
         self.add(&name, body)?;
         self.scope = outer;
-        Ok(Node::Template(Invocation { position: token.span.start(), name, pipe: Some(pipe) }))
+        Ok(Node::Template(Box::new(Invocation { position: token.span.position(), name, pipe: Some(pipe) })))
     }
 
     /// `{{template "name"}}` or `{{template "name" pipeline}}`.
@@ -233,7 +234,7 @@ impl Parser<'_> {
             self.push_back(next);
             Some(self.parse_pipeline(context, Kind::RightDelim)?)
         };
-        Ok(Node::Template(Invocation { position: token.span.start(), name, pipe }))
+        Ok(Node::Template(Box::new(Invocation { position: token.span.position(), name, pipe })))
     }
 
     fn parse_name(&mut self, token: Token, context: &str) -> Result<Str, ParseError> {

@@ -11,7 +11,7 @@ mod pipeline;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::ast::{Node, Source, Template, VariableId};
+use crate::ast::{Command, Expr, Node, Source, Template, VariableId};
 use crate::error::ParseError;
 use crate::func::FunctionNames;
 use crate::lex::{Kind, Lexer, Span, Token};
@@ -55,6 +55,9 @@ pub(crate) fn parse(name: &Str, text: &[u8], names: &FunctionNames) -> Result<Pa
         tokens: 0,
         templates: Vec::new(),
         places: BTreeMap::new(),
+        nodes: Vec::new(),
+        commands: Vec::new(),
+        words: Vec::new(),
     };
     let main = parser.parse_source(name)?;
     Ok(Parsed { main, all: parser.templates, tokens: parser.tokens })
@@ -65,9 +68,9 @@ struct Scope {
     /// The variables that can be seen, innermost last.
     visible: Vec<VariableId>,
     /// The line of the action being parsed, 0 outside of one.
-    action_line: usize,
+    action_line: u32,
     /// The line of the last token read: where Go says an error is.
-    last_line: usize,
+    last_line: u32,
     /// How many `range` blocks are open.
     ranges: usize,
 }
@@ -92,6 +95,10 @@ struct Parser<'s> {
     templates: Vec<Arc<Template>>,
     /// Where each template is in `templates`.
     places: BTreeMap<Str, usize>,
+    /// The lists that are not complete yet, the innermost last. Each gets memory of its own once its length is known.
+    nodes: Vec<Node>,
+    commands: Vec<Command>,
+    words: Vec<Expr>,
 }
 
 impl Parser<'_> {
@@ -148,7 +155,7 @@ impl Parser<'_> {
 
     fn error(&self, message: impl Into<String>) -> ParseError {
         let name = self.source.name.to_lossy().into_owned();
-        ParseError { name, line: self.scope.last_line, message: message.into() }
+        ParseError { name, line: self.scope.last_line as usize, message: message.into() }
     }
 
     fn unexpected(&self, token: Token, context: &str) -> ParseError {
@@ -190,7 +197,7 @@ impl Parser<'_> {
     }
 
     /// Adds a template; one source may define a name only once, unless one of the bodies is empty.
-    fn add(&mut self, name: &Str, body: Vec<Node>) -> Result<Arc<Template>, ParseError> {
+    fn add(&mut self, name: &Str, body: Box<[Node]>) -> Result<Arc<Template>, ParseError> {
         let template = Arc::new(Template { name: name.clone(), source: Arc::clone(&self.source), body });
         let place = self.places.get(name).copied();
         match place.and_then(|place| self.templates.get_mut(place)) {

@@ -9,9 +9,9 @@ use crate::quote;
 impl Parser<'_> {
     /// `declarations? command ('|' command)*` up to a token of kind `end`, which is consumed.
     pub(super) fn parse_pipeline(&mut self, context: &str, end: Kind) -> Result<Pipe, ParseError> {
-        let position = self.peek_non_space().span.start();
-        let mut pipe = Pipe { position, assigns: false, variables: Vec::new(), commands: Vec::new() };
-        self.parse_declarations(&mut pipe, context)?;
+        let position = self.peek_non_space().span.position();
+        let (variables, assigns) = self.parse_declarations(context)?;
+        let start = self.commands.len();
         loop {
             let token = self.next_non_space();
             match token.kind {
@@ -29,22 +29,25 @@ impl Parser<'_> {
                 | Kind::Variable
                 | Kind::LeftParen => {
                     self.push_back(token);
-                    pipe.commands.push(self.parse_command()?);
+                    let command = self.parse_command()?;
+                    self.commands.push(command);
                 }
                 _ => return Err(self.unexpected(token, context)),
             }
         }
-        self.check_pipeline(&pipe, context)?;
-        Ok(pipe)
+        let commands: Box<[Command]> = self.commands.drain(start..).collect();
+        self.check_pipeline(&commands, context)?;
+        Ok(Pipe { position, assigns, variables: variables.into(), commands })
     }
 
     /// `$x :=`, `$x =` or, in a `range`, `$x, $y :=`. A variable that turns out to be an argument is
     /// pushed back.
-    fn parse_declarations(&mut self, pipe: &mut Pipe, context: &str) -> Result<(), ParseError> {
+    fn parse_declarations(&mut self, context: &str) -> Result<(Vec<Variable>, bool), ParseError> {
+        let mut variables = Vec::new();
         loop {
             let token = self.peek_non_space();
             if token.kind != Kind::Variable {
-                return Ok(());
+                return Ok((variables, false));
             }
             self.next();
             let after = self.peek();
@@ -52,30 +55,29 @@ impl Parser<'_> {
             match next.kind {
                 Kind::Assign | Kind::Declare => {
                     self.next();
-                    pipe.assigns = next.kind == Kind::Assign;
                     let variable = self.declare(token)?;
-                    pipe.variables.push(variable);
-                    return Ok(());
+                    variables.push(variable);
+                    return Ok((variables, next.kind == Kind::Assign));
                 }
                 Kind::Char if self.text(next.span) == b"," => {
                     self.next();
                     let variable = self.declare(token)?;
-                    pipe.variables.push(variable);
-                    self.check_second_variable(pipe, context)?;
+                    variables.push(variable);
+                    self.check_second_variable(&variables, context)?;
                 }
                 _ => {
                     if after.kind == Kind::Space {
                         self.push_back(after);
                     }
                     self.push_back(token);
-                    return Ok(());
+                    return Ok((variables, false));
                 }
             }
         }
     }
 
-    fn check_second_variable(&mut self, pipe: &Pipe, context: &str) -> Result<(), ParseError> {
-        if context != "range" || pipe.variables.len() >= 2 {
+    fn check_second_variable(&mut self, variables: &[Variable], context: &str) -> Result<(), ParseError> {
+        if context != "range" || variables.len() >= 2 {
             return Err(self.error(format!("too many declarations in {context}")));
         }
         match self.peek_non_space().kind {
@@ -94,15 +96,19 @@ impl Parser<'_> {
     }
 
     fn intern(&mut self, name: Span) -> VariableId {
-        let new = VariableId(self.variables.len());
-        *self.variables.entry(name.of(&self.source.text).to_vec()).or_insert(new)
+        if let Some(known) = self.variables.get(self.text(name)) {
+            return *known;
+        }
+        let new = u32::try_from(self.variables.len()).expect("there are fewer variables than bytes of the source");
+        self.variables.insert(name.of(&self.source.text).to_vec(), VariableId(new));
+        VariableId(new)
     }
 
-    fn check_pipeline(&self, pipe: &Pipe, context: &str) -> Result<(), ParseError> {
-        if pipe.commands.is_empty() {
+    fn check_pipeline(&self, commands: &[Command], context: &str) -> Result<(), ParseError> {
+        if commands.is_empty() {
             return Err(self.error(format!("missing value for {context}")));
         }
-        let stage = pipe.commands.iter().skip(1).position(|command| {
+        let stage = commands.iter().skip(1).position(|command| {
             matches!(
                 command.words.first(),
                 Some(Expr::Bool(..) | Expr::Dot(_) | Expr::Nil(_) | Expr::Number(_) | Expr::String { .. })
@@ -116,11 +122,12 @@ impl Parser<'_> {
 
     /// Operands up to a `|`, which is consumed (even if nothing follows it), or the end of the pipeline.
     fn parse_command(&mut self) -> Result<Command, ParseError> {
-        let position = self.peek_non_space().span.start();
-        let mut words = Vec::new();
+        let position = self.peek_non_space().span.position();
+        let start = self.words.len();
         loop {
             self.peek_non_space();
-            words.extend(self.parse_operand()?);
+            let word = self.parse_operand()?;
+            self.words.extend(word);
             let token = self.next();
             match token.kind {
                 Kind::Space => {}
@@ -132,10 +139,10 @@ impl Parser<'_> {
                 _ => return Err(self.unexpected(token, "operand")),
             }
         }
-        if words.is_empty() {
+        if self.words.len() == start {
             return Err(self.error("empty command"));
         }
-        Ok(Command { position, words })
+        Ok(Command { position, words: self.words.drain(start..).collect() })
     }
 
     /// A term with the fields selected from it; `None` if there is no term.
@@ -147,7 +154,7 @@ impl Parser<'_> {
         if first.kind != Kind::Field {
             return Ok(Some(term));
         }
-        let position = first.span.start();
+        let position = first.span.position();
         let mut selected = first.span;
         while self.peek().kind == Kind::Field {
             selected = selected.to(self.next().span);
@@ -173,7 +180,7 @@ impl Parser<'_> {
     fn parse_term(&mut self) -> Result<Option<Expr>, ParseError> {
         let token = self.next_non_space();
         let span = token.span;
-        let position = span.start();
+        let position = span.position();
         Ok(Some(match token.kind {
             Kind::Identifier => self.function(span)?,
             Kind::Dot => Expr::Dot(position),
@@ -181,7 +188,7 @@ impl Parser<'_> {
             Kind::Variable => self.variable(span)?,
             Kind::Field => Expr::Field { position, path: span },
             Kind::Bool => Expr::Bool(position, self.text(span) == b"true"),
-            Kind::CharConstant | Kind::Complex | Kind::Number => Expr::Number(self.parse_number(token)?),
+            Kind::CharConstant | Kind::Complex | Kind::Number => Expr::Number(Box::new(self.parse_number(token)?)),
             Kind::LeftParen => self.nested(|parser| {
                 let pipe = parser.parse_pipeline("parenthesized pipeline", Kind::RightParen)?;
                 Ok(Expr::Pipe(Box::new(pipe)))
@@ -208,7 +215,7 @@ impl Parser<'_> {
         match id {
             Some(id) => {
                 let end = name.start() + name.len();
-                Ok(Expr::Variable { position: name.start(), name, id, path: Span::new(end, end) })
+                Ok(Expr::Variable { position: name.position(), name, id, path: Span::new(end, end) })
             }
             None => Err(self.error(format!("undefined variable {}", quote::lossy(text)))),
         }

@@ -5,6 +5,7 @@ mod tables;
 
 /// The code point `text` starts with and its width in bytes; U+FFFD of width 1 for an invalid byte, and
 /// of width 0 for an empty text.
+#[inline]
 pub(crate) fn decode(text: &[u8]) -> (char, usize) {
     match text.first() {
         None => ('\u{FFFD}', 0),
@@ -43,7 +44,22 @@ pub fn is_printable(c: char) -> bool {
 
 /// Whether `c` may be part of a name in a template.
 pub(crate) fn is_name(c: char) -> bool {
-    if c.is_ascii() { c.is_ascii_alphanumeric() || c == '_' } else { contains(tables::NAME, c) }
+    u8::try_from(c).is_ok_and(is_ascii_name) || !c.is_ascii() && contains(tables::NAME, c)
+}
+
+/// As [`is_name`], for a byte that is a code point of its own.
+#[inline]
+pub(crate) fn is_ascii_name(byte: u8) -> bool {
+    const NAMES: [bool; 256] = {
+        let mut names = [false; 256];
+        let mut byte = 0_u8;
+        while byte < 128 {
+            names[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'_';
+            byte += 1;
+        }
+        names
+    };
+    NAMES[usize::from(byte)]
 }
 
 fn contains(borders: &[u32], c: char) -> bool {
@@ -51,7 +67,6 @@ fn contains(borders: &[u32], c: char) -> bool {
 }
 
 /// How many lines end in `text`.
-#[expect(clippy::naive_bytecount, reason = "a crate for this one loop is too much, and it vectorises")]
 pub(crate) fn lines(text: &[u8]) -> usize {
-    text.iter().filter(|byte| **byte == b'\n').count()
+    memchr::memchr_iter(b'\n', text).count()
 }
