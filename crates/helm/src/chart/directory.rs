@@ -3,7 +3,9 @@
 //! `.helmignore` applies and symbolic links within the folder are followed. Links out of it are refused, unless it is
 //! only documentation that lies elsewhere, as in repositories of many charts: that is left out.
 
-use std::fs;
+use std::ffi::OsString;
+use std::fs::{self, File, FileType};
+use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
 use super::assemble::{RawFile, assemble};
@@ -46,25 +48,26 @@ impl Walk<'_> {
     /// Visits the entries of a folder in the order of their names. `name` is its path in the chart.
     fn folder(&mut self, folder: &Path, name: &str) -> Result<(), Error> {
         let mut entries: Vec<_> = fs::read_dir(folder)
-            .and_then(|entries| entries.map(|entry| entry.map(|e| e.file_name())).collect())
+            .and_then(|entries| entries.map(|entry| entry.and_then(|e| Ok((e.file_name(), e.file_type()?)))).collect())
             .map_err(|source| read_error(folder, source))?;
-        entries.sort();
-        for entry in entries {
+        entries.sort_by(|(a, _): &(OsString, FileType), (b, _)| a.cmp(b));
+        for (entry, file_type) in entries {
             let path = folder.join(&entry);
             let Some(entry) = entry.to_str() else {
                 let path = path.to_string_lossy().into_owned();
                 return Err(Error::UnsafePath { path, reason: "it is not UTF-8" });
             };
             let name = if name.is_empty() { entry.to_owned() } else { format!("{name}/{entry}") };
-            self.entry(&path, name)?;
+            self.entry(&path, file_type, name)?;
         }
         Ok(())
     }
 
-    fn entry(&mut self, path: &Path, name: String) -> Result<(), Error> {
+    fn entry(&mut self, path: &Path, file_type: FileType, name: String) -> Result<(), Error> {
         self.budget.take_entry()?;
         self.budget.check_path(&name)?;
-        let Some(target) = self.resolve(path, &name)? else { return Ok(()) };
+        let target = if file_type.is_symlink() { self.resolve(path, &name)? } else { Some(path.to_owned()) };
+        let Some(target) = target else { return Ok(()) };
         let metadata = fs::metadata(&target).map_err(|source| read_error(path, source))?;
         if self.rules.ignores(&name, metadata.is_dir()) {
             return Ok(());
@@ -76,7 +79,7 @@ impl Walk<'_> {
             return Err(Error::IrregularFile { path: path.to_owned() });
         }
         self.budget.take_bytes(metadata.len())?;
-        let data = fs::read(&target).map_err(|source| read_error(path, source))?;
+        let data = read(&target, metadata.len()).map_err(|source| read_error(path, source))?;
         if data.len() as u64 > metadata.len() {
             return Err(Excess::File(metadata.len()).into());
         }
@@ -85,12 +88,8 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// The file that `path` stands for, which must lie in the chart; nothing if nobody will miss it.
+    /// The file that the link `path` stands for, which must lie in the chart; nothing if nobody will miss it.
     fn resolve(&self, path: &Path, name: &str) -> Result<Option<PathBuf>, Error> {
-        let link = fs::symlink_metadata(path).map_err(|source| read_error(path, source))?;
-        if !link.is_symlink() {
-            return Ok(Some(path.to_owned()));
-        }
         let target = fs::canonicalize(path).map_err(|source| broken_link(path, source))?;
         match target.starts_with(self.root) {
             true => Ok(Some(target)),
@@ -122,6 +121,14 @@ fn broken_link(path: &Path, source: std::io::Error) -> Error {
         }
     }
     Error::BrokenLink { path: path.to_owned(), missing: way, reason: source }
+}
+
+/// The bytes of a file, or one more than the `length` it is known to have.
+fn read(path: &Path, length: u64) -> std::io::Result<Vec<u8>> {
+    let limit = length.saturating_add(1);
+    let mut data = Vec::with_capacity(usize::try_from(limit).unwrap_or_default());
+    File::open(path)?.take(limit).read_to_end(&mut data)?;
+    Ok(data)
 }
 
 fn read_error(path: &Path, source: std::io::Error) -> Error {

@@ -28,11 +28,38 @@ pub struct Rules {
 
 #[derive(Debug, Clone)]
 struct Rule {
-    pattern: String,
+    pattern: Pattern,
     negated: bool,
     directories_only: bool,
     /// Without a slash in the pattern, only the last element of a path is looked at.
     whole_path: bool,
+}
+
+/// Most rules are names, or stars with an ending.
+#[derive(Debug, Clone)]
+enum Pattern {
+    Name(String),
+    Ending(String),
+    Other(String),
+}
+
+impl Pattern {
+    fn new(pattern: &str) -> Self {
+        let is_plain = |text: &str| !text.contains(['*', '?', '[', '\\']);
+        match pattern.strip_prefix('*') {
+            None if is_plain(pattern) => Self::Name(pattern.to_owned()),
+            Some(ending) if is_plain(ending) => Self::Ending(ending.to_owned()),
+            _ => Self::Other(pattern.to_owned()),
+        }
+    }
+
+    fn matches(&self, subject: &str) -> bool {
+        match self {
+            Self::Name(name) => subject == name,
+            Self::Ending(ending) => subject.strip_suffix(ending.as_str()).is_some_and(|start| !start.contains('/')),
+            Self::Other(pattern) => pattern::matches(pattern, subject).unwrap_or(false),
+        }
+    }
 }
 
 impl Rules {
@@ -45,20 +72,15 @@ impl Rules {
 
     /// Whether the file or directory at `path` (relative to the chart, with slashes) is left out.
     pub fn ignores(&self, path: &str, is_directory: bool) -> bool {
+        let base = path::base(path);
         for rule in &self.rules {
-            let applies = (is_directory || !rule.directories_only) && rule.matches(path);
+            let subject = if rule.whole_path { path } else { base };
+            let applies = (is_directory || !rule.directories_only) && rule.pattern.matches(subject);
             if applies != rule.negated {
                 return true;
             }
         }
         false
-    }
-}
-
-impl Rule {
-    fn matches(&self, path: &str) -> bool {
-        let subject = if self.whole_path { path } else { path::base(path) };
-        pattern::matches(&self.pattern, subject).unwrap_or(false)
     }
 }
 
@@ -74,7 +96,7 @@ fn parse_rule(line: &str) -> Result<Option<Rule>, Error> {
     let (negated, rule) = rule.strip_prefix('!').map_or((false, rule), |rest| (true, rest));
     let (directories_only, rule) = rule.strip_suffix('/').map_or((false, rule), |rest| (true, rest));
     let (pattern, whole_path) = rule.strip_prefix('/').map_or_else(|| (rule, rule.contains('/')), |rest| (rest, true));
-    Ok(Some(Rule { pattern: pattern.to_owned(), negated, directories_only, whole_path }))
+    Ok(Some(Rule { pattern: Pattern::new(pattern), negated, directories_only, whole_path }))
 }
 
 #[cfg(test)]

@@ -54,16 +54,16 @@ pub(super) fn all() -> &'static Functions<Host> {
 
 /// Removes what Go prints for missing values.
 pub(super) fn drop_no_value(text: Vec<u8>) -> Vec<u8> {
-    if !text.windows(NO_VALUE.len()).any(|window| window == NO_VALUE) {
+    let mut kept = Vec::new();
+    let mut rest = 0;
+    for at in memchr::memmem::find_iter(&text, NO_VALUE) {
+        kept.extend_from_slice(&text[rest..at]);
+        rest = at + NO_VALUE.len();
+    }
+    if rest == 0 {
         return text;
     }
-    let mut rest = text.as_slice();
-    let mut kept = Vec::with_capacity(text.len());
-    while let Some(at) = rest.windows(NO_VALUE.len()).position(|window| window == NO_VALUE) {
-        kept.extend_from_slice(&rest[..at]);
-        rest = &rest[at + NO_VALUE.len()..];
-    }
-    kept.extend_from_slice(rest);
+    kept.extend_from_slice(&text[rest..]);
     kept
 }
 
@@ -98,7 +98,7 @@ fn include(interp: &mut Interp<'_, Host>, args: &[Value]) -> Result<Value, FuncE
 
 fn tpl(interp: &mut Interp<'_, Host>, args: &[Value]) -> Result<Value, FuncError> {
     let source = text(args, 0);
-    if !source.as_bytes().windows(2).any(|pair| pair == b"{{") {
+    if memchr::memmem::find(source.as_bytes(), b"{{").is_none() {
         return Ok(Value::string(drop_no_value(source.as_bytes().to_vec())));
     }
     interp.charge(source.len() as u64 / BYTES_PARSED)?;

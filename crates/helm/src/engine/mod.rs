@@ -76,9 +76,8 @@ pub struct Limits {
 impl Limits {
     /// 32 MiB of output. The largest public charts make a few MiB.
     pub const OUTPUT_BYTES: u64 = 32 << 20;
-    /// Forty-eight million steps: a few seconds, and memory for 192 MiB of values. Of the public charts that were tried
-    /// the largest takes 33 million, all others less than 24.
-    pub const STEPS: u64 = 48_000_000;
+    /// Twenty-four million steps: two seconds, and memory for 96 MiB of values. The largest public charts take two.
+    pub const STEPS: u64 = 24_000_000;
     /// Room for Helm's own limit of 1 000 includes of one template within each other.
     pub const DEPTH: usize = 10_000;
 }
@@ -134,6 +133,8 @@ pub fn render_typed(request: &Request<'_>, values: &Map, schema: SchemaCheck) ->
     check_installable(request.chart)?;
     let active = ActiveChart::with_typed(request.chart, values).map_err(Error::Dependencies)?;
     let values = values::coalesce(&active, values).map_err(Error::Values)?;
+    let unparsed = ParsedTemplates::default();
+    let parsed = request.templates.unwrap_or(&unparsed);
     match schema {
         SchemaCheck::Enforce => schema::check(&active, &values).map_err(Error::Schema)?,
         SchemaCheck::Skip => {}
@@ -144,7 +145,7 @@ pub fn render_typed(request: &Request<'_>, values: &Map, schema: SchemaCheck) ->
     let shared = Shared::new(request.release, request.capabilities);
     let templates = scope::templates(&active, &values, &shared);
     let host = Host::new(request.now.clone(), request.seed, Arc::clone(&request.lookup));
-    let files = execute_all(&templates, request, &host)?;
+    let files = execute_all(&templates, (request, parsed), &host)?;
     let crds = active.crds();
     rendered::collect(active.name(), files, (coalesced, crds, host.repeatable()))
 }
@@ -180,14 +181,11 @@ fn check_kube_version(chart: &ActiveChart<'_>, capabilities: &Capabilities) -> R
 /// Executes every template that is not only there for others.
 fn execute_all(
     templates: &ScopedTemplates,
-    request: &Request<'_>,
+    (request, parsed): (&Request<'_>, &ParsedTemplates),
     host: &Host,
 ) -> Result<BTreeMap<String, Vec<u8>>, Error> {
     let order = scope::execution_order(templates);
-    let set = match request.templates {
-        Some(parsed) => parsed.set(templates, &order)?,
-        None => ParsedTemplates::default().set(templates, &order)?,
-    };
+    let set = parsed.set(templates, &order)?;
     let mut interp = Interp::new(host, functions::all(), set, gotmpl_limits(&request.limits));
     let mut files = BTreeMap::new();
     for name in order.into_iter().filter(|name| !scope::is_partial(name)) {

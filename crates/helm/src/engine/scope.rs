@@ -3,6 +3,7 @@
 //! All templates of one chart share one `.`, and a dependency's values are part of its parent's: what a template
 //! sets there is seen by those that are executed after it, as in Helm.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -172,6 +173,6 @@ fn struct_map<const N: usize>(fields: [(&str, Value); N]) -> Value {
 /// The order in which templates are parsed and executed: deepest first, then by name, both backwards.
 pub(super) fn execution_order(templates: &ScopedTemplates) -> Vec<&str> {
     let mut names: Vec<_> = templates.keys().map(String::as_str).collect();
-    names.sort_by(|a, b| (b.matches('/').count(), b).cmp(&(a.matches('/').count(), a)));
+    names.sort_by_cached_key(|name| Reverse((name.matches('/').count(), *name)));
     names
 }

@@ -77,23 +77,39 @@ fn too_long() -> FuncError {
 /// `before`, then each line of `text` behind `spaces` blanks.
 fn indent(spaces: i64, text: &[u8], before: &[u8]) -> Result<Vec<u8>, FuncError> {
     let pad = repeat(b" ", spaces)?;
-    let mut broken = vec![b'\n'];
-    broken.extend_from_slice(&pad);
-    Ok([before, &pad, &replace(text, b"\n", &broken)?].concat())
+    let lines = 1 + memchr::memchr_iter(b'\n', text).count();
+    let length = lines.checked_mul(pad.len()).filter(|padding| *padding <= MAX_TEXT_BYTES).ok_or_else(too_long)?;
+    let mut out = Vec::with_capacity(before.len() + text.len() + length);
+    out.extend_from_slice(before);
+    out.extend_from_slice(&pad);
+    let mut line = 0;
+    for end in memchr::memchr_iter(b'\n', text) {
+        out.extend_from_slice(&text[line..=end]);
+        out.extend_from_slice(&pad);
+        line = end + 1;
+    }
+    out.extend_from_slice(&text[line..]);
+    Ok(out)
 }
 
 /// `strings.ReplaceAll`: an empty `old` matches before each rune and at the end.
 fn replace(text: &[u8], old: &[u8], new: &[u8]) -> Result<Vec<u8>, FuncError> {
-    let mut parts = split(text, old, None);
-    if old.is_empty() {
-        parts.insert(0, Str::from(""));
-        parts.push(Str::from(""));
+    let places: Vec<usize> = if old.is_empty() {
+        let starts = runes::runes(text).scan(0, |at, (_, bytes)| Some(std::mem::replace(at, *at + bytes.len())));
+        starts.chain([text.len()]).collect()
+    } else {
+        memchr::memmem::find_iter(text, old).collect()
+    };
+    let added = places.len().checked_mul(new.len()).filter(|added| *added <= MAX_TEXT_BYTES).ok_or_else(too_long)?;
+    let mut out = Vec::with_capacity(text.len() + added);
+    let mut rest = 0;
+    for place in places {
+        out.extend_from_slice(&text[rest..place]);
+        out.extend_from_slice(new);
+        rest = place + old.len();
     }
-    let between = parts.len().saturating_sub(1).checked_mul(new.len());
-    if between.is_none_or(|bytes| bytes > MAX_TEXT_BYTES) {
-        return Err(too_long());
-    }
-    Ok(parts.iter().map(Str::as_bytes).collect::<Vec<_>>().join(new))
+    out.extend_from_slice(&text[rest..]);
+    Ok(out)
 }
 
 /// `strings.SplitN` (`strings.Split` without a limit): an empty separator splits into runes.

@@ -47,6 +47,17 @@ impl Head {
         }
     }
 
+    /// Whether an entry with this key, `depth` maps within a document, may be part of its head.
+    pub(super) fn needs(depth: usize, key: &str) -> bool {
+        let named = |names: &[&str]| names.iter().any(|name| key.eq_ignore_ascii_case(name));
+        match depth {
+            0 => named(&["apiVersion", "kind", "metadata"]),
+            1 => named(&["name", "annotations"]),
+            // All annotations, and nothing within them.
+            depth => depth == 2,
+        }
+    }
+
     /// Reads the head of a document. Go ignores the case of field names; of several spellings the last counts.
     pub(super) fn of(document: &Value) -> Result<Self, Mismatch> {
         let mut head = Self::default();

@@ -51,7 +51,10 @@ fn sort_documents<'a>(
 }
 
 fn read_head(text: &str) -> Result<Head, Problem> {
-    let document = yaml::typed::parse(text.as_bytes(), &Head::has_text_at).map_err(Problem::Yaml)?;
+    let document = match yaml::skim(text.as_bytes(), Head::needs) {
+        Some(document) => document,
+        None => yaml::typed::parse(text.as_bytes(), &Head::has_text_at).map_err(Problem::Yaml)?,
+    };
     Head::of(&document).map_err(Problem::Head)
 }
 

@@ -14,12 +14,14 @@ mod error;
 mod events;
 mod resolve;
 mod scan;
+mod skim;
 mod source;
 mod timestamp;
 pub(crate) mod typed;
 
 pub use emit::{emit, emit_pretty, try_emit, try_emit_pretty};
 pub use error::Error;
+pub(crate) use skim::skim;
 
 use compose::{Composer, Numbers};
 use events::Events;

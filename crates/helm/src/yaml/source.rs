@@ -8,6 +8,8 @@ use std::borrow::Cow;
 
 /// How many raw bytes go-yaml reads at once.
 const PIECE: usize = 512;
+/// How many bytes are looked at together.
+const BLOCK: usize = 32;
 /// What is said about a character of which the input has the beginning only.
 const INCOMPLETE: &str = "incomplete UTF-8 octet sequence";
 
@@ -91,13 +93,26 @@ impl<'a> Source<'a> {
 fn check(bytes: &[u8]) -> Result<(), (usize, &'static str)> {
     let mut at = 0;
     while at < bytes.len() {
-        match bytes[at] {
-            b'\t' | b'\n' | b'\r' | 0x20..=0x7E => at += 1,
-            0..=0x7F => return Err((at, "control characters are not allowed")),
-            _ => at += sequence(&bytes[at..]).map_err(|problem| (at, problem))?,
+        if bytes[at..].first_chunk().is_some_and(is_plain) {
+            at += BLOCK;
+            continue;
+        }
+        let end = bytes.len().min(at + BLOCK);
+        while at < end {
+            match bytes[at] {
+                b'\t' | b'\n' | b'\r' | 0x20..=0x7E => at += 1,
+                0..=0x7F => return Err((at, "control characters are not allowed")),
+                _ => at += sequence(&bytes[at..]).map_err(|problem| (at, problem))?,
+            }
         }
     }
     Ok(())
+}
+
+/// Whether a block is nothing but printable ASCII, tabs and line breaks. Without a branch, so that it vectorises.
+fn is_plain(block: &[u8; BLOCK]) -> bool {
+    let plain = |byte: u8| byte.wrapping_sub(b' ') <= b'~' - b' ' || matches!(byte, b'\t' | b'\n' | b'\r');
+    block.iter().fold(true, |all, byte| all & plain(*byte))
 }
 
 /// Checks the multi-byte sequence at the start of `bytes` and gives its length.

@@ -43,6 +43,8 @@ struct SimpleKey {
 /// Turns characters into tokens, as far as they are asked for.
 pub(super) struct Scanner<'a> {
     text: &'a str,
+    /// There are no characters of several bytes in the text.
+    ascii: bool,
     flaw: Option<&'static str>,
     pos: usize,
     mark: Mark,
@@ -63,6 +65,7 @@ impl<'a> Scanner<'a> {
     pub(super) fn new(source: &'a Source<'_>) -> Self {
         Self {
             text: &source.text,
+            ascii: source.text.is_ascii(),
             flaw: source.flaw,
             pos: 0,
             mark: Mark::default(),
@@ -150,7 +153,8 @@ impl<'a> Scanner<'a> {
     /// Moves to a later place of the same line.
     fn skip_to(&mut self, end: usize) {
         let run = &self.bytes()[self.pos..end];
-        let continuations = if run.is_ascii() { 0 } else { run.iter().filter(|b| **b & 0xC0 == 0x80).count() };
+        let continuations =
+            if self.ascii || run.is_ascii() { 0 } else { run.iter().filter(|b| **b & 0xC0 == 0x80).count() };
         self.mark.index += run.len() - continuations;
         self.mark.column += run.len() - continuations;
         self.pos = end;
@@ -190,6 +194,10 @@ impl<'a> Scanner<'a> {
     /// Where the current line ends.
     fn line_end(&self) -> usize {
         let bytes = self.bytes();
+        if self.ascii {
+            let end = memchr::memchr2(b'\n', b'\r', &bytes[self.pos..]);
+            return end.map_or(bytes.len(), |offset| self.pos + offset);
+        }
         let mut at = self.pos;
         while let Some(offset) = bytes[at..].iter().position(|b| matches!(b, b'\n' | b'\r' | 0xC2 | 0xE2)) {
             at += offset;
