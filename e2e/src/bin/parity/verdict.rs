@@ -167,3 +167,6 @@ fn marked(mark: char, lines: &[&[u8]]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;
