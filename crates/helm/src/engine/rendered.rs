@@ -61,6 +61,8 @@ pub(super) fn collect(
         Ok(sorted) => sorted,
         Err(source) => return Err(Error::Manifest { source, files: RenderedFiles(texts) }),
     };
+    // The manifests have their own copies by now, and the record is another one.
+    drop(texts);
     let manifest = record(&manifests);
     Ok(Rendered { manifest, manifests, hooks, notes, values, crds, repeatable })
 }
@@ -81,7 +83,9 @@ fn text_of(name: &str, bytes: Vec<u8>) -> (String, Option<manifest::Error>) {
 
 /// All manifests in one text.
 fn record(manifests: &[Manifest]) -> String {
-    let mut text = String::new();
+    let heading = "---\n# Source: \n\n".len();
+    let length = manifests.iter().map(|manifest| heading + manifest.name.len() + manifest.content.len()).sum();
+    let mut text = String::with_capacity(length);
     for Manifest { name, content, .. } in manifests {
         write!(text, "---\n# Source: {name}\n{content}\n").expect("writing to a string does not fail");
     }
