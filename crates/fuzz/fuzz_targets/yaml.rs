@@ -20,11 +20,16 @@ fn check_yaml(text: &[u8]) {
         return;
     };
     let seen = shape(&value);
-    // go-yaml prints a next line (U+0085) as it is, and reads it as a line break; so Helm does, and so do we.
-    let has_next_line = seen.to_string().contains('\u{85}');
-    for printed in [yaml::try_emit(&value), yaml::try_emit_pretty(&value)] {
+    let text = seen.to_string();
+    // What go-yaml prints otherwise than it reads it, so that Helm and we do: a next line (U+0085) and the key `<<` as
+    // they are, and in the pretty dialect lines that start with a tab.
+    let printed = [
+        (yaml::try_emit(&value), !text.contains('\u{85}') && !text.contains("\"<<\"")),
+        (yaml::try_emit_pretty(&value), !text.contains('\u{85}') && !text.contains("\"<<\"") && !text.contains("\\t")),
+    ];
+    for (printed, readable) in printed {
         let Ok(printed) = printed else { continue };
-        if has_next_line {
+        if !readable {
             continue;
         }
         let again = yaml::parse(&printed);

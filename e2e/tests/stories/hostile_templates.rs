@@ -14,7 +14,7 @@ struct Case {
     words: &'static [&'static str],
 }
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 11] = [
     Case {
         chart: "fails-to-parse",
         template: "a: b\n{{ if .Values.x }\n",
@@ -50,6 +50,18 @@ const CASES: [Case; 9] = [
         template: "{{ define \"again\" }}{{ template \"again\" . }}{{ end }}{{ template \"again\" . }}\n",
         reason: Reason::RenderLimitExceeded,
         words: &["depth"],
+    },
+    Case {
+        chart: "copies-for-ever",
+        template: "{{ $x := list 1 }}{{ range until 100 }}{{ $x = list $x $x }}{{ end }}{{ deepCopy $x | toYaml }}\n",
+        reason: Reason::RenderLimitExceeded,
+        words: &["copies-for-ever/templates/main.yaml", "too many evaluation steps"],
+    },
+    Case {
+        chart: "makes-keys-for-ever",
+        template: "{{ range until 1000 }}{{ genPrivateKey \"rsa\" }}{{ end }}\n",
+        reason: Reason::RenderLimitExceeded,
+        words: &["too many evaluation steps"],
     },
     Case {
         chart: "prints-no-yaml",

@@ -65,20 +65,23 @@ pub(super) async fn render(
     let mut seed = [0; SEED_BYTES];
     getrandom::fill(&mut seed).map_err(|error| Halt::caused(Reason::RenderLimitExceeded, &error))?;
     let rendering = tokio::task::spawn_blocking(move || {
-        let rendered = engine::render_on_stack(&Request {
-            chart: &chart.chart,
-            values: &values,
-            release: &info,
-            capabilities: &capabilities,
-            lookup,
-            now,
-            seed,
-            limits,
-            templates: Some(&chart.templates),
-        })?;
-        let active = ActiveChart::new(&chart.chart, &values).map_err(engine::Error::Dependencies)?;
-        let Rendered { manifest, hooks, notes, .. } = rendered;
-        Ok::<_, engine::Error>(Output { manifest, hooks, notes, chart: ReleaseChart::from(&active) })
+        // Both walk values that may nest deeply.
+        engine::on_stack(|| {
+            let rendered = engine::render(&Request {
+                chart: &chart.chart,
+                values: &values,
+                release: &info,
+                capabilities: &capabilities,
+                lookup,
+                now,
+                seed,
+                limits,
+                templates: Some(&chart.templates),
+            })?;
+            let active = ActiveChart::new(&chart.chart, &values).map_err(engine::Error::Dependencies)?;
+            let Rendered { manifest, hooks, notes, .. } = rendered;
+            Ok::<_, engine::Error>(Output { manifest, hooks, notes, chart: ReleaseChart::from(&active) })
+        })?
     });
     let mut task = std::pin::pin!(rendering);
     let rendered = if let Ok(rendered) = tokio::time::timeout(RENDER_TIMEOUT, &mut task).await {

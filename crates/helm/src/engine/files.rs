@@ -105,7 +105,8 @@ impl Object for Files {
             // Each file's name is compared with each part of the pattern.
             ("Glob", Some(Value::String(pattern))) => {
                 let names: usize = self.files.keys().map(String::len).sum();
-                (names as u64).saturating_mul(1 + pattern.len() as u64) / GLOB_CHARACTERS
+                let length = pattern.len() as u64;
+                length + (names as u64).saturating_mul(1 + length) / GLOB_CHARACTERS
             }
             ("AsConfig" | "AsSecrets", _) => self.size() / YAML_BYTES,
             // A line takes more than its text.

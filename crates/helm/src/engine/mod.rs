@@ -74,8 +74,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// 32 MiB of output. The largest public charts make a few MiB.
-    pub const OUTPUT_BYTES: u64 = 32 << 20;
+    /// 16 MiB of output. The largest public charts make 2.5 MiB, and a release of more than 1 MiB is not recorded.
+    pub const OUTPUT_BYTES: u64 = 16 << 20;
     /// Forty-eight million steps: a few seconds, and memory for 192 MiB of values. Of the public charts that were tried
     /// the largest takes 33 million, all others less than 24.
     pub const STEPS: u64 = 48_000_000;

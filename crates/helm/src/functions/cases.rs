@@ -3,14 +3,23 @@
 use gotmpl::{Function, Type, Value};
 
 use super::arguments::text;
-use super::pure;
+use super::hosted;
 use super::runes::{self, INVALID};
 use crate::engine::Host;
 
 pub(super) const TABLE: &[Function<Host>] = &[
-    pure("camelcase", &[Type::String], |args| Ok(Value::string(pascal_case(text(args, 0)?)))),
-    pure("kebabcase", &[Type::String], |args| Ok(Value::string(connected(text(args, 0)?, '-')))),
-    pure("snakecase", &[Type::String], |args| Ok(Value::string(connected(text(args, 0)?, '_')))),
+    hosted("camelcase", &[Type::String], |interp, args| {
+        interp.charge(text(args, 0)?.len() as u64)?;
+        Ok(Value::string(pascal_case(text(args, 0)?)))
+    }),
+    hosted("kebabcase", &[Type::String], |interp, args| {
+        interp.charge(text(args, 0)?.len() as u64)?;
+        Ok(Value::string(connected(text(args, 0)?, '-')))
+    }),
+    hosted("snakecase", &[Type::String], |interp, args| {
+        interp.charge(text(args, 0)?.len() as u64)?;
+        Ok(Value::string(connected(text(args, 0)?, '_')))
+    }),
 ];
 
 fn is_connector(rune: char) -> bool {

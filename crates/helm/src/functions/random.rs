@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gotmpl::{FuncError, Function, Type, Value};
+use gotmpl::{FuncError, Function, Interp, Type, Value};
 
 use super::arguments::{int, size, text};
 use super::{hosted, runes};
@@ -15,16 +15,17 @@ const COUNT: &[Type] = &[Type::Int];
 
 pub(super) const TABLE: &[Function<Host>] = &[
     hosted("randAlpha", COUNT, |interp, args| {
-        Ok(Value::string(characters(interp.host, int(args, 0)?, u8::is_ascii_alphabetic)?))
+        Ok(Value::string(characters(interp, int(args, 0)?, u8::is_ascii_alphabetic)?))
     }),
     hosted("randAlphaNum", COUNT, |interp, args| {
-        Ok(Value::string(characters(interp.host, int(args, 0)?, u8::is_ascii_alphanumeric)?))
+        Ok(Value::string(characters(interp, int(args, 0)?, u8::is_ascii_alphanumeric)?))
     }),
     hosted("randAscii", COUNT, |interp, args| {
-        Ok(Value::string(characters(interp.host, int(args, 0)?, |byte| (32..=126).contains(byte))?))
+        Ok(Value::string(characters(interp, int(args, 0)?, |byte| (32..=126).contains(byte))?))
     }),
     hosted("randBytes", COUNT, |interp, args| {
         let count = checked(int(args, 0)?)?;
+        charge(interp, count)?;
         if count < 0 {
             return Err(FuncError::new("runtime error: makeslice: len out of range"));
         }
@@ -37,10 +38,11 @@ pub(super) const TABLE: &[Function<Host>] = &[
         Ok(Value::Int(low.wrapping_add(below(interp.host, span).cast_signed())))
     }),
     hosted("randNumeric", COUNT, |interp, args| {
-        Ok(Value::string(characters(interp.host, int(args, 0)?, u8::is_ascii_digit)?))
+        Ok(Value::string(characters(interp, int(args, 0)?, u8::is_ascii_digit)?))
     }),
     hosted("shuffle", &[Type::String], |interp, args| {
         let mut letters: Vec<char> = runes::runes(text(args, 0)?).map(|(rune, _)| rune).collect();
+        interp.charge(STEPS * letters.len() as u64)?;
         for last in (1..letters.len()).rev() {
             let other = below(interp.host, u64::try_from(last).unwrap_or(0) + 1);
             letters.swap(last, usize::try_from(other).unwrap_or(last));
@@ -49,6 +51,13 @@ pub(super) const TABLE: &[Function<Host>] = &[
     }),
     hosted("uuidv4", &[], |interp, _| Ok(Value::string(uuid(bytes(interp.host, 16))))),
 ];
+
+/// What a random character costs in steps.
+const STEPS: u64 = 4;
+
+fn charge(interp: &mut Interp<'_, Host>, count: i64) -> Result<(), FuncError> {
+    interp.charge(STEPS * size(checked(count)?) as u64)
+}
 
 fn checked(count: i64) -> Result<i64, FuncError> {
     if count > MAX_LENGTH {
@@ -79,7 +88,9 @@ fn below(host: &Host, bound: u64) -> u64 {
 }
 
 /// `count` ASCII characters that `wanted` accepts; none for a negative count.
-fn characters(host: &Host, count: i64, wanted: impl Fn(&u8) -> bool) -> Result<Vec<u8>, FuncError> {
+fn characters(interp: &mut Interp<'_, Host>, count: i64, wanted: impl Fn(&u8) -> bool) -> Result<Vec<u8>, FuncError> {
+    charge(interp, count)?;
+    let host = interp.host;
     let count = size(checked(count)?);
     let alphabet: Vec<u8> = (0..=127).filter(wanted).collect();
     let bound = u64::try_from(alphabet.len()).unwrap_or(1);

@@ -94,21 +94,25 @@ fn indent(spaces: i64, text: &[u8], before: &[u8]) -> Result<Vec<u8>, FuncError>
 
 /// `strings.ReplaceAll`: an empty `old` matches before each rune and at the end.
 fn replace(text: &[u8], old: &[u8], new: &[u8]) -> Result<Vec<u8>, FuncError> {
-    let places: Vec<usize> = if old.is_empty() {
-        let starts = runes::runes(text).scan(0, |at, (_, bytes)| Some(std::mem::replace(at, *at + bytes.len())));
-        starts.chain([text.len()]).collect()
-    } else {
-        memchr::memmem::find_iter(text, old).collect()
+    let mut out = Vec::with_capacity(text.len());
+    let mut put = |part: &[u8], between: &[u8]| {
+        out.extend_from_slice(part);
+        out.extend_from_slice(between);
+        if out.len() > MAX_TEXT_BYTES { Err(too_long()) } else { Ok(()) }
     };
-    let added = places.len().checked_mul(new.len()).filter(|added| *added <= MAX_TEXT_BYTES).ok_or_else(too_long)?;
-    let mut out = Vec::with_capacity(text.len() + added);
-    let mut rest = 0;
-    for place in places {
-        out.extend_from_slice(&text[rest..place]);
-        out.extend_from_slice(new);
-        rest = place + old.len();
+    if old.is_empty() {
+        put(b"", new)?;
+        for (_, rune) in runes::runes(text) {
+            put(rune, new)?;
+        }
+        return Ok(out);
     }
-    out.extend_from_slice(&text[rest..]);
+    let mut copied = 0;
+    for found in memchr::memmem::find_iter(text, old) {
+        put(&text[copied..found], new)?;
+        copied = found + old.len();
+    }
+    put(&text[copied..], b"")?;
     Ok(out)
 }
 

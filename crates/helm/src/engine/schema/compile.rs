@@ -15,6 +15,9 @@ use crate::{functions, go, json};
 /// What Helm calls every schema.
 const URL: &str = "file:///values.schema.json";
 
+/// Bytes of a schema: ten times the largest public one.
+const MAX_BYTES: usize = 4 << 20;
+
 /// Keywords that lead to another schema, since which draft.
 const REFERENCES: [(&str, Draft); 3] =
     [("$ref", Draft::Four), ("$recursiveRef", Draft::Y2019), ("$dynamicRef", Draft::Y2020)];
@@ -87,6 +90,9 @@ fn address(schema: &Schema<'_>) -> usize {
 
 /// Reads a schema's text.
 pub(super) fn read(text: &[u8]) -> Result<Value, String> {
+    if text.len() > MAX_BYTES {
+        return Err(format!("the schema is longer than {MAX_BYTES} bytes"));
+    }
     serde_json::from_slice(text).map_err(|error| syntax_error(text, &error))
 }
 

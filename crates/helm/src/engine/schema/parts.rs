@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 use super::draft::Draft;
 use super::walk::Application;
 use super::words::{self, count, quote, quote_all};
-use crate::functions;
 
 /// Checks the rules for the type of the value.
 pub(super) fn check(rules: &mut Application<'_, '_, '_>) {
@@ -117,7 +116,10 @@ fn check_properties(rules: &mut Application<'_, '_, '_>, object: &Map<String, Va
             evaluated = true;
             rules.judge_below((&step("properties", name), schema), value, name);
         }
-        for (pattern, schema) in patterns.into_iter().flatten().filter(|(pattern, _)| matches(pattern, name)) {
+        for (pattern, schema) in patterns.into_iter().flatten() {
+            if !rules.matches(pattern, name) {
+                continue;
+            }
             evaluated = true;
             rules.judge_below((&step("patternProperties", pattern), schema), value, name);
         }
@@ -136,10 +138,6 @@ fn check_properties(rules: &mut Application<'_, '_, '_>, object: &Map<String, Va
 
 fn step(keyword: &str, key: &str) -> String {
     format!("/{keyword}/{}", super::library::escape(key))
-}
-
-fn matches(pattern: &str, text: &str) -> bool {
-    functions::pattern_matches(pattern, text)
 }
 
 fn check_array(rules: &mut Application<'_, '_, '_>, items: &[Value]) {
@@ -247,7 +245,7 @@ fn check_text(rules: &mut Application<'_, '_, '_>, text: &str) {
         check_size(rules, ("minLength", "maxLength"), text.chars().count());
     }
     if let Some(pattern) = rules.keyword("pattern").and_then(Value::as_str)
-        && !matches(pattern, text)
+        && !rules.matches(pattern, text)
     {
         rules.complain(|| format!("{} does not match pattern {}", quote(text), quote(pattern)));
     }

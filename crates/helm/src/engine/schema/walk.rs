@@ -10,6 +10,7 @@ use super::complaint::{Complaint, Complaints, Kind, Place};
 use super::draft::Draft;
 use super::library::Schema;
 use super::{format, parts, words};
+use crate::functions;
 
 /// Whether `format` is looked at in every draft.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,12 @@ pub(super) enum Formats {
     Checked,
     AsTheDraftSays,
 }
+
+/// How many schemas may be applied within each other to the same value: each takes stack.
+const MAX_SCOPES: usize = 500;
+
+/// How many states of patterns are gone through for one step.
+const STATES: u64 = 256;
 
 /// Applications of schemas that are left: references can multiply them without end.
 pub(super) struct Steps(Cell<u32>);
@@ -125,6 +132,15 @@ impl<'w, 's, 'v> Application<'w, 's, 'v> {
         Self { walk, scope, value, place, unevaluated, quiet, complaints: Vec::new() }
     }
 
+    /// Whether a text matches a pattern, which costs steps; nothing does when there are none left.
+    pub(super) fn matches(&self, pattern: &str, text: &str) -> bool {
+        let work = functions::pattern_weight(pattern).saturating_mul(text.len() as u64) / STATES;
+        let steps = &self.walk.steps.0;
+        let left = u64::from(steps.get()).saturating_sub(work);
+        steps.set(u32::try_from(left).unwrap_or(u32::MAX).max(1));
+        left > 0 && functions::pattern_matches(pattern, text)
+    }
+
     pub(super) fn draft(&self) -> Draft {
         self.walk.compiled.library.draft(&self.scope.schema)
     }
@@ -208,7 +224,12 @@ impl<'w, 's, 'v> Application<'w, 's, 'v> {
             return Err(self.rule(|| "the schema is applied too many times".to_owned()));
         }
         let mut above = self.scope.above;
+        let mut applied = 0;
         while let Some(scope) = above.filter(|scope| scope.depth == self.scope.depth) {
+            applied += 1;
+            if applied > MAX_SCOPES {
+                return Err(self.rule(|| format!("more than {MAX_SCOPES} schemas lead to each other")));
+            }
             if scope.schema.is(&self.scope.schema) {
                 return Err(self.rule(|| {
                     let (here, there) = (self.scope.keywords(), scope.keywords());

@@ -23,11 +23,11 @@ pub(super) const RSA_BITS: usize = 2048;
 const RSA_EXPONENT: u64 = 65537;
 
 /// What making a key of so many bits counts as: the time grows with the fourth power.
-const RSA_2048_STEPS: u64 = 500_000;
+const RSA_2048_STEPS: u64 = 1_000_000;
 /// Public charts make up to three.
-const RSA_4096_STEPS: u64 = 5_000_000;
-const DSA_STEPS: u64 = 20_000_000;
-const ECDSA_STEPS: u64 = 100_000;
+const RSA_4096_STEPS: u64 = 11_000_000;
+const DSA_STEPS: u64 = 40_000_000;
+const ECDSA_STEPS: u64 = 200_000;
 
 /// `ecPublicKey` over P-256, as an `AlgorithmIdentifier` names it, and the curve alone.
 const EC_PUBLIC_KEY: &[u8] = &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];

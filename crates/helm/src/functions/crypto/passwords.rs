@@ -16,10 +16,10 @@ const BCRYPT_COST: u32 = 10;
 const BCRYPT_BYTES: usize = 72;
 
 /// What one bcrypt hash counts as.
-const BCRYPT_STEPS: u64 = 500_000;
+const BCRYPT_STEPS: u64 = 1_000_000;
 
 /// What one scrypt hash counts as; it takes 32 MiB while it is made.
-const SCRYPT_STEPS: u64 = 2_000_000;
+const SCRYPT_STEPS: u64 = 4_000_000;
 
 pub(super) const TABLE: &[Function<Host>] = &[
     hosted("bcrypt", &[Type::String], |interp, args| Ok(Value::string(hash(interp, text(args, 0)?)?))),

@@ -25,6 +25,9 @@ pub(super) use parse::quote;
 /// Go's type of a date argument.
 const TIME: Type = Type::Named("time.Time");
 
+/// What a byte of a layout costs in steps.
+const LAYOUT_STEPS: u64 = 8;
+
 const HTML_LAYOUT: &[u8] = b"2006-01-02";
 
 /// Says in Go's words what is wrong with a text that should be a time of RFC 3339.
@@ -50,7 +53,7 @@ pub(super) const TABLE: &[Function<Host>] = &[
         let then = moment(any(args, 0)).unwrap_or_else(|| now.clone());
         Ok(Value::string(Duration(durations::round(now.since(&then), durations::NANOS_PER_SECOND)).to_string()))
     }),
-    hosted("date", &[Type::String, Type::Any], |interp, args| Ok(show(interp, text(args, 0)?, any(args, 1), b"Local"))),
+    hosted("date", &[Type::String, Type::Any], |interp, args| show(interp, text(args, 0)?, any(args, 1), b"Local")),
     hosted("dateInZone", &[Type::String, Type::Any, Type::String], date_in_zone),
     pure("dateModify", &[Type::String, TIME], |args| {
         let date = date_argument(args)?;
@@ -71,18 +74,20 @@ pub(super) const TABLE: &[Function<Host>] = &[
         };
         Ok(Value::string(durations::largest_unit(nanos)))
     }),
-    hosted("htmlDate", &[Type::Any], |interp, args| Ok(show(interp, HTML_LAYOUT, any(args, 0), b"Local"))),
+    hosted("htmlDate", &[Type::Any], |interp, args| show(interp, HTML_LAYOUT, any(args, 0), b"Local")),
     hosted("htmlDateInZone", &[Type::Any, Type::String], |interp, args| {
-        Ok(show(interp, HTML_LAYOUT, any(args, 0), text(args, 1)?))
+        show(interp, HTML_LAYOUT, any(args, 0), text(args, 1)?)
     }),
     pure("mustDateModify", &[Type::String, TIME], must_date_modify),
     hosted("mustToDate", &[Type::String, Type::String], |interp, args| {
+        interp.charge(LAYOUT_STEPS * text(args, 0)?.len() as u64)?;
         let parsed = parse::parse(text(args, 0)?, text(args, 1)?, &local(interp));
         parsed.map(Instant::into_value).map_err(|error| FuncError::new(error.to_string()))
     }),
     pure("must_date_modify", &[Type::String, TIME], must_date_modify),
     hosted("now", &[], |interp, _| Ok(now(interp).into_value())),
     hosted("toDate", &[Type::String, Type::String], |interp, args| {
+        interp.charge(LAYOUT_STEPS * text(args, 0)?.len() as u64)?;
         let parsed = parse::parse(text(args, 0)?, text(args, 1)?, &local(interp));
         Ok(parsed.unwrap_or_else(|_| Instant::zero()).into_value())
     }),
@@ -122,17 +127,18 @@ fn moment(value: &Value) -> Option<Instant> {
 }
 
 fn date_in_zone(interp: &mut Interp<'_, Host>, args: &[Value]) -> Outcome {
-    Ok(show(interp, text(args, 0)?, any(args, 1), text(args, 2)?))
+    show(interp, text(args, 0)?, any(args, 1), text(args, 2)?)
 }
 
 /// `date` in `layout`, in the named zone; the present if it is no date.
-fn show(interp: &Interp<'_, Host>, layout: &[u8], date: &Value, zone: &[u8]) -> Value {
+fn show(interp: &mut Interp<'_, Host>, layout: &[u8], date: &Value, zone: &[u8]) -> Outcome {
+    interp.charge(LAYOUT_STEPS * layout.len() as u64)?;
     let instant = moment(date).unwrap_or_else(|| now(interp));
     let zone = match zone {
         b"Local" => local(interp),
         other => named_zone(other).unwrap_or_else(Zone::utc),
     };
-    Value::string(format::format(&instant.in_zone(zone), layout))
+    Ok(Value::string(format::format(&instant.in_zone(zone), layout)))
 }
 
 /// The zone of an IANA name, spelled exactly.

@@ -29,6 +29,11 @@ pub(crate) fn pattern_error(pattern: &str) -> Option<String> {
     compile(pattern.as_bytes()).err().map(|error| error.to_string())
 }
 
+/// About how many states matching with a pattern can be in at once.
+pub(crate) fn pattern_weight(pattern: &str) -> u64 {
+    compile(pattern.as_bytes()).map_or(0, |expression| expression.weight)
+}
+
 /// Whether a pattern that Go compiles matches somewhere in a text.
 pub(crate) fn pattern_matches(pattern: &str, text: &str) -> bool {
     compile(pattern.as_bytes()).is_ok_and(|expression| expression.regex.is_match(text))
@@ -49,8 +54,7 @@ pub(super) const TABLE: &[Function<Host>] = &[
     hosted("regexFind", PATTERN_TEXT, |interp, args| find(interp, args, Strictness::Panic)),
     hosted("regexFindAll", PATTERN_TEXT_COUNT, |interp, args| find_all(interp, args, Strictness::Panic)),
     hosted("regexMatch", PATTERN_TEXT, |interp, args| {
-        charge_compilation(interp, args)?;
-        let Ok(expression) = compile(text(args, 0)?) else { return Ok(Value::Bool(false)) };
+        let Ok(expression) = charged(interp, text(args, 0)?)? else { return Ok(Value::Bool(false)) };
         charge_search(interp, &expression, text(args, 1)?)?;
         Ok(Value::Bool(expression.regex.is_match(&subject(text(args, 1)?).text)))
     }),
@@ -75,8 +79,7 @@ impl Strictness {
     /// Compiles the first argument, and charges for a search in the second.
     fn compile(self, interp: &mut Interp<'_, Host>, args: &[Value]) -> Result<Arc<Compiled>, FuncError> {
         let pattern = text(args, 0)?;
-        charge_compilation(interp, args)?;
-        let compiled = compile(pattern).map_err(|error| match self {
+        let compiled = charged(interp, pattern)?.map_err(|error| match self {
             Self::Must => FuncError::new(error.to_string()),
             Self::Panic => FuncError::new(format!("regexp: Compile({}): {error}", quote(pattern))),
         })?;
@@ -86,23 +89,33 @@ impl Strictness {
 }
 
 /// How many states of an expression a character is compared with for one step.
-const STATES_PER_STEP: u64 = 16;
+const STATES_PER_STEP: u64 = 64;
 /// How much of the rest of a text may be read for each further match, for one step.
-const BYTES_PER_STEP: u64 = 128;
+const BYTES_PER_STEP: u64 = 64;
+/// What compiling costs in steps for each state, perhaps for nothing.
+const COMPILATION: u64 = 8;
 /// What a match costs in steps, for the text that is made of it.
 const MATCH_STEPS: u64 = 12;
+/// What it costs in steps to find out that an expression is too large.
+const TOO_LARGE_STEPS: u64 = 500_000;
 /// How much of a pattern is compiled for one step, at the least.
 const PATTERN_BYTES_PER_STEP: u64 = 2;
 
-fn charge_compilation(interp: &mut Interp<'_, Host>, args: &[Value]) -> Result<(), FuncError> {
-    interp.charge(text(args, 0)?.len() as u64 / PATTERN_BYTES_PER_STEP)
+/// Compiles a pattern, and charges for having tried to.
+fn charged(interp: &mut Interp<'_, Host>, pattern: &[u8]) -> Result<Result<Arc<Compiled>, compile::Error>, FuncError> {
+    interp.charge(pattern.len() as u64 / PATTERN_BYTES_PER_STEP)?;
+    let compiled = compile(pattern);
+    if matches!(compiled, Err(compile::Error::ExceedLimit)) {
+        interp.charge(TOO_LARGE_STEPS)?;
+    }
+    Ok(compiled)
 }
 
 /// A first search costs the length of the text times the weight of the expression, at worst. Heavy expressions are not
 /// kept, so they are compiled each time.
 fn charge_search(interp: &mut Interp<'_, Host>, expression: &Compiled, searched: &[u8]) -> Result<(), FuncError> {
     let work = (searched.len() as u64).saturating_mul(expression.weight) / STATES_PER_STEP;
-    interp.charge(work.saturating_add(expression.weight))
+    interp.charge(work.saturating_add(expression.weight.saturating_mul(COMPILATION)))
 }
 
 /// A further search may read all of the `rest`, only to find that a shorter match was the right one.
