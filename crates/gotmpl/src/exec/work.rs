@@ -24,8 +24,8 @@ const NODE_COPIED: u64 = 12;
 const DEPTH: usize = 1_000;
 /// What a collection takes before there is anything in it, and what each item and entry adds to it.
 const COLLECTION: u64 = 16;
-const ITEM: u64 = 8;
-const ENTRY: u64 = 16;
+const ITEM: u64 = 10;
+const ENTRY: u64 = 24;
 
 /// The work of a function that gets `value`.
 pub(super) fn reading(value: &Value) -> u64 {

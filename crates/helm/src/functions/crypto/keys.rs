@@ -28,6 +28,7 @@ const RSA_2048_STEPS: u64 = 1_000_000;
 const RSA_4096_STEPS: u64 = 11_000_000;
 const DSA_STEPS: u64 = 40_000_000;
 const ECDSA_STEPS: u64 = 200_000;
+const ED25519_STEPS: u64 = 1_000;
 
 /// `ecPublicKey` over P-256, as an `AlgorithmIdentifier` names it, and the curve alone.
 const EC_PUBLIC_KEY: &[u8] = &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
@@ -70,6 +71,7 @@ fn generate(interp: &mut Interp<'_, Host>, args: &[Value]) -> Outcome {
             generate_ecdsa(interp.host)
         }
         b"ed25519" => {
+            interp.charge(ED25519_STEPS)?;
             let seed = der::tagged(4, &random::bytes(interp.host, 32));
             der::pem("PRIVATE KEY", &pkcs8(ED25519, &seed))
         }
