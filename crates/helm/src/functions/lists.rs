@@ -9,6 +9,9 @@ use super::equality::deep_equal;
 use super::{deep, hosted, pure, variadic};
 use crate::engine::Host;
 
+/// Items of a list that `concat` makes, which could double it again and again.
+const MAX_ITEMS: usize = 1_000_000;
+
 /// Different items `uniq` tells apart; it compares each with each.
 const MAX_DISTINCT_ITEMS: usize = 10_000;
 
@@ -176,7 +179,12 @@ fn slice(args: &[Value]) -> Outcome {
 }
 
 fn concat(args: &[Value]) -> Outcome {
-    let mut items = Vec::new();
+    let lengths = args.iter().map(|list| if let Value::List(list) = list { list.len() } else { 0 });
+    let length: usize = lengths.sum();
+    if length > MAX_ITEMS {
+        return Err(FuncError::new(format!("a list of more than {MAX_ITEMS} items")));
+    }
+    let mut items = Vec::with_capacity(length);
     for (index, other) in args.iter().enumerate() {
         match other {
             Value::List(list) => items.extend_from_slice(list.items()),
