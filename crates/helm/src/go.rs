@@ -118,27 +118,7 @@ pub(crate) fn utf8(bytes: &[u8]) -> Cow<'_, str> {
 
 /// A string as Go's `strconv.Quote` writes it.
 pub(crate) fn quote(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => out.extend(['\\', character]),
-            '\u{07}' => out.push_str("\\a"),
-            '\u{08}' => out.push_str("\\b"),
-            '\u{0C}' => out.push_str("\\f"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{0B}' => out.push_str("\\v"),
-            '\0'..='\u{1F}' | '\u{7F}' => out.extend(format!("\\x{:02x}", u32::from(character)).chars()),
-            '\u{80}'..='\u{A0}' | '\u{AD}' | '\u{2028}' | '\u{2029}' | '\u{FEFF}' => {
-                out.extend(format!("\\u{:04x}", u32::from(character)).chars());
-            }
-            _ => out.push(character),
-        }
-    }
-    out.push('"');
-    out
+    gotmpl::quote(text.as_bytes()).to_lossy().into_owned()
 }
 
 /// A character as Go's `strconv.QuoteRune` writes it.
