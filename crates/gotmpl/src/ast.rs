@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::func::FunctionId;
 use crate::lex::{Position, Span};
 use crate::quote;
+use crate::unicode;
 use crate::value::Str;
 
 /// A text that was parsed under a name; it may define several templates.
@@ -35,7 +36,7 @@ impl Template {
     /// Whether there is nothing in it but white space: such a template does not replace another.
     pub fn is_empty(&self) -> bool {
         self.body.iter().all(|node| match node {
-            Node::Text(text) => String::from_utf8_lossy(text.of(&self.source.text)).trim().is_empty(),
+            Node::Text(text) => unicode::chars(text.of(&self.source.text)).all(|(c, _)| c.is_whitespace()),
             _ => false,
         })
     }

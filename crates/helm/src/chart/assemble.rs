@@ -35,23 +35,35 @@ impl RawFile {
 
 /// Makes a chart of its files, packed and unpacked dependencies included.
 pub(super) fn assemble(files: Vec<RawFile>, budget: &mut Budget) -> Result<Chart, Error> {
-    check_api_version(&files)?;
-    assemble_at(files, budget, budget.limits().chart_depth)
-}
-
-/// Refuses a chart of another API version; those of its dependencies do not matter to Helm.
-fn check_api_version(files: &[RawFile]) -> Result<(), Error> {
-    let api_version = decode::api_version(&chart_yaml(files)?.data);
-    match api_version.map_err(|reason| in_file(CHART_YAML, reason))?.as_str() {
-        "" | "v1" | "v2" => Ok(()),
-        found => Err(Error::ApiVersion { found: found.to_owned() }),
-    }
+    let chart_yaml = ChartYaml::read(&files)?;
+    chart_yaml.check_api_version()?;
+    let levels = budget.limits().chart_depth;
+    assemble_at(chart_yaml, files, (budget, levels))
 }
 
 const CHART_YAML: &str = "Chart.yaml";
 
-fn chart_yaml(files: &[RawFile]) -> Result<&RawFile, Error> {
-    files.iter().rfind(|raw| raw.name == CHART_YAML).ok_or(Error::ChartYamlMissing)
+/// The file that decides how the others are read.
+struct ChartYaml {
+    document: decode::Document,
+    modified: Option<Timestamp>,
+}
+
+impl ChartYaml {
+    fn read(files: &[RawFile]) -> Result<Self, Error> {
+        let file = files.iter().rfind(|raw| raw.name == CHART_YAML).ok_or(Error::ChartYamlMissing)?;
+        let document = decode::Document::read(&file.data).map_err(|reason| in_file(CHART_YAML, reason))?;
+        Ok(Self { document, modified: file.modified })
+    }
+
+    /// Refuses a chart of another API version; those of its dependencies do not matter to Helm.
+    fn check_api_version(&self) -> Result<(), Error> {
+        let api_version = decode::api_version(&self.document);
+        match api_version.map_err(|reason| in_file(CHART_YAML, reason))?.as_str() {
+            "" | "v1" | "v2" => Ok(()),
+            found => Err(Error::ApiVersion { found: found.to_owned() }),
+        }
+    }
 }
 
 /// What is wrong with a file. A null where an entry must be only shows when the chart is validated.
@@ -62,8 +74,12 @@ fn in_file(file: &'static str, reason: decode::Error) -> Error {
     }
 }
 
-fn assemble_at(files: Vec<RawFile>, budget: &mut Budget, levels: usize) -> Result<Chart, Error> {
-    let mut parts = Parts::new(&files)?;
+fn assemble_at(
+    chart_yaml: ChartYaml,
+    files: Vec<RawFile>,
+    (budget, levels): (&mut Budget, usize),
+) -> Result<Chart, Error> {
+    let mut parts = Parts::new(chart_yaml)?;
     for file in files {
         parts.add(file)?;
     }
@@ -86,16 +102,13 @@ struct Parts {
 }
 
 impl Parts {
-    /// Starts with `Chart.yaml`, which decides how the other files are read.
-    fn new(files: &[RawFile]) -> Result<Self, Error> {
-        let chart_yaml = chart_yaml(files)?;
-        let mut metadata: Metadata =
-            decode::metadata(&chart_yaml.data).map_err(|reason| in_file(CHART_YAML, reason))?;
+    fn new(ChartYaml { document, modified }: ChartYaml) -> Result<Self, Error> {
+        let mut metadata: Metadata = decode::metadata(&document).map_err(|reason| in_file(CHART_YAML, reason))?;
         if metadata.api_version.is_empty() {
             // Charts of Helm 2 may lack it.
             "v1".clone_into(&mut metadata.api_version);
         }
-        let chart = Chart { metadata, modified: chart_yaml.modified, ..Chart::default() };
+        let chart = Chart { metadata, modified, ..Chart::default() };
         Ok(Self { chart, dependencies: BTreeMap::new() })
     }
 
@@ -105,7 +118,7 @@ impl Parts {
             CHART_YAML => {}
             "Chart.lock" => chart.lock = Some(read_lock(&raw, "Chart.lock")?),
             "values.yaml" => {
-                chart.values_text = String::from_utf8_lossy(&raw.data).into_owned();
+                chart.values_size = raw.data.len();
                 chart.values = values::parse_bytes(&raw.data).map_err(Error::Values)?;
             }
             "values.schema.json" => {
@@ -176,10 +189,10 @@ fn load_dependency(
             }
             other => other,
         });
-        unpacked.and_then(|files| assemble_at(files, budget, levels_below))
+        unpacked.and_then(|files| assemble_at(ChartYaml::read(&files)?, files, (budget, levels_below)))
     } else {
-        let files = files.into_iter().filter_map(below_first_element).collect();
-        assemble_at(files, budget, levels_below)
+        let files: Vec<_> = files.into_iter().filter_map(below_first_element).collect();
+        ChartYaml::read(&files).and_then(|chart_yaml| assemble_at(chart_yaml, files, (budget, levels_below)))
     };
     loaded.map(Some).map_err(|reason| {
         let (name, reason) = (name.to_owned(), Box::new(reason));

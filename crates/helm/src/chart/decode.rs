@@ -37,14 +37,14 @@ pub enum Error {
     Null(#[from] ValidationError),
 }
 
-/// The API version in the `Chart.yaml` of a chart that is to be loaded, read before anything else.
-pub(super) fn api_version(text: &[u8]) -> Result<String, Error> {
-    Fields::read(text, "chartBase", "loader.chartBase")?.string("apiVersion")
+/// The API version in the `Chart.yaml` of a chart that is to be loaded, looked at before anything else.
+pub(super) fn api_version(document: &Document) -> Result<String, Error> {
+    Fields::of(document, "chartBase", "loader.chartBase")?.string("apiVersion")
 }
 
 /// Decodes `Chart.yaml`.
-pub(super) fn metadata(text: &[u8]) -> Result<Metadata, Error> {
-    let fields = Fields::read(text, "Metadata", "v2.Metadata")?;
+pub(super) fn metadata(document: &Document) -> Result<Metadata, Error> {
+    let fields = Fields::of(document, "Metadata", "v2.Metadata")?;
     Ok(Metadata {
         name: fields.string("name")?,
         home: fields.string("home")?,
@@ -68,12 +68,12 @@ pub(super) fn metadata(text: &[u8]) -> Result<Metadata, Error> {
 
 /// Decodes the dependencies in `requirements.yaml`.
 pub(super) fn requirements(text: &[u8]) -> Result<Vec<Dependency>, Error> {
-    dependencies(&Fields::read(text, "Metadata", "v2.Metadata")?)
+    dependencies(&Fields::of(&Document::read(text)?, "Metadata", "v2.Metadata")?)
 }
 
 /// Decodes `Chart.lock` or `requirements.lock`.
 pub(super) fn lock(text: &[u8]) -> Result<Lock, Error> {
-    let fields = Fields::read(text, "Lock", "v2.Lock")?;
+    let fields = Fields::of(&Document::read(text)?, "Lock", "v2.Lock")?;
     Ok(Lock {
         generated: fields.time("generated")?,
         digest: fields.string("digest")?,
@@ -102,6 +102,16 @@ fn dependencies(fields: &Fields) -> Result<Vec<Dependency>, Error> {
     })
 }
 
+/// The text of a file, read as YAML but not yet as anything.
+pub(super) struct Document(Value);
+
+impl Document {
+    /// Reads the first document of a file.
+    pub(super) fn read(text: &[u8]) -> Result<Self, Error> {
+        typed::parse(text, &|_| true).map(Self).map_err(Error::Yaml)
+    }
+}
+
 /// One YAML mapping that stands for a Go struct.
 struct Fields {
     map: Map,
@@ -111,13 +121,13 @@ struct Fields {
 }
 
 impl Fields {
-    fn read(text: &[u8], struct_name: &'static str, go_type: &'static str) -> Result<Self, Error> {
-        let map = match typed::parse(text, &|_| true).map_err(Error::Yaml)? {
-            Value::Map(map) => map,
+    fn of(Document(value): &Document, struct_name: &'static str, go_type: &'static str) -> Result<Self, Error> {
+        let map = match value {
+            Value::Map(map) => map.clone(),
             Value::Nil => Map::any(BTreeMap::new()),
             other => {
                 let place = "value".to_owned();
-                return Err(Error::Type { found: json_type(&other), place, wanted: go_type });
+                return Err(Error::Type { found: json_type(other), place, wanted: go_type });
             }
         };
         Ok(Self { map, struct_name, prefix: String::new() })

@@ -40,8 +40,8 @@ pub struct Chart {
     pub templates: Vec<File>,
     /// The default values.
     pub values: Map<String, Value>,
-    /// The text of `values.yaml`, comments included.
-    pub values_text: String,
+    /// Bytes of `values.yaml`.
+    pub values_size: usize,
     /// `values.schema.json`.
     pub schema: Option<Vec<u8>>,
     /// All other files, `crds/` included, in the order of the archive.
@@ -103,7 +103,7 @@ impl Chart {
         const VALUES_FACTOR: usize = 6;
         let files = self.templates.iter().chain(&self.files);
         let files: usize = files.map(|file| file.data.len() + file.name.len() + size_of::<File>()).sum();
-        let texts = self.schema.as_ref().map_or(0, Vec::len) + self.values_text.len() * (1 + VALUES_FACTOR);
+        let texts = self.schema.as_ref().map_or(0, Vec::len) + self.values_size * VALUES_FACTOR;
         let dependencies: usize = self.dependencies.iter().map(Self::memory).sum();
         size_of::<Self>() + files + texts + dependencies
     }

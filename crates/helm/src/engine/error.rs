@@ -88,9 +88,6 @@ pub enum Error {
         /// What the panic said.
         message: String,
     },
-    /// No thread could be started.
-    #[error("failed to start the rendering thread")]
-    Spawn(#[source] std::io::Error),
 }
 
 /// Rendered files by their paths. `Debug` leaves the contents out, for they may hold secrets.
@@ -134,7 +131,7 @@ impl Error {
             Self::KubeVersion { .. } => ErrorKind::KubeVersion,
             Self::Parse(_) | Self::Execute(_) | Self::Panic { .. } => ErrorKind::Template,
             Self::Fail { .. } => ErrorKind::Fail,
-            Self::Limit { .. } | Self::TemplatesTooLarge { .. } | Self::Spawn(_) => ErrorKind::Limit,
+            Self::Limit { .. } | Self::TemplatesTooLarge { .. } => ErrorKind::Limit,
             Self::Manifest { .. } => ErrorKind::Yaml,
         }
     }
@@ -157,8 +154,7 @@ impl Error {
             | Self::KubeVersion { .. }
             | Self::Manifest { .. }
             | Self::TemplatesTooLarge { .. }
-            | Self::Panic { .. }
-            | Self::Spawn(_) => None,
+            | Self::Panic { .. } => None,
         }
     }
 

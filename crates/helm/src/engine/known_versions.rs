@@ -1,5 +1,7 @@
 //! What Helm assumes of a cluster it cannot ask.
 
+use std::sync::{Arc, LazyLock};
+
 use super::capabilities::{Capabilities, HelmVersion, KubeVersion};
 
 /// The API versions that Helm 4.3.1 has built in, from its client-go 0.37.
@@ -66,12 +68,13 @@ const API_VERSIONS: [&str; 57] = [
 impl Default for Capabilities {
     /// Those of `helm template`, which asks no cluster: Kubernetes v1.37.0 and what it is known to serve.
     fn default() -> Self {
+        static SERVED: LazyLock<Arc<[String]>> = LazyLock::new(|| API_VERSIONS.map(str::to_owned).into());
         let version = "v1.37.0".to_owned();
         let (major, minor) = ("1".to_owned(), "37".to_owned());
         let normalized = Some(version.clone());
         Self {
             kube_version: KubeVersion { version, major, minor, normalized },
-            api_versions: API_VERSIONS.map(str::to_owned).into(),
+            api_versions: Arc::clone(&SERVED),
             helm_version: HelmVersion::default(),
         }
     }

@@ -122,7 +122,7 @@ pub enum SchemaCheck {
 
 /// Renders a chart as `helm install` and `helm upgrade` do before they apply anything.
 ///
-/// Needs [`STACK_BYTES`] of stack: call it on a thread made for it, or use [`render_on_stack`].
+/// Needs [`STACK_BYTES`] of stack: call it in [`on_stack`], or use [`render_on_stack`].
 pub fn render(request: &Request<'_>) -> Result<Rendered, Error> {
     render_typed(request, &values::to_map(request.values), SchemaCheck::Enforce)
 }

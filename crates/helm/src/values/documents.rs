@@ -1,11 +1,18 @@
 //! Splits a values file into YAML documents, line by line, before any of it is parsed.
 
+use std::borrow::Cow;
+
+use memchr::memmem;
+
 use super::Error;
 
 const SEPARATOR: &[u8] = b"---";
 
 /// The documents of `text`, each with its leading separator if it has one; lines end in `\n`.
-pub(super) fn split(text: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
+pub(super) fn split(text: &[u8]) -> Result<Vec<Cow<'_, [u8]>>, Error> {
+    if is_one_document(text) {
+        return Ok(vec![Cow::Borrowed(text)]);
+    }
     let mut documents = Vec::new();
     let mut current: Vec<u8> = Vec::new();
     for line in lines(text) {
@@ -17,7 +24,7 @@ pub(super) fn split(text: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
             }
             if !current.is_empty() {
                 // The separator that ends a document is dropped, the first one stays: both as in Kubernetes' reader.
-                documents.push(std::mem::take(&mut current));
+                documents.push(Cow::Owned(std::mem::take(&mut current)));
                 continue;
             }
         }
@@ -25,9 +32,15 @@ pub(super) fn split(text: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
         current.push(b'\n');
     }
     if !current.is_empty() {
-        documents.push(current);
+        documents.push(Cow::Owned(current));
     }
     Ok(documents)
+}
+
+/// Whether a text is its only document as it stands, as most are.
+fn is_one_document(text: &[u8]) -> bool {
+    let ends = text.ends_with(b"\n") && memchr::memchr(b'\r', text).is_none();
+    ends && !text.starts_with(SEPARATOR) && memmem::find(text, b"\n---").is_none()
 }
 
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -44,9 +57,12 @@ mod tests {
     fn documents_are_split_at_separators() {
         let split = |text: &str| -> Vec<String> {
             let documents = split(text.as_bytes()).expect("separators are valid");
-            documents.into_iter().map(|d| String::from_utf8(d).expect("UTF-8")).collect()
+            documents.into_iter().map(|d| String::from_utf8(d.into_owned()).expect("UTF-8")).collect()
         };
         assert_eq!(split("a: 1"), ["a: 1\n"]);
+        assert_eq!(split(""), ["\n"]);
+        assert_eq!(split("\n"), ["\n"]);
+        assert_eq!(split("a: 1\n\n"), ["a: 1\n\n"]);
         assert_eq!(split("a: 1\r\nb: 2\r\n"), ["a: 1\nb: 2\n"]);
         assert_eq!(split("---\na: 1\n--- # second\nb: 2\n"), ["---\na: 1\n", "b: 2\n"]);
         assert_eq!(split("a: |\n  ---\n  x"), ["a: |\n  ---\n  x\n"]);

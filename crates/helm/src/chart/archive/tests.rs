@@ -75,7 +75,7 @@ fn a_chart_is_loaded_with_packed_and_unpacked_dependencies() {
     .expect("the chart is good");
     assert_eq!(chart.name(), "web");
     assert_eq!(chart.values, serde_json::json!({"replicas": 2}).as_object().expect("a map").clone());
-    assert_eq!(chart.values_text, "# comment\nreplicas: 2\n");
+    assert_eq!(chart.values_size, "# comment\nreplicas: 2\n".len());
     assert_eq!((&*chart.templates[0].name, &*chart.templates[0].data), ("templates/a.yaml", &b"a: 1"[..]));
     assert_eq!(chart.modified.map(jiff::Timestamp::as_second), Some(1_700_000_000));
     let names: Vec<_> = chart.dependencies.iter().map(Chart::name).collect();

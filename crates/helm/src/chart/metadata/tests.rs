@@ -1,8 +1,8 @@
-use crate::chart::decode;
+use crate::chart::decode::{self, Document};
 
 /// What Helm 4.3.1 says to this `Chart.yaml`; nothing if it takes it.
 fn complaint(text: &str) -> Option<String> {
-    match decode::metadata(text.as_bytes()) {
+    match Document::read(text.as_bytes()).and_then(|document| decode::metadata(&document)) {
         Ok(mut metadata) => metadata.validate().err().map(|error| error.to_string()),
         Err(error) => Some(error.to_string()),
     }
@@ -66,7 +66,7 @@ fn names_and_versions_are_required() {
 fn scalars_become_text() {
     let text =
         "name: a\nversion: 1.10\nappVersion: 1.0\ndescription: \"tab\\there\\u200b\"\nannotations: {a: true, b: 2}\n";
-    let mut metadata = decode::metadata(text.as_bytes()).expect("it decodes");
+    let mut metadata = decode::metadata(&Document::read(text.as_bytes()).expect("it is YAML")).expect("it decodes");
     metadata.validate().expect("it is valid");
     assert_eq!((&*metadata.version, &*metadata.app_version), ("1.1", "1"));
     assert_eq!(metadata.description, "tab here");

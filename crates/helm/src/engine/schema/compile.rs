@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use super::draft::Draft;
+use super::glance;
 use super::library::{Library, Schema, metaschema, refusal};
 use super::walk::{Formats, Steps, apply};
 use crate::{functions, go, json};
@@ -111,7 +112,9 @@ pub(super) fn compile(schema: &Value) -> Result<Compiled<'_>, String> {
     if let Some(error) = library.duplicate() {
         return Err(error.to_owned());
     }
-    check_against_metaschema(schema, draft)?;
+    if !glance::is_plain(schema, draft) {
+        check_against_metaschema(schema, draft)?;
+    }
     Compiled::link(library)
 }
 

@@ -1,7 +1,7 @@
 //! `values.schema.json`: values are checked before anything is rendered, those of dependencies by their own schemas.
 //!
 //! ```text
-//! text ──compile (draft, library: what references lead to)──► Compiled ──walk (parts, format)──► complaints ──words──► text
+//! text ──compile (draft, glance, library: what references lead to)──► Compiled ──walk (parts, format)──► complaints ──words──► text
 //! ```
 //!
 //! A validator of its own, since what is said of values must be what Helm says: its rules are looked at in the order of
@@ -11,6 +11,7 @@ mod compile;
 mod complaint;
 mod draft;
 mod format;
+mod glance;
 mod library;
 mod parts;
 mod walk;
