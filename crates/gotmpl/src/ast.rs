@@ -2,8 +2,10 @@
 //!
 //! Nodes hold offsets into the source they came from, which the [`Template`] keeps; a tree is immutable
 //! and can be shared between threads. Its depth is bounded by the parser. A chart has many of these nodes, and most are
-//! visited once: they are kept small, and lists are no longer than what is in them.
+//! visited once: they are kept small, and all nodes of a source lie in a few lists, of which each node has its [`Part`].
 
+use std::marker::PhantomData;
+use std::ops::Index;
 use std::sync::Arc;
 
 use crate::func::FunctionId;
@@ -16,7 +18,105 @@ use crate::value::Str;
 #[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) name: Str,
-    pub(crate) text: Arc<[u8]>,
+    pub(crate) text: Box<[u8]>,
+    pub(crate) tree: Tree,
+}
+
+/// The nodes of a source, each list of them in one piece.
+#[derive(Debug, Default)]
+pub(crate) struct Tree {
+    nodes: Vec<Node>,
+    commands: Vec<Command>,
+    words: Vec<Expr>,
+    variables: Vec<Variable>,
+}
+
+/// Some items of a list in a [`Tree`] that stand together.
+#[derive(Debug)]
+pub(crate) struct Part<T> {
+    start: u32,
+    length: u32,
+    item: PhantomData<fn() -> T>,
+}
+
+impl<T> Part<T> {
+    pub(crate) const EMPTY: Self = Self { start: 0, length: 0, item: PhantomData };
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.length == 0
+    }
+
+    pub(crate) fn len(self) -> usize {
+        self.length as usize
+    }
+
+    fn of(self, list: &[T]) -> &[T] {
+        &list[self.start as usize..(self.start + self.length) as usize]
+    }
+}
+
+impl<T> Clone for Part<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Part<T> {}
+
+/// What a [`Tree`] has lists of.
+pub(crate) trait Listed: Sized {
+    fn list(tree: &Tree) -> &[Self];
+    fn list_mut(tree: &mut Tree) -> &mut Vec<Self>;
+}
+
+macro_rules! listed {
+    ($($item:ident in $list:ident,)*) => {
+        $(impl Listed for $item {
+            fn list(tree: &Tree) -> &[Self] {
+                &tree.$list
+            }
+
+            fn list_mut(tree: &mut Tree) -> &mut Vec<Self> {
+                &mut tree.$list
+            }
+        })*
+    };
+}
+
+listed! {
+    Node in nodes,
+    Command in commands,
+    Expr in words,
+    Variable in variables,
+}
+
+impl Tree {
+    /// Keeps items, which stand together from then on.
+    pub(crate) fn keep<T: Listed>(&mut self, items: impl Iterator<Item = T>) -> Part<T> {
+        let list = T::list_mut(self);
+        let offset = |at| {
+            u32::try_from(at).expect("there are fewer nodes than bytes of the source, which is shorter than 4 GiB")
+        };
+        let start = offset(list.len());
+        list.extend(items);
+        Part { start, length: offset(list.len()) - start, item: PhantomData }
+    }
+
+    /// Gives back the memory that no node needs.
+    pub(crate) fn shrink(&mut self) {
+        self.nodes.shrink_to_fit();
+        self.commands.shrink_to_fit();
+        self.words.shrink_to_fit();
+        self.variables.shrink_to_fit();
+    }
+}
+
+impl<T: Listed> Index<Part<T>> for Tree {
+    type Output = [T];
+
+    fn index(&self, part: Part<T>) -> &[T] {
+        part.of(T::list(self))
+    }
 }
 
 /// One parsed template: a whole source, or the body of a `define` or `block` in it.
@@ -24,7 +124,7 @@ pub(crate) struct Source {
 pub struct Template {
     pub(crate) name: Str,
     pub(crate) source: Arc<Source>,
-    pub(crate) body: Box<[Node]>,
+    pub(crate) body: Part<Node>,
 }
 
 impl Template {
@@ -35,11 +135,16 @@ impl Template {
 
     /// Whether there is nothing in it but white space: such a template does not replace another.
     pub fn is_empty(&self) -> bool {
-        self.body.iter().all(|node| match node {
-            Node::Text(text) => unicode::chars(text.of(&self.source.text)).all(|(c, _)| c.is_whitespace()),
-            _ => false,
-        })
+        are_blank(&self.source.tree[self.body], &self.source.text)
     }
+}
+
+/// Whether nodes of a source are nothing but white space.
+pub(crate) fn are_blank(nodes: &[Node], source: &[u8]) -> bool {
+    nodes.iter().all(|node| match node {
+        Node::Text(text) => unicode::chars(text.of(source)).all(|(c, _)| c.is_whitespace()),
+        _ => false,
+    })
 }
 
 /// Something a template does.
@@ -47,9 +152,9 @@ impl Template {
 pub(crate) enum Node {
     Text(Span),
     Action(Pipe),
-    If(Box<Branch>),
-    With(Box<Branch>),
-    Range(Box<Branch>),
+    If(Branch),
+    With(Branch),
+    Range(Branch),
     Template(Box<Invocation>),
     Break(Position),
     Continue(Position),
@@ -72,8 +177,8 @@ impl Node {
 #[derive(Debug)]
 pub(crate) struct Branch {
     pub(crate) pipe: Pipe,
-    pub(crate) body: Box<[Node]>,
-    pub(crate) otherwise: Box<[Node]>,
+    pub(crate) body: Part<Node>,
+    pub(crate) otherwise: Part<Node>,
 }
 
 /// `{{template "name" pipe}}`, also what a `block` leaves behind.
@@ -85,14 +190,14 @@ pub(crate) struct Invocation {
 }
 
 /// Commands joined by `|`, whose value may go to variables.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Pipe {
     pub(crate) position: Position,
     /// The variables are assigned (`=`), not declared (`:=`).
     pub(crate) assigns: bool,
-    pub(crate) variables: Box<[Variable]>,
+    pub(crate) variables: Part<Variable>,
     /// Never empty.
-    pub(crate) commands: Box<[Command]>,
+    pub(crate) commands: Part<Command>,
 }
 
 /// A variable by its place among the variables of its source; `$` has the first.
@@ -111,7 +216,7 @@ pub(crate) struct Variable {
 pub(crate) struct Command {
     pub(crate) position: Position,
     /// Never empty.
-    pub(crate) words: Box<[Expr]>,
+    pub(crate) words: Part<Expr>,
 }
 
 /// `.a.b.c`: the names are found by splitting at the dots. May be empty.
@@ -129,7 +234,7 @@ pub(crate) enum Expr {
     Field { position: Position, path: Path },
     Variable { position: Position, name: Span, id: VariableId, path: Path },
     Chain { position: Position, base: Box<Self>, path: Path },
-    Pipe(Box<Pipe>),
+    Pipe(Pipe),
 }
 
 impl Expr {
@@ -171,13 +276,14 @@ pub(crate) enum Ideal {
 /// Prints nodes the way Go's `Node.String` does.
 pub(crate) struct Printer<'s> {
     source: &'s [u8],
+    tree: &'s Tree,
     out: Vec<u8>,
 }
 
 impl<'s> Printer<'s> {
-    /// A printer for nodes of `source`.
-    pub(crate) fn new(source: &'s [u8]) -> Self {
-        Self { source, out: Vec::new() }
+    /// A printer for nodes of a source.
+    pub(crate) fn new(source: &'s [u8], tree: &'s Tree) -> Self {
+        Self { source, tree, out: Vec::new() }
     }
 
     /// What was printed.
@@ -222,7 +328,7 @@ impl<'s> Printer<'s> {
 
     /// A pipeline, without parentheses.
     pub(crate) fn pipe(&mut self, pipe: &Pipe) {
-        for (index, variable) in pipe.variables.iter().enumerate() {
+        for (index, variable) in self.tree[pipe.variables].iter().enumerate() {
             if index > 0 {
                 self.text(", ");
             }
@@ -231,7 +337,7 @@ impl<'s> Printer<'s> {
         if !pipe.variables.is_empty() {
             self.text(if pipe.assigns { " = " } else { " := " });
         }
-        for (index, command) in pipe.commands.iter().enumerate() {
+        for (index, command) in self.tree[pipe.commands].iter().enumerate() {
             if index > 0 {
                 self.text(" | ");
             }
@@ -241,7 +347,7 @@ impl<'s> Printer<'s> {
 
     /// A command with its arguments.
     pub(crate) fn command(&mut self, command: &Command) {
-        for (index, word) in command.words.iter().enumerate() {
+        for (index, word) in self.tree[command.words].iter().enumerate() {
             if index > 0 {
                 self.text(" ");
             }

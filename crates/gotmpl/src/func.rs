@@ -180,7 +180,8 @@ impl FunctionNames {
         let first = usize::from(*name.first()?);
         let start = self.starts[first];
         let alike = &self.sorted[start..self.starts[first + 1]];
-        let index = alike.binary_search_by(|known| known.as_bytes().cmp(name)).ok()?;
+        // There are few, and most have another length.
+        let index = alike.iter().position(|known| known.as_bytes() == name)?;
         u32::try_from(start + index).ok().map(FunctionId)
     }
 }

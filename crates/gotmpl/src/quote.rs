@@ -72,15 +72,15 @@ pub(crate) fn can_backquote(text: &[u8]) -> bool {
 }
 
 /// What a template's string literal, with its quotes, stands for; `None` if its escapes are wrong.
-pub(crate) fn unquote(literal: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn unquote(literal: &[u8]) -> Option<Str> {
     let quote = *literal.first()?;
     let mut body = literal.get(1..literal.len().checked_sub(1)?)?;
     let plain = if quote == b'`' { memchr::memchr(b'\r', body).is_none() } else { is_plain(body, quote) };
     if plain {
-        return Some(body.to_vec());
+        return Some(body.into());
     }
     if quote == b'`' {
-        return Some(body.iter().copied().filter(|byte| *byte != b'\r').collect());
+        return Some(body.iter().copied().filter(|byte| *byte != b'\r').collect::<Vec<u8>>().into());
     }
     let mut out = Vec::with_capacity(body.len());
     while !body.is_empty() {
@@ -91,7 +91,7 @@ pub(crate) fn unquote(literal: &[u8]) -> Option<Vec<u8>> {
         }
         body = rest;
     }
-    Some(out)
+    Some(out.into())
 }
 
 /// Whether the inside of a literal stands for itself.

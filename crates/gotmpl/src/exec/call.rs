@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use super::{At, Result, State, work};
-use crate::ast::{Expr, Printer};
+use crate::ast::Expr;
 use crate::builtin::{Body, Builtin};
 use crate::error::FuncError;
 use crate::exec::eval::Arguments;
@@ -235,7 +235,7 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
     }
 
     fn show(&self, expr: &Expr) -> String {
-        let mut printer = Printer::new(&self.template.source.text);
+        let mut printer = self.printer();
         printer.expr(expr);
         printer.finish()
     }

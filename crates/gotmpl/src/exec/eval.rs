@@ -31,11 +31,11 @@ impl<'t, H> State<'_, 't, '_, H> {
     pub(super) fn pipeline(&mut self, dot: &Cell, pipe: &'t Pipe) -> Result<Cell> {
         self.at = At::Pipe(pipe);
         let mut value = None;
-        for command in &pipe.commands {
+        for command in &self.tree()[pipe.commands] {
             value = Some(self.command(dot, command, value)?.unboxed());
         }
         let value = value.unwrap_or(Cell::plain(Value::Nil));
-        for variable in &pipe.variables {
+        for variable in &self.tree()[pipe.variables] {
             if pipe.assigns {
                 self.assign(*variable, value.clone())?;
             } else {
@@ -46,7 +46,7 @@ impl<'t, H> State<'_, 't, '_, H> {
     }
 
     fn command(&mut self, dot: &Cell, command: &'t Command, piped: Option<Cell>) -> Result<Cell> {
-        let Some((first, words)) = command.words.split_first() else {
+        let Some((first, words)) = self.tree()[command.words].split_first() else {
             return Err(self.error("empty command"));
         };
         let arguments = Arguments { words, piped };
@@ -74,7 +74,7 @@ impl<'t, H> State<'_, 't, '_, H> {
         if arguments.is_empty() {
             return Ok(());
         }
-        let mut printer = crate::ast::Printer::new(&self.template.source.text);
+        let mut printer = self.printer();
         printer.expr(expr);
         Err(self.error(format!("can't give argument to non-function {}", printer.finish())))
     }

@@ -13,9 +13,9 @@ impl<'t, H> State<'_, 't, '_, H> {
         let mark = self.variables.len();
         let value = self.pipeline(dot, &branch.pipe)?;
         let flow = if value.value.truthy() {
-            self.nodes(if moves_dot { &value } else { dot }, &branch.body)
+            self.nodes(if moves_dot { &value } else { dot }, branch.body)
         } else {
-            self.nodes(dot, &branch.otherwise)
+            self.nodes(dot, branch.otherwise)
         }?;
         self.variables.truncate(mark);
         Ok(flow)
@@ -29,7 +29,7 @@ impl<'t, H> State<'_, 't, '_, H> {
         let flow = match self.iterate(&mut run, &over)? {
             // `break` and `continue` end at their own range.
             _ if run.iterated => Flow::Next,
-            _ => self.nodes(dot, &branch.otherwise)?,
+            _ => self.nodes(dot, branch.otherwise)?,
         };
         self.variables.truncate(outer);
         Ok(flow)
@@ -81,7 +81,7 @@ impl<'t, H> State<'_, 't, '_, H> {
             run.iterated = true;
             self.step()?;
             self.bind(run.branch, key, &element)?;
-            let flow = self.nodes(&element, &run.branch.body)?;
+            let flow = self.nodes(&element, run.branch.body)?;
             self.variables.truncate(run.mark);
             if flow == Flow::Break {
                 break;
@@ -93,7 +93,7 @@ impl<'t, H> State<'_, 't, '_, H> {
     /// Gives the variables of a `range` their values. A single one gets the element.
     fn bind(&mut self, branch: &'t Branch, key: Cell, element: &Cell) -> Result<()> {
         let pipe = &branch.pipe;
-        match &*pipe.variables {
+        match &self.tree()[pipe.variables] {
             [] => Ok(()),
             [only] => self.bind_one(*only, pipe.assigns, 1, element.clone()),
             [first, second, ..] => {

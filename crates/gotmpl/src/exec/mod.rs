@@ -11,7 +11,7 @@ mod field;
 mod flow;
 mod work;
 
-use crate::ast::{Command, Expr, Node, Pipe, Printer, Template, VariableId};
+use crate::ast::{Command, Expr, Node, Part, Pipe, Printer, Template, Tree, VariableId};
 use crate::error::{ExecError, FuncError, Limit, Place};
 use crate::interp::Interp;
 use crate::printf;
@@ -59,13 +59,17 @@ impl<'s, 't, 'a, H> State<'s, 't, 'a, H> {
         Self { interp, template, out, at: At::Start, variables: vec![(VariableId(0), dot)] }
     }
 
-    fn run(mut self) -> Result<()> {
-        let (_, dot) = self.variables[0].clone();
-        self.deeper(|state| state.nodes(&dot, &state.template.body)).map(|_| ())
+    fn tree(&self) -> &'t Tree {
+        &self.template.source.tree
     }
 
-    fn nodes(&mut self, dot: &Cell, nodes: &'t [Node]) -> Result<Flow> {
-        for node in nodes {
+    fn run(mut self) -> Result<()> {
+        let (_, dot) = self.variables[0].clone();
+        self.deeper(|state| state.nodes(&dot, state.template.body)).map(|_| ())
+    }
+
+    fn nodes(&mut self, dot: &Cell, nodes: Part<Node>) -> Result<Flow> {
+        for node in &self.tree()[nodes] {
             match self.node(dot, node)? {
                 Flow::Next => {}
                 left => return Ok(left),
@@ -146,9 +150,13 @@ impl<'s, 't, 'a, H> State<'s, 't, 'a, H> {
         ExecError::limited(self.place(), limit)
     }
 
+    fn printer(&self) -> Printer<'t> {
+        Printer::new(&self.template.source.text, self.tree())
+    }
+
     fn place(&self) -> Place {
         let source = &self.template.source;
-        let mut printer = Printer::new(&source.text);
+        let mut printer = self.printer();
         let position = match self.at {
             At::Start => 0,
             At::Node(node) => {

@@ -68,13 +68,18 @@ impl<'s> Lexer<'s> {
 
     fn emit(&mut self, kind: Kind) -> Token {
         let token = Token { kind, span: Span::new(self.start, self.pos), line: self.line };
-        if matches!(kind, Kind::Text | Kind::Space | Kind::RawString) {
+        // No other token can hold the end of a line.
+        if matches!(kind, Kind::Text | Kind::Space | Kind::RawString) && !self.is_blank() {
             self.skip_to(self.pos);
         } else {
-            // No other token can hold the end of a line.
             self.start = self.pos;
         }
         token
+    }
+
+    /// Whether the token being read is one blank, as between most words.
+    fn is_blank(&self) -> bool {
+        self.source[self.start..self.pos] == *b" "
     }
 
     /// Starts the next token at `pos`, counting the lines passed.
@@ -270,8 +275,10 @@ impl<'s> Lexer<'s> {
 
     fn skip_name(&mut self) {
         loop {
-            self.pos += self.rest().iter().take_while(|byte| unicode::is_ascii_name(**byte)).count();
-            if self.rest().first().is_none_or(u8::is_ascii) {
+            let rest = self.rest();
+            let name = rest.iter().position(|byte| !unicode::is_ascii_name(*byte)).unwrap_or(rest.len());
+            self.pos += name;
+            if rest.get(name).is_none_or(u8::is_ascii) {
                 return;
             }
             let (next, width) = unicode::decode(self.rest());

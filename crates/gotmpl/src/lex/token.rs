@@ -9,9 +9,9 @@ pub(crate) struct Span {
 
 impl Span {
     /// The bytes from `start` up to `end`. The parser refuses sources of 4 GiB before any span is made.
+    #[expect(clippy::cast_possible_truncation, reason = "no offset is 4 GiB or more")]
     pub(crate) fn new(start: usize, end: usize) -> Self {
-        let offset = |at| u32::try_from(at).expect("sources are shorter than 4 GiB");
-        Self { start: offset(start), end: offset(end) }
+        Self { start: start as u32, end: end as u32 }
     }
 
     /// Where it starts, in half the space of an offset.
@@ -60,6 +60,11 @@ pub(crate) struct Token {
     pub(crate) span: Span,
     /// The line it starts on, counted from 1.
     pub(crate) line: u32,
+}
+
+impl Token {
+    /// Stands where there is none.
+    pub(crate) const NONE: Self = Self { kind: Kind::Eof, span: Span { start: 0, end: 0 }, line: 0 };
 }
 
 /// What kind of token it is.

@@ -1,10 +1,7 @@
 //! What stands between and around actions: text, control structures and definitions.
 
-use std::sync::Arc;
-
-use super::Parser;
-use crate::ast::{Branch, Invocation, Node, Template};
-use crate::error::ParseError;
+use super::{Parser, Result};
+use crate::ast::{Branch, Invocation, Node, Part};
 use crate::lex::{Kind, Position, Token};
 use crate::quote;
 use crate::value::Str;
@@ -54,7 +51,6 @@ impl Control {
     }
 
     fn node(self, branch: Branch) -> Node {
-        let branch = Box::new(branch);
         match self {
             Self::If => Node::If(branch),
             Self::With => Node::With(branch),
@@ -65,24 +61,23 @@ impl Control {
 
 impl Parser<'_> {
     /// The whole source. Only here may templates be defined.
-    pub(super) fn parse_source(&mut self, name: &Str) -> Result<Arc<Template>, ParseError> {
+    pub(super) fn parse_source(&mut self) -> Result<Part<Node>> {
         loop {
-            let token = self.peek();
+            let token = self.next();
             if token.kind == Kind::Eof {
-                let body = std::mem::take(&mut self.nodes).into();
-                return self.add(name, body);
+                let body = self.tree.keep(self.nodes.drain(..));
+                self.add(self.name, body)?;
+                return Ok(body);
             }
             if token.kind == Kind::LeftDelim {
-                self.next();
                 let keyword = self.next_non_space();
                 if keyword.kind == Kind::Define {
                     self.parse_definition()?;
                     continue;
                 }
                 self.push_back(keyword);
-                self.push_back(token);
             }
-            match self.parse_item()? {
+            match self.parse_item(token)? {
                 Item::Node(node) => self.nodes.push(node),
                 Item::Terminator(end) => {
                     return Err(self.error(format!("unexpected {}", end.text())));
@@ -92,7 +87,7 @@ impl Parser<'_> {
     }
 
     /// `{{define "name"}} … {{end}}`, after the keyword.
-    fn parse_definition(&mut self) -> Result<(), ParseError> {
+    fn parse_definition(&mut self) -> Result<()> {
         let outer = std::mem::take(&mut self.scope);
         let context = "define clause";
         let token = self.next_non_space();
@@ -108,19 +103,21 @@ impl Parser<'_> {
     }
 
     /// Nodes up to an `{{end}}` or `{{else}}`.
-    fn parse_list(&mut self) -> Result<(Box<[Node]>, Terminator), ParseError> {
+    fn parse_list(&mut self) -> Result<(Part<Node>, Terminator)> {
         let start = self.nodes.len();
-        while self.peek_non_space().kind != Kind::Eof {
-            match self.parse_item()? {
+        loop {
+            let token = self.next_non_space();
+            if token.kind == Kind::Eof {
+                return Err(self.error("unexpected EOF"));
+            }
+            match self.parse_item(token)? {
                 Item::Node(node) => self.nodes.push(node),
-                Item::Terminator(terminator) => return Ok((self.nodes.drain(start..).collect(), terminator)),
+                Item::Terminator(terminator) => return Ok((self.tree.keep(self.nodes.drain(start..)), terminator)),
             }
         }
-        Err(self.error("unexpected EOF"))
     }
 
-    fn parse_item(&mut self) -> Result<Item, ParseError> {
-        let token = self.next_non_space();
+    fn parse_item(&mut self, token: Token) -> Result<Item> {
         match token.kind {
             Kind::Text => Ok(Item::Node(Node::Text(token.span))),
             Kind::LeftDelim => {
@@ -133,7 +130,7 @@ impl Parser<'_> {
         }
     }
 
-    fn parse_action(&mut self) -> Result<Item, ParseError> {
+    fn parse_action(&mut self) -> Result<Item> {
         let token = self.next_non_space();
         let node = match token.kind {
             Kind::Block => self.parse_block()?,
@@ -156,7 +153,7 @@ impl Parser<'_> {
         Ok(Item::Node(node))
     }
 
-    fn parse_jump(&mut self, token: Token, name: &str, node: fn(Position) -> Node) -> Result<Node, ParseError> {
+    fn parse_jump(&mut self, token: Token, name: &str, node: fn(Position) -> Node) -> Result<Node> {
         self.expect(Kind::RightDelim, name)?;
         if self.scope.ranges == 0 {
             return Err(self.error(format!("{name} outside {{{{range}}}}")));
@@ -165,37 +162,38 @@ impl Parser<'_> {
     }
 
     /// `{{else}}`, or the start of `{{else if …}}`, whose keyword stays for [`Self::parse_otherwise`].
-    fn parse_else(&mut self) -> Result<Item, ParseError> {
+    fn parse_else(&mut self) -> Result<Item> {
         if !matches!(self.peek_non_space().kind, Kind::If | Kind::With) {
             self.expect(Kind::RightDelim, "else")?;
         }
         Ok(Item::Terminator(Terminator::Else))
     }
 
-    fn parse_control(&mut self, control: Control) -> Result<Node, ParseError> {
+    fn parse_control(&mut self, control: Control) -> Result<Node> {
         let visible = self.scope.visible.len();
         let branch = self.nested(|parser| parser.parse_branch(control))?;
         self.scope.visible.truncate(visible);
         Ok(control.node(branch))
     }
 
-    fn parse_branch(&mut self, control: Control) -> Result<Branch, ParseError> {
+    fn parse_branch(&mut self, control: Control) -> Result<Branch> {
         let ranges = usize::from(control == Control::Range);
         let pipe = self.parse_pipeline(control.context(), Kind::RightDelim)?;
         self.scope.ranges += ranges;
         let (body, terminator) = self.parse_list()?;
         self.scope.ranges -= ranges;
         let otherwise = match terminator {
-            Terminator::End => Box::default(),
+            Terminator::End => Part::EMPTY,
             Terminator::Else => self.parse_otherwise(control)?,
         };
         Ok(Branch { pipe, body, otherwise })
     }
 
-    fn parse_otherwise(&mut self, control: Control) -> Result<Box<[Node]>, ParseError> {
+    fn parse_otherwise(&mut self, control: Control) -> Result<Part<Node>> {
         if control.continued_by(self.peek().kind) {
             self.next();
-            return Ok(Box::new([self.parse_control(control)?]));
+            let node = self.parse_control(control)?;
+            return Ok(self.tree.keep(std::iter::once(node)));
         }
         let (otherwise, end) = self.parse_list()?;
         match end {
@@ -205,7 +203,7 @@ impl Parser<'_> {
     }
 
     /// `{{block "name" pipeline}} … {{end}}`: a definition that is also called on the spot.
-    fn parse_block(&mut self) -> Result<Node, ParseError> {
+    fn parse_block(&mut self) -> Result<Node> {
         let context = "block clause";
         let token = self.next_non_space();
         let name = self.parse_name(token, context)?;
@@ -223,7 +221,7 @@ impl Parser<'_> {
     }
 
     /// `{{template "name"}}` or `{{template "name" pipeline}}`.
-    fn parse_invocation(&mut self) -> Result<Node, ParseError> {
+    fn parse_invocation(&mut self) -> Result<Node> {
         let context = "template clause";
         let token = self.next_non_space();
         let name = self.parse_name(token, context)?;
@@ -237,7 +235,7 @@ impl Parser<'_> {
         Ok(Node::Template(Box::new(Invocation { position: token.span.position(), name, pipe })))
     }
 
-    fn parse_name(&mut self, token: Token, context: &str) -> Result<Str, ParseError> {
+    fn parse_name(&mut self, token: Token, context: &str) -> Result<Str> {
         if !matches!(token.kind, Kind::String | Kind::RawString) {
             return Err(self.unexpected(token, context));
         }
@@ -245,10 +243,7 @@ impl Parser<'_> {
     }
 
     /// The text a string token stands for.
-    pub(super) fn unquote(&self, token: Token) -> Result<Str, ParseError> {
-        match quote::unquote(self.text(token.span)) {
-            Some(text) => Ok(text.into()),
-            None => Err(self.error("invalid syntax")),
-        }
+    pub(super) fn unquote(&self, token: Token) -> Result<Str> {
+        quote::unquote(self.text(token.span)).ok_or_else(|| self.error("invalid syntax"))
     }
 }

@@ -11,7 +11,7 @@ mod pipeline;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::ast::{Command, Expr, Node, Source, Template, VariableId};
+use crate::ast::{Command, Expr, Node, Part, Source, Template, Tree, VariableId, are_blank};
 use crate::error::ParseError;
 use crate::func::FunctionNames;
 use crate::lex::{Kind, Lexer, Span, Token};
@@ -38,29 +38,31 @@ pub(crate) struct Parsed {
 }
 
 /// Parses `text` under `name`.
-pub(crate) fn parse(name: &Str, text: &[u8], names: &FunctionNames) -> Result<Parsed, ParseError> {
+pub(crate) fn parse(name: &Str, text: &[u8], names: &FunctionNames) -> std::result::Result<Parsed, ParseError> {
     if u32::try_from(text.len()).is_err() {
         let name = name.to_lossy().into_owned();
         return Err(ParseError { name, line: 1, message: "template of 4 GiB or more".to_owned() });
     }
-    let source = Arc::new(Source { name: name.clone(), text: text.into() });
     let mut parser = Parser {
         lexer: Lexer::new(text),
-        source,
+        name,
+        text,
         names,
-        pushed_back: Vec::new(),
+        pushed_back: [Token::NONE; LOOKAHEAD],
+        pushed: 0,
         scope: Scope::default(),
         variables: BTreeMap::from([(b"$".to_vec(), VariableId(0))]),
         depth: 0,
         tokens: 0,
         templates: Vec::new(),
         places: BTreeMap::new(),
+        tree: Tree::default(),
         nodes: Vec::new(),
         commands: Vec::new(),
         words: Vec::new(),
     };
-    let main = parser.parse_source(name)?;
-    Ok(Parsed { main, all: parser.templates, tokens: parser.tokens })
+    let main = parser.parse_source().map_err(|Failure(error)| *error)?;
+    Ok(parser.finish(main))
 }
 
 /// What starts anew in each `define` and `block`.
@@ -81,34 +83,54 @@ impl Default for Scope {
     }
 }
 
+/// How many tokens the parser may look ahead.
+const LOOKAHEAD: usize = 4;
+
+/// An error in a box, so that what is parsed is not moved about in the space of one.
+struct Failure(Box<ParseError>);
+
+type Result<T> = std::result::Result<T, Failure>;
+
+/// A template whose source is still being parsed.
+struct Draft {
+    name: Str,
+    body: Part<Node>,
+}
+
 struct Parser<'s> {
     lexer: Lexer<'s>,
-    source: Arc<Source>,
+    name: &'s Str,
+    text: &'s [u8],
     names: &'s FunctionNames,
     /// Tokens to be read again, the next one last.
-    pushed_back: Vec<Token>,
+    pushed_back: [Token; LOOKAHEAD],
+    /// How many of them there are.
+    pushed: usize,
     scope: Scope,
     /// Every variable of the source by its name.
     variables: BTreeMap<Vec<u8>, VariableId>,
     depth: usize,
     tokens: usize,
-    templates: Vec<Arc<Template>>,
+    templates: Vec<Draft>,
     /// Where each template is in `templates`.
     places: BTreeMap<Str, usize>,
-    /// The lists that are not complete yet, the innermost last. Each gets memory of its own once its length is known.
+    tree: Tree,
+    /// The lists that are not complete yet, the innermost last. Each is moved to the tree in one piece.
     nodes: Vec<Node>,
     commands: Vec<Command>,
     words: Vec<Expr>,
 }
 
-impl Parser<'_> {
+impl<'s> Parser<'s> {
     fn next(&mut self) -> Token {
-        self.pushed_back.pop().unwrap_or_else(|| {
-            let token = self.lexer.next_token();
-            self.scope.last_line = token.line;
-            self.tokens += 1;
-            if self.tokens > MAX_TOKENS { self.too_large(token) } else { token }
-        })
+        if self.pushed > 0 {
+            self.pushed -= 1;
+            return self.pushed_back[self.pushed];
+        }
+        let token = self.lexer.next_token();
+        self.scope.last_line = token.line;
+        self.tokens += 1;
+        if self.tokens > MAX_TOKENS { self.too_large(token) } else { token }
     }
 
     /// What is read instead of a token that is one too many; Go has no limit.
@@ -119,7 +141,8 @@ impl Parser<'_> {
     }
 
     fn push_back(&mut self, token: Token) {
-        self.pushed_back.push(token);
+        self.pushed_back[self.pushed] = token;
+        self.pushed += 1;
     }
 
     fn peek(&mut self) -> Token {
@@ -144,21 +167,22 @@ impl Parser<'_> {
         token
     }
 
-    fn text(&self, span: Span) -> &[u8] {
-        span.of(&self.source.text)
+    fn text(&self, span: Span) -> &'s [u8] {
+        span.of(self.text)
     }
 
-    fn expect(&mut self, kind: Kind, context: &str) -> Result<Token, ParseError> {
+    fn expect(&mut self, kind: Kind, context: &str) -> Result<Token> {
         let token = self.next_non_space();
         if token.kind == kind { Ok(token) } else { Err(self.unexpected(token, context)) }
     }
 
-    fn error(&self, message: impl Into<String>) -> ParseError {
-        let name = self.source.name.to_lossy().into_owned();
-        ParseError { name, line: self.scope.last_line as usize, message: message.into() }
+    fn error(&self, message: impl Into<String>) -> Failure {
+        let name = self.name.to_lossy().into_owned();
+        Failure(Box::new(ParseError { name, line: self.scope.last_line as usize, message: message.into() }))
     }
 
-    fn unexpected(&self, token: Token, context: &str) -> ParseError {
+    #[cold]
+    fn unexpected(&self, token: Token, context: &str) -> Failure {
         if token.kind != Kind::Error {
             return self.error(format!("unexpected {} in {context}", self.describe(token)));
         }
@@ -168,7 +192,7 @@ impl Parser<'_> {
             return self.error(message.as_str());
         }
         let action = if message.ends_with(" action") { "" } else { " in action" };
-        self.error(format!("{message}{action} started at {}:{started}", self.source.name))
+        self.error(format!("{message}{action} started at {}:{started}", self.name))
     }
 
     /// The token as error messages show it.
@@ -186,7 +210,7 @@ impl Parser<'_> {
     }
 
     /// Runs `parse` one level deeper.
-    fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T, ParseError>) -> Result<T, ParseError> {
+    fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if self.depth >= MAX_DEPTH {
             return Err(self.error("max expression depth exceeded"));
         }
@@ -197,21 +221,29 @@ impl Parser<'_> {
     }
 
     /// Adds a template; one source may define a name only once, unless one of the bodies is empty.
-    fn add(&mut self, name: &Str, body: Box<[Node]>) -> Result<Arc<Template>, ParseError> {
-        let template = Arc::new(Template { name: name.clone(), source: Arc::clone(&self.source), body });
-        let place = self.places.get(name).copied();
-        match place.and_then(|place| self.templates.get_mut(place)) {
+    fn add(&mut self, name: &Str, body: Part<Node>) -> Result<()> {
+        let is_empty = |body| are_blank(&self.tree[body], self.text);
+        match self.places.get(name).copied() {
             None => {
                 self.places.insert(name.clone(), self.templates.len());
-                self.templates.push(Arc::clone(&template));
+                self.templates.push(Draft { name: name.clone(), body });
             }
-            Some(known) if known.is_empty() => *known = Arc::clone(&template),
-            Some(_) if template.is_empty() => {}
+            Some(place) if is_empty(self.templates[place].body) => self.templates[place].body = body,
+            Some(_) if is_empty(body) => {}
             Some(_) => {
                 let name = quote::lossy(name.as_bytes());
                 return Err(self.error(format!("template: multiple definition of template {name}")));
             }
         }
-        Ok(template)
+        Ok(())
+    }
+
+    /// The templates, once all of the source is read. `main` is its own body, be it added or not.
+    fn finish(mut self, main: Part<Node>) -> Parsed {
+        self.tree.shrink();
+        let source = Arc::new(Source { name: self.name.clone(), text: self.text.into(), tree: self.tree });
+        let template = |Draft { name, body }| Arc::new(Template { name, source: Arc::clone(&source), body });
+        let all = self.templates.into_iter().map(template).collect();
+        Parsed { main: template(Draft { name: self.name.clone(), body: main }), all, tokens: self.tokens }
     }
 }

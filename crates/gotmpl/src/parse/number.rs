@@ -1,13 +1,12 @@
 //! Numeric constants: which Go types can represent one, and which it has by default.
 
-use super::Parser;
+use super::{Failure, Parser, Result};
 use crate::ast::{Ideal, Number};
-use crate::error::ParseError;
 use crate::lex::{Kind, Token};
 use crate::quote::{self, Piece};
 
 impl Parser<'_> {
-    pub(super) fn parse_number(&self, token: Token) -> Result<Number, ParseError> {
+    pub(super) fn parse_number(&self, token: Token) -> Result<Number> {
         let text = self.text(token.span);
         let number = |int, float, ideal| Number { literal: token.span, int, float, ideal };
         if token.kind == Kind::CharConstant {
@@ -32,11 +31,11 @@ impl Parser<'_> {
         Ok(number(whole(float), Some(float), Ideal::Float(float)))
     }
 
-    fn number_error(&self, what: &str, text: &[u8]) -> ParseError {
+    fn number_error(&self, what: &str, text: &[u8]) -> Failure {
         self.error(format!("{what}: {}", quote::lossy(text)))
     }
 
-    fn char_constant(&self, literal: &[u8]) -> Result<u32, ParseError> {
+    fn char_constant(&self, literal: &[u8]) -> Result<u32> {
         let Some((piece, rest)) = quote::unquote_char(&literal[1..], b'\'') else {
             return Err(self.error("invalid syntax"));
         };

@@ -1,16 +1,16 @@
 //! What stands inside an action: pipelines, commands and operands.
 
-use super::{MAX_VARIABLES, Parser};
+use super::{Failure, MAX_VARIABLES, Parser, Result};
 use crate::ast::{Command, Expr, Pipe, Variable, VariableId};
-use crate::error::ParseError;
 use crate::lex::{Kind, Span, Token};
 use crate::quote;
 
 impl Parser<'_> {
     /// `declarations? command ('|' command)*` up to a token of kind `end`, which is consumed.
-    pub(super) fn parse_pipeline(&mut self, context: &str, end: Kind) -> Result<Pipe, ParseError> {
-        let position = self.peek_non_space().span.position();
-        let (variables, assigns) = self.parse_declarations(context)?;
+    pub(super) fn parse_pipeline(&mut self, context: &str, end: Kind) -> Result<Pipe> {
+        let first = self.peek_non_space();
+        let (variables, assigns) =
+            if first.kind == Kind::Variable { self.parse_declarations(context)? } else { (Vec::new(), false) };
         let start = self.commands.len();
         loop {
             let token = self.next_non_space();
@@ -28,21 +28,21 @@ impl Parser<'_> {
                 | Kind::String
                 | Kind::Variable
                 | Kind::LeftParen => {
-                    self.push_back(token);
-                    let command = self.parse_command()?;
+                    let command = self.parse_command(token)?;
                     self.commands.push(command);
                 }
                 _ => return Err(self.unexpected(token, context)),
             }
         }
-        let commands: Box<[Command]> = self.commands.drain(start..).collect();
-        self.check_pipeline(&commands, context)?;
-        Ok(Pipe { position, assigns, variables: variables.into(), commands })
+        self.check_pipeline(&self.commands[start..], context)?;
+        let commands = self.tree.keep(self.commands.drain(start..));
+        let variables = self.tree.keep(variables.into_iter());
+        Ok(Pipe { position: first.span.position(), assigns, variables, commands })
     }
 
     /// `$x :=`, `$x =` or, in a `range`, `$x, $y :=`. A variable that turns out to be an argument is
     /// pushed back.
-    fn parse_declarations(&mut self, context: &str) -> Result<(Vec<Variable>, bool), ParseError> {
+    fn parse_declarations(&mut self, context: &str) -> Result<(Vec<Variable>, bool)> {
         let mut variables = Vec::new();
         loop {
             let token = self.peek_non_space();
@@ -76,7 +76,7 @@ impl Parser<'_> {
         }
     }
 
-    fn check_second_variable(&mut self, variables: &[Variable], context: &str) -> Result<(), ParseError> {
+    fn check_second_variable(&mut self, variables: &[Variable], context: &str) -> Result<()> {
         if context != "range" || variables.len() >= 2 {
             return Err(self.error(format!("too many declarations in {context}")));
         }
@@ -86,7 +86,7 @@ impl Parser<'_> {
         }
     }
 
-    fn declare(&mut self, token: Token) -> Result<Variable, ParseError> {
+    fn declare(&mut self, token: Token) -> Result<Variable> {
         let id = self.intern(token.span);
         self.scope.visible.push(id);
         if self.scope.visible.len() > MAX_VARIABLES {
@@ -100,17 +100,17 @@ impl Parser<'_> {
             return *known;
         }
         let new = u32::try_from(self.variables.len()).expect("there are fewer variables than bytes of the source");
-        self.variables.insert(name.of(&self.source.text).to_vec(), VariableId(new));
+        self.variables.insert(self.text(name).to_vec(), VariableId(new));
         VariableId(new)
     }
 
-    fn check_pipeline(&self, commands: &[Command], context: &str) -> Result<(), ParseError> {
+    fn check_pipeline(&self, commands: &[Command], context: &str) -> Result<()> {
         if commands.is_empty() {
             return Err(self.error(format!("missing value for {context}")));
         }
         let stage = commands.iter().skip(1).position(|command| {
             matches!(
-                command.words.first(),
+                self.tree[command.words].first(),
                 Some(Expr::Bool(..) | Expr::Dot(_) | Expr::Nil(_) | Expr::Number(_) | Expr::String { .. })
             )
         });
@@ -120,17 +120,16 @@ impl Parser<'_> {
         }
     }
 
-    /// Operands up to a `|`, which is consumed (even if nothing follows it), or the end of the pipeline.
-    fn parse_command(&mut self) -> Result<Command, ParseError> {
-        let position = self.peek_non_space().span.position();
+    /// Operands from `token` up to a `|`, which is consumed (even if nothing follows it), or the end of the pipeline.
+    fn parse_command(&mut self, mut token: Token) -> Result<Command> {
+        let position = token.span.position();
         let start = self.words.len();
         loop {
-            self.peek_non_space();
-            let word = self.parse_operand()?;
+            let word = self.parse_operand(token)?;
             self.words.extend(word);
-            let token = self.next();
+            token = self.next();
             match token.kind {
-                Kind::Space => {}
+                Kind::Space => token = self.next_non_space(),
                 Kind::RightDelim | Kind::RightParen => {
                     self.push_back(token);
                     break;
@@ -142,16 +141,17 @@ impl Parser<'_> {
         if self.words.len() == start {
             return Err(self.error("empty command"));
         }
-        Ok(Command { position, words: self.words.drain(start..).collect() })
+        Ok(Command { position, words: self.tree.keep(self.words.drain(start..)) })
     }
 
-    /// A term with the fields selected from it; `None` if there is no term.
-    fn parse_operand(&mut self) -> Result<Option<Expr>, ParseError> {
-        let Some(term) = self.parse_term()? else {
+    /// The term at `token` with the fields selected from it; `None` if there is no term.
+    fn parse_operand(&mut self, token: Token) -> Result<Option<Expr>> {
+        let Some(term) = self.parse_term(token)? else {
             return Ok(None);
         };
-        let first = self.peek();
+        let first = self.next();
         if first.kind != Kind::Field {
+            self.push_back(first);
             return Ok(Some(term));
         }
         let position = first.span.position();
@@ -171,14 +171,13 @@ impl Parser<'_> {
         }))
     }
 
-    fn field_of_literal(&self, term: &Expr) -> ParseError {
-        let mut printer = crate::ast::Printer::new(&self.source.text);
+    fn field_of_literal(&self, term: &Expr) -> Failure {
+        let mut printer = crate::ast::Printer::new(self.text, &self.tree);
         printer.expr(term);
         self.error(format!("unexpected . after term {}", quote::lossy(printer.finish().as_bytes())))
     }
 
-    fn parse_term(&mut self) -> Result<Option<Expr>, ParseError> {
-        let token = self.next_non_space();
+    fn parse_term(&mut self, token: Token) -> Result<Option<Expr>> {
         let span = token.span;
         let position = span.position();
         Ok(Some(match token.kind {
@@ -191,7 +190,7 @@ impl Parser<'_> {
             Kind::CharConstant | Kind::Complex | Kind::Number => Expr::Number(Box::new(self.parse_number(token)?)),
             Kind::LeftParen => self.nested(|parser| {
                 let pipe = parser.parse_pipeline("parenthesized pipeline", Kind::RightParen)?;
-                Ok(Expr::Pipe(Box::new(pipe)))
+                Ok(Expr::Pipe(pipe))
             })?,
             Kind::String | Kind::RawString => Expr::String { literal: span, value: self.unquote(token)? },
             _ => {
@@ -201,7 +200,7 @@ impl Parser<'_> {
         }))
     }
 
-    fn function(&self, name: Span) -> Result<Expr, ParseError> {
+    fn function(&self, name: Span) -> Result<Expr> {
         let text = self.text(name);
         match self.names.resolve(text) {
             Some(id) => Ok(Expr::Function { name, id }),
@@ -209,7 +208,7 @@ impl Parser<'_> {
         }
     }
 
-    fn variable(&self, name: Span) -> Result<Expr, ParseError> {
+    fn variable(&self, name: Span) -> Result<Expr> {
         let text = self.text(name);
         let id = self.variables.get(text).copied().filter(|id| self.scope.visible.contains(id));
         match id {

@@ -141,14 +141,12 @@ pub fn render_typed(request: &Request<'_>, values: &Map, schema: SchemaCheck) ->
         SchemaCheck::Skip => {}
     }
     check_kube_version(&active, request.capabilities)?;
-    // Templates may change the values: what is reported are those that the release has.
-    let coalesced = values::to_values(&values);
     let shared = Shared::new(request.release, request.capabilities);
     let templates = scope::templates(&active, &values, &shared);
     let host = Host::new(request.now.clone(), request.seed, Arc::clone(&request.lookup));
     let files = execute_all(&templates, (request, parsed), &host)?;
     let crds = active.crds();
-    rendered::collect(active.name(), files, (coalesced, crds, host.repeatable()))
+    rendered::collect(active.name(), files, (crds, host.repeatable()))
 }
 
 /// The files in `crds/` of the chart and of those dependencies that these values enable: what Helm installs before it

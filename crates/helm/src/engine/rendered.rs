@@ -6,7 +6,6 @@ use std::fmt::{self, Write as _};
 use super::{Error, RenderedFiles};
 use crate::chart::Crd;
 use crate::manifest::{self, Hook, Manifest, Order, Problem};
-use crate::values::ValuesMap;
 use crate::yaml;
 
 const NOTES: &str = "NOTES.txt";
@@ -22,8 +21,6 @@ pub struct Rendered {
     pub hooks: Vec<Hook>,
     /// What the chart tells its user.
     pub notes: String,
-    /// The values of the release over the defaults of the chart and its dependencies.
-    pub values: ValuesMap,
     /// The files in `crds/` of the chart and its enabled dependencies, which are never rendered.
     pub crds: Vec<Crd>,
     /// Whether the same request gives the same result: no function asked for time, randomness or the cluster.
@@ -45,7 +42,7 @@ impl fmt::Debug for Rendered {
 pub(super) fn collect(
     chart_name: &str,
     mut files: BTreeMap<String, Vec<u8>>,
-    (values, crds, repeatable): (ValuesMap, Vec<Crd>, bool),
+    (crds, repeatable): (Vec<Crd>, bool),
 ) -> Result<Rendered, Error> {
     let notes = files.remove(&format!("{chart_name}/templates/{NOTES}")).unwrap_or_default();
     let notes = String::from_utf8_lossy(&notes).into_owned();
@@ -64,7 +61,7 @@ pub(super) fn collect(
     // The manifests have their own copies by now, and the record is another one.
     drop(texts);
     let manifest = record(&manifests);
-    Ok(Rendered { manifest, manifests, hooks, notes, values, crds, repeatable })
+    Ok(Rendered { manifest, manifests, hooks, notes, crds, repeatable })
 }
 
 /// A rendered file as text, and why it is no manifest if that is so. YAML has no text but UTF-8.

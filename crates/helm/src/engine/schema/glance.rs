@@ -170,7 +170,7 @@ mod tests {
             r#"{"properties": {"a": {"allOf": []}}}"#,
             r#"{"items": []}"#,
             r#"{"$id": "a#b"}"#,
-            r#"[]"#,
+            "[]",
         ] {
             assert!(!is_plain(bad, Draft::Four), "{bad}");
         }

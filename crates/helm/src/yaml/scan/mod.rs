@@ -244,9 +244,9 @@ impl<'a> Scanner<'a> {
                 self.skip_to('\u{FEFF}'.len_utf8());
             }
             let tabs = self.flow_level > 0 || !self.key_allowed;
-            while self.at(0) == b' ' || (tabs && self.at(0) == b'\t') {
-                self.skip(1);
-            }
+            let rest = &self.bytes()[self.pos..];
+            let blank = |byte: &u8| *byte == b' ' || (tabs && *byte == b'\t');
+            self.skip(rest.iter().position(|byte| !blank(byte)).unwrap_or(rest.len()));
             self.skip_comment();
             if self.skip_line().is_empty() {
                 return;

@@ -1,7 +1,7 @@
 //! Scalars without quotes.
 
 use super::text::Text;
-use super::{Error, Scanner, TokenKind, byte, column, is_blank, is_blankz, is_document_mark};
+use super::{Error, Scanner, TokenKind, column, is_blank, is_blankz, is_document_mark};
 use crate::yaml::class::break_len;
 
 impl Scanner<'_> {
@@ -42,8 +42,9 @@ impl Scanner<'_> {
     fn plain_run_end(&self) -> usize {
         let bytes = self.bytes();
         let mut at = self.pos;
-        loop {
-            let ends = match byte(bytes, at) {
+        while let Some(offset) = bytes[at..].iter().position(|byte| MAY_END[usize::from(*byte)]) {
+            at += offset;
+            let ends = match bytes[at] {
                 b':' => is_blankz(bytes, at + 1),
                 b',' | b'?' | b'[' | b']' | b'{' | b'}' => self.flow_level > 0,
                 _ => is_blankz(bytes, at),
@@ -53,5 +54,18 @@ impl Scanner<'_> {
             }
             at += 1;
         }
+        bytes.len()
     }
 }
+
+/// The bytes at which a run of plain characters may end: white space, indicators, and what leads a line break of Unicode.
+const MAY_END: [bool; 256] = {
+    let mut ends = [false; 256];
+    let bytes = b"\0\t\n\r :,?[]{}\xC2\xE2";
+    let mut at = 0;
+    while at < bytes.len() {
+        ends[bytes[at] as usize] = true;
+        at += 1;
+    }
+    ends
+};
