@@ -24,7 +24,7 @@ pub(crate) fn digest(cases: &[Case]) -> Result<String, Box<dyn Error>> {
 }
 
 fn render(case: &Case) -> Result<String, Box<dyn Error>> {
-    ours::render(&directory::load(&case.chart)?, case, None)
+    Ok(ours::render(&directory::load(&case.chart)?, case, None)?.0)
 }
 
 fn hex(bytes: &[u8]) -> String {

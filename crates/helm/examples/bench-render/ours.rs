@@ -35,8 +35,9 @@ fn answer(asked: &Asked) -> Result<Answer, Box<dyn Error>> {
         let chart = directory::load(&case.chart)?;
         answer.load.push(nanoseconds(started));
         let started = Instant::now();
-        answer.bytes = render(&chart, &case, None)?.len();
+        let (text, repeatable) = render(&chart, &case, None)?;
         answer.rest.push(nanoseconds(started));
+        (answer.bytes, answer.repeatable) = (text.len(), repeatable);
     }
     if asked.cached {
         let chart = directory::load(&case.chart)?;
@@ -51,12 +52,12 @@ fn answer(asked: &Asked) -> Result<Answer, Box<dyn Error>> {
     Ok(answer)
 }
 
-/// What `helm template` prints for a case, at a fixed time and with fixed randomness.
+/// What `helm template` prints for a case, at a fixed time and with fixed randomness, and whether it needs neither.
 pub(crate) fn render(
     chart: &Chart,
     case: &Case,
     templates: Option<&ParsedTemplates>,
-) -> Result<String, Box<dyn Error>> {
+) -> Result<(String, bool), Box<dyn Error>> {
     let mut all = ValuesMap::new();
     for file in &case.values {
         values::merge(&mut all, values::parse(&fs::read_to_string(file)?)?);
@@ -81,7 +82,7 @@ pub(crate) fn render(
     for hook in &rendered.hooks {
         write!(text, "---\n# Source: {}\n{}\n", hook.path, hook.manifest)?;
     }
-    Ok(text)
+    Ok((text, rendered.repeatable))
 }
 
 fn nanoseconds(since: Instant) -> u64 {

@@ -35,6 +35,8 @@ pub(crate) struct Answer {
     /// To render it from parsed templates.
     pub(crate) cached: Vec<u64>,
     pub(crate) bytes: usize,
+    /// Whether nothing in it is random or a time: keys and password hashes cost what numbers cost, not what templates do.
+    pub(crate) repeatable: bool,
     pub(crate) peak_kib: u64,
     pub(crate) error: String,
 }
@@ -85,6 +87,7 @@ fn add(into: &mut Answer, more: Answer) {
     into.cached.extend(more.cached);
     into.error.push_str(&more.error);
     into.bytes = into.bytes.max(more.bytes);
+    into.repeatable |= more.repeatable;
     into.peak_kib = into.peak_kib.max(more.peak_kib);
 }
 

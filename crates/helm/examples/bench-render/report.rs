@@ -11,7 +11,7 @@ const SIZES: [(&str, usize); 3] = [("small", 10_000), ("middle", 100_000), ("lar
 /// Times of loading and rendering.
 pub(crate) fn times(runs: &[Run]) -> String {
     let mut report = format!(
-        "{:>6} {:>5} | {:>23} | {:>23} | {:>23} | {:>23}\n{:12} | {}\n",
+        "{:>10} {:>5} | {:>23} | {:>23} | {:>23} | {:>23}\n{:16} | {}\n",
         "",
         "cases",
         "load and render",
@@ -36,7 +36,7 @@ pub(crate) fn times(runs: &[Run]) -> String {
             let (ours, sum, median) = ratios(&pairs);
             format!("{:>7.0} {sum:>6.1}x {median:>6.1}x", ours / 1e6)
         });
-        writeln!(report, "{name:>6} {:>5} | {}", class.len(), cells.join(" | ")).expect("a string takes all text");
+        writeln!(report, "{name:>10} {:>5} | {}", class.len(), cells.join(" | ")).expect("a string takes all text");
     }
     report
 }
@@ -81,7 +81,8 @@ fn classes(runs: &[Run]) -> impl Iterator<Item = (&'static str, Vec<&Run>)> {
         lower = upper;
         (name, runs.iter().filter(|run| range.contains(&run.ours.bytes)).collect())
     });
-    sized.chain(std::iter::once(("all", runs.iter().collect())))
+    let repeatable = runs.iter().filter(|run| run.ours.repeatable).collect();
+    sized.chain([("repeatable", repeatable), ("all", runs.iter().collect())])
 }
 
 fn best(times: &[u64]) -> u64 {

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::assemble::{RawFile, assemble};
 use super::ignore::{self, Rules};
-use super::limits::{Budget, Excess, Limits};
+use super::limits::{Budget, Limits};
 use super::{Chart, Error};
 
 /// Loads the chart in the folder `path`, with the default [`Limits`].
@@ -68,21 +68,24 @@ impl Walk<'_> {
         self.budget.check_path(&name)?;
         let target = if file_type.is_symlink() { self.resolve(path, &name)? } else { Some(path.to_owned()) };
         let Some(target) = target else { return Ok(()) };
-        let metadata = fs::metadata(&target).map_err(|source| read_error(path, source))?;
-        if self.rules.ignores(&name, metadata.is_dir()) {
+        let file_type = if file_type.is_symlink() {
+            fs::metadata(&target).map_err(|source| read_error(path, source))?.file_type()
+        } else {
+            file_type
+        };
+        if self.rules.ignores(&name, file_type.is_dir()) {
             return Ok(());
         }
-        if metadata.is_dir() {
+        if file_type.is_dir() {
             return self.folder(&target, &name);
         }
-        if !metadata.is_file() {
+        if !file_type.is_file() {
             return Err(Error::IrregularFile { path: path.to_owned() });
         }
+        let opened = File::open(&target).and_then(|file| file.metadata().map(|metadata| (file, metadata)));
+        let (file, metadata) = opened.map_err(|source| read_error(path, source))?;
         self.budget.take_bytes(metadata.len())?;
-        let data = read(&target, metadata.len()).map_err(|source| read_error(path, source))?;
-        if data.len() as u64 > metadata.len() {
-            return Err(Excess::File(metadata.len()).into());
-        }
+        let data = read(file, metadata.len()).map_err(|source| read_error(path, source))?;
         let modified = metadata.modified().ok().and_then(|time| jiff::Timestamp::try_from(time).ok());
         self.files.push(RawFile::new(name, data, modified));
         Ok(())
@@ -123,11 +126,10 @@ fn broken_link(path: &Path, source: std::io::Error) -> Error {
     Error::BrokenLink { path: path.to_owned(), missing: way, reason: source }
 }
 
-/// The bytes of a file, or one more than the `length` it is known to have.
-fn read(path: &Path, length: u64) -> std::io::Result<Vec<u8>> {
-    let limit = length.saturating_add(1);
-    let mut data = Vec::with_capacity(usize::try_from(limit).unwrap_or_default());
-    File::open(path)?.take(limit).read_to_end(&mut data)?;
+/// The bytes of a file that is known to have `length` of them. What is added meanwhile is left out.
+fn read(file: File, length: u64) -> std::io::Result<Vec<u8>> {
+    let mut data = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+    file.take(length).read_to_end(&mut data)?;
     Ok(data)
 }
 

@@ -111,8 +111,11 @@ fn check(bytes: &[u8]) -> Result<(), (usize, &'static str)> {
 
 /// Whether a block is nothing but printable ASCII, tabs and line breaks. Without a branch, so that it vectorises.
 fn is_plain(block: &[u8; BLOCK]) -> bool {
-    let plain = |byte: u8| byte.wrapping_sub(b' ') <= b'~' - b' ' || matches!(byte, b'\t' | b'\n' | b'\r');
-    block.iter().fold(0, |strange, byte| strange | u8::from(!plain(*byte))) == 0
+    let is_strange = |byte: u8| {
+        let is_white = u8::from(byte == b'\t') | u8::from(byte == b'\n') | u8::from(byte == b'\r');
+        u8::from(byte.wrapping_sub(b' ') > b'~' - b' ') & (is_white ^ 1)
+    };
+    block.iter().fold(0, |strange, byte| strange | is_strange(*byte)) == 0
 }
 
 /// Checks the multi-byte sequence at the start of `bytes` and gives its length.

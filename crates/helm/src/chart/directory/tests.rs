@@ -1,5 +1,6 @@
 use std::os::unix::fs::symlink;
 
+use super::super::limits::Excess;
 use super::*;
 
 const CHART_YAML: &str = "apiVersion: v2\nname: web\nversion: 1.2.3\n";

@@ -81,14 +81,21 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next token. There is always one until `StreamEnd` has been taken.
+    #[inline]
     pub(super) fn peek(&mut self) -> Result<&Token<'a>, Error> {
         if !self.ready {
-            while self.queue.is_empty() || self.front_may_become_key()? {
-                self.fetch()?;
-            }
-            self.ready = true;
+            self.prepare()?;
         }
         Ok(&self.queue[0])
+    }
+
+    /// Reads on until the token at the front of the queue is final.
+    fn prepare(&mut self) -> Result<(), Error> {
+        while self.queue.is_empty() || self.front_may_become_key()? {
+            self.fetch()?;
+        }
+        self.ready = true;
+        Ok(())
     }
 
     /// Takes the next token.
