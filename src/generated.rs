@@ -61,6 +61,7 @@ fn install_manifest() -> String {
         seed: [0; SEED_BYTES],
         limits: Limits::default(),
         templates: None,
+        subchart_notes: false,
     });
     let rendered = rendered.expect("our chart renders");
     let mut manifest = format!(

@@ -157,6 +157,7 @@ fn render_chart(
         seed: moment.seed,
         limits: Limits::default(),
         templates: None,
+        subchart_notes: false,
     };
     let schema = if options.skip_schema_validation { SchemaCheck::Skip } else { SchemaCheck::Enforce };
     let rendered = engine::render_typed(&request, values, schema)?;

@@ -44,5 +44,6 @@ pub fn render(chart: &Chart, values: &ValuesMap) -> Result<Rendered, Error> {
         seed: [7; engine::SEED_BYTES],
         limits: limits(),
         templates: None,
+        subchart_notes: false,
     })
 }

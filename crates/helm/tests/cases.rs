@@ -4,7 +4,7 @@
 //! - `chart/`: the chart,
 //! - `values.yaml`, if it has values: those of the release,
 //! - `request.json`, if it is not Helm's default request: `name`, `namespace`, `kubeVersion`, `apiVersions`, `values`
-//!   (files, instead of `values.yaml`), and lines for `set`, `setString`, `setJson`, `setLiteral`,
+//!   (files, instead of `values.yaml`), lines for `set`, `setString`, `setJson`, `setLiteral`, and `subchartNotes`,
 //! - what Helm 4.3.1 makes of it: `expected.yaml` (manifests, then hooks), `notes.txt` if there are notes, `chart.json`
 //!   (what is recorded of a chart with dependencies), or `error.txt` alone.
 //!
@@ -38,6 +38,7 @@ struct Wish {
     set: Vec<String>,
     set_string: Vec<String>,
     set_literal: Vec<String>,
+    subchart_notes: bool,
 }
 
 /// What becomes of a case: texts by the names of the files they are kept in.
@@ -140,6 +141,7 @@ impl Case {
             seed: [0; engine::SEED_BYTES],
             limits: Limits::default(),
             templates: None,
+            subchart_notes: self.wish.subchart_notes,
         };
         let rendered =
             engine::render_typed(&request, &typed, SchemaCheck::Enforce).map_err(|error| error.to_string())?;
@@ -161,6 +163,7 @@ impl Case {
             helm.args(["install", self.name(), "chart", "--dry-run=client", "-o", "json"]);
         }
         helm.args(["--namespace", self.namespace()]);
+        helm.args(self.wish.subchart_notes.then_some("--render-subchart-notes"));
         helm.args(kube_version.iter().flat_map(|version| ["--kube-version", version]));
         helm.args(api_versions.iter().flat_map(|version| ["--api-versions", version]));
         helm.args(self.value_files().into_iter().flat_map(|file| ["-f", file]));
@@ -251,17 +254,19 @@ fn write_expected(folder: &Path, outcome: &Outcome) {
     }
 }
 
-/// Whether outcomes are equal, but for the order of complaints about values, which is random in Helm.
+/// Whether outcomes are equal, but for what is in a random order in Helm: complaints about values, notes of several charts.
 fn same(one: &Outcome, other: &Outcome) -> bool {
     fn lines(text: &str) -> Vec<&str> {
         let mut lines: Vec<_> = text.lines().collect();
         lines.sort_unstable();
         lines
     }
-    match (one.get("error.txt"), other.get("error.txt")) {
-        (Some(one), Some(other)) if one.starts_with("values don't meet") => lines(one) == lines(other),
-        _ => one == other,
+    if let (Some(one), Some(other)) = (one.get("error.txt"), other.get("error.txt")) {
+        return one == other || one.starts_with("values don't meet") && lines(one) == lines(other);
     }
+    let (mut one, mut other) = (one.clone(), other.clone());
+    let notes = [one.remove("notes.txt"), other.remove("notes.txt")].map(Option::unwrap_or_default);
+    one == other && lines(&notes[0]) == lines(&notes[1])
 }
 
 #[test]

@@ -50,6 +50,7 @@ impl Setup {
             seed: [self.seed; engine::SEED_BYTES],
             limits: self.limits.clone(),
             templates: self.templates.as_ref(),
+            subchart_notes: false,
         })
     }
 

@@ -84,6 +84,7 @@ fn ours(schema: &str, values: &str) -> String {
         seed: [0; engine::SEED_BYTES],
         limits: Limits::default(),
         templates: None,
+        subchart_notes: false,
     };
     match engine::render(&request) {
         Err(Error::Schema(error)) => {

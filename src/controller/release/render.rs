@@ -77,6 +77,7 @@ pub(super) async fn render(
                 seed,
                 limits,
                 templates: Some(&chart.templates),
+                subchart_notes: false,
             })?;
             let active = ActiveChart::new(&chart.chart, &values).map_err(engine::Error::Dependencies)?;
             let Rendered { manifest, hooks, notes, .. } = rendered;

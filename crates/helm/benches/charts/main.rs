@@ -95,6 +95,7 @@ fn rendered(chart: &Chart, templates: Option<&ParsedTemplates>) -> Rendered {
         seed: [7; SEED_BYTES],
         limits: engine::Limits::default(),
         templates,
+        subchart_notes: false,
     };
     engine::render_on_stack(&request).expect("the chart renders")
 }

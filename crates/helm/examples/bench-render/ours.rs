@@ -77,6 +77,7 @@ pub(crate) fn render(
         seed: [7; SEED_BYTES],
         limits: Limits::default(),
         templates,
+        subchart_notes: false,
     })?;
     let mut text = rendered.manifest.trim().to_owned() + "\n";
     for hook in &rendered.hooks {

@@ -109,6 +109,8 @@ pub struct Request<'a> {
     pub limits: Limits,
     /// The templates of the chart, if they are parsed already.
     pub templates: Option<&'a ParsedTemplates>,
+    /// Whether the notes of subcharts join those of the chart: `--render-subchart-notes` of `helm install`.
+    pub subchart_notes: bool,
 }
 
 /// Whether values must keep the rules of the chart's schemas.
@@ -146,7 +148,8 @@ pub fn render_typed(request: &Request<'_>, values: &Map, schema: SchemaCheck) ->
     let host = Host::new(request.now.clone(), request.seed, Arc::clone(&request.lookup));
     let files = execute_all(&templates, (request, parsed), &host)?;
     let crds = active.crds();
-    rendered::collect(active.name(), files, (crds, host.repeatable()))
+    let (notes, files) = rendered::take_notes(active.name(), files, request.subchart_notes);
+    rendered::collect(notes, files, (crds, host.repeatable()))
 }
 
 /// The files in `crds/` of the chart and of those dependencies that these values enable: what Helm installs before it

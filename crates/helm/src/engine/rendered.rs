@@ -19,7 +19,7 @@ pub struct Rendered {
     pub manifests: Vec<Manifest>,
     /// The hooks in the order in which Helm records them.
     pub hooks: Vec<Hook>,
-    /// What the chart tells its user.
+    /// What the chart tells its user, and where the request asks for it, what its subcharts do.
     pub notes: String,
     /// The files in `crds/` of the chart and its enabled dependencies, which are never rendered.
     pub crds: Vec<Crd>,
@@ -38,15 +38,32 @@ impl fmt::Debug for Rendered {
     }
 }
 
-/// Sorts rendered files into notes, hooks and manifests.
-pub(super) fn collect(
+/// The notes among rendered files, and the other files.
+///
+/// Whatever ends in `NOTES.txt` is a note, but without `all` only the chart's own is shown. Helm joins them in the random
+/// order of a map; here they come in that of their paths.
+pub(super) fn take_notes(
     chart_name: &str,
     mut files: BTreeMap<String, Vec<u8>>,
+    all: bool,
+) -> (String, BTreeMap<String, Vec<u8>>) {
+    let own = format!("{chart_name}/templates/{NOTES}");
+    let mut notes = Vec::new();
+    for (_, text) in files.extract_if(.., |name, _| name.ends_with(NOTES)).filter(|(name, _)| all || *name == own) {
+        if !notes.is_empty() {
+            notes.push(b'\n');
+        }
+        notes.extend_from_slice(&text);
+    }
+    (String::from_utf8_lossy(&notes).into_owned(), files)
+}
+
+/// Sorts rendered files into hooks and manifests.
+pub(super) fn collect(
+    notes: String,
+    files: BTreeMap<String, Vec<u8>>,
     (crds, repeatable): (Vec<Crd>, bool),
 ) -> Result<Rendered, Error> {
-    let notes = files.remove(&format!("{chart_name}/templates/{NOTES}")).unwrap_or_default();
-    let notes = String::from_utf8_lossy(&notes).into_owned();
-    files.retain(|name, _| !name.ends_with(NOTES));
     let (mut texts, mut refused) = (BTreeMap::new(), None);
     for (name, bytes) in files {
         let (text, error) = text_of(&name, bytes);
@@ -87,4 +104,31 @@ fn record(manifests: &[Manifest]) -> String {
         write!(text, "---\n# Source: {name}\n{content}\n").expect("writing to a string does not fail");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_joined_in_the_order_of_their_paths() {
+        let (own, sub, other) =
+            ("web/templates/NOTES.txt", "web/charts/s/templates/NOTES.txt", "web/templates/xNOTES.txt");
+        let cases = [
+            (vec![(own, "own"), (sub, "sub"), (other, "other")], false, "own"),
+            (vec![(own, "own"), (sub, "sub"), (other, "other")], true, "sub\nown\nother"),
+            (vec![(sub, "sub")], false, ""),
+            (vec![(sub, "sub")], true, "sub"),
+            (vec![(own, "own\n"), (sub, "")], true, "own\n"),
+            (vec![(own, ""), (sub, "sub\n")], true, "sub\n\n"),
+        ];
+        for (files, all, expected) in cases {
+            let manifest = ("web/templates/a.yaml", "kind: A");
+            let files = files.iter().chain([&manifest]);
+            let files = files.map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect();
+            let (notes, rest) = take_notes("web", files, all);
+            assert_eq!(notes, expected);
+            assert_eq!(rest.into_keys().collect::<Vec<_>>(), [manifest.0]);
+        }
+    }
 }

@@ -116,6 +116,7 @@ fn render(folder: &std::path::Path) -> Result<usize, String> {
         seed: [3; engine::SEED_BYTES],
         limits: Limits::default(),
         templates: Some(&ParsedTemplates::new(&chart)),
+        subchart_notes: false,
     });
     rendered.map(|rendered| rendered.manifest.len()).map_err(|error| in_words(&error))
 }
