@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 use std::ops::Index;
 use std::sync::Arc;
 
+use crate::complex::Complex;
 use crate::func::FunctionId;
 use crate::lex::{Position, Span};
 use crate::quote;
@@ -269,6 +270,7 @@ pub(crate) struct Number {
 pub(crate) enum Ideal {
     Int(i64),
     Float(f64),
+    Complex(Complex),
     /// An integer too large for `int`: only an error when it is used.
     Overflow,
 }

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::rc::Rc;
 
 use super::Result;
+use crate::complex::Complex;
 use crate::error::FuncError;
 use crate::printf;
 use crate::typed::{Cell, type_name};
@@ -15,6 +16,7 @@ enum Basic {
     Int(i64),
     Uint(u64),
     Float(f64),
+    Complex(Complex),
     String(crate::Str),
 }
 
@@ -27,7 +29,8 @@ impl Basic {
             Value::Uint64(n) => Some(Self::Uint(*n)),
             Value::Float64(n) => Some(Self::Float(*n)),
             Value::String(s) => Some(Self::String(s.clone())),
-            Value::Nil | Value::List(_) | Value::Map(_) | Value::Object(_) => None,
+            Value::Object(_) => Complex::of(value).map(Self::Complex),
+            Value::Nil | Value::List(_) | Value::Map(_) => None,
         }
     }
 }
@@ -85,6 +88,7 @@ fn equal(a: &Value, b: &Value) -> std::result::Result<bool, FuncError> {
         (Some(Basic::Int(a)), Some(Basic::Int(b))) => Ok(a == b),
         (Some(Basic::Uint(a)), Some(Basic::Uint(b))) => Ok(a == b),
         (Some(Basic::Float(a)), Some(Basic::Float(b))) => Ok(a == b),
+        (Some(Basic::Complex(a)), Some(Basic::Complex(b))) => Ok(a == b),
         (Some(Basic::String(a)), Some(Basic::String(b))) => Ok(a == b),
         (Some(Basic::Int(a)), Some(Basic::Uint(b))) | (Some(Basic::Uint(b)), Some(Basic::Int(a))) => {
             Ok(u64::try_from(a) == Ok(b))
@@ -125,7 +129,7 @@ fn equal_composite(a: &Value, b: &Value) -> std::result::Result<bool, FuncError>
 fn less(a: &Value, b: &Value) -> std::result::Result<bool, FuncError> {
     let bad = || FuncError::new("invalid type for comparison");
     let order = match (Basic::of(a).ok_or_else(bad)?, Basic::of(b).ok_or_else(bad)?) {
-        (Basic::Bool(_), Basic::Bool(_)) => return Err(bad()),
+        (Basic::Bool(_), Basic::Bool(_)) | (Basic::Complex(_), Basic::Complex(_)) => return Err(bad()),
         (Basic::Int(a), Basic::Int(b)) => a.cmp(&b),
         (Basic::Uint(a), Basic::Uint(b)) => a.cmp(&b),
         (Basic::Float(a), Basic::Float(b)) => return Ok(a < b),

@@ -9,9 +9,10 @@ use crate::builtin::{Body, Builtin};
 use crate::error::FuncError;
 use crate::exec::eval::Arguments;
 use crate::func::{Call, Callee, Function, Reach, Signature, Type};
+use crate::object::Object;
 use crate::quote;
 use crate::typed::{Cell, type_name};
-use crate::value::{List, ListType, Map, MapType, Object, Value};
+use crate::value::{List, ListType, Map, MapType, Value};
 
 impl<'t, 'a, H> State<'_, 't, 'a, H> {
     /// A function; errors of the call itself are those of `at`, its command.

@@ -1,5 +1,7 @@
 //! Pipelines, commands, operands and variables.
 
+use std::rc::Rc;
+
 use super::{At, Result, State};
 use crate::ast::{Command, Expr, Ideal, Number, Pipe, Variable, VariableId};
 use crate::typed::Cell;
@@ -95,6 +97,7 @@ impl<'t, H> State<'_, 't, '_, H> {
         match number.ideal {
             Ideal::Int(value) => Ok(Cell::plain(Value::Int(value))),
             Ideal::Float(value) => Ok(Cell::plain(Value::Float64(value))),
+            Ideal::Complex(value) => Ok(Cell::plain(Value::Object(Rc::new(value)))),
             Ideal::Overflow => Err(self.error(format!("{} overflows int", self.show_number(number)))),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::{Failure, Parser, Result};
 use crate::ast::{Ideal, Number};
+use crate::complex::Complex;
 use crate::lex::{Kind, Token};
 use crate::quote::{self, Piece};
 
@@ -15,12 +16,14 @@ impl Parser<'_> {
             return Ok(number(Some(code), Some(code as f64), Ideal::Int(code)));
         }
         let text = std::str::from_utf8(text).unwrap_or_default();
+        if token.kind == Kind::Complex {
+            return Ok(complex(parse_complex(text).map_err(|problem| self.error(problem))?, number));
+        }
+        if let Some(imaginary) = text.strip_suffix('i').and_then(parse_float) {
+            return Ok(complex(Complex { real: 0.0, imaginary }, number));
+        }
         if let Some(int) = parse_integer(text) {
             return Ok(integer(int, text, number));
-        }
-        let real = text.strip_suffix('i').and_then(parse_float);
-        if token.kind == Kind::Complex || real.is_some() {
-            return Err(self.number_error("complex constants are not supported", text.as_bytes()));
         }
         let Some(float) = parse_float(text) else {
             return Err(self.number_error("illegal number syntax", text.as_bytes()));
@@ -59,6 +62,12 @@ fn integer(value: i128, text: &str, number: impl Fn(Option<i64>, Option<f64>, Id
     let ideal =
         if has_float_syntax(text) && !is_hex { Ideal::Float(float) } else { int.map_or(Ideal::Overflow, Ideal::Int) };
     number(int, Some(float), ideal)
+}
+
+/// A complex constant; one without an imaginary part can be given where a float or an integer is asked for.
+fn complex(value: Complex, number: impl Fn(Option<i64>, Option<f64>, Ideal) -> Number) -> Number {
+    let float = (value.imaginary == 0.0).then_some(value.real);
+    number(float.and_then(whole), float, Ideal::Complex(value))
 }
 
 fn has_float_syntax(text: &str) -> bool {
@@ -128,8 +137,59 @@ fn underscores_separate(digits: &str) -> bool {
     !after_underscore
 }
 
-/// Go's float syntax, decimal or hexadecimal; `None` if it is none or out of range.
+/// `1+2i`, as Go scans it from a text: no base prefix but that of hexadecimal floats has a meaning here.
+fn parse_complex(text: &str) -> std::result::Result<Complex, String> {
+    let (real, rest) = text.split_at(scan_float(text));
+    let imaginary = rest.split_at(scan_float(rest));
+    if rest.starts_with(['+', '-']) && imaginary.1 == "i" {
+        return Ok(Complex { real: scanned(real)?, imaginary: scanned(imaginary.0)? });
+    }
+    Err("syntax error scanning complex number".to_owned())
+}
+
+/// How much of `text` Go takes for a float before it looks whether that is one.
+fn scan_float(text: &str) -> usize {
+    let mut at = usize::from(text.starts_with(['+', '-']));
+    let run = |at: usize, allowed: fn(u8) -> bool| text.bytes().skip(at).take_while(|byte| allowed(*byte)).count();
+    // It might have become an `inf`.
+    at += usize::from(text[at..].starts_with(['i', 'I']));
+    let is_hex = text[at..].starts_with("0x") || text[at..].starts_with("0X");
+    let digit: fn(u8) -> bool = if is_hex {
+        |byte| byte.is_ascii_hexdigit() || byte == b'_'
+    } else {
+        |byte| byte.is_ascii_digit() || byte == b'_'
+    };
+    at += if is_hex { 2 } else { 0 };
+    at += run(at, digit);
+    if text[at..].starts_with('.') {
+        at += 1;
+        at += run(at, digit);
+    }
+    if text[at..].starts_with(['p', 'P']) || !is_hex && text[at..].starts_with(['e', 'E']) {
+        at += 1;
+        at += usize::from(text[at..].starts_with(['+', '-']));
+        at += run(at, |byte| byte.is_ascii_digit() || byte == b'_');
+    }
+    at
+}
+
+/// The float that a part of a complex constant is, or what `strconv` says about it.
+fn scanned(text: &str) -> std::result::Result<f64, String> {
+    let problem = match read_float(text) {
+        Some(float) if float.is_finite() => return Ok(float),
+        Some(_) => "value out of range",
+        None => "invalid syntax",
+    };
+    Err(format!("strconv.ParseFloat: parsing {}: {problem}", quote::lossy(text.as_bytes())))
+}
+
+/// A finite float: `None` if it is none or out of range.
 fn parse_float(text: &str) -> Option<f64> {
+    read_float(text).filter(|float| float.is_finite())
+}
+
+/// Go's float syntax, decimal or hexadecimal; infinite if it is out of range.
+fn read_float(text: &str) -> Option<f64> {
     let (sign, digits) = split_sign(text);
     if !underscores_separate(digits) {
         return None;
@@ -140,7 +200,7 @@ fn parse_float(text: &str) -> Option<f64> {
         None if plain.starts_with(|c: char| c.is_ascii_digit() || c == '.') => plain.parse().ok()?,
         None => return None,
     };
-    value.is_finite().then_some(if sign == Some('-') { -value } else { value })
+    Some(if sign == Some('-') { -value } else { value })
 }
 
 /// `1.8p3` without its `0x`: the exponent is required.

@@ -4,10 +4,12 @@ use super::float;
 use super::integer::{self, Integer};
 use super::pad::Flags;
 use super::{MAX_DEPTH, MAX_OUTPUT};
+use crate::complex::Complex;
 use crate::error::Limit;
+use crate::object::Object;
 use crate::quote;
 use crate::typed::type_name;
-use crate::value::{Kind, List, ListType, Map, Object, Value};
+use crate::value::{Kind, List, ListType, Map, Value};
 
 /// Prints values with the flags of a directive.
 #[derive(Default)]
@@ -124,6 +126,17 @@ impl Printer {
         };
         let integer = Integer { magnitude, negative, base, upper, octal_prefix: verb == 'O' };
         integer.append(&mut self.out, &self.flags);
+    }
+
+    /// Both parts as a float each would be printed, the second with its sign.
+    fn complex(&mut self, value: &Value, number: Complex, verb: char) {
+        if !accepts(value, verb) {
+            return self.bad_verb(value, verb);
+        }
+        self.text("(");
+        float::append(&mut self.out, number.real, verb, &self.flags);
+        float::append(&mut self.out, number.imaginary, verb, &Flags { plus: true, ..self.flags });
+        self.text("i)");
     }
 
     fn code_point(&mut self, code: u64, verb: char) {
@@ -274,6 +287,9 @@ impl Printer {
 
     /// A type of the host: text where text will do, else what it is made of.
     fn object(&mut self, value: &Value, object: &dyn Object, verb: char) {
+        if let Some(number) = Complex::of(value) {
+            return self.complex(value, number, verb);
+        }
         let collection = matches!(object.kind(), Kind::Slice | Kind::Map);
         let textual = matches!(verb, 'v' | 's' | 'x' | 'X' | 'q') && !self.complaining;
         if let Some(fields) = object.fields() {
@@ -295,7 +311,7 @@ fn accepts(value: &Value, verb: char) -> bool {
         Kind::Int | Kind::Int64 | Kind::Uint8 | Kind::Uint64 => {
             matches!(verb, 'v' | 'd' | 'b' | 'o' | 'O' | 'x' | 'X' | 'c' | 'q' | 'U')
         }
-        Kind::Float64 => matches!(verb, 'v' | 'b' | 'g' | 'G' | 'x' | 'X' | 'f' | 'F' | 'e' | 'E'),
+        Kind::Float64 | Kind::Complex128 => matches!(verb, 'v' | 'b' | 'g' | 'G' | 'x' | 'X' | 'f' | 'F' | 'e' | 'E'),
         Kind::String => matches!(verb, 'v' | 's' | 'x' | 'X' | 'q'),
         Kind::Invalid | Kind::Slice | Kind::Map | Kind::Struct | Kind::Ptr | Kind::Func => true,
     }

@@ -125,6 +125,7 @@ pub(super) fn kind_name(kind: Kind) -> &'static str {
         Kind::Uint8 => "uint8",
         Kind::Uint64 => "uint64",
         Kind::Float64 => "float64",
+        Kind::Complex128 => "complex128",
         Kind::String => "string",
         Kind::Slice => "slice",
         Kind::Map => "map",

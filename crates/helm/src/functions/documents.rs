@@ -31,8 +31,10 @@ pub(super) const TABLE: &[Function<Host>] = &[
         Ok(Value::string(toml::emit(not_nil(args)?).unwrap_or_else(|error| error.to_string().into_bytes())))
     })),
     deep(pure("toYaml", ANYTHING, |args| or_nothing(yaml::try_emit(any(args, 0)).map(without_last_break)))),
-    deep(pure("toYamlPretty", ANYTHING, |args| {
-        or_nothing(yaml::try_emit_pretty(any(args, 0)).map(without_last_break))
+    deep(pure("toYamlPretty", ANYTHING, |args| match yaml::try_emit_pretty(any(args, 0)).map(without_last_break) {
+        // Go's library panics of it.
+        Err(error @ yaml::Error::UnsupportedType(_)) => Err(in_words(error)),
+        text => or_nothing(text),
     })),
 ];
 

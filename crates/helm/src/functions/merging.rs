@@ -56,7 +56,7 @@ fn takes(known: Option<&Value>, value: &Value, overwrite: Overwrite) -> bool {
     }
 }
 
-/// mergo's idea of empty: structs never are.
+/// mergo's idea of empty: structs and complex numbers never are.
 fn lacks_content(value: &Value) -> bool {
-    value.kind() != Kind::Struct && is_empty(value)
+    !matches!(value.kind(), Kind::Struct | Kind::Complex128) && is_empty(value)
 }

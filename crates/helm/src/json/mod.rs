@@ -47,4 +47,7 @@ pub enum Error {
     /// JSON has no word for the value: an infinity, a NaN, a map that contains itself.
     #[error("json: unsupported value: {0}")]
     UnsupportedValue(String),
+    /// JSON has no word for any value of the type: a complex number.
+    #[error("json: unsupported type: {0}")]
+    UnsupportedType(String),
 }

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gotmpl::{List, ListType, Map, Value};
+use gotmpl::{Kind, List, ListType, Map, Value};
 
 use super::{BYTES, DEPTH, Error};
 use crate::go;
@@ -59,6 +59,9 @@ impl Writer {
             Value::List(list) if list.element == ListType::Byte => self.bytes(list),
             Value::List(list) => return self.list(list),
             Value::Map(map) => return self.map(map),
+            Value::Object(object) if object.kind() == Kind::Complex128 => {
+                return Err(Error::UnsupportedType(object.type_name().to_owned()));
+            }
             Value::Object(object) => match object.json_fields() {
                 Some(fields) => return self.structure(&fields),
                 None => return self.value(&object.to_value()),

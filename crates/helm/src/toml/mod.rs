@@ -28,6 +28,12 @@ pub enum Error {
     /// TOML has no null for lists.
     #[error("toml: cannot encode array with nil element")]
     NullElement,
+    /// TOML has no word for any value of the type: a complex number.
+    #[error("unsupported type: {0}")]
+    UnsupportedType(String),
+    /// So is the type of the whole document.
+    #[error("unsupported type for key '': {0}")]
+    UnsupportedDocument(String),
     /// The text would be larger than any file; Go has no limit.
     #[error("TOML text is longer than {} bytes", crate::json::BYTES)]
     TooLong,

@@ -1,6 +1,6 @@
 //! Printing: in each table first what fits on a line, then the tables below it, two spaces further in.
 
-use gotmpl::{List, Map, Str, Value};
+use gotmpl::{Kind, List, Map, Str, Value};
 
 use super::{Error, join, quote, quote_key};
 use crate::{go, json};
@@ -15,6 +15,7 @@ pub fn emit(value: &Value) -> Result<Vec<u8>, Error> {
         return match &value {
             Value::Nil => Ok(Vec::new()),
             Value::List(list) if is_tables(list)? => Err(Error::NoMap),
+            Value::Object(object) => Err(Error::UnsupportedDocument(object.type_name().to_owned())),
             other => {
                 let mut writer = Writer { out: String::new() };
                 writer.element(other, 0)?;
@@ -30,7 +31,7 @@ pub fn emit(value: &Value) -> Result<Vec<u8>, Error> {
 /// What encoders see of a value.
 fn plain(value: &Value) -> Value {
     match value {
-        Value::Object(object) => object.to_value(),
+        Value::Object(object) if object.kind() != Kind::Complex128 => object.to_value(),
         other => other.clone(),
     }
 }
@@ -164,7 +165,7 @@ impl Writer {
                 self.out.push(']');
             }
             Value::Map(map) => self.inline_table(map, depth)?,
-            Value::Object(object) => self.element(&object.to_value(), depth + 1)?,
+            Value::Object(object) => return Err(Error::UnsupportedType(object.type_name().to_owned())),
         }
         Ok(())
     }

@@ -34,6 +34,9 @@ pub enum Error {
     /// The value to print has no JSON form.
     #[error("error marshaling into JSON: {0}")]
     Marshal(#[source] crate::json::Error),
+    /// YAML has no word for any value of the type: a complex number.
+    #[error("cannot marshal type: {0}")]
+    UnsupportedType(String),
     /// The text would be larger than any manifest; Helm has no limit.
     #[error("YAML text is longer than {} bytes", crate::json::BYTES)]
     TooLong,
@@ -54,6 +57,7 @@ impl Error {
             | Self::Duplicate { .. }
             | Self::Json { .. }
             | Self::Marshal(_)
+            | Self::UnsupportedType(_)
             | Self::TooLong
             | Self::Unprintable { .. } => None,
         }

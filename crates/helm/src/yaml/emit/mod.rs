@@ -9,7 +9,7 @@ mod writer;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gotmpl::{List, ListType, Map, Str, Value};
+use gotmpl::{Kind, List, ListType, Map, Str, Value};
 
 use super::Error;
 use crate::{go, json};
@@ -130,6 +130,13 @@ impl Emitter {
             Value::List(list) => return self.nested(|emitter| emitter.sequence(list, place)),
             Value::Map(map) if map.borrow().is_empty() => self.writer.word("{}"),
             Value::Map(map) => return self.nested(|emitter| emitter.mapping(map)),
+            Value::Object(object) if object.kind() == Kind::Complex128 => {
+                let name = object.type_name().to_owned();
+                return Err(match self.dialect {
+                    Dialect::Plain => Error::Marshal(json::Error::UnsupportedType(name)),
+                    Dialect::Pretty => Error::UnsupportedType(name),
+                });
+            }
             Value::Object(object) => return self.node(&object.to_value(), place),
         }
         Ok(())

@@ -31,7 +31,7 @@ var handmade = []string{
 	`{{ randAlpha 0 }}|{{ randAlphaNum -1 }}|{{ len (randAscii 7) }}|{{ randInt 5 6 }}|{{ len (uuidv4) }}|{{ len (randBytes 3) }}|{{ shuffle "aaa" }}`, `{{ randInt 5 5 }}`, `{{ randBytes -1 }}`,
 	`{{ bcrypt "0123456789012345678901234567890123456789012345678901234567890123456789012" }}`,
 	`{{ $t := toDate "2006-01-02T15:04:05.999Z07:00" "2024-02-29T13:14:15.678+02:00" }}{{ $t.UTC }} {{ $t.Round (mustToDuration "1h") }} {{ $t.Truncate (mustToDuration "1h") }} {{ $t.Truncate (mustToDuration "7s") }} {{ $t.Compare $t }} {{ $t.IsDST }}`,
-	
+
 	`{{ $t := toDate "2006-01-02" "2024-02-29" }}{{ $t.Add 5 }} {{ $t.Add 1000000000 }}`, `{{ $t := toDate "2006-01-02" "2024-02-29" }}{{ $t.Add "1h" }}`, `{{ $t := toDate "2006-01-02" "2024-02-29" }}{{ $t.Add }}`, `{{ $t := toDate "2006-01-02" "2024-02-29" }}{{ $t.Year 5 }}`,
 	`{{ $t := toDate "2006-01-02" "2024-02-29" }}{{ $t.Format }}`, `{{ $t := toDate "2006-01-02" "2024-02-29" }}{{ $t.Format 5 }}`, `{{ $t := toDate "2006-01-02" "2024-02-29" }}{{ $t.Sub 5 }}`, `{{ $t := toDate "2006-01-02" "2024-02-29" }}{{ $t.AddDate 1 "x" 3 }}`, `{{ $t := toDate "2006-01-02" "2024-02-29" }}{{ $t.AddDate 1 2 }}`, `{{ $t := toDate "2006-01-02" "2024-02-29" }}{{ $t.Nope }}`,
 	`{{ $t := toDate "2006-01-02" "2024-02-29" }}{{ $u := toDate "2006-01-02" "2024-03-01" }}{{ $u.Sub $t }} {{ ($u.Sub $t).Hours }} {{ $t.Before $u }} {{ $t.After $u }} {{ $t.Equal $t }} {{ $t.Compare $u }} {{ eq $t $t }} {{ typeOf ($u.Sub $t) }} {{ typeOf $t.Month }} {{ typeOf $t.Weekday }} {{ $t.Month | int }} {{ $t.Weekday | int }}`,
@@ -40,5 +40,16 @@ var handmade = []string{
 	`{{ $v := semver "v1.2.3-rc.1+m" }}{{ $v.SetPrerelease "beta" }} {{ $v.SetMetadata "x" }} {{ typeOf ($v.SetPrerelease "b") }} {{ typeOf $v.IncPatch }} {{ kindOf $v.IncPatch }} {{ $v.IncPatch.Original }} {{ $v.IncMinor.Patch }}`, `{{ (semver "1.2.3").SetPrerelease "01" }}`, `{{ (semver "1.2.3").SetPrerelease "a b" }}`, `{{ (semver "1.2.3").SetMetadata "a_b" }}`, `{{ (semver "1.2.3").SetPrerelease "" }}`,
 	`{{ (semver "1.2.3").Compare "1.2.3" }}`, `{{ (semver "1.2.3").Compare }}`, `{{ (semver "1.2.3").Major 5 }}`, `{{ (semver "1.2.3").Nope }}`, `{{ (semver "1.2.3").Compare (semver "1.2.3").IncPatch }}`, `{{ $i := (semver "1.2.3").IncPatch }}{{ $i.Compare (semver "1.2.3") }} {{ $i }}`, `{{ (semver "1.2.3").IncPatch.LessThan (semver "2.0.0") }}`,
 	`{{ (semver "1.2.3") | toJson }} {{ (semver "v1.2") | toYaml }} {{ semver "1.2.3-a" | toString }} {{ semver "1.2.3" | quote }} {{ dict "v" (semver "1.2.3") }} {{ list (semver "1.2.3") | toJson }}`, `{{ (semver "1.2.3").IncPatch | toJson }}`, `{{ printf "%v %s" (semver "1.2.3") (semver "1.2.3") }}`, `{{ eq (semver "1.2.3") (semver "1.2.3") }}`,
+	`1i`, `kindOf 1i`, `typeOf 1i`, `kindIs "complex128" 1i`, `typeIs "complex128" 1i`, `default 3 0i`, `default 3 1i`, `empty 0i`, `coalesce 0i 1i`, `ternary 1i 2i true`, `toJson 1i`, `mustToJson 1i`,
+	`toPrettyJson 1i`, `mustToPrettyJson 1i`, `toRawJson (dict "a" 1i)`, `toYaml 1i`, `mustToYaml (dict "a" 1i)`, `toYamlPretty (dict "a" 1i)`, `toToml (dict "a" 1i)`, `mustToToml (dict "a" 1i)`,
+	`int 1i`, `int64 2+0i`, `(2+0i) | int64`, `float64 1i`, `(2.5+0i) | float64`, `add 1i 2`, `mul 2i 2i`, `max 1i 2`, `toString 1i`, `quote 1i`, `squote 1i`, `cat 1i "a"`, `join "," (list 1i 2i)`,
+	`has 1i (list 1i)`, `has 1i (list 1)`, `uniq (list 1i 1i 2i)`, `without (list 1i 2i) 1i`, `deepEqual 1i 1i`, `deepEqual 1i 2i`, `deepEqual 1i 1`, `compact (list 0i 1i)`, `list 1i`, `dict "a" 1i`,
+	`deepCopy 1i`, `deepCopy (dict "a" 1i)`, `merge (dict "a" 0i) (dict "a" 1i)`, `mergeOverwrite (dict "a" 1i) (dict "a" 0i)`, `any 0i 1i`, `all 0i 1i`, `toStrings 1i`, `toStrings (list 1i)`,
+	`b64enc 1i`, `(1i) | b64enc`, `upper 1i`, `round 1i 2`, `floor 1i`, `ceil 1i`, `toDecimal 1i`, `add1 1i`, `until 1i`, `until 3+0i`, `seq 1i`, `trunc 1i "a"`, `repeat 2+0i "ab"`, `first 1i`, `len 1i`,
+	`get (dict "a" 1i) "a"`, `set (dict) "a" 1i`, `hasKey (dict "a" 1i) "a"`, `dig "a" 1 (dict "a" 1i)`, `durationRound 1i`, `sortAlpha (list 2i 1i)`, `kindOf (list 1i)`, `typeIsLike "complex128" 1i`,
+	`tuple 1i`, `append (list) 1i`, `concat (list 1i) (list 2)`, `chunk 1 (list 1i 2i)`, `initial (list 1i 2)`, `reverse (list 1i 2)`, `toYaml (list 1i)`, `toYaml (dict "a" (list 1 1i))`,
+	`mustToDuration 1i`, `mod 5 2i`, `div 5 2i`, `biggest 1i`, `minf 1i 2`, `addf 1i 2`, `join "," 1i`, `{{ $m := dict "a" 1i }}{{ $m | toYaml }}|{{ $m.a }}`,
+	`{{ if eq 1i 1i }}y{{ end }}{{ if eq (1i | toString) "(0+1i)" }}z{{ end }}`, `toToml 1i`, `toToml (list 1i)`, `toToml (dict "a" (list 1i))`, `toToml (dict "a" (dict "b" (list (dict "c" 1i))))`,
+	`toYamlPretty (list 1i)`, `toYamlPretty 1i`, `set (dict) "a" 1i | toYaml`,
 	`{{ 'a' }} {{ '\n' }} {{ print 'é' }} {{ 'ab' }}`,
 }
