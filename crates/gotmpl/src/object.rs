@@ -14,6 +14,10 @@ pub trait Object {
     fn field(&self, _name: &str) -> Option<Value> {
         None
     }
+    /// Whether there is a field of this name that is not exported: templates are told so. Default: there is none.
+    fn hides(&self, _name: &str) -> bool {
+        false
+    }
     /// Whether a method of this name exists.
     fn has_method(&self, _name: &str) -> bool {
         false
@@ -22,6 +26,15 @@ pub trait Object {
     /// every argument is passed as evaluated.
     fn signature(&self, _name: &str) -> Option<crate::Signature> {
         None
+    }
+    /// Why templates cannot call the method `name`, in Go's words: it returns more than a value and an error. Default:
+    /// they can.
+    fn uncallable(&self, _name: &str) -> Option<String> {
+        None
+    }
+    /// Whether this, being a pointer, points to what `other` does, which is another object. Default: no.
+    fn same(&self, _other: &dyn Object) -> bool {
+        false
     }
     /// What the type is made of, for a Go type whose underlying type is a map, a slice or a basic
     /// type: what `range`, `index`, `len`, field access and comparison see. Default: nothing.

@@ -114,7 +114,7 @@ fn equal_composite(a: &Value, b: &Value) -> std::result::Result<bool, FuncError>
         return Ok(a.is_nil() && b.is_nil());
     }
     match (a, b) {
-        (Value::Object(a), Value::Object(b)) if a.kind() == Kind::Ptr => Ok(Rc::ptr_eq(a, b)),
+        (Value::Object(a), Value::Object(b)) if a.kind() == Kind::Ptr => Ok(Rc::ptr_eq(a, b) || a.same(b.as_ref())),
         (Value::Object(a), Value::Object(b)) if a.kind() == Kind::Struct => {
             Ok(a.type_name() == b.type_name() && a.display() == b.display())
         }

@@ -119,6 +119,10 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
         (arguments, at): (Arguments<'t>, At<'t>),
     ) -> Result<Cell> {
         let signature = object.signature(name).unwrap_or(Signature { params: &[Type::Any], variadic: true });
+        if let Some(reason) = object.uncallable(name) {
+            self.check_count(name, signature, &arguments)?;
+            return Err(self.error(reason));
+        }
         let given = self.arguments(dot, name, signature, arguments)?;
         let given: Vec<Value> = given.into_iter().map(|cell| cell.value).collect();
         self.spend_on(|| given.iter().map(work::reading).sum::<u64>() + object.work(name, &given))?;

@@ -105,6 +105,10 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
                 }
                 Some(Value::Nil) => Ok(Cell::boxed(Value::Nil)),
                 Some(value) => Ok(Cell::plain(value)),
+                None if object.hides(name) => {
+                    let ty = receiver.type_name();
+                    Err(self.error(format!("{name} is an unexported field of struct type {ty}")))
+                }
                 None => Err(self.no_field(receiver, name)),
             },
             _ => Err(self.no_field(receiver, name)),

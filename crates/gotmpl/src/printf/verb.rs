@@ -290,6 +290,13 @@ impl Printer {
         if let Some(number) = Complex::of(value) {
             return self.complex(value, number, verb);
         }
+        if self.flags.sharp_v && !self.complaining && object.has_method("GoString") {
+            if let Ok(Value::String(text)) = object.call("GoString", &[]) {
+                let text = self.flags.truncate(text.as_bytes());
+                self.pad(text);
+            }
+            return;
+        }
         let collection = matches!(object.kind(), Kind::Slice | Kind::Map);
         let textual = matches!(verb, 'v' | 's' | 'x' | 'X' | 'q') && !self.complaining;
         if let Some(fields) = object.fields() {

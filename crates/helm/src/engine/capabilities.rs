@@ -190,6 +190,10 @@ impl Object for Struct {
         exported.map(|field| field.value.clone())
     }
 
+    fn hides(&self, name: &str) -> bool {
+        self.fields.iter().any(|field| field.name == name && field.json.is_none())
+    }
+
     fn has_method(&self, name: &str) -> bool {
         match name {
             "String" | "GitVersion" => self.text.is_some(),

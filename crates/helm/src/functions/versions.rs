@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use gotmpl::{FuncError, Function, Kind, Object, Signature, Str, Type, Value};
+use gotmpl::{FuncError, Function, Kind, List, Object, Signature, Str, Type, Value};
 
 use super::arguments::text;
 use super::pure;
@@ -41,9 +41,8 @@ struct Semver {
 /// The parameters of a method, if there is one of that name.
 fn parameters(method: &str, is_copy: bool) -> Option<&'static [Type]> {
     Some(match method {
-        "IncMajor" | "IncMinor" | "IncPatch" | "Major" | "Metadata" | "Minor" | "Patch" | "Prerelease" | "String" => {
-            &[]
-        }
+        "IncMajor" | "IncMinor" | "IncPatch" | "Major" | "MarshalJSON" | "MarshalText" | "Metadata" | "Minor"
+        | "Patch" | "Prerelease" | "String" | "Value" => &[],
         "SetMetadata" | "SetPrerelease" => &[Type::String],
         "Original" if !is_copy => &[],
         "Compare" | "Equal" | "GreaterThan" | "GreaterThanEqual" | "LessThan" | "LessThanEqual" if !is_copy => {
@@ -114,6 +113,10 @@ impl Object for Semver {
         if self.is_copy { Kind::Struct } else { Kind::Ptr }
     }
 
+    fn hides(&self, name: &str) -> bool {
+        matches!(name, "major" | "metadata" | "minor" | "original" | "patch" | "pre")
+    }
+
     fn has_method(&self, name: &str) -> bool {
         parameters(name, self.is_copy).is_some()
     }
@@ -144,6 +147,8 @@ impl Object for Semver {
                 let next = patch.wrapping_add(u64::from(!self.version.is_prerelease()));
                 self.with([major, minor, next], [""; 2])?
             }
+            "MarshalJSON" => List::bytes(format!("\"{}\"", self.version.canonical())).into(),
+            "MarshalText" => List::bytes(self.version.canonical()).into(),
             "SetPrerelease" => self.with_prerelease(&lossy(text(args, 0)?))?,
             "SetMetadata" => self.with_metadata(&lossy(text(args, 0)?))?,
             _ => Value::String(self.display()),

@@ -56,7 +56,7 @@ impl Writer {
             Value::Float64(value) if value.is_finite() => self.text(&go::json_number(*value)),
             Value::Float64(value) => return Err(Error::UnsupportedValue(go::general(*value))),
             Value::String(text) => self.string(text.as_bytes()),
-            Value::List(list) if list.element == ListType::Byte => self.bytes(list),
+            Value::List(list) if list.element == ListType::Byte && !list.is_nil() => self.bytes(list),
             Value::List(list) => return self.list(list),
             Value::Map(map) => return self.map(map),
             Value::Object(object) if object.kind() == Kind::Complex128 => {

@@ -6,8 +6,11 @@ use gotmpl::{FuncError, Kind, Object, Signature, Str, Type, Value};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::super::arguments;
 use super::super::durations::{Duration, NANOS_PER_SECOND};
+use super::encode;
 use super::format::format;
+use super::location::Location;
 
 /// Seconds of a day.
 const DAY: i64 = 86_400;
@@ -213,6 +216,11 @@ impl Instant {
         Value::Object(Rc::new(self))
     }
 
+    /// Seconds since Go's zero time.
+    pub(super) fn since_year_one(&self) -> i64 {
+        self.seconds.wrapping_sub(ZERO)
+    }
+
     /// What remains of the time since Go's zero time after whole multiples of a duration.
     fn rest(&self, args: &[Value]) -> i64 {
         let multiple = args.first().map_or(0, Duration::of);
@@ -232,6 +240,8 @@ impl Instant {
 
 const DURATION: Type = Type::NamedInt64("time.Duration");
 const TIME: Type = Type::Named("time.Time");
+const LOCATION: Type = Type::Named("*time.Location");
+const BYTES: Type = Type::Named("[]uint8");
 
 /// The parameters of a method, if there is one of that name.
 fn parameters(method: &str) -> Option<&'static [Type]> {
@@ -240,10 +250,26 @@ fn parameters(method: &str) -> Option<&'static [Type]> {
         "AddDate" => &[Type::Int, Type::Int, Type::Int],
         "After" | "Before" | "Compare" | "Equal" | "Sub" => &[TIME],
         "Format" => &[Type::String],
-        "Day" | "Hour" | "IsDST" | "IsZero" | "Minute" | "Month" | "Nanosecond" | "Second" | "String" | "UTC"
-        | "Unix" | "UnixMicro" | "UnixMilli" | "UnixNano" | "Weekday" | "Year" | "YearDay" => &[],
+        "In" => &[LOCATION],
+        "AppendFormat" => &[BYTES, Type::String],
+        "AppendBinary" | "AppendText" => &[BYTES],
+        "Day" | "GoString" | "GobEncode" | "Hour" | "IsDST" | "IsZero" | "Location" | "MarshalBinary"
+        | "MarshalJSON" | "MarshalText" | "Minute" | "Month" | "Nanosecond" | "Second" | "String" | "UTC" | "Unix"
+        | "UnixMicro" | "UnixMilli" | "UnixNano" | "Weekday" | "Year" | "YearDay" => &[],
+        name if excess(name).is_some() => &[],
         _ => return None,
     })
+}
+
+/// What is wrong with a method that has more results than a template can take.
+fn excess(method: &str) -> Option<String> {
+    let second = match method {
+        "ISOWeek" | "Zone" => "int",
+        "ZoneBounds" => "time.Time",
+        "Clock" | "Date" => return Some(format!("function {method} has 3 return values; should be 1 or 2")),
+        _ => return None,
+    };
+    Some(format!("invalid function signature for {method}: second return value should be error; is {second}"))
 }
 
 /// The instant in a method's or function's argument.
@@ -276,7 +302,7 @@ impl Object for Instant {
         Ok(match name {
             "Add" => self.plus(args.first().map_or(0, Duration::of)).into_value(),
             "AddDate" => {
-                let [years, months, days] = [0, 1, 2].map(|index| super::super::arguments::int(args, index));
+                let [years, months, days] = [0, 1, 2].map(|index| arguments::int(args, index));
                 let moved =
                     Civil { year: civil.year + years?, month: civil.month + months?, day: civil.day + days?, ..civil };
                 Self::from_civil(moved, self.nanos, self.zone.clone()).into_value()
@@ -293,7 +319,18 @@ impl Object for Instant {
             "Compare" => Value::Int(self.since(other(args)?).signum()),
             "Equal" => Value::Bool(self.since(other(args)?) == 0),
             "Sub" => Duration(self.since(other(args)?)).into_value(),
-            "Format" => Value::string(format(self, super::super::arguments::text(args, 0)?)),
+            "Format" => Value::string(format(self, arguments::text(args, 0)?)),
+            "AppendFormat" => encode::bytes(name, args, format(self, arguments::text(args, 1)?)),
+            "AppendText" | "MarshalText" => encode::bytes(name, args, encode::text(self, name)?),
+            "MarshalJSON" => encode::bytes(name, args, [b"\"", &*encode::text(self, name)?, b"\""].concat()),
+            "AppendBinary" | "GobEncode" | "MarshalBinary" => encode::bytes(name, args, encode::binary(self)?),
+            "GoString" => Value::string(encode::expression(self)),
+            "Location" => Location::value(&self.zone),
+            "In" => {
+                let zone = args.first().and_then(Location::zone_of);
+                let zone = zone.ok_or_else(|| FuncError::new("time: missing Location in call to Time.In"))?;
+                self.in_zone(zone.clone()).into_value()
+            }
             "IsZero" => Value::Bool(self.seconds == ZERO && self.nanos == 0),
             "Year" => Value::Int(civil.year),
             "Month" => Named::value("time.Month", super::format::MONTHS, civil.month, civil.month - 1),
@@ -313,12 +350,20 @@ impl Object for Instant {
         })
     }
 
+    fn uncallable(&self, name: &str) -> Option<String> {
+        excess(name)
+    }
+
+    fn hides(&self, name: &str) -> bool {
+        matches!(name, "ext" | "loc" | "wall")
+    }
+
     fn display(&self) -> Str {
         format(self, DISPLAY_LAYOUT).into()
     }
 
     fn to_value(&self) -> Value {
-        Value::string(format(self, b"2006-01-02T15:04:05.999999999Z07:00"))
+        Value::string(format(self, encode::RFC3339))
     }
 
     fn as_any(&self) -> &dyn std::any::Any {

@@ -7,9 +7,11 @@
 //! "Local" is the zone of the host's clock. Zone rules come with the program, so a render does not depend on the
 //! machine; an unknown zone is UTC, as in Sprig.
 
+mod encode;
 mod format;
 mod instant;
 mod layout;
+mod location;
 mod parse;
 
 use gotmpl::{FuncError, Function, Interp, Type, Value};

@@ -120,11 +120,11 @@ impl Emitter {
             Value::Uint64(value) => self.writer.word(&value.to_string()),
             Value::Float64(value) => self.float(*value)?,
             Value::String(text) => self.string(text.as_bytes(), place),
+            Value::List(list) if list.is_nil() && self.dialect == Dialect::Plain => self.writer.word("null"),
             Value::List(list) if list.element == ListType::Byte && self.dialect == Dialect::Plain => {
                 let text = json::emit(value).map_err(Error::Marshal)?;
                 self.string(text.trim_ascii().strip_prefix(b"\"").map_or(&[][..], |t| &t[..t.len() - 1]), place);
             }
-            Value::List(list) if list.is_nil() && self.dialect == Dialect::Plain => self.writer.word("null"),
             Value::Map(map) if map.is_nil() && self.dialect == Dialect::Plain => self.writer.word("null"),
             Value::List(list) if list.is_empty() => self.writer.word("[]"),
             Value::List(list) => return self.nested(|emitter| emitter.sequence(list, place)),
