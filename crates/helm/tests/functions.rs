@@ -249,13 +249,6 @@ fn copies_a_version(vector: &Vector, _: &Answer) -> bool {
     vector.expression.contains("eepCopy (semver")
 }
 
-/// `toYamlPretty` and `toToml` have notations of their own for Go's times and durations; here they are texts
-/// and numbers.
-fn prints_an_object(vector: &Vector, _: &Answer) -> bool {
-    let object = ["toYamlPretty (toDate", "toYamlPretty (mustToDuration", "toToml (toDate", "toToml (mustToDuration"];
-    object.iter().any(|start| vector.expression.starts_with(start))
-}
-
 fn never(_: &Vector, _: &Answer) -> bool {
     false
 }
@@ -283,7 +276,7 @@ areas! {
     durations_are_read_and_written_as_in_helm: "durations", never;
     versions_are_compared_as_in_helm: "versions", never;
     urls_are_taken_apart_as_in_helm: "urls", never;
-    documents_are_read_and_written_as_in_helm: "documents", prints_an_object;
-    toml_is_read_and_written_as_in_helm: "toml", prints_an_object;
+    documents_are_read_and_written_as_in_helm: "documents", never;
+    toml_is_read_and_written_as_in_helm: "toml", never;
     functions_work_together_as_in_helm: "handmade", never;
 }

@@ -4,7 +4,7 @@
 use gotmpl::{FuncError, Function, Kind, List, ListType, Map, MapType, Str, Type, Value};
 
 use super::arguments::{Outcome, any, text};
-use super::{deep, pure};
+use super::{dates, deep, pure};
 use crate::engine::Host;
 use crate::{json, toml, yaml};
 
@@ -129,7 +129,7 @@ fn json_document(args: &[Value]) -> Result<Document, FuncError> {
 }
 
 fn toml_document(args: &[Value]) -> Result<Document, FuncError> {
-    let content = toml::parse(text(args, 0)?).map_err(|error| error.to_string());
+    let content = toml::parse_with(text(args, 0)?, dates::of_toml).map_err(|error| error.to_string());
     Ok(Document { content, null: Null::Empty, complaint: "" })
 }
 

@@ -3,7 +3,7 @@
 use gotmpl::Value;
 
 use super::Error;
-use super::read::Reader;
+use super::read::{Moment, Reader};
 
 /// Reads what starts with a digit or a sign.
 pub(super) fn read(reader: &mut Reader<'_>) -> Result<Value, Error> {
@@ -121,8 +121,17 @@ fn moment(reader: &mut Reader<'_>, start: usize) -> Result<Value, Error> {
     let text = reader.text[start..reader.at].trim_ascii_end();
     let text = text.replace('z', "Z").replace(['t', ' '], "T");
     match rfc3339(&text) {
-        Some(moment) => Ok(Value::string(moment)),
+        Some(moment) => Ok((reader.moments)(Moment { text: moment, local: local(&text) })),
         None => reader.error(format!("invalid datetime: {text:?}")),
+    }
+}
+
+/// What Go's library calls the zone of a date or time, whose text this is, that names none.
+fn local(text: &str) -> Option<&'static str> {
+    match text.split_once('T') {
+        Some((_, time)) => (!time.contains(['Z', '+', '-'])).then_some("datetime-local"),
+        None if text.contains('-') => Some("date-local"),
+        None => Some("time-local"),
     }
 }
 

@@ -16,6 +16,19 @@ const NODES: usize = 500_000;
 /// Integers become `int64`, floats `float64`, an array of tables a `[]map[string]interface {}`. Dates and
 /// times become strings in the form JSON gives them, where Go has a `time.Time`.
 pub fn parse(bytes: &[u8]) -> Result<Value, Error> {
+    parse_with(bytes, |moment| Value::string(moment.text))
+}
+
+/// A date, a time, or both.
+pub(crate) struct Moment {
+    /// In the form of RFC 3339. What is missing is the start of the year 0, in UTC.
+    pub(crate) text: String,
+    /// Go's name for its zone, if none is written.
+    pub(crate) local: Option<&'static str>,
+}
+
+/// Like [`parse`], but dates and times become what `moments` makes of them.
+pub(crate) fn parse_with(bytes: &[u8], moments: fn(Moment) -> Value) -> Result<Value, Error> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     if bytes.iter().take(6).any(|byte| *byte == 0) {
         let problem = "files cannot contain NULL bytes; probably using UTF-16; TOML files must be UTF-8";
@@ -28,7 +41,7 @@ pub fn parse(bytes: &[u8]) -> Result<Value, Error> {
             (std::str::from_utf8(valid).unwrap_or_default(), rest.first().copied())
         }
     };
-    let mut reader = Reader { text, at: 0, invalid: rest, document: Document::default(), depth: 0, nodes: 0 };
+    let mut reader = Reader { text, at: 0, invalid: rest, moments, document: Document::default(), depth: 0, nodes: 0 };
     reader.document()?;
     Ok(reader.document.finish())
 }
@@ -39,6 +52,7 @@ pub(super) struct Reader<'a> {
     pub(super) at: usize,
     /// The byte behind the text that is not UTF-8.
     invalid: Option<u8>,
+    pub(super) moments: fn(Moment) -> Value,
     document: Document,
     depth: usize,
     /// Values read.

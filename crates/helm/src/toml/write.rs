@@ -1,6 +1,6 @@
 //! Printing: in each table first what fits on a line, then the tables below it, two spaces further in.
 
-use gotmpl::{Kind, List, Map, Str, Value};
+use gotmpl::{Kind, List, Map, Object, Str, Value};
 
 use super::{Error, join, quote, quote_key};
 use crate::{go, json};
@@ -15,7 +15,9 @@ pub fn emit(value: &Value) -> Result<Vec<u8>, Error> {
         return match &value {
             Value::Nil => Ok(Vec::new()),
             Value::List(list) if is_tables(list)? => Err(Error::NoMap),
-            Value::Object(object) => Err(Error::UnsupportedDocument(object.type_name().to_owned())),
+            Value::Object(object) if object.kind() == Kind::Complex128 => {
+                Err(Error::UnsupportedDocument(object.type_name().to_owned()))
+            }
             other => {
                 let mut writer = Writer { out: String::new() };
                 writer.element(other, 0)?;
@@ -31,9 +33,30 @@ pub fn emit(value: &Value) -> Result<Vec<u8>, Error> {
 /// What encoders see of a value.
 fn plain(value: &Value) -> Value {
     match value {
-        Value::Object(object) if object.kind() != Kind::Complex128 => object.to_value(),
+        Value::Object(object) if object.kind() == Kind::Complex128 || moment(object.as_ref()).is_some() => {
+            value.clone()
+        }
+        // A duration, which JSON shows as a number.
+        Value::Object(object) if object.kind() == Kind::Int64 => Value::String(object.display()),
+        Value::Object(object) => object.to_value(),
         other => other.clone(),
     }
+}
+
+/// A time: as much of it as its text said, if it was read from TOML.
+fn moment(object: &dyn Object) -> Option<Str> {
+    if object.type_name() != "time.Time" {
+        return None;
+    }
+    let zone = gotmpl::display(&object.call("Location", &[]).ok()?);
+    let layout = match zone.as_bytes() {
+        b"datetime-local" => "2006-01-02T15:04:05.999999999",
+        b"date-local" => "2006-01-02",
+        b"time-local" => "15:04:05.999999999",
+        _ => "2006-01-02T15:04:05.999999999Z07:00",
+    };
+    let text = object.call("Format", &[Value::string(layout)]).ok()?;
+    Some(gotmpl::display(&text))
 }
 
 /// Whether a list is written as tables: it has items, and all of them are maps.
@@ -165,7 +188,10 @@ impl Writer {
                 self.out.push(']');
             }
             Value::Map(map) => self.inline_table(map, depth)?,
-            Value::Object(object) => return Err(Error::UnsupportedType(object.type_name().to_owned())),
+            Value::Object(object) => match moment(object.as_ref()) {
+                Some(text) => self.out.push_str(&text.to_lossy()),
+                None => return Err(Error::UnsupportedType(object.type_name().to_owned())),
+            },
         }
         Ok(())
     }

@@ -21,6 +21,7 @@ use super::arguments::{Outcome, any, text};
 use super::durations::{self, Duration};
 use super::{hosted, pure};
 use crate::engine::Host;
+use crate::toml::Moment;
 use instant::{Instant, Zone, instant_of};
 pub(super) use parse::quote;
 
@@ -98,6 +99,17 @@ pub(super) const TABLE: &[Function<Host>] = &[
         None => Err(not_a_time()),
     }),
 ];
+
+/// A date or time in a TOML text. Local ones are taken for UTC, so that they mean the same on every machine.
+pub(super) fn of_toml(moment: Moment) -> Value {
+    match parse::parse(b"2006-01-02T15:04:05Z07:00", moment.text.as_bytes(), &Zone::utc()) {
+        Ok(instant) => match moment.local {
+            Some(name) => instant.in_zone(Zone::Fixed(name.into(), 0)).into_value(),
+            None => instant.into_value(),
+        },
+        Err(_) => Value::string(moment.text),
+    }
+}
 
 fn now(interp: &Interp<'_, Host>) -> Instant {
     Instant::from_zoned(&interp.host.now())

@@ -137,6 +137,13 @@ impl Emitter {
                     Dialect::Pretty => Error::UnsupportedType(name),
                 });
             }
+            Value::Object(object) if self.dialect == Dialect::Pretty && object.type_name() == "time.Time" => {
+                self.writer.word(&gotmpl::display(&object.to_value()).to_lossy());
+            }
+            // A duration, which JSON shows as a number.
+            Value::Object(object) if self.dialect == Dialect::Pretty && object.kind() == Kind::Int64 => {
+                self.writer.word(&object.display().to_lossy());
+            }
             Value::Object(object) => return self.node(&object.to_value(), place),
         }
         Ok(())
