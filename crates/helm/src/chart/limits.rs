@@ -82,7 +82,7 @@ pub enum Excess {
     #[error("chart has dependencies nested deeper than {0} levels")]
     ChartDepth(usize),
     /// The number of default values.
-    #[error("chart has more than {0} default values")]
+    #[error("chart has more than {0} default values, each map counted as {table} more", table = crate::values::TABLE)]
     ValueNodes(usize),
 }
 
@@ -117,11 +117,17 @@ impl Budget {
         Ok(())
     }
 
-    /// Checks the name of an entry.
-    pub(super) fn check_path(&self, path: &str) -> Result<(), Excess> {
+    /// Checks the length of an entry's path.
+    pub(super) fn check_path_length(&self, path: &[u8]) -> Result<(), Excess> {
         if path.len() > self.limits.path_bytes {
             return Err(Excess::PathLength(self.limits.path_bytes));
         }
+        Ok(())
+    }
+
+    /// Checks the path of an entry.
+    pub(super) fn check_path(&self, path: &str) -> Result<(), Excess> {
+        self.check_path_length(path.as_bytes())?;
         if path.split(['/', '\\']).count() > self.limits.path_depth {
             return Err(Excess::PathDepth(self.limits.path_depth));
         }

@@ -87,10 +87,11 @@ fn hand_down_globals(parent: &Map, dependency: &Map, room: &Room) -> Result<(), 
     let (Some(own), Some(from)) = (globals(dependency), globals(parent)) else { return Ok(()) };
     let inherited = from.borrow().clone();
     for (key, value) in inherited {
+        room.take_all(&value)?;
         match (own.get(key.as_bytes()), value) {
-            (None, Value::Map(table)) => own.insert(key, shallow_copy(&table, room)?.into()),
+            (None, Value::Map(table)) => own.insert(key, shallow_copy(&table).into()),
             (Some(Value::Map(below)), Value::Map(table)) => {
-                let table = shallow_copy(&table, room)?;
+                let table = shallow_copy(&table);
                 merge_tables(&table, &below, Nulls::Keep, room)?;
                 own.insert(key, table.into());
             }

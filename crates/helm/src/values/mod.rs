@@ -29,8 +29,15 @@ pub(crate) use tables::{scalar, table};
 /// Values as the world outside of a render has them.
 pub type ValuesMap = serde_json::Map<String, serde_json::Value>;
 
-/// How many values one release may have, or copy when they are coalesced: 500 000, which take 100 MiB at most.
+/// How many values one release may have, or copy when they are coalesced: 500 000, which take 40 MiB each time they are
+/// held.
 pub(crate) const NODES: usize = 500_000;
+
+/// As how many values a table counts beside its entries, for the memory it takes.
+pub(crate) const TABLE: usize = 8;
+
+/// How many bytes of a text that is copied count as one more value.
+const TEXT: usize = 80;
 
 /// Why values cannot be read or put together, in Helm's words.
 #[derive(Debug, thiserror::Error)]
@@ -54,8 +61,11 @@ pub enum Error {
         found: &'static str,
     },
     /// There are more values than [`NODES`]; Helm has no limit.
-    #[error("there are more than {NODES} values")]
+    #[error("there are more than {NODES} values, each map counted as {TABLE} more")]
     TooMany,
+    /// Charts of one release take more than [`NODES`] values from each other; Helm has no limit.
+    #[error("more than {NODES} values are copied from chart to chart")]
+    TooManyCopies,
     /// Tables nest more deeply than [`tables::DEPTH`]; Helm would overflow its stack if there is no end.
     #[error("values nest more than {} levels", tables::DEPTH)]
     TooDeep,
@@ -130,7 +140,7 @@ pub fn merge_typed(base: &Map, over: &Map) {
 
 /// How many values a map holds, at every depth.
 pub(crate) fn nodes(values: &ValuesMap) -> usize {
-    values.values().map(nodes_of).sum()
+    TABLE + values.values().map(nodes_of).sum::<usize>()
 }
 
 fn nodes_of(value: &serde_json::Value) -> usize {
@@ -144,7 +154,7 @@ fn nodes_of(value: &serde_json::Value) -> usize {
 /// The same of a value that was just read, so that no part of it is shared.
 fn nodes_of_typed(value: &Value) -> usize {
     1 + match value {
-        Value::Map(map) => map.borrow().values().map(nodes_of_typed).sum(),
+        Value::Map(map) => TABLE + map.borrow().values().map(nodes_of_typed).sum::<usize>(),
         Value::List(list) => list.items().iter().map(nodes_of_typed).sum(),
         _ => 0,
     }

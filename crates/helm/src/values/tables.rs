@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use gotmpl::{List, Map, Value};
 
-use super::{Error, NODES};
+use super::{Error, NODES, TABLE, TEXT};
 
 /// Levels of tables that are copied and merged. What is read nests less; imports may add to it, without end.
 pub(super) const DEPTH: usize = 1_000;
@@ -20,8 +20,32 @@ impl Default for Room {
 
 impl Room {
     fn take(&self, nodes: usize) -> Result<(), Error> {
-        self.0.set(self.0.get().checked_sub(nodes).ok_or(Error::TooMany)?);
+        self.0.set(self.0.get().checked_sub(nodes).ok_or(Error::TooManyCopies)?);
         Ok(())
+    }
+
+    /// Counts a value with all that it contains, which may be shared now, but is not any more when the release is told
+    /// its values.
+    pub(super) fn take_all(&self, value: &Value) -> Result<(), Error> {
+        match value {
+            Value::Map(map) => {
+                self.take(1 + TABLE)?;
+                map.borrow().values().try_for_each(|value| self.take_all(value))
+            }
+            Value::List(list) => {
+                self.take(1)?;
+                list.items().iter().try_for_each(|value| self.take_all(value))
+            }
+            scalar => self.take(1 + text_weight(scalar)),
+        }
+    }
+}
+
+/// As how many values a text counts beside itself.
+fn text_weight(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() / TEXT,
+        _ => 0,
     }
 }
 
@@ -58,7 +82,7 @@ pub(super) fn deep_copy(map: &Map, room: &Room) -> Result<Map, Error> {
 
 fn copy_map(map: &Map, room: &Room, depth: usize) -> Result<Map, Error> {
     let entries = map.borrow();
-    room.take(entries.len())?;
+    room.take(TABLE + entries.len())?;
     let copied = entries.iter().map(|(key, value)| Ok((key.clone(), copy_value(value, room, depth + 1)?)));
     Ok(Map::new(map.ty, copied.collect::<Result<_, Error>>()?))
 }
@@ -74,14 +98,16 @@ fn copy_value(value: &Value, room: &Room, depth: usize) -> Result<Value, Error> 
             let items = list.items().iter().map(|item| copy_value(item, room, depth + 1));
             List::new(list.element, items.collect::<Result<_, _>>()?).into()
         }
-        scalar => scalar.clone(),
+        scalar => {
+            room.take(text_weight(scalar))?;
+            scalar.clone()
+        }
     })
 }
 
 /// A table of its own whose nested tables are shared.
-pub(super) fn shallow_copy(map: &Map, room: &Room) -> Result<Map, Error> {
-    room.take(map.borrow().len())?;
-    Ok(Map::new(map.ty, map.borrow().clone()))
+pub(super) fn shallow_copy(map: &Map) -> Map {
+    Map::new(map.ty, map.borrow().clone())
 }
 
 /// Removes nulls at every depth. The table is a copy, so it ends.
