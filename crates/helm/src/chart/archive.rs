@@ -54,7 +54,10 @@ pub(super) fn unpack(bytes: &[u8], budget: &mut Budget) -> Result<Vec<RawFile>, 
 }
 
 fn read_entry<R: Read>(mut entry: Entry<'_, R>, budget: &mut Budget) -> Result<Option<RawFile>, Error> {
-    let raw_path = entry.path_bytes().into_owned();
+    let raw_path = entry.path_bytes();
+    // Before there are copies of it: a path may be as long as all that an archive may hold.
+    budget.check_path_length(&raw_path)?;
+    let raw_path = raw_path.into_owned();
     let full_path = String::from_utf8_lossy(&raw_path).into_owned();
     match entry.header().entry_type() {
         EntryType::Directory | EntryType::XGlobalHeader | EntryType::XHeader => return Ok(None),
