@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use crate::printf;
 use crate::quote;
 
 /// A template that cannot be parsed: `template: NAME:LINE: message`.
@@ -36,18 +37,21 @@ pub enum Limit {
     Output,
     /// Templates, blocks or parentheses nested too deeply.
     Depth,
+    /// A value to print or to compare nests too deeply, perhaps because it contains itself.
+    Nesting,
     /// The host asked to stop.
     Cancelled,
 }
 
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Steps => "too many evaluation steps",
-            Self::Output => "too much output",
-            Self::Depth => "exceeded maximum template depth",
-            Self::Cancelled => "evaluation was cancelled",
-        })
+        match self {
+            Self::Steps => f.write_str("too many evaluation steps"),
+            Self::Output => f.write_str("too much output"),
+            Self::Depth => f.write_str("exceeded maximum template depth"),
+            Self::Nesting => write!(f, "a value is nested deeper than {} levels", printf::MAX_DEPTH),
+            Self::Cancelled => f.write_str("evaluation was cancelled"),
+        }
     }
 }
 

@@ -101,8 +101,10 @@ impl Signature {
 pub enum Reach {
     /// The arguments, and the items of a list.
     Shallow,
-    /// All that they contain: to print it, or to compare it.
+    /// All that they contain: to print it, or to compare it. What nests too deeply for that is not given to it.
     Deep,
+    /// All that they contain, as deeply as it looks itself.
+    Document,
     /// All that they contain, and makes as much of its own.
     Copy,
 }

@@ -123,11 +123,25 @@ fn values_that_contain_themselves_are_not_printed() {
         let value = Value::Map(map.clone());
         let cycle = "json: unsupported value: encountered a cycle via";
         assert!(json::emit(&value).is_err_and(|error| error.to_string().starts_with(cycle)));
-        assert!(yaml::try_emit(&value).is_err());
-        assert!(yaml::try_emit_pretty(&value).is_err());
+        assert!(yaml::try_emit(&value).is_err_and(|error| error.to_string().contains(cycle)));
+        assert!(yaml::try_emit_pretty(&value).is_err_and(|error| error.to_string().contains(cycle)));
         assert!(yaml::emit(&value).is_empty());
         assert!(toml::emit(&value).is_err());
         json::to_serde(&value);
         map.borrow_mut().clear();
+    });
+}
+
+#[test]
+fn values_that_only_nest_deeply_are_told_apart_from_those_that_contain_themselves() {
+    survives(|| {
+        let deep: Value = (0..600).fold(Value::Nil, |inner, _| List::any(vec![inner]).into());
+        let limit = "json: a value is nested deeper than 500 levels";
+        assert!(json::emit(&deep).is_err_and(|error| error.is_limit() && error.to_string() == limit));
+        assert!(yaml::try_emit(&deep).is_err_and(|error| error.is_limit() && error.to_string().ends_with(limit)));
+        assert!(yaml::try_emit_pretty(&deep).is_err_and(|error| error.is_limit()));
+        assert!(json::parse("[".repeat(600).as_bytes()).is_err_and(|error| error.is_limit()));
+        assert!(yaml::parse("[".repeat(600).as_bytes()).is_err_and(|error| error.is_limit()));
+        assert!(toml::parse(format!("a = {}", "[".repeat(600)).as_bytes()).is_err_and(|error| error.is_limit()));
     });
 }

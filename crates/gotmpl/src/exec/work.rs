@@ -7,6 +7,7 @@
 use crate::error::Limit;
 use crate::func::Reach;
 use crate::interp::Interp;
+use crate::printf::MAX_DEPTH;
 use crate::value::{ListType, Value};
 
 /// How much text a function may make for one step.
@@ -20,8 +21,6 @@ const ITEMS_READ: u64 = 4;
 /// What a value within another costs whoever looks at it, and whoever copies it.
 const NODE_READ: u64 = 2;
 const NODE_COPIED: u64 = 12;
-/// How deeply values are walked: whoever looks at one that is deeper gives up by itself.
-const DEPTH: usize = 1_000;
 /// What a collection takes before there is anything in it, and what each item and entry adds to it.
 const COLLECTION: u64 = 16;
 const ITEM: u64 = 10;
@@ -41,21 +40,24 @@ pub(super) fn reading(value: &Value) -> u64 {
 
 /// Charges for all that `value` contains, each time it is there: what is shared is printed and copied again and again.
 pub(super) fn walk<H>(interp: &mut Interp<'_, H>, value: &Value, reach: Reach) -> Result<(), Limit> {
-    walk_level(interp, value, (if reach == Reach::Copy { NODE_COPIED } else { NODE_READ }, 0))
+    walk_level(interp, value, (reach, 0))
 }
 
-fn walk_level<H>(interp: &mut Interp<'_, H>, value: &Value, (cost, depth): (u64, usize)) -> Result<(), Limit> {
+fn walk_level<H>(interp: &mut Interp<'_, H>, value: &Value, (reach, depth): (Reach, usize)) -> Result<(), Limit> {
+    let cost = if reach == Reach::Copy { NODE_COPIED } else { NODE_READ };
     match value {
-        _ if depth > DEPTH => Ok(()),
+        _ if depth > MAX_DEPTH && reach == Reach::Deep => Err(Limit::Nesting),
+        // Other functions give up by themselves, in words of their own.
+        _ if depth > MAX_DEPTH => Ok(()),
         Value::String(text) => interp.spend(cost + text.len() as u64 / BYTES_READ),
         Value::List(list) if list.element == ListType::Byte => interp.spend(cost + list.len() as u64 / BYTES_READ),
         Value::List(list) => {
             interp.spend(cost)?;
-            list.items().iter().try_for_each(|item| walk_level(interp, item, (cost, depth + 1)))
+            list.items().iter().try_for_each(|item| walk_level(interp, item, (reach, depth + 1)))
         }
         Value::Map(map) => {
             interp.spend(cost)?;
-            map.borrow().values().try_for_each(|item| walk_level(interp, item, (cost, depth + 1)))
+            map.borrow().values().try_for_each(|item| walk_level(interp, item, (reach, depth + 1)))
         }
         Value::Object(object) => interp.spend(cost + object.size() / BYTES_READ),
         _ => interp.spend(cost),

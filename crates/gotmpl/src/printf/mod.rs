@@ -22,7 +22,7 @@ use verb::Printer;
 const MAX_OUTPUT: usize = 16 << 20;
 
 /// How deeply nested values are printed; a map may contain itself.
-const MAX_DEPTH: usize = 1000;
+pub(crate) const MAX_DEPTH: usize = 1000;
 
 /// `fmt.Sprintf`, as far as 16 MiB and 1000 levels of nested values go.
 pub fn printf(format: &[u8], args: &[Value]) -> Str {

@@ -52,7 +52,7 @@ impl Printer {
         if self.out.len() > MAX_OUTPUT {
             self.cut = Some(Limit::Output);
         } else if self.depth > MAX_DEPTH {
-            self.cut = Some(Limit::Depth);
+            self.cut = Some(Limit::Nesting);
         }
         if self.cut.is_none() {
             self.depth += 1;

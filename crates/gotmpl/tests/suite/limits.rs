@@ -100,9 +100,9 @@ fn values_without_end_can_be_printed_and_dropped() {
     for (source, limit) in [
         ("{{$x := list 1}}{{range 100}}{{$x = list $x $x}}{{end}}{{$x}}", Limit::Output),
         ("{{$x := list 1}}{{range 100}}{{$x = dict \"a\" $x \"b\" $x}}{{end}}{{print $x}}", Limit::Output),
-        ("{{$x := list}}{{range 1000000}}{{$x = list $x}}{{end}}{{html $x}}", Limit::Depth),
-        ("{{$x := dict}}{{range 100000}}{{$x = dict \"a\" $x}}{{end}}{{printf \"%s\" $x}}", Limit::Depth),
-        ("{{$_ := set .map \"self\" .map}}{{println .map}}", Limit::Depth),
+        ("{{$x := list}}{{range 1000000}}{{$x = list $x}}{{end}}{{html $x}}", Limit::Nesting),
+        ("{{$x := dict}}{{range 100000}}{{$x = dict \"a\" $x}}{{end}}{{printf \"%s\" $x}}", Limit::Nesting),
+        ("{{$_ := set .map \"self\" .map}}{{println .map}}", Limit::Nesting),
         ("{{$x := list .list .list .list .list}}{{printf \"%1000000v\" (list $x $x $x $x $x)}}", Limit::Output),
     ] {
         assert_eq!(limit_of(source, Limits::default), Some(limit), "{source}");

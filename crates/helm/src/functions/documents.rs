@@ -4,7 +4,7 @@
 use gotmpl::{FuncError, Function, Kind, List, ListType, Map, MapType, Str, Type, Value};
 
 use super::arguments::{Outcome, any, text};
-use super::{dates, deep, pure};
+use super::{dates, document, pure};
 use crate::engine::Host;
 use crate::{json, toml, yaml};
 
@@ -18,23 +18,26 @@ pub(super) const TABLE: &[Function<Host>] = &[
     pure("fromYaml", TEXT, |args| Ok(yaml_document(args)?.into_map())),
     pure("fromYamlArray", TEXT, |args| Ok(yaml_document(args)?.into_list())),
     pure("mustFromJson", TEXT, |args| json::parse(text(args, 0)?).map_err(in_words)),
-    deep(pure("mustToJson", ANYTHING, |args| encoded(json::emit(any(args, 0))))),
-    deep(pure("mustToPrettyJson", ANYTHING, |args| encoded(json::emit_pretty(any(args, 0))))),
-    deep(pure("mustToRawJson", ANYTHING, |args| encoded(json::emit_raw(any(args, 0))))),
-    deep(pure("mustToToml", ANYTHING, |args| encoded(toml::emit(not_nil(args)?)))),
-    deep(pure("mustToYaml", ANYTHING, |args| encoded(yaml::try_emit(any(args, 0)).map(without_last_break)))),
-    deep(pure("toJson", ANYTHING, |args| or_nothing(json::emit(any(args, 0))))),
-    deep(pure("toPrettyJson", ANYTHING, |args| or_nothing(json::emit_pretty(any(args, 0))))),
-    deep(pure("toRawJson", ANYTHING, |args| encoded(json::emit_raw(any(args, 0))))),
+    document(pure("mustToJson", ANYTHING, |args| encoded(json::emit(any(args, 0))))),
+    document(pure("mustToPrettyJson", ANYTHING, |args| encoded(json::emit_pretty(any(args, 0))))),
+    document(pure("mustToRawJson", ANYTHING, |args| encoded(json::emit_raw(any(args, 0))))),
+    document(pure("mustToToml", ANYTHING, |args| encoded(toml::emit(not_nil(args)?)))),
+    document(pure("mustToYaml", ANYTHING, |args| encoded(yaml::try_emit(any(args, 0)).map(without_last_break)))),
+    document(pure("toJson", ANYTHING, |args| or_nothing(json::emit(any(args, 0))))),
+    document(pure("toPrettyJson", ANYTHING, |args| or_nothing(json::emit_pretty(any(args, 0))))),
+    document(pure("toRawJson", ANYTHING, |args| encoded(json::emit_raw(any(args, 0))))),
     // Unlike the others it puts the error in place of the text.
-    deep(pure("toToml", ANYTHING, |args| {
-        Ok(Value::string(toml::emit(not_nil(args)?).unwrap_or_else(|error| error.to_string().into_bytes())))
+    document(pure("toToml", ANYTHING, |args| match toml::emit(not_nil(args)?) {
+        Err(error) if !error.is_limit() => Ok(Value::string(error.to_string())),
+        text => encoded(text),
     })),
-    deep(pure("toYaml", ANYTHING, |args| or_nothing(yaml::try_emit(any(args, 0)).map(without_last_break)))),
-    deep(pure("toYamlPretty", ANYTHING, |args| match yaml::try_emit_pretty(any(args, 0)).map(without_last_break) {
-        // Go's library panics of it.
-        Err(error @ yaml::Error::UnsupportedType(_)) => Err(in_words(error)),
-        text => or_nothing(text),
+    document(pure("toYaml", ANYTHING, |args| or_nothing(yaml::try_emit(any(args, 0)).map(without_last_break)))),
+    document(pure("toYamlPretty", ANYTHING, |args| {
+        match yaml::try_emit_pretty(any(args, 0)).map(without_last_break) {
+            // Go's library panics of it.
+            Err(error @ yaml::Error::UnsupportedType(_)) => Err(in_words(error)),
+            text => or_nothing(text),
+        }
     })),
 ];
 
@@ -54,30 +57,44 @@ fn not_nil(args: &[Value]) -> Result<&Value, FuncError> {
     }
 }
 
-/// An error is swallowed, as Helm does: it leaves an empty text. A limit that Helm has not is none of these.
-fn or_nothing<E: Into<Trouble>>(text: Result<Vec<u8>, E>) -> Outcome {
-    match text.map_err(Into::into) {
-        Ok(text) => Ok(Value::string(text)),
-        Err(Trouble::Limit(error)) => Err(error),
-        Err(Trouble::Swallowed) => Ok(Value::string("")),
+/// What Helm does with an error: it is an empty text, or has a place in the result. Limits that Helm has not are no part
+/// of that, for a template would go on with what is not there.
+trait Trouble: std::fmt::Display + Sized {
+    fn is_limit(&self) -> bool;
+}
+
+impl Trouble for json::Error {
+    fn is_limit(&self) -> bool {
+        Self::is_limit(self)
     }
 }
 
-/// What becomes of an error.
-enum Trouble {
-    Swallowed,
-    Limit(FuncError),
-}
-
-impl From<json::Error> for Trouble {
-    fn from(error: json::Error) -> Self {
-        if error == json::Error::TooLong { Self::Limit(in_words(error)) } else { Self::Swallowed }
+impl Trouble for yaml::Error {
+    fn is_limit(&self) -> bool {
+        Self::is_limit(self)
     }
 }
 
-impl From<yaml::Error> for Trouble {
-    fn from(error: yaml::Error) -> Self {
-        if error == yaml::Error::TooLong { Self::Limit(in_words(error)) } else { Self::Swallowed }
+impl Trouble for toml::Error {
+    fn is_limit(&self) -> bool {
+        Self::is_limit(self)
+    }
+}
+
+/// An error leaves an empty text.
+fn or_nothing<E: Trouble>(text: Result<Vec<u8>, E>) -> Outcome {
+    match text {
+        Err(error) if !error.is_limit() => Ok(Value::string("")),
+        text => encoded(text),
+    }
+}
+
+/// An error becomes part of the result.
+fn or_words<E: Trouble>(content: Result<Value, E>) -> Result<Result<Value, String>, FuncError> {
+    match content {
+        Ok(value) => Ok(Ok(value)),
+        Err(error) if error.is_limit() => Err(in_words(error)),
+        Err(error) => Ok(Err(error.to_string())),
     }
 }
 
@@ -123,18 +140,18 @@ fn json_document(args: &[Value]) -> Result<Document, FuncError> {
         Err(json::Error::NumberRange { number }) if number.as_bytes() == text(args, 0)?.trim_ascii() => {
             Ok(Value::Float64(f64::INFINITY))
         }
-        content => content.map_err(|error| error.to_string()),
+        content => or_words(content)?,
     };
     Ok(Document { content, null: Null::Nil, complaint: "" })
 }
 
 fn toml_document(args: &[Value]) -> Result<Document, FuncError> {
-    let content = toml::parse_with(text(args, 0)?, dates::of_toml).map_err(|error| error.to_string());
+    let content = or_words(toml::parse_with(text(args, 0)?, dates::of_toml))?;
     Ok(Document { content, null: Null::Empty, complaint: "" })
 }
 
 fn yaml_document(args: &[Value]) -> Result<Document, FuncError> {
-    let content = yaml::parse(text(args, 0)?).map_err(|error| error.to_string());
+    let content = or_words(yaml::parse(text(args, 0)?))?;
     Ok(Document { content, null: Null::Empty, complaint: "error unmarshaling JSON: while decoding JSON: " })
 }
 

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use gotmpl::{List, Map, Value};
 
-/// Levels of nesting that are compared; deeper values count as different.
+/// Levels of nesting that are compared; functions do not get values that are deeper.
 const MAX_DEPTH: usize = 1_000;
 
 /// Whether both have the same type and contents: `1` as int and as int64 differ, and so do nil and empty slices.

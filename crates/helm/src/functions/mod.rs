@@ -109,6 +109,11 @@ const fn deep(function: Function<Host>) -> Function<Host> {
     Function { reach: Reach::Deep, ..function }
 }
 
+/// The same function, which looks at all that its arguments contain until they nest too deeply for its format.
+const fn document(function: Function<Host>) -> Function<Host> {
+    Function { reach: Reach::Document, ..function }
+}
+
 /// The same function, which copies all that its arguments contain.
 const fn copying(function: Function<Host>) -> Function<Host> {
     Function { reach: Reach::Copy, ..function }

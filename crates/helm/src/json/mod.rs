@@ -1,10 +1,12 @@
 //! JSON as Go's `encoding/json` reads and prints it, and the border to `serde_json`.
 
 mod border;
+mod cycle;
 mod read;
 mod write;
 
 pub use border::{from_serde, to_serde};
+pub(crate) use cycle::contains_itself;
 pub use read::parse;
 pub(crate) use read::parse_prefix;
 pub use write::{emit, emit_pretty, emit_raw};
@@ -32,6 +34,12 @@ pub enum Error {
         /// What should have been there, or where it stands.
         expected: &'static str,
     },
+    /// The text nests more deeply than is safe here; the words are Go's but for the limit.
+    #[error("invalid character {} exceeded max depth of {DEPTH}", crate::go::quote_rune(char::from(*found)))]
+    DeepText {
+        /// The bracket that is one too many.
+        found: u8,
+    },
     /// The number has no `float64`.
     #[error("json: cannot unmarshal number {number} into Go value of type float64")]
     NumberRange {
@@ -44,10 +52,27 @@ pub enum Error {
     /// The text would be larger than any manifest; Go has no limit.
     #[error("JSON text is longer than {BYTES} bytes")]
     TooLong,
+    /// The value nests more deeply than is safe here; Go has no limit.
+    #[error("json: a value is nested deeper than {DEPTH} levels")]
+    TooDeep,
     /// JSON has no word for the value: an infinity, a NaN, a map that contains itself.
     #[error("json: unsupported value: {0}")]
     UnsupportedValue(String),
     /// JSON has no word for any value of the type: a complex number.
     #[error("json: unsupported type: {0}")]
     UnsupportedType(String),
+}
+
+impl Error {
+    /// Whether Go has no such limit.
+    pub fn is_limit(&self) -> bool {
+        match self {
+            Self::DeepText { .. } | Self::TooLarge | Self::TooLong | Self::TooDeep => true,
+            Self::UnexpectedEnd
+            | Self::InvalidCharacter { .. }
+            | Self::NumberRange { .. }
+            | Self::UnsupportedType(_)
+            | Self::UnsupportedValue(_) => false,
+        }
+    }
 }

@@ -91,7 +91,7 @@ impl<'a> Reader<'a> {
     fn nested(&mut self, collection: fn(&mut Self) -> Result<Value, Error>) -> Result<Value, Error> {
         self.depth += 1;
         if self.depth > DEPTH {
-            return self.unexpected("exceeded max depth");
+            return Err(Error::DeepText { found: self.bytes[self.at] });
         }
         self.at += 1;
         self.blanks();

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gotmpl::{Kind, List, ListType, Map, Value};
 
-use super::{BYTES, DEPTH, Error};
+use super::{BYTES, DEPTH, Error, contains_itself};
 use crate::go;
 
 /// Prints a value as `json.Marshal` does: on one line, keys sorted, safe inside HTML.
@@ -32,8 +32,11 @@ struct Style {
 
 fn print(value: &Value, style: Style) -> Result<Vec<u8>, Error> {
     let mut writer = Writer { out: Vec::new(), style, depth: 0 };
-    writer.value(value)?;
-    Ok(writer.out)
+    match writer.value(value) {
+        Ok(()) => Ok(writer.out),
+        Err(_) if writer.depth > DEPTH && !contains_itself(value) => Err(Error::TooDeep),
+        Err(error) => Err(error),
+    }
 }
 
 struct Writer {

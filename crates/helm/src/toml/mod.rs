@@ -39,8 +39,23 @@ pub enum Error {
     #[error("TOML text is longer than {} bytes", crate::json::BYTES)]
     TooLong,
     /// The value nests too deeply, or contains itself; Go would not end.
-    #[error("toml: value nests too deeply")]
+    #[error("toml: a value is nested deeper than {} levels", write::DEPTH)]
     Depth,
+    /// The text has more than a chart reads, or nests more deeply; the library has no limit.
+    #[error("toml: line {line}: {excess}")]
+    TooLarge {
+        /// The line, counted from one.
+        line: usize,
+        /// Of what there is too much.
+        excess: String,
+    },
+}
+
+impl Error {
+    /// Whether the library has no such limit.
+    pub fn is_limit(&self) -> bool {
+        matches!(self, Self::TooLong | Self::Depth | Self::TooLarge { .. })
+    }
 }
 
 fn last_key(key: &str) -> String {

@@ -132,8 +132,15 @@ impl<'a> Reader<'a> {
 
     /// An error at the current place.
     pub(super) fn error<T>(&self, problem: impl Into<String>) -> Result<T, Error> {
-        let line = 1 + self.text[..self.at].matches('\n').count();
-        Err(Error::Syntax { line, key: self.document.place(), problem: problem.into() })
+        Err(Error::Syntax { line: self.line(), key: self.document.place(), problem: problem.into() })
+    }
+
+    fn excess<T>(&self, excess: String) -> Result<T, Error> {
+        Err(Error::TooLarge { line: self.line(), excess })
+    }
+
+    fn line(&self) -> usize {
+        1 + self.text[..self.at].matches('\n').count()
     }
 
     /// An error about the end of the text: it is on the last line that has something.
@@ -282,7 +289,7 @@ impl<'a> Reader<'a> {
     fn count(&mut self) -> Result<(), Error> {
         self.nodes += 1;
         if self.nodes > NODES {
-            return self.error(format!("document has more than {NODES} values"));
+            return self.excess(format!("document has more than {NODES} values"));
         }
         Ok(())
     }
@@ -320,7 +327,7 @@ impl<'a> Reader<'a> {
         self.at += 1;
         self.depth += 1;
         if self.depth > DEPTH {
-            return self.error(format!("exceeded max depth of {DEPTH}"));
+            return self.excess(format!("exceeded max depth of {DEPTH}"));
         }
         let value = read(self)?;
         self.depth -= 1;

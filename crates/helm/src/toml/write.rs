@@ -6,7 +6,7 @@ use super::{Error, join, quote, quote_key};
 use crate::{go, json};
 
 /// How deeply a value may nest.
-const DEPTH: usize = 500;
+pub(super) const DEPTH: usize = 500;
 
 /// Prints a map as a TOML document. Nulls are left out, except in lists, where they are an error.
 pub fn emit(value: &Value) -> Result<Vec<u8>, Error> {

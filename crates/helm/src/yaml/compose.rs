@@ -153,8 +153,7 @@ impl<'a> Composer<'a> {
         let Event { kind, line } = event;
         if self.anchors.spent.nodes() > NODES {
             let copied = self.anchors.is_mostly_copied();
-            let too_many = || Error::compose(format!("document has more than {NODES} nodes"));
-            return Err(if copied { anchors::excess() } else { too_many() });
+            return Err(if copied { anchors::excess() } else { Error::TooLarge { nodes: NODES } });
         }
         match kind {
             EventKind::Scalar { properties, value, implicit } => Ok(self.scalar(properties, value, implicit, line)),
@@ -263,7 +262,7 @@ impl<'a> Composer<'a> {
     /// Checks that something of `height` levels may stand at the current place.
     fn deepen(&mut self, height: usize, line: usize) -> Result<(), Error> {
         if self.stack.len() + height > DEPTH {
-            return Err(Error::syntax(format!("exceeded max depth of {DEPTH}"), line + 1));
+            return Err(Error::TooDeep { line: line + 1, depth: DEPTH });
         }
         if let Some(frame) = self.stack.last_mut() {
             frame.height = frame.height.max(height);

@@ -37,6 +37,20 @@ pub enum Error {
     /// YAML has no word for any value of the type: a complex number.
     #[error("cannot marshal type: {0}")]
     UnsupportedType(String),
+    /// The text nests more deeply than is safe; go-yaml allows 10,000 levels.
+    #[error("error converting YAML to JSON: yaml: line {line}: exceeded max depth of {depth}")]
+    TooDeep {
+        /// The line, counted from one.
+        line: usize,
+        /// How deeply it may nest.
+        depth: usize,
+    },
+    /// The text has more nodes than anything a chart reads; go-yaml has no limit.
+    #[error("error converting YAML to JSON: yaml: document has more than {nodes} nodes")]
+    TooLarge {
+        /// How many it may have.
+        nodes: u64,
+    },
     /// The text would be larger than any manifest; Helm has no limit.
     #[error("YAML text is longer than {} bytes", crate::json::BYTES)]
     TooLong,
@@ -53,13 +67,29 @@ impl Error {
     pub fn line(&self) -> Option<usize> {
         match self {
             Self::Syntax { line, .. } => *line,
+            Self::TooDeep { line, .. } => Some(*line),
             Self::Compose { .. }
             | Self::Duplicate { .. }
             | Self::Json { .. }
             | Self::Marshal(_)
             | Self::UnsupportedType(_)
+            | Self::TooLarge { .. }
             | Self::TooLong
             | Self::Unprintable { .. } => None,
+        }
+    }
+
+    /// Whether Helm has no such limit.
+    pub fn is_limit(&self) -> bool {
+        match self {
+            Self::TooDeep { .. } | Self::TooLarge { .. } | Self::TooLong => true,
+            Self::Marshal(error) => error.is_limit(),
+            Self::Syntax { .. }
+            | Self::Compose { .. }
+            | Self::Duplicate { .. }
+            | Self::Json { .. }
+            | Self::UnsupportedType(_)
+            | Self::Unprintable { .. } => false,
         }
     }
 

@@ -16,7 +16,7 @@ use crate::{go, json};
 use scalar::{Style, analyze, wanted};
 use writer::Writer;
 
-/// How deeply a value may nest; a value that contains itself is not told apart from one that nests deeper.
+/// How deeply a value may nest.
 const DEPTH: usize = 500;
 /// How many bytes a key may have without a `?` before it.
 const SIMPLE_KEY: usize = 128;
@@ -38,7 +38,7 @@ enum Dialect {
 /// characters that JSON does not escape, and keys of more than 1024 characters.
 pub fn try_emit(value: &Value) -> Result<Vec<u8>, Error> {
     let mut emitter = Emitter::new(Dialect::Plain);
-    emitter.node(value, Place::Other)?;
+    emitter.node(value, Place::Other).map_err(|error| in_a_cycle(error, value))?;
     if emitter.odd {
         return try_emit_odd(value);
     }
@@ -65,8 +65,19 @@ fn try_emit_odd(value: &Value) -> Result<Vec<u8>, Error> {
 /// Fails only for values that nest too deeply.
 pub fn try_emit_pretty(value: &Value) -> Result<Vec<u8>, Error> {
     let mut emitter = Emitter::new(Dialect::Pretty);
-    emitter.node(value, Place::Other)?;
+    emitter.node(value, Place::Other).map_err(|error| in_a_cycle(error, value))?;
     Ok(emitter.finish())
+}
+
+/// What Go says of a value that nests without end, and ours of one that only nests too deeply.
+fn in_a_cycle(error: Error, value: &Value) -> Error {
+    match error {
+        Error::Marshal(json::Error::TooDeep) if json::contains_itself(value) => {
+            let cycle = "encountered a cycle via map[string]interface {}".to_owned();
+            Error::Marshal(json::Error::UnsupportedValue(cycle))
+        }
+        other => other,
+    }
 }
 
 /// [`try_emit`] with Helm's answer to errors: nothing.
@@ -151,8 +162,7 @@ impl Emitter {
 
     fn nested(&mut self, collection: impl FnOnce(&mut Self) -> Result<(), Error>) -> Result<(), Error> {
         if self.depth == DEPTH {
-            let cycle = "encountered a cycle via map[string]interface {}".to_owned();
-            return Err(Error::Marshal(json::Error::UnsupportedValue(cycle)));
+            return Err(Error::Marshal(json::Error::TooDeep));
         }
         self.depth += 1;
         let indent = self.writer.indent;
