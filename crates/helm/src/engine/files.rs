@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gotmpl::{FuncError, Kind, List, ListType, Map, MapType, Object, Signature, Str, Type, Value};
 
-use super::glob::Glob;
+use super::glob::{BadGlob, Glob};
 use crate::chart::{self, path};
 use crate::yaml;
 
@@ -28,11 +28,15 @@ impl Files {
         self.files.get(name).map(Arc::clone).unwrap_or_default()
     }
 
-    fn glob(&self, pattern: &str) -> Self {
-        let glob = Glob::parse(pattern).ok();
+    fn glob(&self, pattern: &str) -> Result<Self, FuncError> {
+        let glob = match Glob::parse(pattern) {
+            Ok(glob) => Some(glob),
+            Err(BadGlob::Malformed) => None,
+            Err(error @ (BadGlob::TooLong | BadGlob::TooDeep)) => return Err(FuncError::new(error.to_string())),
+        };
         let matches = |name: &str| glob.as_ref().is_none_or(|glob| glob.matches(name));
         let files = self.files.iter().filter(|(name, _)| matches(name));
-        Self { files: files.map(|(name, data)| (name.clone(), Arc::clone(data))).collect() }
+        Ok(Self { files: files.map(|(name, data)| (name.clone(), Arc::clone(data))).collect() })
     }
 
     fn lines(&self, name: &str) -> List {
@@ -126,7 +130,7 @@ impl Object for Files {
         Ok(match name {
             "Get" => Value::string(self.get(&argument)),
             "GetBytes" => List::bytes(self.get(&argument)).into(),
-            "Glob" => Value::Object(std::rc::Rc::new(self.glob(&argument))),
+            "Glob" => Value::Object(std::rc::Rc::new(self.glob(&argument)?)),
             "AsConfig" => self.as_yaml(|data| Str::from(data)).into(),
             "AsSecrets" => self.as_yaml(|data| Str::from(STANDARD.encode(data))).into(),
             "Lines" => self.lines(&argument).into(),

@@ -2,9 +2,19 @@
 
 use std::collections::BTreeSet;
 
-/// A pattern of no known meaning. Helm then matches every file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct BadGlob;
+/// Why a pattern cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BadGlob {
+    /// It has no meaning. Helm then matches every file.
+    #[error("the pattern is malformed")]
+    Malformed,
+    /// Helm has no limit.
+    #[error("the pattern is longer than {MAX_BYTES} bytes")]
+    TooLong,
+    /// Helm has no limit.
+    #[error("the pattern has braces nested deeper than {MAX_DEPTH} levels")]
+    TooDeep,
+}
 
 /// A parsed pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +43,7 @@ impl Glob {
     /// Reads a pattern.
     pub(super) fn parse(pattern: &str) -> Result<Self, BadGlob> {
         if pattern.len() > MAX_BYTES {
-            return Err(BadGlob);
+            return Err(BadGlob::TooLong);
         }
         let mut parser = Parser { rest: pattern.chars().collect(), depth: 0 };
         parser.rest.reverse();
@@ -123,7 +133,7 @@ impl Parser {
     fn alternatives(&mut self) -> Result<Term, BadGlob> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(BadGlob);
+            return Err(BadGlob::TooDeep);
         }
         let mut alternatives = vec![self.terms()?];
         while self.rest.pop() == Some(',') {
@@ -146,15 +156,15 @@ impl Parser {
             return if closed && low <= high {
                 Ok(Term::Class { negated, chars: Vec::new(), range })
             } else {
-                Err(BadGlob)
+                Err(BadGlob::Malformed)
             };
         }
         let mut chars = Vec::new();
         loop {
-            match self.rest.pop().ok_or(BadGlob)? {
-                ']' if chars.is_empty() => return Err(BadGlob),
+            match self.rest.pop().ok_or(BadGlob::Malformed)? {
+                ']' if chars.is_empty() => return Err(BadGlob::Malformed),
                 ']' => return Ok(Term::Class { negated, chars, range: None }),
-                '\\' => chars.push(self.rest.pop().ok_or(BadGlob)?),
+                '\\' => chars.push(self.rest.pop().ok_or(BadGlob::Malformed)?),
                 c => chars.push(c),
             }
         }
@@ -192,7 +202,9 @@ mod tests {
             assert_eq!(Glob::parse(pattern).map(|g| g.matches(path)), Ok(expected), "{pattern:?} on {path:?}");
         }
         for pattern in ["[", "[]", "[a", "[a-", "[c-a]", "[a-c"] {
-            assert_eq!(Glob::parse(pattern), Err(BadGlob), "{pattern:?}");
+            assert_eq!(Glob::parse(pattern), Err(BadGlob::Malformed), "{pattern:?}");
         }
+        assert_eq!(Glob::parse(&"a".repeat(MAX_BYTES + 1)), Err(BadGlob::TooLong));
+        assert_eq!(Glob::parse(&"{a,".repeat(MAX_DEPTH + 1)), Err(BadGlob::TooDeep));
     }
 }

@@ -39,6 +39,16 @@ pub(super) enum Error {
     ExceedLimit,
 }
 
+impl Error {
+    /// Whether Go might compile the expression all the same, for its limits are wider.
+    pub(super) fn is_limit(&self) -> bool {
+        match self {
+            Self::Parse(error) => error.is_limit(),
+            Self::ExceedLimit => true,
+        }
+    }
+}
+
 /// The compiled form of `pattern`, from the cache if it was used before.
 pub(super) fn compile(pattern: &[u8]) -> Result<Arc<Compiled>, Error> {
     static KEPT: Mutex<BTreeMap<Vec<u8>, Arc<Compiled>>> = Mutex::new(BTreeMap::new());

@@ -54,7 +54,12 @@ pub(super) const TABLE: &[Function<Host>] = &[
     hosted("regexFind", PATTERN_TEXT, |interp, args| find(interp, args, Strictness::Panic)),
     hosted("regexFindAll", PATTERN_TEXT_COUNT, |interp, args| find_all(interp, args, Strictness::Panic)),
     hosted("regexMatch", PATTERN_TEXT, |interp, args| {
-        let Ok(expression) = charged(interp, text(args, 0)?)? else { return Ok(Value::Bool(false)) };
+        let expression = match charged(interp, text(args, 0)?)? {
+            Ok(expression) => expression,
+            Err(error) if error.is_limit() => return Err(Strictness::Must.refuse(text(args, 0)?, &error)),
+            // Helm takes a bad pattern for one that does not match.
+            Err(_) => return Ok(Value::Bool(false)),
+        };
         charge_search(interp, &expression, text(args, 1)?)?;
         Ok(Value::Bool(expression.regex.is_match(&subject(text(args, 1)?).text)))
     }),
@@ -79,36 +84,34 @@ impl Strictness {
     /// Compiles the first argument, and charges for a search in the second.
     fn compile(self, interp: &mut Interp<'_, Host>, args: &[Value]) -> Result<Arc<Compiled>, FuncError> {
         let pattern = text(args, 0)?;
-        let compiled = charged(interp, pattern)?.map_err(|error| match self {
-            Self::Must => FuncError::new(error.to_string()),
-            Self::Panic => FuncError::new(format!("regexp: Compile({}): {error}", quote(pattern))),
-        })?;
+        let compiled = charged(interp, pattern)?.map_err(|error| self.refuse(pattern, &error))?;
         charge_search(interp, &compiled, text(args, 1)?)?;
         Ok(compiled)
+    }
+
+    fn refuse(self, pattern: &[u8], error: &compile::Error) -> FuncError {
+        match self {
+            Self::Must => FuncError::new(error.to_string()),
+            Self::Panic => FuncError::new(format!("regexp: Compile({}): {error}", quote(pattern))),
+        }
     }
 }
 
 /// How many states of an expression a character is compared with for one step.
 const STATES_PER_STEP: u64 = 64;
 /// How much of the rest of a text may be read for each further match, for one step.
-const BYTES_PER_STEP: u64 = 64;
+const BYTES_PER_STEP: u64 = 32;
 /// What compiling costs in steps for each state, perhaps for nothing.
 const COMPILATION: u64 = 8;
 /// What a match costs in steps, for the text that is made of it.
 const MATCH_STEPS: u64 = 12;
-/// What it costs in steps to find out that an expression is too large.
-const TOO_LARGE_STEPS: u64 = 500_000;
 /// How much of a pattern is compiled for one step, at the least.
 const PATTERN_BYTES_PER_STEP: u64 = 2;
 
 /// Compiles a pattern, and charges for having tried to.
 fn charged(interp: &mut Interp<'_, Host>, pattern: &[u8]) -> Result<Result<Arc<Compiled>, compile::Error>, FuncError> {
     interp.charge(pattern.len() as u64 / PATTERN_BYTES_PER_STEP)?;
-    let compiled = compile(pattern);
-    if matches!(compiled, Err(compile::Error::ExceedLimit)) {
-        interp.charge(TOO_LARGE_STEPS)?;
-    }
-    Ok(compiled)
+    Ok(compile(pattern))
 }
 
 /// A first search costs the length of the text times the weight of the expression, at worst. Heavy expressions are not

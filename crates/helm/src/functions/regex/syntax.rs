@@ -2,6 +2,8 @@
 
 /// Levels of nested groups.
 const MAX_DEPTH: usize = 200;
+/// Go's words for too many of them, of which it allows 1,000.
+const TOO_DEEP: &str = "expression nests too deeply";
 
 /// How often a repetition may repeat.
 const MAX_REPEAT: u32 = 1_000;
@@ -60,6 +62,11 @@ impl SyntaxError {
     /// `excerpt` is refused for `reason`.
     pub(super) fn new(reason: &'static str, excerpt: &str) -> Self {
         Self { reason, excerpt: excerpt.to_owned() }
+    }
+
+    /// Whether it is only too deep.
+    pub(super) fn is_limit(&self) -> bool {
+        self.reason == TOO_DEEP
     }
 }
 
@@ -194,7 +201,7 @@ impl<'p> Parser<'p> {
 
     fn open_group(&mut self, captures: bool, outer: Flags) -> Parsed<()> {
         if self.open.len() > MAX_DEPTH {
-            return refuse("expression nests too deeply", self.pattern);
+            return refuse(TOO_DEEP, self.pattern);
         }
         self.open.push(Group { captures, outer, ..Group::default() });
         Ok(())
