@@ -25,12 +25,15 @@ const MAX_SCOPES: usize = 500;
 /// How many states of patterns are gone through for one step.
 const STATES: u64 = 256;
 
-/// Applications of schemas that are left: references can multiply them without end.
+/// How often schemas may be applied: references can multiply that without end.
+const MAX_STEPS: u32 = 2_000_000;
+
+/// Applications of schemas that are left.
 pub(super) struct Steps(Cell<u32>);
 
 impl Default for Steps {
     fn default() -> Self {
-        Self(Cell::new(2_000_000))
+        Self(Cell::new(MAX_STEPS))
     }
 }
 
@@ -38,10 +41,20 @@ impl Default for Steps {
 pub(super) fn apply(compiled: &Compiled<'_>, document: &Value, limits: (Formats, Steps)) -> Result<(), Complaints> {
     let (formats, steps) = limits;
     let walk = Walk { compiled, formats, steps };
-    match walk.check_alone(compiled.library.root(), document) {
+    let outcome = walk.check_alone(compiled.library.root(), document);
+    match outcome {
+        // What was found until then is not all, and a `not` would make the contrary of it.
+        _ if walk.steps.0.get() == 0 => {
+            let kind = Kind::Rule(too_much_work());
+            Err(Complaints(vec![Complaint { kind, ..Complaint::default() }]))
+        }
         Ok(()) => Ok(()),
         Err(complaint) => Err(Complaints(complaint.ungrouped())),
     }
+}
+
+fn too_much_work() -> String {
+    format!("the schema takes more than {MAX_STEPS} steps to check")
 }
 
 struct Walk<'w, 's> {
@@ -137,7 +150,7 @@ impl<'w, 's, 'v> Application<'w, 's, 'v> {
         let work = functions::pattern_weight(pattern).saturating_mul(text.len() as u64) / STATES;
         let steps = &self.walk.steps.0;
         let left = u64::from(steps.get()).saturating_sub(work);
-        steps.set(u32::try_from(left).unwrap_or(u32::MAX).max(1));
+        steps.set(u32::try_from(left).unwrap_or(u32::MAX));
         left > 0 && functions::pattern_matches(pattern, text)
     }
 
@@ -221,7 +234,7 @@ impl<'w, 's, 'v> Application<'w, 's, 'v> {
         let steps = &self.walk.steps.0;
         steps.set(steps.get().saturating_sub(1));
         if steps.get() == 0 {
-            return Err(self.rule(|| "the schema is applied too many times".to_owned()));
+            return Err(self.rule(too_much_work));
         }
         let mut above = self.scope.above;
         let mut applied = 0;
