@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 use tar::{Builder, EntryType, Header};
 
 use super::Case;
-use super::Expected::{Refused, Rendered, Somehow};
+use super::Expected::{self, Refused, Rendered};
 
 const METADATA: &str = "apiVersion: v2\nname: web\nversion: 1.0.0\n";
 const CONFIG_MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: web\n";
@@ -128,12 +128,12 @@ fn child(pack: Pack, files: &[(&str, &str)]) -> Pack {
     files.iter().fold(pack, |pack, (name, text)| pack.file(&format!("web/charts/child/{name}"), text))
 }
 
-fn thousand_aliases() -> (Vec<u8>, String) {
+fn thousand_aliases(count: usize, text: usize) -> (Vec<u8>, String) {
     let mut list = String::new();
-    for index in 0..20_000 {
+    for index in 0..count {
         writeln!(list, "- {{name: child, version: 1.0.0, alias: alias{index}}}").expect("text can be written");
     }
-    let values = format!("text: {}\n", "x".repeat(10_000));
+    let values = format!("text: {}\n", "x".repeat(text));
     dependencies(&list, child(Pack::new(), &[("values.yaml", &values), ("templates/a.yaml", CONFIG_MAP)]))
 }
 
@@ -180,6 +180,22 @@ fn large_globals() -> (Vec<u8>, String) {
     no_values(pack)
 }
 
+/// Many small tables.
+fn entries(indent: &str) -> String {
+    (0..2_000).map(|index| format!("{indent}k{index}: {{a: [1, 2, 3]}}\n")).collect()
+}
+
+const CHARTS: Expected = Refused("more than 1000 charts are enabled, aliases included");
+const COPIES: Expected = Refused("values are copied from chart to chart");
+
+/// Globals of one chart, which all its dependencies have, too.
+fn shared_globals(globals: &str) -> (Vec<u8>, String) {
+    let pack = Pack::chart().file("web/values.yaml", format!("global:\n{globals}"));
+    no_values((0..200).fold(pack, |pack, index| {
+        pack.file(&format!("web/charts/c{index}/Chart.yaml"), METADATA.replace("web", &format!("c{index}")))
+    }))
+}
+
 fn many_templates(count: usize) -> (Vec<u8>, String) {
     no_values(
         (0..count).fold(Pack::chart(), |pack, index| pack.file(&format!("web/templates/{index}.yaml"), CONFIG_MAP)),
@@ -189,14 +205,30 @@ fn many_templates(count: usize) -> (Vec<u8>, String) {
 #[expect(clippy::too_many_lines, reason = "a table")]
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        Case::new("not-gzip", || (b"PK\x03\x04 not a chart".repeat(1000), String::new()), Refused("gzip")),
-        Case::new("damaged-gzip", || (bomb(1)[..20_000].to_vec(), String::new()), Refused("")),
-        Case::new("gzip-bomb", || (bomb(120), String::new()), Refused("larger than the maximum size")),
-        Case::new("huge-archive", || (vec![0x1f; 40 << 20], String::new()), Refused("larger than the maximum size")),
+        Case::new(
+            "not-gzip",
+            || (b"PK\x03\x04 not a chart".repeat(1000), String::new()),
+            Refused("not a gzipped tar archive"),
+        ),
+        Case::new(
+            "damaged-gzip",
+            || (bomb(1)[..20_000].to_vec(), String::new()),
+            Refused("failed to read the chart archive: incomplete deflate stream"),
+        ),
+        Case::new(
+            "gzip-bomb",
+            || (bomb(120), String::new()),
+            Refused("a file in the chart is larger than the maximum size 33554432"),
+        ),
+        Case::new(
+            "huge-archive",
+            || (vec![0x1f; 40 << 20], String::new()),
+            Refused("chart archive is larger than the maximum size 33554432"),
+        ),
         Case::new(
             "large-file",
             || no_values(Pack::chart().file("web/big", vec![0; 40 << 20])),
-            Refused("maximum size"),
+            Refused("a file in the chart is larger than the maximum size 33554432"),
         ),
         Case::new(
             "hundred-megabytes",
@@ -210,70 +242,116 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new(
             "many-entries",
             || no_values((0..100_000).fold(Pack::chart(), |pack, index| pack.file(&format!("web/f/{index}"), ""))),
-            Refused("more than 20000 files"),
+            Refused("chart has more than 20000 files"),
         ),
         Case::new("many-templates", || many_templates(19_000), Rendered),
-        Case::new("too-many-templates", || many_templates(100_000), Refused("more than 20000 files")),
-        Case::new("parent-path", || with("web/../../etc/passwd", EntryType::Regular), Refused("parent directory")),
-        Case::new("absolute-path", || with("/etc/passwd", EntryType::Regular), Refused("absolute")),
-        Case::new("drive-path", || with("web/C:/x", EntryType::Regular), Refused("drive")),
-        Case::new("backslash-path", || with("web\\..\\..\\x", EntryType::Regular), Refused("parent directory")),
+        Case::new("too-many-templates", || many_templates(100_000), Refused("chart has more than 20000 files")),
+        Case::new(
+            "parent-path",
+            || with("web/../../etc/passwd", EntryType::Regular),
+            Refused("chart illegally references parent directory"),
+        ),
+        Case::new("absolute-path", || with("/etc/passwd", EntryType::Regular), Refused("it is absolute")),
+        Case::new("drive-path", || with("web/C:/x", EntryType::Regular), Refused("it names a drive")),
+        Case::new(
+            "backslash-path",
+            || with("web\\..\\..\\x", EntryType::Regular),
+            Refused("chart illegally references parent directory"),
+        ),
         Case::new("nul-path", || with("web/a\nb\u{7f}", EntryType::Regular), Rendered),
-        Case::new("symbolic-link", || with("web/link", EntryType::Symlink), Refused("link")),
-        Case::new("hard-link", || with("web/link", EntryType::Link), Refused("link")),
-        Case::new("device", || with("web/null", EntryType::Char), Refused("null")),
-        Case::new("pipe", || with("web/pipe", EntryType::Fifo), Refused("pipe")),
-        Case::new("sparse-file", || with("web/sparse", EntryType::GNUSparse), Refused("")),
+        Case::new("symbolic-link", || with("web/link", EntryType::Symlink), Refused("neither a file nor a folder")),
+        Case::new("hard-link", || with("web/link", EntryType::Link), Refused("neither a file nor a folder")),
+        Case::new("device", || with("web/null", EntryType::Char), Refused("neither a file nor a folder")),
+        Case::new("pipe", || with("web/pipe", EntryType::Fifo), Refused("neither a file nor a folder")),
+        Case::new(
+            "sparse-file",
+            || with("web/sparse", EntryType::GNUSparse),
+            Refused("failed to read the chart archive: numeric field was not a number"),
+        ),
         Case::new(
             "long-path",
             || with(&format!("web/{}", "x".repeat(100_000)), EntryType::Regular),
-            Refused("path longer"),
+            Refused("chart has a path longer than 1024 bytes"),
         ),
         Case::new(
             "deep-path",
             || with(&format!("web/{}", "x/".repeat(400) + "y"), EntryType::Regular),
-            Refused("deeper"),
+            Refused("chart has a path deeper than 64 folders"),
         ),
         Case::new(
             "huge-long-name",
             || no_values(Pack::chart().entry(&format!("web/{}", "x".repeat(60 << 20)), EntryType::Regular, b"")),
-            Refused("path"),
+            Refused("chart has a path longer than 1024 bytes"),
         ),
-        Case::new("huge-pax-header", || extended_header(&vec![b'x'; 60 << 20]), Somehow),
-        Case::new("pax-without-end", || extended_header(b"99999999999999999999 path=web/a\n"), Somehow),
-        Case::new("pax-size", || extended_header(b"28 size=9999999999999999999\n"), Somehow),
-        Case::new("pax-path", || extended_header(b"29 path=web/../../etc/passwd\n"), Refused("parent directory")),
+        Case::new(
+            "longest-long-name",
+            || no_values(Pack::chart().entry(&format!("web/{}", "x".repeat(170 << 20)), EntryType::Regular, b"")),
+            Refused("chart has a path longer than 1024 bytes"),
+        ),
+        Case::new("huge-pax-header", || extended_header(&vec![b'x'; 60 << 20]), Rendered),
+        Case::new("pax-without-end", || extended_header(b"99999999999999999999 path=web/a\n"), Rendered),
+        Case::new(
+            "pax-size",
+            || extended_header(b"28 size=9999999999999999999\n"),
+            Refused("a file in the chart is larger than the maximum size 33554432"),
+        ),
+        Case::new(
+            "pax-path",
+            || extended_header(b"29 path=web/../../etc/passwd\n"),
+            Refused("chart illegally references parent directory"),
+        ),
         Case::new(
             "two-chart-yaml",
             || no_values((0..1000).fold(Pack::chart(), |pack, _| pack.file("web/Chart.yaml", METADATA))),
             Rendered,
         ),
-        Case::new("no-chart-yaml", || no_values(Pack::new().file("web/values.yaml", "a: 1\n")), Refused("Chart.yaml")),
+        Case::new(
+            "no-chart-yaml",
+            || no_values(Pack::new().file("web/values.yaml", "a: 1\n")),
+            Refused("Chart.yaml file is missing"),
+        ),
         Case::new(
             "large-chart-yaml",
             || no_values(Pack::new().file("web/Chart.yaml", METADATA.to_owned() + &"a: [".repeat(1 << 20))),
-            Refused(""),
+            Refused("exceeded max depth of 500"),
         ),
         Case::new(
             "absurd-chart-yaml",
             || no_values(Pack::new().file("web/Chart.yaml", "apiVersion: [v2]\nname: {a: b}\nversion: 1e999\n")),
-            Refused("Chart.yaml"),
+            Refused("cannot unmarshal array into Go struct field chartBase.apiVersion of type string"),
         ),
         Case::new(
             "version-of-a-megabyte",
             || no_values(Pack::new().file("web/Chart.yaml", METADATA.replace("1.0.0", &"9.".repeat(500_000)))),
-            Refused("version"),
+            Refused("validation: chart.metadata.version"),
         ),
         Case::new("deeply-nested-archives", || no_values(nested(40)), Refused("nested deeper than 16 levels")),
-        Case::new("nested-archive-bomb", || no_values(nested_bomb(8)), Refused("")),
-        Case::new("thousands-of-aliases", thousand_aliases, Refused("")),
-        Case::new("aliases-of-aliases", || no_values(aliases_of_aliases(8)), Refused("charts are enabled")),
-        Case::new("imports-that-double", exponential_imports, Refused("nest more than 1000 levels")),
-        Case::new("large-globals", large_globals, Refused("")),
+        Case::new(
+            "nested-archive-bomb",
+            || no_values(nested_bomb(8)),
+            Refused("decompressed chart is larger than the maximum size 104857600"),
+        ),
+        Case::new("thousands-of-aliases", || thousand_aliases(20_000, 10_000), CHARTS),
+        Case::new("aliases-of-a-large-text", || thousand_aliases(900, 1 << 20), COPIES),
+        Case::new("aliases-of-aliases", || no_values(aliases_of_aliases(8)), CHARTS),
+        Case::new("imports-that-double", exponential_imports, Refused("values nest more than 1000 levels")),
+        Case::new("many-globals", || shared_globals(&entries("  ")), COPIES),
+        Case::new("deep-globals", || shared_globals(&format!("  a:\n    a:\n{}", entries("      "))), COPIES),
+        Case::new("long-globals", || shared_globals(&format!("  a: {}\n", "x".repeat(4 << 20))), COPIES),
+        Case::new(
+            "long-values",
+            || no_values(Pack::chart().file("web/values.yaml", "a: ".to_owned() + &"x".repeat(30 << 20))),
+            Rendered,
+        ),
+        Case::new(
+            "large-globals",
+            large_globals,
+            Refused("decompressed chart is larger than the maximum size 104857600"),
+        ),
         Case::new(
             "large-template",
             || no_values(Pack::chart().file("web/templates/a.yaml", "{{.}}".repeat(6 << 20))),
-            Refused(""),
+            Refused("template has more than 500000 tokens"),
         ),
         Case::new(
             "large-text-template",
@@ -293,17 +371,17 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new(
             "invalid-utf8",
             || no_values(Pack::chart().file("web/templates/a.yaml", b"a: \xff\xfe\x00 {{ \"\\xff\" }}\n")),
-            Refused(""),
+            Refused("yaml: invalid leading UTF-8 octet"),
         ),
         Case::new(
             "invalid-utf8-values",
             || no_values(Pack::chart().file("web/values.yaml", b"a: \xff\xfe\n")),
-            Refused(""),
+            Refused("yaml: invalid leading UTF-8 octet"),
         ),
         Case::new(
             "nul-bytes",
             || no_values(Pack::chart().file("web/templates/a.yaml", vec![0; 10 << 20])),
-            Refused(""),
+            Refused("yaml: control characters are not allowed"),
         ),
     ]
 }

@@ -34,10 +34,14 @@ pub(super) struct Used {
 }
 
 impl Used {
-    /// The beginning of what it said.
+    /// What it said, on one line: of a long text the beginning and the end, where the cause is.
     pub(super) fn line(&self) -> String {
+        const SHOWN: usize = 80;
         let (Ok(text) | Err(text)) = &self.outcome;
-        text.lines().next().unwrap_or_default().chars().take(160).collect()
+        let start = text.floor_char_boundary(SHOWN);
+        let end = text.ceil_char_boundary(text.len().saturating_sub(SHOWN)).max(start);
+        let gap = if start < end { " … " } else { "" };
+        format!("{}{gap}{}", &text[..start], &text[end..]).replace('\n', " | ")
     }
 }
 
@@ -121,10 +125,12 @@ fn render(folder: &std::path::Path) -> Result<usize, String> {
     rendered.map(|rendered| rendered.manifest.len()).map_err(|error| in_words(&error))
 }
 
-/// An error with all its causes.
+/// An error and its causes, each once, as the operator tells them.
 fn in_words(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes
+        .map(ToString::to_string)
+        .fold(error.to_string(), |text, cause| if text.ends_with(&cause) { text } else { format!("{text}: {cause}") })
 }
 
 fn processor_ticks() -> u64 {
