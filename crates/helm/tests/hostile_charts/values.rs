@@ -79,6 +79,14 @@ fn pattern(pattern: &str, text: &str) -> (Vec<u8>, String) {
     schema(&format!("{{\"properties\":{{\"a\":{{\"pattern\":\"{pattern}\"}}}}}}"), &format!("a: {text}\n"))
 }
 
+/// Properties of which each has its own pattern: as many as are too large together, or as are looked at again and again.
+fn many_patterns(count: usize) -> (Vec<u8>, String) {
+    let patterns = (0..count).map(|index| format!("\"(\\\\pL{{1,10}}|{index}){{1,3}}\":{{}}"));
+    let patterns: Vec<String> = patterns.collect();
+    let values: String = (0..2_000).map(|index| format!("k{index}: 1\n")).collect();
+    schema(&format!("{{\"patternProperties\":{{{}}}}}", patterns.join(",")), &values)
+}
+
 fn unique_items(count: usize) -> (Vec<u8>, String) {
     let items: Vec<String> = (0..count).map(|index| format!("{{a: [{index}]}}")).collect();
     schema(r#"{"properties":{"a":{"uniqueItems":true}}}"#, &format!("a: [{}]\n", items.join(",")))
@@ -184,6 +192,12 @@ pub(super) fn cases() -> Vec<Case> {
             "large-schema",
             || schema(&format!("{{\"enum\":[{}1]}}", "1,".repeat(8 << 20)), "a: 1\n"),
             Refused("the schema is longer than 4194304 bytes"),
+        ),
+        Case::new("schema-of-patterns", || many_patterns(40), Refused("takes more than 2000000 steps to check")),
+        Case::new(
+            "schema-of-many-patterns",
+            || many_patterns(4_000),
+            Refused("the patterns of the schema have more than 500000 states"),
         ),
         Case::new("unique-items", || unique_items(40_000), Rendered),
         Case::new("many-unique-items", || unique_items(100_000), Refused("there are more than 500000 values")),

@@ -19,6 +19,9 @@ const URL: &str = "file:///values.schema.json";
 /// Bytes of a schema: ten times the largest public one.
 const MAX_BYTES: usize = 4 << 20;
 
+/// How many states its patterns may have together: they are compiled whether they are used or not.
+const MAX_STATES: u64 = 500_000;
+
 /// Keywords that lead to another schema, since which draft.
 const REFERENCES: [(&str, Draft); 3] =
     [("$ref", Draft::Four), ("$recursiveRef", Draft::Y2019), ("$dynamicRef", Draft::Y2020)];
@@ -97,8 +100,30 @@ pub(super) fn read(text: &[u8]) -> Result<Value, String> {
     serde_json::from_slice(text).map_err(|error| syntax_error(text, &error))
 }
 
+/// About how many states the patterns in a schema have, wherever they are.
+fn pattern_states(schema: &Value) -> u64 {
+    match schema {
+        Value::Array(items) => items.iter().map(pattern_states).fold(0, u64::saturating_add),
+        Value::Object(entries) => {
+            let states = entries.iter().map(|(key, value)| match (key.as_str(), value) {
+                ("pattern", Value::String(pattern)) => functions::pattern_states(pattern),
+                ("patternProperties", Value::Object(patterns)) => {
+                    let own = patterns.keys().map(|pattern| functions::pattern_states(pattern));
+                    own.fold(pattern_states(value), u64::saturating_add)
+                }
+                _ => pattern_states(value),
+            });
+            states.fold(0, u64::saturating_add)
+        }
+        _ => 0,
+    }
+}
+
 /// The schema ready to be applied, or what is wrong with it.
 pub(super) fn compile(schema: &Value) -> Result<Compiled<'_>, String> {
+    if pattern_states(schema) > MAX_STATES {
+        return Err(format!("the patterns of the schema have more than {MAX_STATES} states"));
+    }
     let named = schema.get("$schema").and_then(Value::as_str);
     let draft = match named.map(|url| (url, Draft::of_url(url))) {
         None => Draft::Y2020,

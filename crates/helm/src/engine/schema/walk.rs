@@ -147,11 +147,19 @@ impl<'w, 's, 'v> Application<'w, 's, 'v> {
 
     /// Whether a text matches a pattern, which costs steps; nothing does when there are none left.
     pub(super) fn matches(&self, pattern: &str, text: &str) -> bool {
-        let work = functions::pattern_weight(pattern).saturating_mul(text.len() as u64) / STATES;
+        let search = || functions::pattern_weight(pattern).saturating_mul(text.len() as u64) / STATES;
+        // Only some patterns are kept, others are compiled each time.
+        self.spend(functions::pattern_states(pattern))
+            && self.spend(search())
+            && functions::pattern_matches(pattern, text)
+    }
+
+    /// Whether there are steps left after this work.
+    fn spend(&self, work: u64) -> bool {
         let steps = &self.walk.steps.0;
         let left = u64::from(steps.get()).saturating_sub(work);
         steps.set(u32::try_from(left).unwrap_or(u32::MAX));
-        left > 0 && functions::pattern_matches(pattern, text)
+        left > 0
     }
 
     pub(super) fn draft(&self) -> Draft {
@@ -231,9 +239,7 @@ impl<'w, 's, 'v> Application<'w, 's, 'v> {
 
     /// A schema that is applied within itself to the same value would go on for ever.
     fn check_cycle(&self) -> Result<(), Complaint> {
-        let steps = &self.walk.steps.0;
-        steps.set(steps.get().saturating_sub(1));
-        if steps.get() == 0 {
+        if !self.spend(1) {
             return Err(self.rule(too_much_work));
         }
         let mut above = self.scope.above;

@@ -18,8 +18,8 @@ const MAX_PATTERN_BYTES: usize = 256 << 10;
 /// Compiled expressions kept; when more come, all are dropped.
 const MAX_KEPT: usize = 64;
 
-/// The weight of the heaviest expression that is kept; lighter ones take a few kilobytes.
-const MAX_WEIGHT_KEPT: u64 = 2_000;
+/// The states of the largest expression that is kept; smaller ones take up to 300 KiB.
+const MAX_STATES_KEPT: u64 = 2_000;
 
 /// A compiled expression.
 pub(super) struct Compiled {
@@ -28,6 +28,8 @@ pub(super) struct Compiled {
     pub(super) names: Vec<String>,
     /// About how many states it can be in at once, which is what each character of a text may cost.
     pub(super) weight: u64,
+    /// About how many states there are, which is what compiling costs.
+    pub(super) states: u64,
 }
 
 /// Why an expression cannot be used, in Go's words where Go would refuse it too.
@@ -57,7 +59,7 @@ pub(super) fn compile(pattern: &[u8]) -> Result<Arc<Compiled>, Error> {
         return Ok(Arc::clone(known));
     }
     let compiled = Arc::new(translate(pattern)?);
-    if compiled.weight > MAX_WEIGHT_KEPT {
+    if compiled.states > MAX_STATES_KEPT {
         return Ok(compiled);
     }
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,13 +83,26 @@ fn translate(pattern: &[u8]) -> Result<Compiled, Error> {
         .nest_limit(1_000)
         .build()
         .map_err(|_| Error::ExceedLimit)?;
-    Ok(Compiled { regex, names: expression.names, weight: weight(&expression.root) })
+    let weight = count(&expression.root, &|_| LARGE_CLASS);
+    Ok(Compiled { regex, names: expression.names, weight, states: count(&expression.root, &class_states) })
 }
 
-/// About how many states of a machine a node takes.
-fn weight(node: &Node) -> u64 {
-    /// A class of a whole script, in UTF-8.
-    const LARGE_CLASS: u64 = 30;
+/// About how many states compiling `pattern` makes, told without doing so; none of what does not parse.
+pub(super) fn states(pattern: &[u8]) -> u64 {
+    syntax::parse(pattern).map_or(0, |expression| count(&expression.root, &class_states))
+}
+
+/// How many states of a class that is not ASCII a machine can be in at once.
+const LARGE_CLASS: u64 = 30;
+/// How many there are of one of Unicode's classes, in UTF-8.
+const UNICODE_CLASS: u64 = 350;
+
+fn class_states(class: &str) -> u64 {
+    LARGE_CLASS.max(class.chars().count() as u64) + UNICODE_CLASS * class.matches("\\p").count() as u64
+}
+
+/// About how many states of a machine a node takes, given those of a class that is not ASCII.
+fn count(node: &Node, class_states: &dyn Fn(&str) -> u64) -> u64 {
     match node {
         Node::Literal(..) | Node::Assertion(_) => 1,
         Node::Dot(_) => 6,
@@ -95,14 +110,16 @@ fn weight(node: &Node) -> u64 {
             if class.is_ascii() && !class.contains("\\p") {
                 2
             } else {
-                LARGE_CLASS
+                class_states(class)
             }
         }
         Node::Repeat { node, min, max, .. } => {
-            weight(node).saturating_mul(u64::from(max.unwrap_or(*min + 1)).max(1)).saturating_add(1)
+            count(node, class_states).saturating_mul(u64::from(max.unwrap_or(*min + 1)).max(1)).saturating_add(1)
         }
-        Node::Concat(nodes) | Node::Alternate(nodes) => nodes.iter().map(weight).fold(1, u64::saturating_add),
-        Node::Capture(node) => weight(node) + 2,
+        Node::Concat(nodes) | Node::Alternate(nodes) => {
+            nodes.iter().map(|node| count(node, class_states)).fold(1, u64::saturating_add)
+        }
+        Node::Capture(node) => count(node, class_states).saturating_add(2),
     }
 }
 

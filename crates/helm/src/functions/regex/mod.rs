@@ -34,6 +34,11 @@ pub(crate) fn pattern_weight(pattern: &str) -> u64 {
     compile(pattern.as_bytes()).map_or(0, |expression| expression.weight)
 }
 
+/// About how many states compiling a pattern makes.
+pub(crate) fn pattern_states(pattern: &str) -> u64 {
+    compile::states(pattern.as_bytes())
+}
+
 /// Whether a pattern that Go compiles matches somewhere in a text.
 pub(crate) fn pattern_matches(pattern: &str, text: &str) -> bool {
     compile(pattern.as_bytes()).is_ok_and(|expression| expression.regex.is_match(text))
@@ -118,7 +123,7 @@ fn charged(interp: &mut Interp<'_, Host>, pattern: &[u8]) -> Result<Result<Arc<C
 /// kept, so they are compiled each time.
 fn charge_search(interp: &mut Interp<'_, Host>, expression: &Compiled, searched: &[u8]) -> Result<(), FuncError> {
     let work = (searched.len() as u64).saturating_mul(expression.weight) / STATES_PER_STEP;
-    interp.charge(work.saturating_add(expression.weight.saturating_mul(COMPILATION)))
+    interp.charge(work.saturating_add(expression.states.saturating_mul(COMPILATION)))
 }
 
 /// A further search may read all of the `rest`, only to find that a shorter match was the right one.
