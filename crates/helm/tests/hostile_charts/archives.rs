@@ -9,6 +9,7 @@ use tar::{Builder, EntryType, Header};
 
 use super::Case;
 use super::Expected::{self, Refused, Rendered};
+use super::templates::numbered;
 
 const METADATA: &str = "apiVersion: v2\nname: web\nversion: 1.0.0\n";
 const CONFIG_MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: web\n";
@@ -182,7 +183,7 @@ fn large_globals() -> (Vec<u8>, String) {
 
 /// Many small tables.
 fn entries(indent: &str) -> String {
-    (0..2_000).map(|index| format!("{indent}k{index}: {{a: [1, 2, 3]}}\n")).collect()
+    numbered(2_000, |index| format!("{indent}k{index}: {{a: [1, 2, 3]}}\n"))
 }
 
 const CHARTS: Expected = Refused("more than 1000 charts are enabled, aliases included");

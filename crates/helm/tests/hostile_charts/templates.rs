@@ -134,6 +134,7 @@ const SHAPED: &[Story] = &[
         "{{range $big}}{{$x := regexMatch (printf \"(\\\\pL{1,100}|%d){1,10}\" .) \"b\"}}{{end}}",
         Refused("error parsing regexp: expression too large"),
     ),
+    ("regex-of-many-classes", "{{regexMatch (repeat 80000 \"\\\\pL\") \"b\"}}", Refused("expression too large")),
     (
         "small-regexes-by-thousands",
         "{{range $big}}{{$x := regexMatch (printf \"(\\\\pL{1,10}|%d){1,4}\" .) \"b\"}}{{end}}",
@@ -360,7 +361,7 @@ const PLAIN: &[Story] = &[
 ];
 
 /// The texts of so many numbers.
-fn numbered(count: usize, text: impl Fn(usize) -> String) -> String {
+pub(super) fn numbered(count: usize, text: impl Fn(usize) -> String) -> String {
     (0..count).map(text).collect::<Vec<_>>().concat()
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::Case;
 use super::Expected::{Refused, Rendered};
 use super::archives::Pack;
+use super::templates::numbered;
 
 const TEMPLATE: &str = "a: {{ .Values | toYaml | nindent 2 }}\n";
 
@@ -83,7 +84,7 @@ fn pattern(pattern: &str, text: &str) -> (Vec<u8>, String) {
 fn many_patterns(count: usize) -> (Vec<u8>, String) {
     let patterns = (0..count).map(|index| format!("\"(\\\\pL{{1,10}}|{index}){{1,3}}\":{{}}"));
     let patterns: Vec<String> = patterns.collect();
-    let values: String = (0..2_000).map(|index| format!("k{index}: 1\n")).collect();
+    let values = numbered(2_000, |index| format!("k{index}: 1\n"));
     schema(&format!("{{\"patternProperties\":{{{}}}}}", patterns.join(",")), &values)
 }
 

@@ -149,7 +149,8 @@ impl<'w, 's, 'v> Application<'w, 's, 'v> {
     pub(super) fn matches(&self, pattern: &str, text: &str) -> bool {
         let search = || functions::pattern_weight(pattern).saturating_mul(text.len() as u64) / STATES;
         // Only some patterns are kept, others are compiled each time.
-        self.spend(functions::pattern_states(pattern))
+        self.spend(1)
+            && self.spend(functions::pattern_states(pattern))
             && self.spend(search())
             && functions::pattern_matches(pattern, text)
     }

@@ -2,6 +2,9 @@
 //!
 //! `\d`, `\s` and `\w` are ASCII in Go, so they are spelled out.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use super::syntax::{Parser, SyntaxError};
 
 /// The members of Go's POSIX classes.
@@ -127,9 +130,18 @@ impl Parser<'_> {
         };
         let class = bracketed(&format!("\\p{{{name}}}"), negated);
         let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b' '));
-        if !plain || regex::Regex::new(&class).is_err() {
+        if !plain || !is_known(name) {
             return Err(SyntaxError::new("invalid character class range", self.since(before)));
         }
         Ok(class)
     }
+}
+
+/// Whether Unicode has a class of this name. A known one is remembered, for the only way to tell is to compile it.
+fn is_known(name: &str) -> bool {
+    static KNOWN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    // The many ways to write a name must not become as many names.
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    known.contains(&plain) || regex::Regex::new(&format!("\\p{{{name}}}")).is_ok() && known.insert(plain)
 }

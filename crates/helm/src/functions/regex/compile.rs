@@ -12,6 +12,9 @@ use super::syntax::{self, Node, SyntaxError};
 const MAX_COMPILED_BYTES: usize = 4 << 20;
 const MAX_STATES_BYTES: usize = 512 << 10;
 
+/// States of an expression that may fit into these bytes: before they are made, they take much more.
+const MAX_STATES: u64 = 1_000_000;
+
 /// Bytes of an expression's source.
 const MAX_PATTERN_BYTES: usize = 256 << 10;
 
@@ -75,6 +78,10 @@ fn translate(pattern: &[u8]) -> Result<Compiled, Error> {
         return Err(Error::ExceedLimit);
     }
     let expression = syntax::parse(pattern)?;
+    let states = count(&expression.root, &class_states);
+    if states > MAX_STATES {
+        return Err(Error::ExceedLimit);
+    }
     let mut source = String::new();
     write(&expression.root, &mut source);
     let regex = RegexBuilder::new(&source)
@@ -84,7 +91,7 @@ fn translate(pattern: &[u8]) -> Result<Compiled, Error> {
         .build()
         .map_err(|_| Error::ExceedLimit)?;
     let weight = count(&expression.root, &|_| LARGE_CLASS);
-    Ok(Compiled { regex, names: expression.names, weight, states: count(&expression.root, &class_states) })
+    Ok(Compiled { regex, names: expression.names, weight, states })
 }
 
 /// About how many states compiling `pattern` makes, told without doing so; none of what does not parse.
