@@ -42,16 +42,24 @@ pub struct Conditions {
 /// The longest message the API server accepts in a condition.
 const MESSAGE_LIMIT: usize = 32 * 1024;
 
+/// As much of a message as the API server accepts: both ends of a longer one, for an error of templates within each other
+/// says first where it was and last what went wrong.
+fn shortened(message: String) -> String {
+    const GAP: &str = "\n...\n";
+    if message.len() <= MESSAGE_LIMIT {
+        return message;
+    }
+    let half = (MESSAGE_LIMIT - GAP.len()) / 2;
+    let start = &message[..message.floor_char_boundary(half)];
+    let end = &message[message.ceil_char_boundary(message.len() - half)..];
+    [start, GAP, end].concat()
+}
+
 impl Conditions {
     /// Adds a condition.
     #[must_use]
     pub fn with(mut self, kind: ConditionType, status: bool, reason: Reason, message: impl Into<String>) -> Self {
-        let mut message = message.into();
-        if message.len() > MESSAGE_LIMIT {
-            message.truncate(message.floor_char_boundary(MESSAGE_LIMIT - 3));
-            message.push_str("...");
-        }
-        self.set.push((kind, status, reason, message));
+        self.set.push((kind, status, reason, shortened(message.into())));
         self
     }
 
@@ -84,5 +92,19 @@ impl Conditions {
             }
         });
         set.chain(self.kept).chain(foreign).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_message_keeps_both_ends() {
+        let message = format!("where{}what", "é".repeat(MESSAGE_LIMIT));
+        let shortened = shortened(message);
+        assert!(shortened.len() <= MESSAGE_LIMIT && shortened.len() > MESSAGE_LIMIT - 8);
+        assert!(shortened.starts_with("whereé") && shortened.ends_with("éwhat"));
+        assert_eq!(super::shortened("short".to_owned()), "short");
     }
 }

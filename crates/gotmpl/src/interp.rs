@@ -13,7 +13,7 @@ use crate::value::Value;
 /// How far an evaluation may go before it fails with [`ExecError::limit`].
 ///
 /// The evaluator is recursive. With the default depth it needs less than 64 MiB of stack, functions of
-/// the host not counted: run it on a thread that has it.
+/// the host not counted: run it where there is so much.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Evaluation steps: about one for each action, operand and function call, and for every four bytes
