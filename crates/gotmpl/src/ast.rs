@@ -19,7 +19,7 @@ use crate::value::Str;
 #[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) name: Str,
-    pub(crate) text: Box<[u8]>,
+    pub(crate) text: Arc<[u8]>,
     pub(crate) tree: Tree,
 }
 

@@ -33,8 +33,8 @@ impl ParsedFile {
         self.tokens
     }
 
-    /// Parses `text`, whose own template is called `name`.
-    pub fn parse(name: impl Into<Str>, text: &[u8], functions: &FunctionNames) -> Result<Self, ParseError> {
+    /// Parses `text`, whose own template is called `name`, and keeps it.
+    pub fn parse(name: impl Into<Str>, text: &Arc<[u8]>, functions: &FunctionNames) -> Result<Self, ParseError> {
         let Parsed { main, all, tokens } = parse::parse(&name.into(), text, functions)?;
         Ok(Self { main, all, tokens })
     }
@@ -66,7 +66,7 @@ impl TemplateSet {
         text: &[u8],
         functions: &FunctionNames,
     ) -> Result<Arc<Template>, ParseError> {
-        let file = ParsedFile::parse(name, text, functions)?;
+        let file = ParsedFile::parse(name, &text.into(), functions)?;
         self.add(&file);
         Ok(file.main)
     }

@@ -38,7 +38,7 @@ pub(crate) struct Parsed {
 }
 
 /// Parses `text` under `name`.
-pub(crate) fn parse(name: &Str, text: &[u8], names: &FunctionNames) -> std::result::Result<Parsed, ParseError> {
+pub(crate) fn parse(name: &Str, text: &Arc<[u8]>, names: &FunctionNames) -> std::result::Result<Parsed, ParseError> {
     if u32::try_from(text.len()).is_err() {
         let name = name.to_lossy().into_owned();
         return Err(ParseError { name, line: 1, message: "template of 4 GiB or more".to_owned() });
@@ -62,7 +62,7 @@ pub(crate) fn parse(name: &Str, text: &[u8], names: &FunctionNames) -> std::resu
         words: Vec::new(),
     };
     let main = parser.parse_source().map_err(|Failure(error)| *error)?;
-    Ok(parser.finish(main))
+    Ok(parser.finish(main, Arc::clone(text)))
 }
 
 /// What starts anew in each `define` and `block`.
@@ -238,10 +238,10 @@ impl<'s> Parser<'s> {
         Ok(())
     }
 
-    /// The templates, once all of the source is read. `main` is its own body, be it added or not.
-    fn finish(mut self, main: Part<Node>) -> Parsed {
+    /// The templates, once all of the source, which is `text`, is read. `main` is its own body, be it added or not.
+    fn finish(mut self, main: Part<Node>, text: Arc<[u8]>) -> Parsed {
         self.tree.shrink();
-        let source = Arc::new(Source { name: self.name.clone(), text: self.text.into(), tree: self.tree });
+        let source = Arc::new(Source { name: self.name.clone(), text, tree: self.tree });
         let template = |Draft { name, body }| Arc::new(Template { name, source: Arc::clone(&source), body });
         let all = self.templates.into_iter().map(template).collect();
         Parsed { main: template(Draft { name: self.name.clone(), body: main }), all, tokens: self.tokens }

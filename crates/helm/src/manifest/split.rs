@@ -1,5 +1,7 @@
 //! Text to documents.
 
+use memchr::memmem;
+
 const SEPARATOR: &str = "---";
 
 /// Cuts rendered text into its YAML documents.
@@ -10,7 +12,7 @@ pub fn split(text: &str) -> Vec<&str> {
     let text = text.trim_start();
     let mut documents = Vec::new();
     let mut rest = text.strip_prefix(SEPARATOR).unwrap_or(text);
-    while let Some(line_end) = rest.find("\n---") {
+    while let Some(line_end) = memmem::find(rest.as_bytes(), b"\n---") {
         let start = line_end + 1;
         documents.push(&rest[..start]);
         rest = &rest[start + SEPARATOR.len()..];

@@ -220,6 +220,12 @@ impl<'a> Scanner<'a> {
     /// in a plain scalar, `indent` is the column that tabs after a line break may not stand before.
     fn gap(&mut self, folded: bool, indent: Option<isize>) -> Result<Gap, Error> {
         let mut gap = Gap { folded, blanks: self.pos..self.pos, ..Gap::default() };
+        // One blank between words, as nearly everywhere.
+        if !folded && self.at(0) == b' ' && !self.blankz_at(1) {
+            self.skip(1);
+            gap.blanks.end = self.pos;
+            return Ok(gap);
+        }
         loop {
             if is_blank(self.at(0)) {
                 let violates = indent.is_some_and(|indent| column(self.mark) < indent);
