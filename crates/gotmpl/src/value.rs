@@ -230,6 +230,11 @@ impl List {
         Self { element: ListType::Byte, items: Rc::new(items), nil: false }
     }
 
+    /// The bytes it was made of, unless it was made of values.
+    pub(crate) fn as_bytes(&self) -> Option<&[u8]> {
+        self.items.bytes.as_ref().map(Str::as_bytes)
+    }
+
     /// The items in order.
     pub fn items(&self) -> &[Value] {
         self.items.values()

@@ -20,6 +20,12 @@ pub(super) struct Flags {
 }
 
 impl Flags {
+    /// Whether nothing is asked for that changes how a number without a sign is printed.
+    pub(super) fn are_plain(&self) -> bool {
+        let Self { width, precision, minus: _, plus, sharp, space, zero: _, plus_v: _, sharp_v } = self;
+        width.is_none() && precision.is_none() && !(*plus || *sharp || *space || *sharp_v)
+    }
+
     /// With `%v`, plus and sharp ask for another format of the whole value.
     pub(super) fn for_values(&mut self) {
         self.sharp_v = std::mem::take(&mut self.sharp);

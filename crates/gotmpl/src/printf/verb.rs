@@ -226,6 +226,11 @@ impl Printer {
     }
 
     fn items(&mut self, list: &List, verb: char, ty: &str) {
+        if let Some(bytes) = list.as_bytes().filter(|_| matches!(verb, 'v' | 'd') && self.flags.are_plain())
+            && self.out.len() + bytes.len() * "255 ".len() <= MAX_OUTPUT
+        {
+            return self.decimals(bytes);
+        }
         let sharp = self.flags.sharp_v;
         if sharp {
             self.text(ty);
@@ -239,6 +244,22 @@ impl Printer {
             self.value(item, verb);
         }
         self.text(if sharp { "}" } else { "]" });
+    }
+
+    /// Bytes as numbers: a chart that prints its files has many.
+    fn decimals(&mut self, bytes: &[u8]) {
+        self.out.push(b'[');
+        for (index, byte) in bytes.iter().enumerate() {
+            self.separator(index);
+            if *byte >= 100 {
+                self.out.push(b'0' + byte / 100);
+            }
+            if *byte >= 10 {
+                self.out.push(b'0' + byte / 10 % 10);
+            }
+            self.out.push(b'0' + byte % 10);
+        }
+        self.out.push(b']');
     }
 
     fn separator(&mut self, index: usize) {

@@ -28,7 +28,7 @@ fn text(text: &str) -> Value {
 }
 
 fn bytes(text: &str) -> Value {
-    Value::List(List::new(ListType::Byte, text.bytes().map(Value::Uint8).collect()))
+    Value::List(List::bytes(text))
 }
 
 /// A struct with fields and methods.
