@@ -92,15 +92,39 @@ listed! {
 }
 
 impl Tree {
+    /// An empty tree with room for what is usual in a source of so many bytes.
+    pub(crate) fn with_room_for(source_bytes: usize) -> Self {
+        Self {
+            nodes: Vec::with_capacity(source_bytes / 24),
+            commands: Vec::with_capacity(source_bytes / 32),
+            words: Vec::with_capacity(source_bytes / 16),
+            variables: Vec::new(),
+        }
+    }
+
     /// Keeps items, which stand together from then on.
     pub(crate) fn keep<T: Listed>(&mut self, items: impl Iterator<Item = T>) -> Part<T> {
-        let list = T::list_mut(self);
-        let offset = |at| {
-            u32::try_from(at).expect("there are fewer nodes than bytes of the source, which is shorter than 4 GiB")
-        };
-        let start = offset(list.len());
-        list.extend(items);
-        Part { start, length: offset(list.len()) - start, item: PhantomData }
+        let start = self.count::<T>();
+        T::list_mut(self).extend(items);
+        self.since(start)
+    }
+
+    /// As [`Tree::keep`], of one item: most lists have no more.
+    pub(crate) fn keep_one<T: Listed>(&mut self, item: T) -> Part<T> {
+        let start = self.count::<T>();
+        T::list_mut(self).push(item);
+        Part { start, length: 1, item: PhantomData }
+    }
+
+    /// How many items are kept.
+    pub(crate) fn count<T: Listed>(&self) -> u32 {
+        let count = T::list(self).len();
+        u32::try_from(count).expect("there are fewer nodes than bytes of the source, which is shorter than 4 GiB")
+    }
+
+    /// The items kept since there were `start` of them.
+    pub(crate) fn since<T: Listed>(&self, start: u32) -> Part<T> {
+        Part { start, length: self.count::<T>() - start, item: PhantomData }
     }
 
     /// Gives back the memory that no node needs.

@@ -1,8 +1,8 @@
 //! Source text to tokens, in one pass over the bytes.
 //!
 //! Tokens are offsets into the source: nothing is copied. White space is trimmed here (`{{-`, `-}}`),
-//! comments disappear here. The parser pulls one token at a time, so a lexical error is only reported
-//! when the parser gets there.
+//! comments disappear here, and of the space between words only a mark is left on the token behind it. The parser pulls
+//! one token at a time, so a lexical error is only reported when the parser gets there.
 
 mod number;
 mod token;
@@ -19,8 +19,8 @@ pub(crate) struct Lexer<'s> {
     start: usize,
     /// What is read up to.
     pos: usize,
-    /// The line of `start`, counted from 1.
-    line: u32,
+    /// Whether there was white space before `start`.
+    spaced: bool,
     paren_depth: usize,
     inside_action: bool,
     /// The text of the error token, once one was produced.
@@ -54,10 +54,12 @@ fn has_right_trim(text: &[u8]) -> bool {
 impl<'s> Lexer<'s> {
     /// A lexer at the start of `source`, which must be shorter than 4 GiB.
     pub(crate) fn new(source: &'s [u8]) -> Self {
-        Self { source, start: 0, pos: 0, line: 1, paren_depth: 0, inside_action: false, error: String::new() }
+        let error = String::new();
+        Self { source, start: 0, pos: 0, spaced: false, paren_depth: 0, inside_action: false, error }
     }
 
     /// The next token; [`Kind::Eof`] forever after the last one or after an error.
+    #[inline]
     pub(crate) fn next_token(&mut self) -> Token {
         if self.inside_action { self.action_token() } else { self.text_token() }
     }
@@ -66,42 +68,31 @@ impl<'s> Lexer<'s> {
         &self.source[self.pos..]
     }
 
+    #[inline]
     fn emit(&mut self, kind: Kind) -> Token {
-        let token = Token { kind, span: Span::new(self.start, self.pos), line: self.line };
-        // No other token can hold the end of a line.
-        if matches!(kind, Kind::Text | Kind::Space | Kind::RawString) && !self.is_blank() {
-            self.skip_to(self.pos);
-        } else {
-            self.start = self.pos;
-        }
+        let token = Token { kind, spaced: self.spaced, span: Span::new(self.start, self.pos) };
+        self.start = self.pos;
         token
     }
 
-    /// Whether the token being read is one blank, as between most words.
-    fn is_blank(&self) -> bool {
-        self.source[self.start..self.pos] == *b" "
-    }
-
-    /// Starts the next token at `pos`, counting the lines passed.
+    /// Starts the next token at `pos`.
     fn skip_to(&mut self, pos: usize) {
-        let lines = unicode::lines(&self.source[self.start..pos]);
-        self.line += u32::try_from(lines).expect("sources are shorter than 4 GiB");
         self.start = pos;
         self.pos = pos;
     }
 
+    #[cold]
     fn fail(&mut self, message: impl Into<String>) -> Token {
         self.error = message.into();
-        let token = Token { kind: Kind::Error, span: Span::new(self.start, self.start), line: self.line };
-        self.source = &[];
-        self.start = 0;
-        self.pos = 0;
+        self.source = &self.source[..self.start];
+        self.pos = self.start;
         self.inside_action = false;
-        token
+        self.emit(Kind::Error)
     }
 
     /// Text up to the next action, or the delimiter that opens one.
     fn text_token(&mut self) -> Token {
+        self.spaced = false;
         loop {
             let Some(offset) = find(self.rest(), *b"{{") else {
                 self.pos = self.source.len();
@@ -156,14 +147,15 @@ impl<'s> Lexer<'s> {
         Ok(())
     }
 
-    fn close_action(&mut self) -> Token {
-        let trims = has_right_trim(self.rest());
-        if trims {
-            self.skip_to(self.pos + 2);
+    /// `}}`, before which `marker` bytes and after which white space may be trimmed.
+    fn close_action(&mut self, marker: usize) -> Token {
+        if self.paren_depth > 0 {
+            return self.fail("unclosed left paren");
         }
+        self.skip_to(self.pos + marker);
         self.pos += 2;
         let token = self.emit(Kind::RightDelim);
-        if trims {
+        if marker > 0 {
             self.skip_to(self.pos + leading_space(self.rest()));
         }
         self.inside_action = false;
@@ -171,15 +163,20 @@ impl<'s> Lexer<'s> {
     }
 
     fn action_token(&mut self) -> Token {
+        let space = leading_space(self.rest());
+        self.spaced = space > 0;
+        self.skip_to(self.pos + space);
         let rest = self.rest();
-        if rest.starts_with(b"}}") || has_right_trim(rest) {
-            return if self.paren_depth == 0 { self.close_action() } else { self.fail("unclosed left paren") };
-        }
         let Some(&byte) = rest.first() else {
             return self.fail("unclosed action");
         };
         match byte {
-            b' ' | b'\t' | b'\r' | b'\n' => self.space(),
+            b'}' if rest.get(1) == Some(&b'}') => self.close_action(0),
+            b'-' if self.spaced && rest.starts_with(b"-}}") => {
+                // The last space belongs to the delimiter.
+                self.skip_to(self.pos - 1);
+                self.close_action(2)
+            }
             b'=' => self.single(Kind::Assign),
             b'|' => self.single(Kind::Pipe),
             b':' if rest.get(1) == Some(&b'=') => {
@@ -190,8 +187,8 @@ impl<'s> Lexer<'s> {
             b'"' => self.quoted(b'"', Kind::String, "unterminated quoted string"),
             b'\'' => self.quoted(b'\'', Kind::CharConstant, "unterminated character constant"),
             b'`' => self.raw_quoted(),
-            b'$' => self.name_after_sigil(Kind::Variable, Kind::Variable),
-            b'.' if !matches!(rest.get(1), None | Some(b'0'..=b'9')) => self.name_after_sigil(Kind::Field, Kind::Dot),
+            b'$' => self.variable(),
+            b'.' if !matches!(rest.get(1), None | Some(b'0'..=b'9')) => self.fields(),
             b'.' | b'+' | b'-' | b'0'..=b'9' => self.number(),
             b'(' => {
                 self.paren_depth += 1;
@@ -209,18 +206,6 @@ impl<'s> Lexer<'s> {
     fn single(&mut self, kind: Kind) -> Token {
         self.pos += 1;
         self.emit(kind)
-    }
-
-    fn space(&mut self) -> Token {
-        self.pos += leading_space(self.rest());
-        // The last space may belong to a trimming delimiter: " -}}".
-        if has_right_trim(&self.source[self.pos - 1..]) {
-            self.pos -= 1;
-            if self.pos == self.start {
-                return self.close_action();
-            }
-        }
-        self.emit(Kind::Space)
     }
 
     /// A string or character constant; the parser checks what is inside.
@@ -249,14 +234,33 @@ impl<'s> Lexer<'s> {
         }
     }
 
-    /// `.Field` or `$variable`; `bare` if nothing follows the sigil.
-    fn name_after_sigil(&mut self, kind: Kind, bare: Kind) -> Token {
-        self.pos += 1;
-        if self.at_terminator() {
-            return self.emit(bare);
+    /// `$` or `$name`
+    fn variable(&mut self) -> Token {
+        self.pos = self.name_end(self.pos + 1);
+        if self.ends_name(self.pos) { self.emit(Kind::Variable) } else { self.bad_character() }
+    }
+
+    /// `.a`, `.a.b`, or a lone `.`
+    fn fields(&mut self) -> Token {
+        let first = self.pos + 1;
+        if self.ends_name(first) {
+            self.pos = first;
+            return self.emit(Kind::Dot);
         }
-        self.skip_name();
-        if self.at_terminator() { self.emit(kind) } else { self.bad_character() }
+        self.pos = self.name_end(first);
+        if !self.ends_name(self.pos) {
+            return self.bad_character();
+        }
+        // What is wrong with one of the next fields must wait: that of the first may be the error to report.
+        while self.source.get(self.pos) == Some(&b'.') {
+            let end = self.name_end(self.pos + 1);
+            let is_number = self.source.get(self.pos + 1).is_some_and(u8::is_ascii_digit);
+            if end == self.pos + 1 || is_number || !self.ends_name(end) {
+                break;
+            }
+            self.pos = end;
+        }
+        self.emit(Kind::Field)
     }
 
     fn word_or_char(&mut self) -> Token {
@@ -268,37 +272,42 @@ impl<'s> Lexer<'s> {
             }
             return self.fail(format!("unrecognized character in action: {}", quote::code_point(first)));
         }
-        self.skip_name();
+        self.pos = self.name_end(self.pos);
         let word = &self.source[self.start..self.pos];
-        if self.at_terminator() { self.emit(Kind::of_word(word)) } else { self.bad_character() }
+        if self.ends_name(self.pos) { self.emit(Kind::of_word(word)) } else { self.bad_character() }
     }
 
-    fn skip_name(&mut self) {
+    /// Where the name that starts at `at` ends, be it empty.
+    #[inline]
+    fn name_end(&self, mut at: usize) -> usize {
         loop {
-            let rest = self.rest();
+            let rest = &self.source[at..];
             let name = rest.iter().position(|byte| !unicode::is_ascii_name(*byte)).unwrap_or(rest.len());
-            self.pos += name;
+            at += name;
             if rest.get(name).is_none_or(u8::is_ascii) {
-                return;
+                return at;
             }
-            let (next, width) = unicode::decode(self.rest());
+            let (next, width) = unicode::decode(&rest[name..]);
             if width == 0 || !unicode::is_name(next) {
-                return;
+                return at;
             }
-            self.pos += width;
+            at += width;
         }
     }
 
+    #[cold]
     fn bad_character(&mut self) -> Token {
         let (bad, _) = unicode::decode(self.rest());
         self.fail(format!("bad character {}", quote::code_point(bad)))
     }
 
-    /// Whether a name may end here. `$x+2` needs a space, in case arithmetic is added one day.
-    fn at_terminator(&self) -> bool {
-        match self.rest() {
-            [] | [b' ' | b'\t' | b'\r' | b'\n' | b'.' | b',' | b'|' | b':' | b')' | b'(', ..] => true,
-            rest => rest.starts_with(b"}}"),
+    /// Whether a name may end at `at`. `$x+2` needs a space, in case arithmetic is added one day.
+    #[inline]
+    fn ends_name(&self, at: usize) -> bool {
+        match self.source.get(at) {
+            None | Some(b' ' | b'\t' | b'\r' | b'\n' | b'.' | b',' | b'|' | b':' | b')' | b'(') => true,
+            Some(b'}') => self.source.get(at + 1) == Some(&b'}'),
+            Some(_) => false,
         }
     }
 }

@@ -32,11 +32,6 @@ impl Span {
         &source[self.start as usize..self.end as usize]
     }
 
-    /// From the start of this to the end of `other`.
-    pub(crate) fn to(self, other: Self) -> Self {
-        Self { start: self.start, end: other.end }
-    }
-
     /// Without its first byte.
     pub(crate) fn skip_first(self) -> Self {
         Self { start: (self.start + 1).min(self.end), end: self.end }
@@ -57,14 +52,9 @@ impl Position {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Token {
     pub(crate) kind: Kind,
+    /// Whether white space stands before it, which is what separates the words of a command.
+    pub(crate) spaced: bool,
     pub(crate) span: Span,
-    /// The line it starts on, counted from 1.
-    pub(crate) line: u32,
-}
-
-impl Token {
-    /// Stands where there is none.
-    pub(crate) const NONE: Self = Self { kind: Kind::Eof, span: Span { start: 0, end: 0 }, line: 0 };
 }
 
 /// What kind of token it is.
@@ -77,7 +67,6 @@ pub(crate) enum Kind {
     RightDelim,
     LeftParen,
     RightParen,
-    Space,
     Pipe,
     Assign,
     Declare,
@@ -89,7 +78,7 @@ pub(crate) enum Kind {
     CharConstant,
     String,
     RawString,
-    /// `.Name`
+    /// `.Name`, or several in a row: `.a.b.c`
     Field,
     /// `$` or `$name`
     Variable,
@@ -127,6 +116,25 @@ impl Kind {
             b"true" | b"false" => Self::Bool,
             _ => Self::Identifier,
         }
+    }
+
+    /// Whether an operand begins with it.
+    pub(crate) fn is_term(self) -> bool {
+        matches!(
+            self,
+            Self::Bool
+                | Self::CharConstant
+                | Self::Complex
+                | Self::Dot
+                | Self::Field
+                | Self::Identifier
+                | Self::LeftParen
+                | Self::Nil
+                | Self::Number
+                | Self::RawString
+                | Self::String
+                | Self::Variable
+        )
     }
 
     /// Whether it is printed like `<if>` in error messages.

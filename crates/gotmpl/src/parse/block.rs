@@ -70,7 +70,7 @@ impl Parser<'_> {
                 return Ok(body);
             }
             if token.kind == Kind::LeftDelim {
-                let keyword = self.next_non_space();
+                let keyword = self.next();
                 if keyword.kind == Kind::Define {
                     self.parse_definition()?;
                     continue;
@@ -90,7 +90,7 @@ impl Parser<'_> {
     fn parse_definition(&mut self) -> Result<()> {
         let outer = std::mem::take(&mut self.scope);
         let context = "define clause";
-        let token = self.next_non_space();
+        let token = self.next();
         let name = self.parse_name(token, context)?;
         self.expect(Kind::RightDelim, context)?;
         let (body, end) = self.nested(Self::parse_list)?;
@@ -106,7 +106,7 @@ impl Parser<'_> {
     fn parse_list(&mut self) -> Result<(Part<Node>, Terminator)> {
         let start = self.nodes.len();
         loop {
-            let token = self.next_non_space();
+            let token = self.next();
             if token.kind == Kind::Eof {
                 return Err(self.error("unexpected EOF"));
             }
@@ -121,9 +121,9 @@ impl Parser<'_> {
         match token.kind {
             Kind::Text => Ok(Item::Node(Node::Text(token.span))),
             Kind::LeftDelim => {
-                self.scope.action_line = token.line;
+                self.scope.action = Some(token.span.position());
                 let item = self.parse_action()?;
-                self.scope.action_line = 0;
+                self.scope.action = None;
                 Ok(item)
             }
             _ => Err(self.unexpected(token, "input")),
@@ -131,7 +131,7 @@ impl Parser<'_> {
     }
 
     fn parse_action(&mut self) -> Result<Item> {
-        let token = self.next_non_space();
+        let token = self.next();
         let node = match token.kind {
             Kind::Block => self.parse_block()?,
             Kind::Break => self.parse_jump(token, "{{break}}", Node::Break)?,
@@ -145,10 +145,7 @@ impl Parser<'_> {
             Kind::Range => self.parse_control(Control::Range)?,
             Kind::Template => self.parse_invocation()?,
             Kind::With => self.parse_control(Control::With)?,
-            _ => {
-                self.push_back(token);
-                Node::Action(self.parse_pipeline("command", Kind::RightDelim)?)
-            }
+            _ => Node::Action(self.parse_pipeline(token, "command", Kind::RightDelim)?),
         };
         Ok(Item::Node(node))
     }
@@ -163,7 +160,7 @@ impl Parser<'_> {
 
     /// `{{else}}`, or the start of `{{else if …}}`, whose keyword stays for [`Self::parse_otherwise`].
     fn parse_else(&mut self) -> Result<Item> {
-        if !matches!(self.peek_non_space().kind, Kind::If | Kind::With) {
+        if !matches!(self.peek().kind, Kind::If | Kind::With) {
             self.expect(Kind::RightDelim, "else")?;
         }
         Ok(Item::Terminator(Terminator::Else))
@@ -178,7 +175,8 @@ impl Parser<'_> {
 
     fn parse_branch(&mut self, control: Control) -> Result<Branch> {
         let ranges = usize::from(control == Control::Range);
-        let pipe = self.parse_pipeline(control.context(), Kind::RightDelim)?;
+        let first = self.next();
+        let pipe = self.parse_pipeline(first, control.context(), Kind::RightDelim)?;
         self.scope.ranges += ranges;
         let (body, terminator) = self.parse_list()?;
         self.scope.ranges -= ranges;
@@ -193,7 +191,7 @@ impl Parser<'_> {
         if control.continued_by(self.peek().kind) {
             self.next();
             let node = self.parse_control(control)?;
-            return Ok(self.tree.keep(std::iter::once(node)));
+            return Ok(self.tree.keep_one(node));
         }
         let (otherwise, end) = self.parse_list()?;
         match end {
@@ -205,9 +203,10 @@ impl Parser<'_> {
     /// `{{block "name" pipeline}} … {{end}}`: a definition that is also called on the spot.
     fn parse_block(&mut self) -> Result<Node> {
         let context = "block clause";
-        let token = self.next_non_space();
+        let token = self.next();
         let name = self.parse_name(token, context)?;
-        let pipe = self.parse_pipeline(context, Kind::RightDelim)?;
+        let first = self.next();
+        let pipe = self.parse_pipeline(first, context, Kind::RightDelim)?;
         let outer = std::mem::take(&mut self.scope);
         let (body, end) = self.nested(Self::parse_list)?;
         let inner = std::mem::replace(&mut self.scope, outer);
@@ -223,14 +222,12 @@ impl Parser<'_> {
     /// `{{template "name"}}` or `{{template "name" pipeline}}`.
     fn parse_invocation(&mut self) -> Result<Node> {
         let context = "template clause";
-        let token = self.next_non_space();
+        let token = self.next();
         let name = self.parse_name(token, context)?;
-        let next = self.next_non_space();
-        let pipe = if next.kind == Kind::RightDelim {
-            None
-        } else {
-            self.push_back(next);
-            Some(self.parse_pipeline(context, Kind::RightDelim)?)
+        let next = self.next();
+        let pipe = match next.kind {
+            Kind::RightDelim => None,
+            _ => Some(self.parse_pipeline(next, context, Kind::RightDelim)?),
         };
         Ok(Node::Template(Box::new(Invocation { position: token.span.position(), name, pipe })))
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::ast::{Command, Expr, Node, Part, Source, Template, Tree, VariableId, are_blank};
 use crate::error::ParseError;
 use crate::func::FunctionNames;
-use crate::lex::{Kind, Lexer, Span, Token};
+use crate::lex::{Kind, Lexer, Position, Span, Token};
 use crate::quote;
 use crate::unicode;
 use crate::value::Str;
@@ -48,15 +48,14 @@ pub(crate) fn parse(name: &Str, text: &Arc<[u8]>, names: &FunctionNames) -> std:
         name,
         text,
         names,
-        pushed_back: [Token::NONE; LOOKAHEAD],
-        pushed: 0,
+        pushed_back: None,
         scope: Scope::default(),
         variables: BTreeMap::from([(b"$".to_vec(), VariableId(0))]),
         depth: 0,
         tokens: 0,
         templates: Vec::new(),
         places: BTreeMap::new(),
-        tree: Tree::default(),
+        tree: Tree::with_room_for(text.len()),
         nodes: Vec::new(),
         commands: Vec::new(),
         words: Vec::new(),
@@ -69,22 +68,19 @@ pub(crate) fn parse(name: &Str, text: &Arc<[u8]>, names: &FunctionNames) -> std:
 struct Scope {
     /// The variables that can be seen, innermost last.
     visible: Vec<VariableId>,
-    /// The line of the action being parsed, 0 outside of one.
-    action_line: u32,
-    /// The line of the last token read: where Go says an error is.
-    last_line: u32,
+    /// Where the action being parsed starts.
+    action: Option<Position>,
+    /// Where the last token read starts: its line is where Go says an error is.
+    last: Option<Position>,
     /// How many `range` blocks are open.
     ranges: usize,
 }
 
 impl Default for Scope {
     fn default() -> Self {
-        Self { visible: vec![VariableId(0)], action_line: 0, last_line: 0, ranges: 0 }
+        Self { visible: vec![VariableId(0)], action: None, last: None, ranges: 0 }
     }
 }
-
-/// How many tokens the parser may look ahead.
-const LOOKAHEAD: usize = 4;
 
 /// An error in a box, so that what is parsed is not moved about in the space of one.
 struct Failure(Box<ParseError>);
@@ -102,10 +98,8 @@ struct Parser<'s> {
     name: &'s Str,
     text: &'s [u8],
     names: &'s FunctionNames,
-    /// Tokens to be read again, the next one last.
-    pushed_back: [Token; LOOKAHEAD],
-    /// How many of them there are.
-    pushed: usize,
+    /// The token to be read again.
+    pushed_back: Option<Token>,
     scope: Scope,
     /// Every variable of the source by its name.
     variables: BTreeMap<Vec<u8>, VariableId>,
@@ -122,13 +116,13 @@ struct Parser<'s> {
 }
 
 impl<'s> Parser<'s> {
+    #[inline]
     fn next(&mut self) -> Token {
-        if self.pushed > 0 {
-            self.pushed -= 1;
-            return self.pushed_back[self.pushed];
+        if let Some(token) = self.pushed_back.take() {
+            return token;
         }
         let token = self.lexer.next_token();
-        self.scope.last_line = token.line;
+        self.scope.last = Some(token.span.position());
         self.tokens += 1;
         if self.tokens > MAX_TOKENS { self.too_large(token) } else { token }
     }
@@ -140,29 +134,13 @@ impl<'s> Parser<'s> {
         Token { kind: Kind::Error, ..token }
     }
 
+    #[inline]
     fn push_back(&mut self, token: Token) {
-        self.pushed_back[self.pushed] = token;
-        self.pushed += 1;
+        self.pushed_back = Some(token);
     }
 
     fn peek(&mut self) -> Token {
         let token = self.next();
-        self.push_back(token);
-        token
-    }
-
-    fn next_non_space(&mut self) -> Token {
-        loop {
-            let token = self.next();
-            if token.kind != Kind::Space {
-                return token;
-            }
-        }
-    }
-
-    /// The next token other than space, which stays; the space is gone.
-    fn peek_non_space(&mut self) -> Token {
-        let token = self.next_non_space();
         self.push_back(token);
         token
     }
@@ -172,13 +150,19 @@ impl<'s> Parser<'s> {
     }
 
     fn expect(&mut self, kind: Kind, context: &str) -> Result<Token> {
-        let token = self.next_non_space();
+        let token = self.next();
         if token.kind == kind { Ok(token) } else { Err(self.unexpected(token, context)) }
     }
 
+    #[cold]
     fn error(&self, message: impl Into<String>) -> Failure {
         let name = self.name.to_lossy().into_owned();
-        Failure(Box::new(ParseError { name, line: self.scope.last_line as usize, message: message.into() }))
+        Failure(Box::new(ParseError { name, line: self.line(self.scope.last), message: message.into() }))
+    }
+
+    /// The line of a place, counted from 1; 0 if nothing was read yet.
+    fn line(&self, place: Option<Position>) -> usize {
+        place.map_or(0, |place| 1 + unicode::lines(&self.text[..place.offset()]))
     }
 
     #[cold]
@@ -187,8 +171,8 @@ impl<'s> Parser<'s> {
             return self.error(format!("unexpected {} in {context}", self.describe(token)));
         }
         let message = &self.lexer.error;
-        let started = self.scope.action_line;
-        if started == 0 || started == token.line {
+        let started = self.line(self.scope.action);
+        if started == 0 || started == self.line(Some(token.span.position())) {
             return self.error(message.as_str());
         }
         let action = if message.ends_with(" action") { "" } else { " in action" };
@@ -198,6 +182,8 @@ impl<'s> Parser<'s> {
     /// The token as error messages show it.
     fn describe(&self, token: Token) -> String {
         let text = self.text(token.span);
+        // To Go, several fields in a row are a token each.
+        let text = if token.kind == Kind::Field { &text[..second_field(text).unwrap_or(text.len())] } else { text };
         match token.kind {
             Kind::Eof => "EOF".to_owned(),
             kind if kind.is_keyword() => format!("<{}>", String::from_utf8_lossy(text)),
@@ -246,4 +232,9 @@ impl<'s> Parser<'s> {
         let all = self.templates.into_iter().map(template).collect();
         Parsed { main: template(Draft { name: self.name.clone(), body: main }), all, tokens: self.tokens }
     }
+}
+
+/// Where the second of several fields in a row starts.
+fn second_field(fields: &[u8]) -> Option<usize> {
+    fields.iter().skip(1).position(|byte| *byte == b'.').map(|at| at + 1)
 }

@@ -1,98 +1,100 @@
 //! What stands inside an action: pipelines, commands and operands.
 
-use super::{Failure, MAX_VARIABLES, Parser, Result};
-use crate::ast::{Command, Expr, Pipe, Variable, VariableId};
-use crate::lex::{Kind, Span, Token};
+use super::{Failure, MAX_VARIABLES, Parser, Result, second_field};
+use crate::ast::{Command, Expr, Part, Pipe, Variable, VariableId};
+use crate::lex::{Kind, Position, Span, Token};
 use crate::quote;
 
+/// The variables that a pipeline sets.
+struct Declared {
+    variables: Part<Variable>,
+    /// They are there already.
+    assigns: bool,
+}
+
+impl Declared {
+    fn pipe(self, position: Position, commands: Part<Command>) -> Pipe {
+        Pipe { position, assigns: self.assigns, variables: self.variables, commands }
+    }
+}
+
 impl Parser<'_> {
-    /// `declarations? command ('|' command)*` up to a token of kind `end`, which is consumed.
-    pub(super) fn parse_pipeline(&mut self, context: &str, end: Kind) -> Result<Pipe> {
-        let first = self.peek_non_space();
-        let (variables, assigns) =
-            if first.kind == Kind::Variable { self.parse_declarations(context)? } else { (Vec::new(), false) };
+    /// `declarations? command ('|' command)*` from the token `first` up to one of kind `end`, which is consumed.
+    pub(super) fn parse_pipeline(&mut self, first: Token, context: &str, end: Kind) -> Result<Pipe> {
+        let position = first.span.position();
+        let (declared, mut token) = if first.kind == Kind::Variable {
+            self.parse_declarations(first, context)?
+        } else {
+            (Declared { variables: Part::EMPTY, assigns: false }, first)
+        };
         let start = self.commands.len();
-        loop {
-            let token = self.next_non_space();
-            match token.kind {
-                kind if kind == end => break,
-                Kind::Bool
-                | Kind::CharConstant
-                | Kind::Complex
-                | Kind::Dot
-                | Kind::Field
-                | Kind::Identifier
-                | Kind::Number
-                | Kind::Nil
-                | Kind::RawString
-                | Kind::String
-                | Kind::Variable
-                | Kind::LeftParen => {
-                    let command = self.parse_command(token)?;
-                    self.commands.push(command);
-                }
-                _ => return Err(self.unexpected(token, context)),
+        while token.kind != end {
+            if !token.kind.is_term() {
+                return Err(self.unexpected(token, context));
             }
+            let command = self.parse_command(token)?;
+            token = self.next();
+            if token.kind == Kind::Pipe {
+                token = self.next();
+            } else if token.kind == end && self.commands.len() == start {
+                let commands = self.tree.keep_one(command);
+                return Ok(declared.pipe(position, commands));
+            }
+            self.commands.push(command);
         }
         self.check_pipeline(&self.commands[start..], context)?;
         let commands = self.tree.keep(self.commands.drain(start..));
-        let variables = self.tree.keep(variables.into_iter());
-        Ok(Pipe { position: first.span.position(), assigns, variables, commands })
+        Ok(declared.pipe(position, commands))
     }
 
-    /// `$x :=`, `$x =` or, in a `range`, `$x, $y :=`. A variable that turns out to be an argument is
-    /// pushed back.
-    fn parse_declarations(&mut self, context: &str) -> Result<(Vec<Variable>, bool)> {
-        let mut variables = Vec::new();
-        loop {
-            let token = self.peek_non_space();
-            if token.kind != Kind::Variable {
-                return Ok((variables, false));
-            }
-            self.next();
-            let after = self.peek();
-            let next = self.peek_non_space();
+    /// `$x :=`, `$x =` or, in a `range`, `$x, $y :=`, and the token that follows; `token` itself if it turns out to be an
+    /// argument.
+    fn parse_declarations(&mut self, mut token: Token, context: &str) -> Result<(Declared, Token)> {
+        let start = self.tree.count::<Variable>();
+        let mut assigns = false;
+        while token.kind == Kind::Variable {
+            let next = self.next();
             match next.kind {
                 Kind::Assign | Kind::Declare => {
-                    self.next();
-                    let variable = self.declare(token)?;
-                    variables.push(variable);
-                    return Ok((variables, next.kind == Kind::Assign));
+                    self.declare(token)?;
+                    assigns = next.kind == Kind::Assign;
+                    token = self.next();
+                    break;
                 }
                 Kind::Char if self.text(next.span) == b"," => {
-                    self.next();
-                    let variable = self.declare(token)?;
-                    variables.push(variable);
-                    self.check_second_variable(&variables, context)?;
+                    self.declare(token)?;
+                    let declared = self.tree.since::<Variable>(start);
+                    token = self.second_variable(declared.len(), context)?;
                 }
                 _ => {
-                    if after.kind == Kind::Space {
-                        self.push_back(after);
-                    }
-                    self.push_back(token);
-                    return Ok((variables, false));
+                    self.push_back(next);
+                    break;
                 }
             }
         }
+        Ok((Declared { variables: self.tree.since(start), assigns }, token))
     }
 
-    fn check_second_variable(&mut self, variables: &[Variable], context: &str) -> Result<()> {
-        if context != "range" || variables.len() >= 2 {
+    /// The token after the comma behind so many variables.
+    fn second_variable(&mut self, variables: usize, context: &str) -> Result<Token> {
+        if context != "range" || variables >= 2 {
             return Err(self.error(format!("too many declarations in {context}")));
         }
-        match self.peek_non_space().kind {
-            Kind::Variable | Kind::RightDelim | Kind::RightParen => Ok(()),
+        let token = self.next();
+        match token.kind {
+            Kind::Variable | Kind::RightDelim | Kind::RightParen => Ok(token),
             _ => Err(self.error("range can only initialize variables")),
         }
     }
 
-    fn declare(&mut self, token: Token) -> Result<Variable> {
+    fn declare(&mut self, token: Token) -> Result<()> {
         let id = self.intern(token.span);
         self.scope.visible.push(id);
         if self.scope.visible.len() > MAX_VARIABLES {
             return Err(self.error(format!("template has more than {MAX_VARIABLES} variables in sight")));
         }
-        Ok(Variable { id, name: token.span })
+        self.tree.keep_one(Variable { id, name: token.span });
+        Ok(())
     }
 
     fn intern(&mut self, name: Span) -> VariableId {
@@ -120,55 +122,53 @@ impl Parser<'_> {
         }
     }
 
-    /// Operands from `token` up to a `|`, which is consumed (even if nothing follows it), or the end of the pipeline.
-    fn parse_command(&mut self, mut token: Token) -> Result<Command> {
+    /// Operands from `token`, which begins one, up to what is none: a `|` or the end of the pipeline, which stays.
+    fn parse_command(&mut self, token: Token) -> Result<Command> {
         let position = token.span.position();
         let start = self.words.len();
+        let mut word = self.parse_operand(token)?;
         loop {
-            let word = self.parse_operand(token)?;
-            self.words.extend(word);
-            token = self.next();
+            let token = self.next();
             match token.kind {
-                Kind::Space => token = self.next_non_space(),
-                Kind::RightDelim | Kind::RightParen => {
+                Kind::RightDelim | Kind::RightParen | Kind::Pipe => {
                     self.push_back(token);
                     break;
                 }
-                Kind::Pipe => break,
+                kind if token.spaced && kind.is_term() => {
+                    self.words.push(word);
+                    word = self.parse_operand(token)?;
+                }
                 _ => return Err(self.unexpected(token, "operand")),
             }
         }
-        if self.words.len() == start {
-            return Err(self.error("empty command"));
-        }
-        Ok(Command { position, words: self.tree.keep(self.words.drain(start..)) })
+        let words = if self.words.len() == start {
+            self.tree.keep_one(word)
+        } else {
+            self.words.push(word);
+            self.tree.keep(self.words.drain(start..))
+        };
+        Ok(Command { position, words })
     }
 
-    /// The term at `token` with the fields selected from it; `None` if there is no term.
-    fn parse_operand(&mut self, token: Token) -> Result<Option<Expr>> {
-        let Some(term) = self.parse_term(token)? else {
-            return Ok(None);
-        };
-        let first = self.next();
-        if first.kind != Kind::Field {
-            self.push_back(first);
-            return Ok(Some(term));
+    /// The term at `token`, which begins one, with the fields selected from it.
+    fn parse_operand(&mut self, token: Token) -> Result<Expr> {
+        let term = self.parse_term(token)?;
+        if token.kind == Kind::Field {
+            return Ok(term);
         }
-        let position = first.span.position();
-        let mut selected = first.span;
-        while self.peek().kind == Kind::Field {
-            selected = selected.to(self.next().span);
+        let fields = self.next();
+        if fields.kind != Kind::Field || fields.spaced {
+            self.push_back(fields);
+            return Ok(term);
         }
-        Ok(Some(match term {
-            Expr::Field { path, .. } => Expr::Field { position, path: path.to(selected) },
-            Expr::Variable { name, id, .. } => Expr::Variable { position, name, id, path: selected },
+        let (position, path) = (fields.span.position(), fields.span);
+        Ok(match term {
+            Expr::Variable { name, id, .. } => Expr::Variable { position, name, id, path },
             Expr::Function { .. } | Expr::Pipe(_) | Expr::Chain { .. } => {
-                Expr::Chain { position, base: Box::new(term), path: selected }
+                Expr::Chain { position, base: Box::new(term), path }
             }
-            Expr::Bool(..) | Expr::String { .. } | Expr::Number(_) | Expr::Nil(_) | Expr::Dot(_) => {
-                return Err(self.field_of_literal(&term));
-            }
-        }))
+            _ => return Err(self.field_of_literal(&term)),
+        })
     }
 
     fn field_of_literal(&self, term: &Expr) -> Failure {
@@ -177,27 +177,31 @@ impl Parser<'_> {
         self.error(format!("unexpected . after term {}", quote::lossy(printer.finish().as_bytes())))
     }
 
-    fn parse_term(&mut self, token: Token) -> Result<Option<Expr>> {
+    fn parse_term(&mut self, token: Token) -> Result<Expr> {
         let span = token.span;
         let position = span.position();
-        Ok(Some(match token.kind {
+        Ok(match token.kind {
             Kind::Identifier => self.function(span)?,
             Kind::Dot => Expr::Dot(position),
             Kind::Nil => Expr::Nil(position),
             Kind::Variable => self.variable(span)?,
-            Kind::Field => Expr::Field { position, path: span },
+            Kind::Field => self.fields(span),
             Kind::Bool => Expr::Bool(position, self.text(span) == b"true"),
             Kind::CharConstant | Kind::Complex | Kind::Number => Expr::Number(Box::new(self.parse_number(token)?)),
             Kind::LeftParen => self.nested(|parser| {
-                let pipe = parser.parse_pipeline("parenthesized pipeline", Kind::RightParen)?;
+                let first = parser.next();
+                let pipe = parser.parse_pipeline(first, "parenthesized pipeline", Kind::RightParen)?;
                 Ok(Expr::Pipe(pipe))
             })?,
             Kind::String | Kind::RawString => Expr::String { literal: span, value: self.unquote(token)? },
-            _ => {
-                self.push_back(token);
-                return Ok(None);
-            }
-        }))
+            _ => return Err(self.unexpected(token, "operand")),
+        })
+    }
+
+    /// Go says that several fields in a row are where the second is.
+    fn fields(&self, path: Span) -> Expr {
+        let start = path.start() + second_field(self.text(path)).unwrap_or_default();
+        Expr::Field { position: Span::new(start, start).position(), path }
     }
 
     fn function(&self, name: Span) -> Result<Expr> {
