@@ -171,10 +171,13 @@ pub struct FunctionNames {
 
 impl FunctionNames {
     fn new(sorted: Vec<&'static str>) -> Self {
-        let below = |byte: usize| {
-            sorted.partition_point(|name| name.bytes().next().is_none_or(|first| usize::from(first) < byte))
-        };
-        let starts = (0..=256).map(below).collect();
+        let mut starts = vec![0; 257];
+        for first in sorted.iter().filter_map(|name| name.bytes().next()) {
+            starts[usize::from(first) + 1] += 1;
+        }
+        for byte in 1..starts.len() {
+            starts[byte] += starts[byte - 1];
+        }
         Self { sorted, starts }
     }
 
@@ -207,6 +210,14 @@ enum Entry<H> {
     Host(Function<H>),
 }
 
+impl<H> Clone for Entry<H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H> Copy for Entry<H> {}
+
 /// All functions of a host, together with the language's own.
 pub struct Functions<H> {
     names: Arc<FunctionNames>,
@@ -222,21 +233,34 @@ struct Method<H> {
     function: Function<H>,
 }
 
+/// The first bytes of a name as a number that is ordered like them.
+fn leading(name: &str) -> u64 {
+    let mut bytes = [0; 8];
+    for (byte, of_name) in bytes.iter_mut().zip(name.bytes()) {
+        *byte = of_name;
+    }
+    u64::from_be_bytes(bytes)
+}
+
 impl<H> Functions<H> {
     /// The builtins of the language, overridden and extended by `tables`; a later function of the same
     /// name wins.
     pub fn new(tables: &[&[Function<H>]]) -> Self {
-        let mut by_name: std::collections::BTreeMap<&'static str, Entry<H>> =
-            builtin::TABLE.iter().map(|builtin| (builtin.name, Entry::Builtin(builtin))).collect();
+        let mut given: Vec<_> = builtin::TABLE.iter().map(|builtin| (builtin.name, Entry::Builtin(builtin))).collect();
         let mut methods = Vec::new();
         for function in tables.iter().copied().flatten() {
             match function.name.rsplit_once('.') {
                 Some((owner, name)) => methods.push(Method { owner, name, function: *function }),
-                None => drop(by_name.insert(function.name, Entry::Host(*function))),
+                None => given.push((function.name, Entry::Host(*function))),
             }
         }
-        let names = FunctionNames::new(by_name.keys().copied().collect());
-        Self { names: Arc::new(names), entries: by_name.into_values().collect(), methods }
+        // A process that renders once feels how long this takes.
+        let mut order: Vec<_> =
+            given.iter().enumerate().map(|(place, (name, _))| (leading(name), *name, place)).collect();
+        order.sort_unstable();
+        let is_last = |index: &usize| order.get(index + 1).is_none_or(|(_, next, _)| *next != order[*index].1);
+        let (names, entries) = (0..order.len()).filter(is_last).map(|index| given[order[index].2]).unzip();
+        Self { names: Arc::new(FunctionNames::new(names)), entries, methods }
     }
 
     /// The names templates must be parsed with to run with these functions.
