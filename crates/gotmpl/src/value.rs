@@ -315,6 +315,14 @@ impl Map {
         self.entries.borrow_mut()
     }
 
+    /// The entries, which nobody else needs any more; a copy of them if somebody may.
+    pub fn take(mut self) -> BTreeMap<Str, Value> {
+        match Rc::get_mut(&mut self.entries) {
+            Some(entries) => entries.take(),
+            None => self.entries.borrow().clone(),
+        }
+    }
+
     /// A copy of the value under `key`, if present.
     pub fn get(&self, key: &[u8]) -> Option<Value> {
         self.entries.borrow().get(key).cloned()

@@ -2,6 +2,7 @@
 
 use gotmpl::Map;
 
+use super::tables::{Room, deep_copy, packed_copy};
 use super::{Error, ValuesMap, enable, import, to_map, to_values};
 use crate::chart::{Chart, Crd, Metadata};
 
@@ -13,9 +14,26 @@ pub struct ActiveChart<'c> {
     /// Its metadata: the name is the alias if there is one, the dependencies are the enabled ones.
     pub metadata: Metadata,
     /// Its default values, with what it imports from its dependencies.
-    pub(crate) values: Map,
+    pub(super) values: Defaults<'c>,
     /// The enabled dependencies.
     pub dependencies: Vec<Self>,
+}
+
+/// Default values, as they are packed or as they were made.
+#[derive(Clone)]
+pub(super) enum Defaults<'c> {
+    Packed(&'c ValuesMap),
+    Made(Map),
+}
+
+impl Defaults<'_> {
+    /// A table of their own, nested tables and lists included.
+    pub(super) fn copy(&self, room: &Room) -> Result<Map, Error> {
+        match self {
+            Self::Packed(values) => packed_copy(values, room),
+            Self::Made(values) => deep_copy(values, room),
+        }
+    }
 }
 
 impl<'c> ActiveChart<'c> {
@@ -37,7 +55,7 @@ impl<'c> ActiveChart<'c> {
         Self {
             chart,
             metadata: chart.metadata.clone(),
-            values: to_map(&chart.values),
+            values: Defaults::Packed(&chart.values),
             dependencies: chart.dependencies.iter().map(Self::packed).collect(),
         }
     }
@@ -49,7 +67,10 @@ impl<'c> ActiveChart<'c> {
 
     /// Its default values, with what it imports from its dependencies.
     pub fn default_values(&self) -> ValuesMap {
-        to_values(&self.values)
+        match &self.values {
+            Defaults::Packed(values) => (*values).clone(),
+            Defaults::Made(values) => to_values(values),
+        }
     }
 
     /// The files in `crds/`: its own first, then those of its enabled dependencies.

@@ -52,7 +52,7 @@ fn dependency_table(name: &str, values: &Map) -> Result<Map, Error> {
 /// Lays `values` over the chart's own defaults.
 fn coalesce_defaults(chart: &ActiveChart<'_>, values: &Map, nulls: Nulls, room: &Room) -> Result<(), Error> {
     // A copy, for what is taken over from the defaults is changed later on.
-    let defaults = deep_copy(&chart.values, room)?.borrow().clone();
+    let defaults = chart.values.copy(room)?.take();
     for (key, default) in defaults {
         match (values.get(key.as_bytes()), default) {
             (None, Value::Nil) if nulls == Nulls::Delete => {}

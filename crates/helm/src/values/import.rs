@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use gotmpl::{Map, Value};
 
+use super::active::Defaults;
 use super::coalesce::coalesce_keeping;
 use super::tables::{Nulls, Room, deep_copy, merge_tables, table};
 use super::{ActiveChart, Error};
@@ -26,9 +27,16 @@ pub(super) fn import(chart: &mut ActiveChart<'_>) -> Result<(), Error> {
         }
         dependency.import_values = pairs.into_iter().map(pair_to_json).collect();
     }
-    // Imported tables may be part of `values`, which must not change while they are merged.
-    chart.values = deep_copy(&values, &room)?;
-    merge_tables(&chart.values, &imported, Nulls::Keep, &room)
+    let values = if imported.borrow().is_empty() {
+        values
+    } else {
+        // Imported tables may be part of `values`, which must not change while they are merged.
+        let values = deep_copy(&values, &room)?;
+        merge_tables(&values, &imported, Nulls::Keep, &room)?;
+        values
+    };
+    chart.values = Defaults::Made(values);
+    Ok(())
 }
 
 /// The paths in the child and in the parent.

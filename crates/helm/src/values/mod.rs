@@ -94,7 +94,7 @@ pub(crate) fn parse_bytes(text: &[u8]) -> Result<ValuesMap, Error> {
 
 /// As [`parse`], from bytes that should be YAML to values as templates see them.
 pub fn parse_typed(text: &[u8]) -> Result<Map, Error> {
-    let values = Map::any(BTreeMap::new());
+    let mut values = Map::any(BTreeMap::new());
     let mut total = 0;
     for document in documents::split(text)? {
         match yaml::parse(&document).map_err(Error::Yaml)? {
@@ -104,7 +104,11 @@ pub fn parse_typed(text: &[u8]) -> Result<Map, Error> {
                 if total > NODES {
                     return Err(Error::TooMany);
                 }
-                merge_typed(&values, &document);
+                if values.borrow().is_empty() {
+                    values = document;
+                } else {
+                    merge_typed(&values, &document);
+                }
             }
             other => return Err(Error::NotAMap { found: yaml::typed::json_type(&other) }),
         }

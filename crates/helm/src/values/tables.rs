@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use gotmpl::{List, Map, Value};
 
-use super::{Error, NODES, TABLE, TEXT};
+use super::{Error, NODES, TABLE, TEXT, ValuesMap, to_map};
 
 /// Levels of tables that are copied and merged. What is read nests less; imports may add to it, without end.
 pub(super) const DEPTH: usize = 1_000;
@@ -77,32 +77,63 @@ pub(crate) fn scalar(values: &Map, path: &str) -> Option<Value> {
 
 /// A table of its own, nested tables and lists included.
 pub(super) fn deep_copy(map: &Map, room: &Room) -> Result<Map, Error> {
-    copy_map(map, room, 0)
+    weigh_map(map, room, 0)?;
+    Ok(copy_map(map))
 }
 
-fn copy_map(map: &Map, room: &Room, depth: usize) -> Result<Map, Error> {
+fn weigh_map(map: &Map, room: &Room, depth: usize) -> Result<(), Error> {
     let entries = map.borrow();
     room.take(TABLE + entries.len())?;
-    let copied = entries.iter().map(|(key, value)| Ok((key.clone(), copy_value(value, room, depth + 1)?)));
-    Ok(Map::new(map.ty, copied.collect::<Result<_, Error>>()?))
+    entries.values().try_for_each(|value| weigh(value, room, depth + 1))
 }
 
-fn copy_value(value: &Value, room: &Room, depth: usize) -> Result<Value, Error> {
+fn weigh(value: &Value, room: &Room, depth: usize) -> Result<(), Error> {
     if depth > DEPTH {
         return Err(Error::TooDeep);
     }
-    Ok(match value {
-        Value::Map(map) => copy_map(map, room, depth)?.into(),
+    match value {
+        Value::Map(map) => weigh_map(map, room, depth),
         Value::List(list) => {
             room.take(list.len())?;
-            let items = list.items().iter().map(|item| copy_value(item, room, depth + 1));
-            List::new(list.element, items.collect::<Result<_, _>>()?).into()
+            list.items().iter().try_for_each(|item| weigh(item, room, depth + 1))
         }
-        scalar => {
-            room.take(text_weight(scalar))?;
-            scalar.clone()
+        scalar => room.take(text_weight(scalar)),
+    }
+}
+
+fn copy_map(map: &Map) -> Map {
+    Map::new(map.ty, map.borrow().iter().map(|(key, value)| (key.clone(), copy_value(value))).collect())
+}
+
+fn copy_value(value: &Value) -> Value {
+    match value {
+        Value::Map(map) => copy_map(map).into(),
+        Value::List(list) => List::new(list.element, list.items().iter().map(copy_value).collect()).into(),
+        scalar => scalar.clone(),
+    }
+}
+
+/// As [`deep_copy`], of values as they are packed, which are no deeper than YAML can be.
+pub(super) fn packed_copy(values: &ValuesMap, room: &Room) -> Result<Map, Error> {
+    weigh_packed_map(values, room)?;
+    Ok(to_map(values))
+}
+
+fn weigh_packed_map(values: &ValuesMap, room: &Room) -> Result<(), Error> {
+    room.take(TABLE + values.len())?;
+    values.values().try_for_each(|value| weigh_packed(value, room))
+}
+
+fn weigh_packed(value: &serde_json::Value, room: &Room) -> Result<(), Error> {
+    match value {
+        serde_json::Value::Object(map) => weigh_packed_map(map, room),
+        serde_json::Value::Array(items) => {
+            room.take(items.len())?;
+            items.iter().try_for_each(|item| weigh_packed(item, room))
         }
-    })
+        serde_json::Value::String(text) => room.take(text.len() / TEXT),
+        _ => Ok(()),
+    }
 }
 
 /// A table of its own whose nested tables are shared.
