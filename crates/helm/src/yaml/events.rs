@@ -263,6 +263,9 @@ impl<'a> Events<'a> {
             self.leave();
             return Ok(Event { kind: EventKind::Alias(name), line });
         }
+        if let TokenKind::Scalar { plain, .. } = *kind {
+            return self.scalar(Properties::default(), plain, line);
+        }
         let properties = self.properties()?;
         let implicit = properties.tag.as_deref().is_none_or(|tag| tag == "!");
         let (token, token_line) = self.peek()?;

@@ -53,7 +53,7 @@ impl<'a> Scanner<'a> {
     // --- indentation ---
 
     /// Starts a block collection if the column is further in, its token going to `place` in the queue.
-    fn roll_indent(&mut self, mark: Mark, place: Option<usize>, kind: TokenKind<'a>) -> Result<(), Error> {
+    pub(super) fn roll_indent(&mut self, mark: Mark, place: Option<usize>, kind: TokenKind<'a>) -> Result<(), Error> {
         if self.flow_level > 0 || self.indent >= column(mark) {
             return Ok(());
         }

@@ -227,9 +227,15 @@ impl<'a> Scanner<'a> {
             return Ok(gap);
         }
         loop {
-            if is_blank(self.at(0)) {
+            let spaces = self.bytes()[self.pos..].iter().take_while(|byte| **byte == b' ').count();
+            if spaces > 0 {
+                self.skip(spaces);
+                if !gap.folded {
+                    gap.blanks.end = self.pos;
+                }
+            } else if self.at(0) == b'\t' {
                 let violates = indent.is_some_and(|indent| column(self.mark) < indent);
-                if gap.folded && violates && self.at(0) == b'\t' {
+                if gap.folded && violates {
                     return self.error("found a tab character that violates indentation");
                 }
                 self.skip(1);

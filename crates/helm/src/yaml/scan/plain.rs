@@ -1,11 +1,17 @@
 //! Scalars without quotes.
 
 use super::text::Text;
-use super::{Error, Scanner, TokenKind, column, is_blank, is_blankz, is_document_mark};
+use super::{Error, KEY_LENGTH, Scanner, TokenKind, column, is_blank, is_blankz, is_document_mark};
 use crate::yaml::class::break_len;
 
 impl Scanner<'_> {
     pub(super) fn fetch_plain(&mut self) -> Result<(), Error> {
+        if self.flow_level == 0 && self.key_allowed && self.flaw.is_none() {
+            let end = self.plain_run_end();
+            if self.bytes().get(end) == Some(&b':') && end - self.pos < KEY_LENGTH {
+                return self.fetch_plain_key(end);
+            }
+        }
         self.save_key()?;
         self.key_allowed = false;
         let (line, indent) = (self.mark.line, self.indent + 1);
@@ -35,6 +41,21 @@ impl Scanner<'_> {
             self.key_allowed = true;
         }
         self.push(TokenKind::Scalar { value: value.finish(), plain: true }, line);
+        Ok(())
+    }
+
+    /// Reads a key of a block mapping up to its `:` at `end`: being one word, it can be nothing else, and need not wait
+    /// in the queue to become one.
+    fn fetch_plain_key(&mut self, end: usize) -> Result<(), Error> {
+        self.drop_key()?;
+        self.key_allowed = false;
+        let (mark, value) = (self.mark, &self.text[self.pos..end]);
+        self.skip_to(end);
+        self.roll_indent(mark, None, TokenKind::BlockMappingStart)?;
+        self.push(TokenKind::Key, mark.line);
+        self.push(TokenKind::Scalar { value: value.into(), plain: true }, mark.line);
+        self.push(TokenKind::Value, mark.line);
+        self.skip(1);
         Ok(())
     }
 
