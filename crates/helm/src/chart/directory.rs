@@ -15,7 +15,7 @@ use super::{Chart, Error};
 
 /// Loads the chart in the folder `path`, with the default [`Limits`].
 pub fn load(path: &Path) -> Result<Chart, Error> {
-    let root = fs::canonicalize(path).map_err(|source| read_error(path, source))?;
+    let root = std::path::absolute(path).map_err(|source| read_error(path, source))?;
     let chart_yaml = root.join("Chart.yaml");
     if !chart_yaml.exists() {
         return Err(Error::NoChart(chart_yaml));
@@ -94,7 +94,8 @@ impl Walk<'_> {
     /// The file that the link `path` stands for, which must lie in the chart; nothing if nobody will miss it.
     fn resolve(&self, path: &Path, name: &str) -> Result<Option<PathBuf>, Error> {
         let target = fs::canonicalize(path).map_err(|source| broken_link(path, source))?;
-        match target.starts_with(self.root) {
+        let root = fs::canonicalize(self.root).map_err(|source| read_error(self.root, source))?;
+        match target.starts_with(root) {
             true => Ok(Some(target)),
             false if is_documentation(name) => Ok(None),
             false => Err(Error::LinkOutside { path: path.to_owned() }),

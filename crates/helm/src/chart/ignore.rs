@@ -40,16 +40,20 @@ struct Rule {
 enum Pattern {
     Name(String),
     Ending(String),
-    Other(String),
+    /// What it starts with before the first character that has a meaning, and all of it.
+    Other {
+        start: usize,
+        pattern: String,
+    },
 }
 
 impl Pattern {
     fn new(pattern: &str) -> Self {
-        let is_plain = |text: &str| !text.contains(['*', '?', '[', '\\']);
-        match pattern.strip_prefix('*') {
-            None if is_plain(pattern) => Self::Name(pattern.to_owned()),
-            Some(ending) if is_plain(ending) => Self::Ending(ending.to_owned()),
-            _ => Self::Other(pattern.to_owned()),
+        let special = |text: &str| text.find(['*', '?', '[', '\\']);
+        match (pattern.strip_prefix('*'), special(pattern)) {
+            (None, None) => Self::Name(pattern.to_owned()),
+            (Some(ending), _) if special(ending).is_none() => Self::Ending(ending.to_owned()),
+            (_, start) => Self::Other { start: start.unwrap_or_default(), pattern: pattern.to_owned() },
         }
     }
 
@@ -57,7 +61,9 @@ impl Pattern {
         match self {
             Self::Name(name) => subject == name,
             Self::Ending(ending) => subject.strip_suffix(ending.as_str()).is_some_and(|start| !start.contains('/')),
-            Self::Other(pattern) => pattern::matches(pattern, subject).unwrap_or(false),
+            Self::Other { start, pattern } => {
+                subject.starts_with(&pattern[..*start]) && pattern::matches(pattern, subject).unwrap_or(false)
+            }
         }
     }
 }
