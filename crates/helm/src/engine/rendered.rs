@@ -1,7 +1,7 @@
 //! The result of a render: manifests to apply, hooks to run, notes to show.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use super::{Error, RenderedFiles};
 use crate::chart::Crd;
@@ -77,7 +77,7 @@ pub(super) fn collect(
     };
     // The manifests have their own copies by now, and the record is another one.
     drop(texts);
-    let manifest = record(&manifests);
+    let manifest = manifest::join(&manifests);
     Ok(Rendered { manifest, manifests, hooks, notes, crds, repeatable })
 }
 
@@ -93,17 +93,6 @@ fn text_of(name: &str, bytes: Vec<u8>) -> (String, Option<manifest::Error>) {
     let error = yaml::parse(&bytes[document..]).err();
     let error = error.map(|error| manifest::Error { path: name.to_owned(), problem: Problem::Yaml(error) });
     (String::from_utf8_lossy(&bytes).into_owned(), error)
-}
-
-/// All manifests in one text.
-fn record(manifests: &[Manifest]) -> String {
-    let heading = "---\n# Source: \n\n".len();
-    let length = manifests.iter().map(|manifest| heading + manifest.name.len() + manifest.content.len()).sum();
-    let mut text = String::with_capacity(length);
-    for Manifest { name, content, .. } in manifests {
-        write!(text, "---\n# Source: {name}\n{content}\n").expect("writing to a string does not fail");
-    }
-    text
 }
 
 #[cfg(test)]

@@ -71,18 +71,30 @@ pub enum Problem {
 
 /// The text that is stored as the release's manifest: each document under the path of its template.
 pub fn join(manifests: &[Manifest]) -> String {
-    manifests.iter().map(|manifest| sourced(&manifest.name, &manifest.content)).collect()
+    let length = manifests.iter().map(|manifest| HEADING + manifest.name.len() + manifest.content.len()).sum();
+    let mut text = String::with_capacity(length);
+    for manifest in manifests {
+        sourced(&mut text, &manifest.name, &manifest.content);
+    }
+    text
 }
 
 /// What `helm template` prints for a stored manifest and hooks.
 pub fn print(stored: &str, hooks: &[Hook]) -> String {
     let mut printed = format!("{}\n", stored.trim());
-    printed.extend(hooks.iter().map(|hook| sourced(&hook.path, &hook.manifest)));
+    for hook in hooks {
+        sourced(&mut printed, &hook.path, &hook.manifest);
+    }
     printed
 }
 
-fn sourced(path: &str, document: &str) -> String {
-    format!("---\n# Source: {path}\n{document}\n")
+/// How much is written beside a path and a document.
+const HEADING: usize = "---\n# Source: \n\n".len();
+
+fn sourced(text: &mut String, path: &str, document: &str) {
+    for part in ["---\n# Source: ", path, "\n", document, "\n"] {
+        text.push_str(part);
+    }
 }
 
 #[cfg(test)]
