@@ -5,7 +5,7 @@
 //! ```
 //!
 //! - `bench-render [--repeat N] FOLDER…` renders every chart below the folders, with its defaults and with each values
-//!   file in its `ci/`, in one process of ours and one of Helm's, and compares the best times of each case.
+//!   file in its `ci/`, in one process of ours and one of Helm's, and compares the median times of each case.
 //! - `bench-render --memory FOLDER…` renders each case in processes of its own and compares their peaks.
 //! - `bench-render --digest FOLDER…` prints a digest of everything that we render: it stays the same when only the
 //!   speed changes.
