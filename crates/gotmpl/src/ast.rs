@@ -102,14 +102,20 @@ impl Tree {
         }
     }
 
-    /// Keeps items, which stand together from then on.
-    pub(crate) fn keep<T: Listed>(&mut self, items: impl Iterator<Item = T>) -> Part<T> {
+    /// Keeps the items that are `pending` from `from` on, which stand together from then on.
+    pub(crate) fn keep<T: Listed>(&mut self, pending: &mut Vec<T>, from: usize) -> Part<T> {
         let start = self.count::<T>();
-        T::list_mut(self).extend(items);
+        let list = T::list_mut(self);
+        // Most lists have one item, and emptying a range costs more than that.
+        if pending.len() == from + 1 {
+            list.extend(pending.pop());
+        } else {
+            list.extend(pending.drain(from..));
+        }
         self.since(start)
     }
 
-    /// As [`Tree::keep`], of one item: most lists have no more.
+    /// Keeps one item.
     pub(crate) fn keep_one<T: Listed>(&mut self, item: T) -> Part<T> {
         let start = self.count::<T>();
         T::list_mut(self).push(item);

@@ -65,7 +65,7 @@ impl Parser<'_> {
         loop {
             let token = self.next();
             if token.kind == Kind::Eof {
-                let body = self.tree.keep(self.nodes.drain(..));
+                let body = self.tree.keep(&mut self.nodes, 0);
                 self.add(self.name, body)?;
                 return Ok(body);
             }
@@ -112,7 +112,7 @@ impl Parser<'_> {
             }
             match self.parse_item(token)? {
                 Item::Node(node) => self.nodes.push(node),
-                Item::Terminator(terminator) => return Ok((self.tree.keep(self.nodes.drain(start..)), terminator)),
+                Item::Terminator(terminator) => return Ok((self.tree.keep(&mut self.nodes, start), terminator)),
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Failure, MAX_VARIABLES, Parser, Result, second_field};
 use crate::ast::{Command, Expr, Part, Pipe, Variable, VariableId};
-use crate::lex::{Kind, Position, Span, Token};
+use crate::lex::{Kind, Span, Token};
 use crate::quote;
 
 /// The variables that a pipeline sets.
@@ -12,43 +12,29 @@ struct Declared {
     assigns: bool,
 }
 
-impl Declared {
-    fn pipe(self, position: Position, commands: Part<Command>) -> Pipe {
-        Pipe { position, assigns: self.assigns, variables: self.variables, commands }
-    }
-}
-
 impl Parser<'_> {
     /// `declarations? command ('|' command)*` from the token `first` up to one of kind `end`, which is consumed.
     pub(super) fn parse_pipeline(&mut self, first: Token, context: &str, end: Kind) -> Result<Pipe> {
         let position = first.span.position();
-        let (declared, mut token) = if first.kind == Kind::Variable {
-            self.parse_declarations(first, context)?
-        } else {
-            (Declared { variables: Part::EMPTY, assigns: false }, first)
-        };
+        let (Declared { variables, assigns }, mut token) = self.parse_declarations(first, context)?;
         let start = self.commands.len();
         while token.kind != end {
             if !token.kind.is_term() {
                 return Err(self.unexpected(token, context));
             }
             let command = self.parse_command(token)?;
+            self.commands.push(command);
             token = self.next();
             if token.kind == Kind::Pipe {
                 token = self.next();
-            } else if token.kind == end && self.commands.len() == start {
-                let commands = self.tree.keep_one(command);
-                return Ok(declared.pipe(position, commands));
             }
-            self.commands.push(command);
         }
         self.check_pipeline(&self.commands[start..], context)?;
-        let commands = self.tree.keep(self.commands.drain(start..));
-        Ok(declared.pipe(position, commands))
+        let commands = self.tree.keep(&mut self.commands, start);
+        Ok(Pipe { position, assigns, variables, commands })
     }
 
-    /// `$x :=`, `$x =` or, in a `range`, `$x, $y :=`, and the token that follows; `token` itself if it turns out to be an
-    /// argument.
+    /// `$x :=`, `$x =` or, in a `range`, `$x, $y :=`, and the token that follows; `token` itself if nothing is declared.
     fn parse_declarations(&mut self, mut token: Token, context: &str) -> Result<(Declared, Token)> {
         let start = self.tree.count::<Variable>();
         let mut assigns = false;
@@ -123,31 +109,22 @@ impl Parser<'_> {
     }
 
     /// Operands from `token`, which begins one, up to what is none: a `|` or the end of the pipeline, which stays.
-    fn parse_command(&mut self, token: Token) -> Result<Command> {
+    fn parse_command(&mut self, mut token: Token) -> Result<Command> {
         let position = token.span.position();
         let start = self.words.len();
-        let mut word = self.parse_operand(token)?;
         loop {
-            let token = self.next();
+            let word = self.parse_operand(token)?;
+            self.words.push(word);
+            token = self.next();
             match token.kind {
                 Kind::RightDelim | Kind::RightParen | Kind::Pipe => {
                     self.push_back(token);
-                    break;
+                    return Ok(Command { position, words: self.tree.keep(&mut self.words, start) });
                 }
-                kind if token.spaced && kind.is_term() => {
-                    self.words.push(word);
-                    word = self.parse_operand(token)?;
-                }
+                kind if token.spaced && kind.is_term() => {}
                 _ => return Err(self.unexpected(token, "operand")),
             }
         }
-        let words = if self.words.len() == start {
-            self.tree.keep_one(word)
-        } else {
-            self.words.push(word);
-            self.tree.keep(self.words.drain(start..))
-        };
-        Ok(Command { position, words })
     }
 
     /// The term at `token`, which begins one, with the fields selected from it.
