@@ -220,38 +220,30 @@ impl<'a> Scanner<'a> {
     /// in a plain scalar, `indent` is the column that tabs after a line break may not stand before.
     fn gap(&mut self, folded: bool, indent: Option<isize>) -> Result<Gap, Error> {
         let mut gap = Gap { folded, blanks: self.pos..self.pos, ..Gap::default() };
-        // One blank between words, as nearly everywhere.
-        if !folded && self.at(0) == b' ' && !self.blankz_at(1) {
-            self.skip(1);
-            gap.blanks.end = self.pos;
-            return Ok(gap);
-        }
         loop {
             let spaces = self.bytes()[self.pos..].iter().take_while(|byte| **byte == b' ').count();
-            if spaces > 0 {
-                self.skip(spaces);
-                if !gap.folded {
-                    gap.blanks.end = self.pos;
-                }
-            } else if self.at(0) == b'\t' {
+            self.skip(spaces);
+            let tab = self.at(0) == b'\t';
+            if tab {
                 let violates = indent.is_some_and(|indent| column(self.mark) < indent);
                 if gap.folded && violates {
                     return self.error("found a tab character that violates indentation");
                 }
                 self.skip(1);
-                if !gap.folded {
-                    gap.blanks.end = self.pos;
-                }
-            } else if break_len(self.bytes(), self.pos) > 0 {
-                let kept = self.skip_line();
-                if gap.folded {
-                    gap.more.push_str(kept);
-                } else {
+            }
+            if !gap.folded {
+                gap.blanks.end = self.pos;
+            }
+            if tab {
+                continue;
+            }
+            match self.skip_line() {
+                "" => return Ok(gap),
+                kept if gap.folded => gap.more.push_str(kept),
+                kept => {
                     gap.first = kept;
                     gap.folded = true;
                 }
-            } else {
-                return Ok(gap);
             }
         }
     }
