@@ -60,11 +60,7 @@ pub(crate) fn processes(times: &[[Duration; 2]]) -> String {
     let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     let pairs: Vec<_> = times.iter().map(|pair| pair.map(nanoseconds)).collect();
     let (ours, sum, median) = ratios(&pairs);
-    let middle = |side: usize| {
-        let mut times: Vec<_> = times.iter().map(|pair| pair[side]).collect();
-        times.sort();
-        times.get(times.len() / 2).copied().unwrap_or_default()
-    };
+    let middle = |side: usize| middle_of(times.iter().map(|pair| pair[side]).collect());
     format!(
         "{} cases, ours {:.0} ms in all; Helm takes {sum:.1}x in all, {median:.1}x by median ({:.1?} and {:.1?})\n",
         times.len(),
@@ -87,9 +83,12 @@ fn classes(runs: &[Run]) -> impl Iterator<Item = (&'static str, Vec<&Run>)> {
 
 /// The median of the repetitions. The best one would leave out what Go's garbage collector takes.
 fn typical(times: &[u64]) -> u64 {
-    let mut times = times.to_vec();
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default()
+    middle_of(times.to_vec())
+}
+
+fn middle_of<T: Copy + Default + Ord>(mut values: Vec<T>) -> T {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 /// Our sum, and how many times as much Helm needs: in all, and by the median of the cases.
