@@ -58,8 +58,8 @@ const CASES: [Case; 11] = [
         words: &["copies-for-ever/templates/main.yaml", "too many evaluation steps"],
     },
     Case {
-        chart: "makes-keys-for-ever",
-        template: "{{ range until 1000 }}{{ genPrivateKey \"rsa\" }}{{ end }}\n",
+        chart: "hashes-for-ever",
+        template: "{{ range until 1000 }}{{ bcrypt \"x\" }}{{ end }}\n",
         reason: Reason::RenderLimitExceeded,
         words: &["too many evaluation steps"],
     },

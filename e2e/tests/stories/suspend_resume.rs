@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use e2e::charts::{self, Chart};
+use e2e::eventually;
+use e2e::status::{self, Conditioned as _};
 use e2e::story::{SOON, story};
-use e2e::{charts, eventually};
-use helm_operator::api::HelmRelease;
+use helm_operator::api::{HelmRelease, RELEASE_FINALIZER, Reason};
+use kube::ResourceExt as _;
 use serde_json::json;
 
 #[test]
@@ -33,6 +36,32 @@ fn a_suspended_release_waits_and_a_resumed_one_catches_up() -> Result<()> {
         story.ready("memo").await?;
         let told = story.history("memo").await?;
         ensure!(told == "1 superseded, 2 deployed", "helm history tells: {told}");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_release_suspended_while_it_renders_is_not_rendered_to_the_end() -> Result<()> {
+    story("suspended-render", async |story| {
+        let endless = "{{ range until 1000 }}{{ bcrypt \"x\" }}{{ end }}\n";
+        story.push(&Chart::new("endless", "1.0.0").file("templates/main.yaml", endless)).await?;
+        story.open_repository().await?;
+        story.release("endless", "endless", "1.0.0", json!({})).await?;
+        let held = |release: &HelmRelease| {
+            ensure!(release.finalizers().iter().any(|held| held == RELEASE_FINALIZER), "no finalizer yet");
+            Ok(())
+        };
+        eventually::object(&story.releases(), "endless", SOON, held).await?;
+
+        story.patch("endless", json!({ "spec": { "suspend": true } })).await?;
+        let mut told = Vec::new();
+        let suspended = |release: &HelmRelease| {
+            told.extend(release.conditions().iter().map(|condition| condition.reason.clone()));
+            status::failed(release, Reason::Suspended)
+        };
+        eventually::object(&story.releases(), "endless", SOON, suspended).await?;
+        let limited = told.contains(&Reason::RenderLimitExceeded.to_string());
+        ensure!(!limited, "it was rendered until a limit ended it: {told:?}");
         Ok(())
     })
 }

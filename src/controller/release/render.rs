@@ -1,7 +1,7 @@
 //! The chart and the values to a manifest, off the async threads.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use helm::engine::{self, Limits, ReleaseInfo, Rendered, Request, SEED_BYTES};
@@ -21,6 +21,15 @@ use crate::controller::halt::Halt;
 /// The longest a chart may render.
 const RENDER_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// Stops a render that nobody waits for any more: a thread cannot be dropped as its future is.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// What the record of the revision holds of it.
 pub(super) struct Output {
     /// The manifest as Helm stores it.
@@ -34,6 +43,7 @@ pub(super) struct Output {
 }
 
 /// Renders the chart for this step. An install installs the chart's CRDs first, since templates may ask for them.
+/// Dropped, it stops rendering.
 pub(super) async fn render(
     step: &Step,
     chart: &Arc<LoadedChart>,
@@ -61,7 +71,7 @@ pub(super) async fn render(
     let (chart, values) = (Arc::clone(chart), job.desired.values.clone());
     let now = job.context.now().to_zoned(k8s_openapi::jiff::tz::TimeZone::UTC);
     let limits = Limits::default();
-    let deadline = Arc::clone(&limits.stop);
+    let stop = StopOnDrop(Arc::clone(&limits.stop));
     let mut seed = [0; SEED_BYTES];
     getrandom::fill(&mut seed).map_err(|error| Halt::caused(Reason::RenderLimitExceeded, &error))?;
     let rendering = tokio::task::spawn_blocking(move || {
@@ -88,7 +98,7 @@ pub(super) async fn render(
     let rendered = if let Ok(rendered) = tokio::time::timeout(RENDER_TIMEOUT, &mut task).await {
         rendered
     } else {
-        deadline.store(true, Ordering::Relaxed);
+        drop(stop);
         task.await
     };
     Ok(rendered.map_err(|panic| Halt::caused(Reason::TemplateFailed, &panic))??)

@@ -82,6 +82,7 @@ pub(super) async fn act(plan: Plan, job: &Job<'_>, trace: &mut Trace) -> Result<
 async fn release(step: &Step, job: &Job<'_>, trace: &mut Trace) -> Result<Progress, Halt> {
     match prepare::prepare(step, job, trace).await? {
         prepare::Ready::Adopted => Ok(Progress::Done),
+        prepare::Ready::Superseded => Ok(Progress::Superseded),
         prepare::Ready::Recorded(prepared) => apply::carry_out(step, *prepared, job, trace).await,
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct Prepared {
 pub(super) enum Ready {
     /// The deployed revision, made by somebody else or for an older Kubernetes, is just what would be made: marked as ours.
     Adopted,
+    /// Another generation was declared before anything was recorded.
+    Superseded,
     /// A revision is pending.
     Recorded(Box<Prepared>),
 }
@@ -46,7 +48,10 @@ pub(super) async fn prepare(step: &Step, job: &Job<'_>, trace: &mut Trace) -> Re
     if job.desired.create_namespace && step.kind == StepKind::Install {
         job.context.cluster.ensure_namespace(namespace).await?;
     }
-    let rendered = render::render(step, &chart, action, deadline.remaining(), job).await?;
+    let rendered = tokio::select! {
+        rendered = render::render(step, &chart, action, deadline.remaining(), job) => rendered?,
+        () = job.context.superseded(job.release) => return Ok(Ready::Superseded),
+    };
     let replaced = record::get_all(job, &step.replaces).await?;
     let release = pending(step, job, rendered, &replaced);
     if let Some(deployed) = replaced.iter().find(|record| record.release.info.status == Status::Deployed)
