@@ -2,7 +2,7 @@
 //!
 //! Nothing is fetched: other files do not exist for a schema, and addresses are not asked.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::LazyLock;
 
 use serde_json::Value;
@@ -42,7 +42,7 @@ impl<'s> Compiled<'s> {
     /// Follows all references from the root of `library`.
     fn link(library: Library<'s>) -> Result<Self, String> {
         let mut compiled = Self { library, references: BTreeMap::new() };
-        let mut seen = BTreeSet::new();
+        let mut seen = HashSet::new();
         let mut open = VecDeque::from([compiled.library.root()]);
         while let Some(schema) = open.pop_front() {
             if seen.insert(address(&schema)) {
@@ -66,10 +66,12 @@ impl<'s> Compiled<'s> {
             }
         }
         self.check_patterns(schema)?;
-        let applied = draft.subschemas(schema.value).into_iter();
-        // Definitions count only where something refers to them.
-        let applied = applied.filter(|(path, _)| !matches!(path[0].as_str(), "definitions" | "$defs"));
-        open.extend(applied.map(|(_, value)| self.library.child(schema, value)));
+        draft.visit_subschemas(schema.value, |step, value| {
+            // Definitions count only where something refers to them.
+            if !matches!(step.keyword, "definitions" | "$defs") {
+                open.push_back(self.library.child(schema, value));
+            }
+        });
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::library::escape;
+use super::step::Key;
 use super::words::quote;
 
 /// A rule that is broken, with what is broken below it.
@@ -82,7 +82,7 @@ impl fmt::Display for Complaints {
 #[derive(Clone, Copy)]
 pub(super) enum Place<'p> {
     Root,
-    Below(&'p Self, &'p str),
+    Below(&'p Self, Key<'p>),
 }
 
 impl Place<'_> {
@@ -90,7 +90,7 @@ impl Place<'_> {
     pub(super) fn pointer(&self) -> String {
         match self {
             Self::Root => String::new(),
-            Self::Below(parent, key) => format!("{}/{}", parent.pointer(), escape(key)),
+            Self::Below(parent, key) => format!("{}/{key}", parent.pointer()),
         }
     }
 }

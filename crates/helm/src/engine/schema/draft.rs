@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::step::Step;
+
 /// A version of the specification, in the order in which they came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Draft {
@@ -99,24 +101,28 @@ impl Draft {
         schema.get(keyword)?.as_str()
     }
 
-    /// The schemas within a schema, each with the keys that lead to it.
-    pub(super) fn subschemas(self, schema: &Value) -> Vec<(Vec<String>, &Value)> {
-        let Value::Object(keywords) = schema else { return Vec::new() };
-        let mut found = Vec::new();
-        for (keyword, position, since) in POSITIONS {
-            let Some(value) = keywords.get(keyword).filter(|_| since <= self) else { continue };
-            let at = |key: String| vec![keyword.to_owned(), key];
+    /// Visits the schemas within a schema, in the order of [`POSITIONS`].
+    pub(super) fn visit_subschemas<'s>(self, schema: &'s Value, mut visit: impl FnMut(Step<'s>, &'s Value)) {
+        let Value::Object(keywords) = schema else { return };
+        // A schema has few keywords of all those that there are.
+        let mut found = [None; POSITIONS.len()];
+        for (keyword, value) in keywords {
+            if let Some(at) = POSITIONS.iter().position(|(known, ..)| known == keyword) {
+                found[at] = Some(value);
+            }
+        }
+        for ((keyword, position, since), value) in POSITIONS.into_iter().zip(found) {
+            let Some(value) = value.filter(|_| since <= self) else { continue };
             match (position, value) {
                 (Position::Entries, Value::Object(entries)) => {
-                    found.extend(entries.iter().map(|(key, value)| (at(key.clone()), value)));
+                    entries.iter().for_each(|(name, value)| visit(Step::entry(keyword, name), value));
                 }
                 (Position::Items | Position::ItselfOrItems, Value::Array(items)) => {
-                    found.extend(items.iter().enumerate().map(|(index, value)| (at(index.to_string()), value)));
+                    items.iter().enumerate().for_each(|(index, value)| visit(Step::item(keyword, index), value));
                 }
-                (Position::Itself | Position::ItselfOrItems, value) => found.push((vec![keyword.to_owned()], value)),
+                (Position::Itself | Position::ItselfOrItems, value) => visit(Step::to(keyword), value),
                 (Position::Entries | Position::Items, _) => {}
             }
         }
-        found
     }
 }

@@ -86,8 +86,8 @@ fn is_type(value: &Value) -> bool {
 /// Whether it is a list of texts, none of them twice.
 fn are_names(value: &Value) -> bool {
     let mut seen = BTreeSet::new();
-    let is_new = |name: &Value| name.as_str().is_some_and(|name| seen.insert(name.to_owned()));
-    value.as_array().is_some_and(|names| !names.is_empty() && names.iter().all(is_new))
+    let names = value.as_array().filter(|names| !names.is_empty());
+    names.is_some_and(|names| names.iter().all(|name| name.as_str().is_some_and(|name| seen.insert(name))))
 }
 
 fn is_map<'v>(value: &'v Value, entry: impl Fn((&'v String, &'v Value)) -> bool) -> bool {

@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use super::draft::Draft;
+use super::step::{Key, Step};
 use crate::go;
 
 /// A schema, as a part of a document.
@@ -86,7 +87,7 @@ impl<'s> Library<'s> {
         let (url, resources) = (url.to_owned(), Vec::new());
         let mut document = Document { url: url.clone(), root, resources, by_value, duplicate: None };
         let named = root.get("$schema").and_then(Value::as_str).and_then(Draft::of_url);
-        document.add_resource(root, url, named.unwrap_or(draft), Vec::new());
+        document.add_resource(root, url, named.unwrap_or(draft), &[]);
         document.collect(root, 0, &mut Vec::new());
         self.documents.push(document);
         self.documents.len() - 1
@@ -196,24 +197,25 @@ impl<'s> Library<'s> {
 }
 
 impl<'s> Document<'s> {
-    fn add_resource(&mut self, value: &'s Value, url: String, draft: Draft, path: Vec<String>) -> usize {
+    fn add_resource(&mut self, value: &'s Value, url: String, draft: Draft, path: &[Step<'_>]) -> usize {
         let is_recursive = value.get("$recursiveAnchor") == Some(&Value::Bool(true)) && draft >= Draft::Y2019;
         let (anchors, dynamic_anchors) = (BTreeMap::new(), BTreeSet::new());
+        let path = keys(path);
         self.resources.push(Resource { url, draft, anchors, dynamic_anchors, is_recursive, path });
         self.by_value.insert(address(value), self.resources.len() - 1);
         self.resources.len() - 1
     }
 
-    fn note_duplicate(&mut self, url: &str, path: &[String]) {
+    fn note_duplicate(&mut self, url: &str, path: &[Step<'_>]) {
         let Some(known) = self.resources.iter().find(|resource| resource.url == url) else { return };
-        let [first, second] = [&known.path, path].map(|path| go::quote(&pointer(path)));
+        let [first, second] = [&known.path, &keys(path)].map(|path| go::quote(&pointer(path)));
         let (url, document) = (go::quote(url), go::quote(&self.url));
         let words = || format!("duplicate id {url} in {document} at {first} and {second}");
         self.duplicate.get_or_insert_with(words);
     }
 
     /// Notes what a schema and those within it call themselves.
-    fn collect(&mut self, schema: &'s Value, within: usize, path: &mut Vec<String>) {
+    fn collect(&mut self, schema: &'s Value, within: usize, path: &mut Vec<Step<'s>>) {
         let draft = self.resources[within].draft;
         let id = draft.id(schema).map(|id| id.split_once('#').unwrap_or((id, "")));
         let mut resource = within;
@@ -223,7 +225,7 @@ impl<'s> Document<'s> {
                 self.resources[0].url = url;
             } else {
                 self.note_duplicate(&url, path);
-                resource = self.add_resource(schema, url, draft, path.clone());
+                resource = self.add_resource(schema, url, draft, path);
             }
         }
         let anchor = |keyword: &str| schema.get(keyword).and_then(Value::as_str);
@@ -233,17 +235,16 @@ impl<'s> Document<'s> {
             Draft::Y2020 => [anchor("$anchor"), anchor("$dynamicAnchor")],
         };
         for name in names.into_iter().flatten() {
-            self.resources[resource].anchors.insert(name.to_owned(), path.clone());
+            self.resources[resource].anchors.insert(name.to_owned(), keys(path));
         }
         if let [_, Some(name)] = names {
             self.resources[resource].dynamic_anchors.insert(name.to_owned());
         }
-        for (keys, value) in draft.subschemas(schema) {
-            let length = path.len();
-            path.extend(keys);
+        draft.visit_subschemas(schema, |step, value| {
+            path.push(step);
             self.collect(value, resource, path);
-            path.truncate(length);
-        }
+            path.pop();
+        });
     }
 }
 
@@ -335,13 +336,12 @@ fn unescape(key: &str) -> String {
     key.replace("~1", "/").replace("~0", "~")
 }
 
-/// A key as JSON pointers have it.
-pub(super) fn escape(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
+fn keys(path: &[Step<'_>]) -> Vec<String> {
+    path.iter().flat_map(|step| step.keys()).collect()
 }
 
 fn pointer(path: &[String]) -> String {
-    path.iter().flat_map(|key| ["/".to_owned(), escape(key)]).collect()
+    path.iter().flat_map(|key| ["/".to_owned(), Key::Name(key).to_string()]).collect()
 }
 
 /// As a fragment of a URL.

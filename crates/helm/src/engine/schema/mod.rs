@@ -14,6 +14,7 @@ mod format;
 mod glance;
 mod library;
 mod parts;
+mod step;
 mod walk;
 mod words;
 

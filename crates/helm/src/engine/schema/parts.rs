@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::draft::Draft;
+use super::step::{Key, Step};
 use super::walk::Application;
 use super::words::{self, count, quote, quote_all};
 
@@ -92,7 +93,7 @@ fn check_dependencies(rules: &mut Application<'_, '_, '_>, object: &Map<String, 
     let Some(Value::Object(entries)) = rules.keyword(keyword) else { return };
     for (name, wanted) in entries.iter().filter(|(name, _)| object.contains_key(*name)) {
         if !wanted.is_array() {
-            rules.judge(&format!("/{keyword}/{}", super::library::escape(name)), wanted);
+            rules.judge(Step::entry(keyword, name), wanted);
             continue;
         }
         let missing = absent(object, wanted);
@@ -114,18 +115,18 @@ fn check_properties(rules: &mut Application<'_, '_, '_>, object: &Map<String, Va
         let mut evaluated = false;
         if let Some(schema) = properties.and_then(|properties| properties.get(name)) {
             evaluated = true;
-            rules.judge_below((&step("properties", name), schema), value, name);
+            rules.judge_below((Step::entry("properties", name), schema), value, Key::Name(name));
         }
         for (pattern, schema) in patterns.into_iter().flatten() {
             if !rules.matches(pattern, name) {
                 continue;
             }
             evaluated = true;
-            rules.judge_below((&step("patternProperties", pattern), schema), value, name);
+            rules.judge_below((Step::entry("patternProperties", pattern), schema), value, Key::Name(name));
         }
         match additional.filter(|_| !evaluated) {
             Some(Value::Bool(false)) => unexpected.push(name),
-            Some(schema) => rules.judge_below(("/additionalProperties", schema), value, name),
+            Some(schema) => rules.judge_below((Step::to("additionalProperties"), schema), value, Key::Name(name)),
             None if !evaluated => continue,
             None => {}
         }
@@ -134,10 +135,6 @@ fn check_properties(rules: &mut Application<'_, '_, '_>, object: &Map<String, Va
     if !unexpected.is_empty() {
         rules.complain(|| format!("additional properties {} not allowed", quote_all(&unexpected)));
     }
-}
-
-fn step(keyword: &str, key: &str) -> String {
-    format!("/{keyword}/{}", super::library::escape(key))
 }
 
 fn check_array(rules: &mut Application<'_, '_, '_>, items: &[Value]) {
@@ -189,8 +186,7 @@ fn check_items(rules: &mut Application<'_, '_, '_>, items: &[Value]) {
     };
     let leading = first.1.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     for (index, (item, schema)) in items.iter().zip(leading).enumerate() {
-        let key = index.to_string();
-        rules.judge_below((&step(first.0, &key), schema), item, &key);
+        rules.judge_below((Step::item(first.0, index), schema), item, Key::Index(index));
         rules.unevaluated.items.remove(&index);
     }
     let Some(schema) = rest.1 else { return };
@@ -202,7 +198,7 @@ fn check_items(rules: &mut Application<'_, '_, '_>, items: &[Value]) {
         return;
     }
     for (index, item) in items.iter().enumerate().skip(leading.len()) {
-        rules.judge_below((&format!("/{}", rest.0), schema), item, &index.to_string());
+        rules.judge_below((Step::to(rest.0), schema), item, Key::Index(index));
     }
     rules.unevaluated.items.clear();
 }
@@ -210,7 +206,7 @@ fn check_items(rules: &mut Application<'_, '_, '_>, items: &[Value]) {
 fn check_contains<'s>(rules: &mut Application<'_, 's, '_>, items: &[Value], schema: &'s Value) {
     let (mut causes, mut matched) = (Vec::new(), Vec::new());
     for (index, item) in items.iter().enumerate() {
-        if let Err(complaint) = rules.below(("/contains", schema), item, &index.to_string()) {
+        if let Err(complaint) = rules.below((Step::to("contains"), schema), item, Key::Index(index)) {
             causes.push(complaint);
             continue;
         }

@@ -9,6 +9,7 @@ use super::compile::Compiled;
 use super::complaint::{Complaint, Complaints, Kind, Place};
 use super::draft::Draft;
 use super::library::Schema;
+use super::step::{Key, Step};
 use super::{format, parts, words};
 use crate::functions;
 
@@ -68,7 +69,7 @@ struct Walk<'w, 's> {
 struct Scope<'p, 's> {
     schema: Schema<'s>,
     /// The keywords that led here from the scope above.
-    step: &'p str,
+    step: Option<Step<'p>>,
     /// How deep the value is that it is applied to.
     depth: usize,
     above: Option<&'p Self>,
@@ -76,7 +77,8 @@ struct Scope<'p, 's> {
 
 impl Scope<'_, '_> {
     fn keywords(&self) -> String {
-        self.above.map_or_else(String::new, |above| format!("{}{}", above.keywords(), self.step))
+        let step = self.step.map(|step| step.to_string()).unwrap_or_default();
+        self.above.map_or_else(String::new, |above| above.keywords() + &step)
     }
 }
 
@@ -117,10 +119,17 @@ type Outcome<'v> = Result<Unevaluated<'v>, Complaint>;
 impl<'s> Walk<'_, 's> {
     /// Applies a schema to a value that stands for itself.
     fn check_alone(&self, schema: Schema<'s>, value: &Value) -> Result<(), Complaint> {
-        let scope = Scope { schema, step: "", depth: 0, above: None };
+        let scope = Scope { schema, step: None, depth: 0, above: None };
         let unevaluated = Unevaluated::of(value, schema.value, false);
         Application::new(self, (scope, value), Place::Root, (unevaluated, false)).check().map(drop)
     }
+}
+
+/// A bit for a keyword, which it may share with others: a schema is asked for fifty keywords and has three.
+#[inline]
+fn mark(keyword: &str) -> u64 {
+    let ends = keyword.bytes().next().into_iter().chain(keyword.bytes().last());
+    1 << (ends.fold(keyword.len(), |sum, byte| 5 * sum + usize::from(byte)) % 64)
 }
 
 /// One application of a schema to a value.
@@ -132,6 +141,8 @@ pub(super) struct Application<'w, 's, 'v> {
     pub(super) unevaluated: Unevaluated<'v>,
     /// Only whether the value is valid matters.
     quiet: bool,
+    /// The marks of the keywords that the schema has.
+    keywords: u64,
     complaints: Vec<Complaint>,
 }
 
@@ -142,7 +153,9 @@ impl<'w, 's, 'v> Application<'w, 's, 'v> {
         place: Place<'w>,
         (unevaluated, quiet): (Unevaluated<'v>, bool),
     ) -> Self {
-        Self { walk, scope, value, place, unevaluated, quiet, complaints: Vec::new() }
+        let keywords = scope.schema.value.as_object().into_iter().flat_map(serde_json::Map::keys);
+        let keywords = keywords.fold(0, |marks, keyword| marks | mark(keyword));
+        Self { walk, scope, value, place, unevaluated, quiet, keywords, complaints: Vec::new() }
     }
 
     /// Whether a text matches a pattern, which costs steps; nothing does when there are none left.
@@ -169,7 +182,12 @@ impl<'w, 's, 'v> Application<'w, 's, 'v> {
 
     /// The value of a keyword.
     pub(super) fn keyword(&self, name: &str) -> Option<&'s Value> {
-        self.scope.schema.value.get(name)
+        if self.keywords & mark(name) == 0 { None } else { self.scope.schema.value.get(name) }
+    }
+
+    /// What a keyword refers to.
+    fn reference(&self, keyword: &'static str) -> Option<Schema<'s>> {
+        self.keyword(keyword).and_then(|_| self.walk.compiled.reference(&self.scope.schema, keyword))
     }
 
     /// A keyword's number that is whole.
@@ -215,8 +233,8 @@ impl<'w, 's, 'v> Application<'w, 's, 'v> {
         if let Some(words) = self.decisive() {
             return Err(self.rule(|| words));
         }
-        if let Some(target) = self.walk.compiled.reference(&self.scope.schema, "$ref") {
-            let outcome = self.follow("/$ref", target);
+        if let Some(target) = self.reference("$ref") {
+            let outcome = self.follow("$ref", target);
             if self.draft().has_lone_references() {
                 return outcome.map(|()| self.unevaluated);
             }
@@ -288,16 +306,16 @@ impl<'w, 's, 'v> Application<'w, 's, 'v> {
     }
 
     /// Applies what a reference leads to.
-    fn follow(&mut self, step: &str, target: Schema<'s>) -> Result<(), Complaint> {
-        self.within((step, target), false).map_err(|complaint| {
+    fn follow(&mut self, keyword: &str, target: Schema<'s>) -> Result<(), Complaint> {
+        self.within((Step::to(keyword), target), false).map_err(|complaint| {
             let causes = complaint.ungrouped();
             self.complaint(Kind::Reference, causes)
         })
     }
 
     /// Applies another schema to the same value.
-    fn within(&mut self, (step, schema): (&str, Schema<'s>), quiet: bool) -> Result<(), Complaint> {
-        let scope = Scope { schema, step, depth: self.scope.depth, above: Some(&self.scope) };
+    fn within(&mut self, (step, schema): (Step<'_>, Schema<'s>), quiet: bool) -> Result<(), Complaint> {
+        let scope = Scope { schema, step: Some(step), depth: self.scope.depth, above: Some(&self.scope) };
         let unevaluated = Unevaluated::of(self.value, schema.value, !self.unevaluated.is_empty());
         let state = (unevaluated, self.quiet || quiet);
         let left = Application::new(self.walk, (scope, self.value), self.place, state).check()?;
@@ -306,28 +324,33 @@ impl<'w, 's, 'v> Application<'w, 's, 'v> {
     }
 
     /// Applies a part of this schema to the same value.
-    pub(super) fn part(&mut self, step: &str, schema: &'s Value, quiet: bool) -> Result<(), Complaint> {
+    pub(super) fn part(&mut self, step: Step<'_>, schema: &'s Value, quiet: bool) -> Result<(), Complaint> {
         let schema = self.walk.compiled.library.child(&self.scope.schema, schema);
         self.within((step, schema), quiet)
     }
 
     /// Applies a part of this schema to a part of the value.
-    pub(super) fn below(&self, (step, schema): (&str, &'s Value), value: &Value, key: &str) -> Result<(), Complaint> {
+    pub(super) fn below(
+        &self,
+        (step, schema): (Step<'_>, &'s Value),
+        value: &Value,
+        key: Key<'_>,
+    ) -> Result<(), Complaint> {
         let schema = self.walk.compiled.library.child(&self.scope.schema, schema);
-        let scope = Scope { schema, step, depth: self.scope.depth + 1, above: Some(&self.scope) };
+        let scope = Scope { schema, step: Some(step), depth: self.scope.depth + 1, above: Some(&self.scope) };
         let unevaluated = Unevaluated::of(value, schema.value, false);
         let place = Place::Below(&self.place, key);
         Application::new(self.walk, (scope, value), place, (unevaluated, self.quiet)).check().map(drop)
     }
 
     /// As [`Application::below`], and keeps the complaint.
-    pub(super) fn judge_below(&mut self, part: (&str, &'s Value), value: &Value, key: &str) {
+    pub(super) fn judge_below(&mut self, part: (Step<'_>, &'s Value), value: &Value, key: Key<'_>) {
         let complaint = self.below(part, value, key).err();
         self.complaints.extend(complaint);
     }
 
     /// Applies a part of this schema to the same value and keeps the complaint.
-    pub(super) fn judge(&mut self, step: &str, schema: &'s Value) {
+    pub(super) fn judge(&mut self, step: Step<'_>, schema: &'s Value) {
         let complaint = self.part(step, schema, false).err();
         self.complaints.extend(complaint);
     }
@@ -343,20 +366,20 @@ impl<'w, 's, 'v> Application<'w, 's, 'v> {
     fn check_late_references(&mut self) {
         let library = &self.walk.compiled.library;
         let mut targets = Vec::new();
-        if let Some(target) = self.walk.compiled.reference(&self.scope.schema, "$recursiveRef") {
+        if let Some(target) = self.reference("$recursiveRef") {
             let is_open = target.value.get("$recursiveAnchor") == Some(&Value::Bool(true));
             let outermost = self.scopes().filter(|scope| is_open && library.is_recursive(&scope.schema)).last();
-            targets.push(("/$recursiveRef", outermost.map_or(target, |scope| scope.schema)));
+            targets.push(("$recursiveRef", outermost.map_or(target, |scope| scope.schema)));
         }
-        if let Some(target) = self.walk.compiled.reference(&self.scope.schema, "$dynamicRef") {
+        if let Some(target) = self.reference("$dynamicRef") {
             let fragment = self.keyword("$dynamicRef").and_then(Value::as_str).and_then(|text| text.split_once('#'));
             let anchor = fragment.map(|(_, name)| name).unwrap_or_default();
             let is_open = target.value.get("$dynamicAnchor").and_then(Value::as_str) == Some(anchor);
             let anchored = self.scopes().filter(|_| is_open).filter_map(|scope| library.dynamic(&scope.schema, anchor));
-            targets.push(("/$dynamicRef", anchored.last().unwrap_or(target)));
+            targets.push(("$dynamicRef", anchored.last().unwrap_or(target)));
         }
-        for (step, target) in targets {
-            let complaint = self.follow(step, target).err();
+        for (keyword, target) in targets {
+            let complaint = self.follow(keyword, target).err();
             self.complaints.extend(complaint);
         }
     }
@@ -368,7 +391,7 @@ impl<'w, 's, 'v> Application<'w, 's, 'v> {
 
     fn check_combinations(&mut self) {
         if let Some(schema) = self.keyword("not")
-            && self.part("/not", schema, true).is_ok()
+            && self.part(Step::to("not"), schema, true).is_ok()
         {
             self.complain(|| "'not' failed".to_owned());
         }
@@ -384,9 +407,9 @@ impl<'w, 's, 'v> Application<'w, 's, 'v> {
             self.check_one(schemas);
         }
         if let Some(condition) = self.keyword("if").filter(|_| self.draft() >= Draft::Seven) {
-            let branch = if self.part("/if", condition, true).is_ok() { "then" } else { "else" };
+            let branch = if self.part(Step::to("if"), condition, true).is_ok() { "then" } else { "else" };
             if let Some(schema) = self.keyword(branch) {
-                self.judge(&format!("/{branch}"), schema);
+                self.judge(Step::to(branch), schema);
             }
         }
     }
@@ -394,7 +417,7 @@ impl<'w, 's, 'v> Application<'w, 's, 'v> {
     fn check_all(&mut self, schemas: &'s [Value]) {
         let mut causes = Vec::new();
         for (index, schema) in schemas.iter().enumerate() {
-            causes.extend(self.part(&format!("/allOf/{index}"), schema, false).err());
+            causes.extend(self.part(Step::item("allOf", index), schema, false).err());
             if self.quiet && !causes.is_empty() {
                 break;
             }
@@ -407,7 +430,7 @@ impl<'w, 's, 'v> Application<'w, 's, 'v> {
     fn check_any(&mut self, schemas: &'s [Value]) {
         let (mut causes, mut matched) = (Vec::new(), false);
         for (index, schema) in schemas.iter().enumerate() {
-            match self.part(&format!("/anyOf/{index}"), schema, false) {
+            match self.part(Step::item("anyOf", index), schema, false) {
                 Err(complaint) => causes.push(complaint),
                 Ok(()) => matched = true,
             }
@@ -424,7 +447,7 @@ impl<'w, 's, 'v> Application<'w, 's, 'v> {
     fn check_one(&mut self, schemas: &'s [Value]) {
         let (mut causes, mut matched) = (Vec::new(), None);
         for (index, schema) in schemas.iter().enumerate() {
-            match (self.part(&format!("/oneOf/{index}"), schema, matched.is_some()), matched) {
+            match (self.part(Step::item("oneOf", index), schema, matched.is_some()), matched) {
                 (Err(complaint), None) => causes.push(complaint),
                 (Err(_), Some(_)) => {}
                 (Ok(()), None) => matched = Some(index),
@@ -445,12 +468,12 @@ impl<'w, 's, 'v> Application<'w, 's, 'v> {
         }
         if let (Some(schema), Value::Object(entries)) = (self.keyword("unevaluatedProperties"), self.value) {
             for name in std::mem::take(&mut self.unevaluated.properties) {
-                self.judge_below(("/unevaluatedProperties", schema), &entries[name], name);
+                self.judge_below((Step::to("unevaluatedProperties"), schema), &entries[name], Key::Name(name));
             }
         }
         if let (Some(schema), Value::Array(items)) = (self.keyword("unevaluatedItems"), self.value) {
             for index in std::mem::take(&mut self.unevaluated.items) {
-                self.judge_below(("/unevaluatedItems", schema), &items[index], &index.to_string());
+                self.judge_below((Step::to("unevaluatedItems"), schema), &items[index], Key::Index(index));
             }
         }
     }
