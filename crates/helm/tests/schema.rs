@@ -72,7 +72,7 @@ fn below<'t>(lines: &mut std::iter::Peekable<std::str::Lines<'t>>, depth: usize)
 
 fn ours(schema: &str, values: &str) -> String {
     let metadata = Metadata { name: "web".to_owned(), version: "1.0.0".to_owned(), ..Metadata::default() };
-    let chart = Chart { metadata, schema: Some(schema.as_bytes().to_vec()), ..Chart::default() };
+    let chart = Chart { metadata, schema: Some(schema.as_bytes().into()), ..Chart::default() };
     let values = serde_json::from_str(values).expect("values are an object");
     let request = Request {
         chart: &chart,

@@ -71,7 +71,7 @@ pub(super) async fn render(
     let (chart, values) = (Arc::clone(chart), job.desired.values.clone());
     let now = job.context.now().to_zoned(k8s_openapi::jiff::tz::TimeZone::UTC);
     let limits = Limits::default();
-    let stop = StopOnDrop(Arc::clone(&limits.stop));
+    let guard = StopOnDrop(Arc::clone(&limits.stop));
     let mut seed = [0; SEED_BYTES];
     getrandom::fill(&mut seed).map_err(|error| Halt::caused(Reason::RenderLimitExceeded, &error))?;
     let rendering = tokio::task::spawn_blocking(move || {
@@ -98,7 +98,7 @@ pub(super) async fn render(
     let rendered = if let Ok(rendered) = tokio::time::timeout(RENDER_TIMEOUT, &mut task).await {
         rendered
     } else {
-        drop(stop);
+        drop(guard);
         task.await
     };
     Ok(rendered.map_err(|panic| Halt::caused(Reason::TemplateFailed, &panic))??)

@@ -76,7 +76,7 @@ fn read_entry<R: Read>(mut entry: Entry<'_, R>, budget: &mut Budget) -> Result<O
     entry.read_to_end(&mut data).map_err(read_error)?;
     let seconds = entry.header().mtime().ok().and_then(|seconds| i64::try_from(seconds).ok());
     let modified = seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-    Ok(Some(RawFile::new(name, data, modified)))
+    Ok(Some(RawFile::new(name, data.into(), modified)))
 }
 
 /// Strips the top folder, refusing every path that could mean a place outside of it.

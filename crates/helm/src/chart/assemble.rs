@@ -15,21 +15,19 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// A file as it was read, named relative to the chart's folder.
 pub(super) struct RawFile {
     name: String,
-    data: Vec<u8>,
+    data: Arc<[u8]>,
     modified: Option<Timestamp>,
 }
 
 impl RawFile {
     /// A file without its byte order mark.
-    pub(super) fn new(name: String, mut data: Vec<u8>, modified: Option<Timestamp>) -> Self {
-        if data.starts_with(BYTE_ORDER_MARK) {
-            data.drain(..BYTE_ORDER_MARK.len());
-        }
+    pub(super) fn new(name: String, data: Arc<[u8]>, modified: Option<Timestamp>) -> Self {
+        let data = data.strip_prefix(BYTE_ORDER_MARK).map(Arc::from).unwrap_or(data);
         Self { name, data, modified }
     }
 
     fn into_file(self) -> File {
-        File { name: self.name, data: Arc::from(self.data), modified: self.modified }
+        File { name: self.name, data: self.data, modified: self.modified }
     }
 }
 

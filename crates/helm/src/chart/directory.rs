@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::fs::{self, File, FileType};
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use super::assemble::{RawFile, assemble};
 use super::ignore::{self, Rules};
@@ -127,10 +128,13 @@ fn broken_link(path: &Path, source: std::io::Error) -> Error {
     Error::BrokenLink { path: path.to_owned(), missing: way, reason: source }
 }
 
-/// The bytes of a file that is known to have `length` of them. What is added meanwhile is left out.
-fn read(file: File, length: u64) -> std::io::Result<Vec<u8>> {
-    let mut data = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-    file.take(length).read_to_end(&mut data)?;
+/// The bytes of a file that is known to have `length` of them, read to where they stay: a chart's files are most of what
+/// is in memory. What is added meanwhile is left out.
+fn read(mut file: File, length: u64) -> std::io::Result<Arc<[u8]>> {
+    let mut data: Arc<[u8]> = std::iter::repeat_n(0, usize::try_from(length).unwrap_or_default()).collect();
+    if let Some(data) = Arc::get_mut(&mut data) {
+        file.read_exact(data)?;
+    }
     Ok(data)
 }
 

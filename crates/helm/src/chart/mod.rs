@@ -43,7 +43,7 @@ pub struct Chart {
     /// Bytes of `values.yaml`.
     pub values_size: usize,
     /// `values.schema.json`.
-    pub schema: Option<Vec<u8>>,
+    pub schema: Option<Arc<[u8]>>,
     /// All other files, `crds/` included, in the order of the archive.
     pub files: Vec<File>,
     /// The charts in `charts/`, by the names of their files or folders there.
@@ -103,7 +103,7 @@ impl Chart {
         const VALUES_FACTOR: usize = 6;
         let files = self.templates.iter().chain(&self.files);
         let files: usize = files.map(|file| file.data.len() + file.name.len() + size_of::<File>()).sum();
-        let texts = self.schema.as_ref().map_or(0, Vec::len) + self.values_size * VALUES_FACTOR;
+        let texts = self.schema.as_ref().map_or(0, |schema| schema.len()) + self.values_size * VALUES_FACTOR;
         let dependencies: usize = self.dependencies.iter().map(Self::memory).sum();
         size_of::<Self>() + files + texts + dependencies
     }

@@ -7,7 +7,7 @@ use crate::values::ValuesMap;
 /// What Helm 4.3.1 prints below the chart's name for these values.
 fn complaint(schema: &serde_json::Value, values: &serde_json::Value) -> String {
     let metadata = Metadata { name: "web".to_owned(), version: "1.0.0".to_owned(), ..Metadata::default() };
-    let chart = Chart { metadata, schema: Some(schema.to_string().into_bytes()), ..Chart::default() };
+    let chart = Chart { metadata, schema: Some(schema.to_string().into_bytes().into()), ..Chart::default() };
     let active = ActiveChart::new(&chart, &ValuesMap::new()).expect("no dependencies");
     let values = match json::from_serde(values) {
         Value::Map(map) => map,
