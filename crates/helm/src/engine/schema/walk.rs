@@ -26,6 +26,9 @@ const MAX_SCOPES: usize = 500;
 /// How many states of patterns are gone through for one step.
 const STATES: u64 = 256;
 
+/// What compiling a pattern costs in steps for each state.
+const COMPILATION: u64 = 2;
+
 /// How often schemas may be applied: references can multiply that without end.
 const MAX_STEPS: u32 = 2_000_000;
 
@@ -163,7 +166,7 @@ impl<'w, 's, 'v> Application<'w, 's, 'v> {
         let search = || functions::pattern_weight(pattern).saturating_mul(text.len() as u64) / STATES;
         // Only some patterns are kept, others are compiled each time.
         self.spend(1)
-            && self.spend(functions::pattern_states(pattern))
+            && self.spend(functions::pattern_states(pattern).saturating_mul(COMPILATION))
             && self.spend(search())
             && functions::pattern_matches(pattern, text)
     }

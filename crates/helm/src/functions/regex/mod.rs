@@ -107,7 +107,7 @@ const STATES_PER_STEP: u64 = 64;
 /// How much of the rest of a text may be read for each further match, for one step.
 const BYTES_PER_STEP: u64 = 32;
 /// What compiling costs in steps for each state, perhaps for nothing.
-const COMPILATION: u64 = 8;
+const COMPILATION: u64 = 14;
 /// What a match costs in steps, for the text that is made of it.
 const MATCH_STEPS: u64 = 12;
 /// How much of a pattern is compiled for one step, at the least.
