@@ -38,7 +38,7 @@ fuzz_target!(|input: &str| {
     let mut parent = chart(b"{{ toYaml .Values }}");
     parent.templates.push(file("templates/b.yaml", b"{{ toJson .Values }}"));
     parent.values = values::parse(defaults).unwrap_or_default();
-    parent.schema = (!schema.is_empty()).then(|| schema.as_bytes().to_vec());
+    parent.schema = (!schema.is_empty()).then(|| schema.as_bytes().into());
     if let Some(serde_json::Value::Array(declared)) = yaml_value(dependencies) {
         parent.metadata.dependencies = declared.into_iter().filter_map(|one| serde_json::from_value(one).ok()).collect();
     }
