@@ -8,10 +8,10 @@ use std::io::{self, Read};
 use flate2::read::MultiGzDecoder;
 use tar::{Entry, EntryType};
 
-use super::assemble::{RawFile, assemble};
+use super::assemble::assemble;
 use super::limits::{Budget, Excess};
 use super::path;
-use super::{Chart, Error};
+use super::{Chart, Error, File};
 
 pub use super::limits::Limits;
 
@@ -27,7 +27,7 @@ pub fn load(bytes: &[u8], limits: &Limits) -> Result<Chart, Error> {
 }
 
 /// The files of an archive, without its top folder.
-pub(super) fn unpack(bytes: &[u8], budget: &mut Budget) -> Result<Vec<RawFile>, Error> {
+pub(super) fn unpack(bytes: &[u8], budget: &mut Budget) -> Result<Vec<File>, Error> {
     let limits = *budget.limits();
     if bytes.len() as u64 > limits.archive_bytes {
         return Err(Excess::Archive(limits.archive_bytes).into());
@@ -53,7 +53,7 @@ pub(super) fn unpack(bytes: &[u8], budget: &mut Budget) -> Result<Vec<RawFile>, 
     Ok(files)
 }
 
-fn read_entry<R: Read>(mut entry: Entry<'_, R>, budget: &mut Budget) -> Result<Option<RawFile>, Error> {
+fn read_entry<R: Read>(mut entry: Entry<'_, R>, budget: &mut Budget) -> Result<Option<File>, Error> {
     let raw_path = entry.path_bytes();
     // Before there are copies of it: a path may be as long as all that an archive may hold.
     budget.check_path_length(&raw_path)?;
@@ -76,7 +76,7 @@ fn read_entry<R: Read>(mut entry: Entry<'_, R>, budget: &mut Budget) -> Result<O
     entry.read_to_end(&mut data).map_err(read_error)?;
     let seconds = entry.header().mtime().ok().and_then(|seconds| i64::try_from(seconds).ok());
     let modified = seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-    Ok(Some(RawFile::new(name, data.into(), modified)))
+    Ok(Some(File::new(name, data.into(), modified)))
 }
 
 /// Strips the top folder, refusing every path that could mean a place outside of it.

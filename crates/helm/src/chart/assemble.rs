@@ -1,7 +1,6 @@
 //! From the files of a chart, wherever they come from, to a [`Chart`].
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -10,29 +9,8 @@ use super::metadata::{Lock, Metadata};
 use super::{Chart, Error, File, archive, decode, path};
 use crate::values;
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// A file as it was read, named relative to the chart's folder.
-pub(super) struct RawFile {
-    name: String,
-    data: Arc<[u8]>,
-    modified: Option<Timestamp>,
-}
-
-impl RawFile {
-    /// A file without its byte order mark.
-    pub(super) fn new(name: String, data: Arc<[u8]>, modified: Option<Timestamp>) -> Self {
-        let data = data.strip_prefix(BYTE_ORDER_MARK).map(Arc::from).unwrap_or(data);
-        Self { name, data, modified }
-    }
-
-    fn into_file(self) -> File {
-        File { name: self.name, data: self.data, modified: self.modified }
-    }
-}
-
 /// Makes a chart of its files, packed and unpacked dependencies included.
-pub(super) fn assemble(files: Vec<RawFile>, budget: &mut Budget) -> Result<Chart, Error> {
+pub(super) fn assemble(files: Vec<File>, budget: &mut Budget) -> Result<Chart, Error> {
     let chart_yaml = ChartYaml::read(&files)?;
     chart_yaml.check_api_version()?;
     let levels = budget.limits().chart_depth;
@@ -48,7 +26,7 @@ struct ChartYaml {
 }
 
 impl ChartYaml {
-    fn read(files: &[RawFile]) -> Result<Self, Error> {
+    fn read(files: &[File]) -> Result<Self, Error> {
         let file = files.iter().rfind(|raw| raw.name == CHART_YAML).ok_or(Error::ChartYamlMissing)?;
         let document = decode::Document::read(&file.data).map_err(|reason| in_file(CHART_YAML, reason))?;
         Ok(Self { document, modified: file.modified })
@@ -74,7 +52,7 @@ fn in_file(file: &'static str, reason: decode::Error) -> Error {
 
 fn assemble_at(
     chart_yaml: ChartYaml,
-    files: Vec<RawFile>,
+    files: Vec<File>,
     (budget, levels): (&mut Budget, usize),
 ) -> Result<Chart, Error> {
     let mut parts = Parts::new(chart_yaml)?;
@@ -96,7 +74,7 @@ fn assemble_at(
 struct Parts {
     chart: Chart,
     /// Files below `charts/`, by the first element of their path there.
-    dependencies: BTreeMap<String, Vec<RawFile>>,
+    dependencies: BTreeMap<String, Vec<File>>,
 }
 
 impl Parts {
@@ -110,7 +88,7 @@ impl Parts {
         Ok(Self { chart, dependencies: BTreeMap::new() })
     }
 
-    fn add(&mut self, raw: RawFile) -> Result<(), Error> {
+    fn add(&mut self, raw: File) -> Result<(), Error> {
         let chart = &mut self.chart;
         match raw.name.as_str() {
             CHART_YAML => {}
@@ -135,30 +113,30 @@ impl Parts {
                 chart.lock = Some(read_lock(&raw, "requirements.lock")?);
                 self.keep_if_v1(raw);
             }
-            name if name.starts_with("templates/") => chart.templates.push(raw.into_file()),
+            name if name.starts_with("templates/") => chart.templates.push(raw),
             name if name.starts_with("charts/") && path::ext(name) != ".prov" => {
                 self.add_to_dependency(raw);
             }
-            _ => chart.files.push(raw.into_file()),
+            _ => chart.files.push(raw),
         }
         Ok(())
     }
 
     /// Charts of API version v1 see these files in `.Files`.
-    fn keep_if_v1(&mut self, raw: RawFile) {
+    fn keep_if_v1(&mut self, raw: File) {
         if self.chart.metadata.api_version == "v1" {
-            self.chart.files.push(raw.into_file());
+            self.chart.files.push(raw);
         }
     }
 
-    fn add_to_dependency(&mut self, raw: RawFile) {
+    fn add_to_dependency(&mut self, raw: File) {
         let name = raw.name.strip_prefix("charts/").unwrap_or(&raw.name).to_owned();
         let first = name.split('/').next().unwrap_or_default().to_owned();
-        self.dependencies.entry(first).or_default().push(RawFile { name, ..raw });
+        self.dependencies.entry(first).or_default().push(File { name, ..raw });
     }
 }
 
-fn read_lock(raw: &RawFile, file: &'static str) -> Result<Lock, Error> {
+fn read_lock(raw: &File, file: &'static str) -> Result<Lock, Error> {
     decode::lock(&raw.data).map_err(|reason| in_file(file, reason))
 }
 
@@ -166,7 +144,7 @@ fn read_lock(raw: &RawFile, file: &'static str) -> Result<Lock, Error> {
 fn load_dependency(
     parent: &Chart,
     name: &str,
-    files: Vec<RawFile>,
+    files: Vec<File>,
     (budget, levels): (&mut Budget, usize),
 ) -> Result<Option<Chart>, Error> {
     if name.starts_with(['_', '.']) {
@@ -209,7 +187,7 @@ fn gzip_trouble(bytes: &[u8]) -> &'static str {
 }
 
 /// Strips the dependency's folder; nothing for a file that lies in `charts/` itself.
-fn below_first_element(raw: RawFile) -> Option<RawFile> {
+fn below_first_element(raw: File) -> Option<File> {
     let (_, name) = raw.name.split_once('/')?;
-    Some(RawFile { name: name.to_owned(), ..raw })
+    Some(File { name: name.to_owned(), ..raw })
 }

@@ -4,15 +4,15 @@
 //! only documentation that lies elsewhere, as in repositories of many charts: that is left out.
 
 use std::ffi::OsString;
-use std::fs::{self, File, FileType};
+use std::fs::{self, FileType};
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use super::assemble::{RawFile, assemble};
+use super::assemble::assemble;
 use super::ignore::{self, Rules};
 use super::limits::{Budget, Limits};
-use super::{Chart, Error};
+use super::{Chart, Error, File};
 
 /// Loads the chart in the folder `path`, with the default [`Limits`].
 pub fn load(path: &Path) -> Result<Chart, Error> {
@@ -42,7 +42,7 @@ struct Walk<'r> {
     root: &'r Path,
     rules: Rules,
     budget: Budget,
-    files: Vec<RawFile>,
+    files: Vec<File>,
 }
 
 impl Walk<'_> {
@@ -83,12 +83,12 @@ impl Walk<'_> {
         if !file_type.is_file() {
             return Err(Error::IrregularFile { path: path.to_owned() });
         }
-        let opened = File::open(&target).and_then(|file| file.metadata().map(|metadata| (file, metadata)));
+        let opened = fs::File::open(&target).and_then(|file| file.metadata().map(|metadata| (file, metadata)));
         let (file, metadata) = opened.map_err(|source| read_error(path, source))?;
         self.budget.take_bytes(metadata.len())?;
         let data = read(file, metadata.len()).map_err(|source| read_error(path, source))?;
         let modified = metadata.modified().ok().and_then(|time| jiff::Timestamp::try_from(time).ok());
-        self.files.push(RawFile::new(name, data, modified));
+        self.files.push(File::new(name, data, modified));
         Ok(())
     }
 
@@ -130,7 +130,7 @@ fn broken_link(path: &Path, source: std::io::Error) -> Error {
 
 /// The bytes of a file that is known to have `length` of them, read to where they stay: a chart's files are most of what
 /// is in memory. What is added meanwhile is left out.
-fn read(mut file: File, length: u64) -> std::io::Result<Arc<[u8]>> {
+fn read(mut file: fs::File, length: u64) -> std::io::Result<Arc<[u8]>> {
     let mut data: Arc<[u8]> = std::iter::repeat_n(0, usize::try_from(length).unwrap_or_default()).collect();
     if let Some(data) = Arc::get_mut(&mut data) {
         file.read_exact(data)?;

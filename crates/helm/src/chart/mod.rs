@@ -65,6 +65,14 @@ pub struct File {
     pub modified: Option<jiff::Timestamp>,
 }
 
+impl File {
+    /// A file as it was read, without its byte order mark.
+    fn new(name: String, data: Arc<[u8]>, modified: Option<jiff::Timestamp>) -> Self {
+        let data = data.strip_prefix(b"\xef\xbb\xbf").map(Arc::from).unwrap_or(data);
+        Self { name, data, modified }
+    }
+}
+
 impl std::fmt::Debug for File {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "File({:?}, {} bytes)", self.name, self.data.len())
