@@ -71,17 +71,15 @@ struct Walk<'w, 's> {
 #[derive(Clone, Copy)]
 struct Scope<'p, 's> {
     schema: Schema<'s>,
-    /// The keywords that led here from the scope above.
-    step: Option<Step<'p>>,
     /// How deep the value is that it is applied to.
     depth: usize,
-    above: Option<&'p Self>,
+    /// The scope above, and the way from its schema to this one.
+    above: Option<(&'p Self, Step<'p>)>,
 }
 
 impl Scope<'_, '_> {
     fn keywords(&self) -> String {
-        let step = self.step.map(|step| step.to_string()).unwrap_or_default();
-        self.above.map_or_else(String::new, |above| above.keywords() + &step)
+        self.above.map_or_else(String::new, |(above, step)| format!("{}{step}", above.keywords()))
     }
 }
 
@@ -122,7 +120,7 @@ type Outcome<'v> = Result<Unevaluated<'v>, Complaint>;
 impl<'s> Walk<'_, 's> {
     /// Applies a schema to a value that stands for itself.
     fn check_alone(&self, schema: Schema<'s>, value: &Value) -> Result<(), Complaint> {
-        let scope = Scope { schema, step: None, depth: 0, above: None };
+        let scope = Scope { schema, depth: 0, above: None };
         let unevaluated = Unevaluated::of(value, schema.value, false);
         Application::new(self, (scope, value), Place::Root, (unevaluated, false)).check().map(drop)
     }
@@ -264,11 +262,9 @@ impl<'w, 's, 'v> Application<'w, 's, 'v> {
         if !self.spend(1) {
             return Err(self.rule(too_much_work));
         }
-        let mut above = self.scope.above;
-        let mut applied = 0;
-        while let Some(scope) = above.filter(|scope| scope.depth == self.scope.depth) {
-            applied += 1;
-            if applied > MAX_SCOPES {
+        let same_value = self.scopes().skip(1).take_while(|scope| scope.depth == self.scope.depth);
+        for (applied, scope) in same_value.enumerate() {
+            if applied >= MAX_SCOPES {
                 return Err(self.rule(|| format!("more than {MAX_SCOPES} schemas lead to each other")));
             }
             if scope.schema.is(&self.scope.schema) {
@@ -278,7 +274,6 @@ impl<'w, 's, 'v> Application<'w, 's, 'v> {
                     format!("both {here} and {there} resolve to {location:?} causing reference cycle")
                 }));
             }
-            above = scope.above;
         }
         Ok(())
     }
@@ -318,7 +313,7 @@ impl<'w, 's, 'v> Application<'w, 's, 'v> {
 
     /// Applies another schema to the same value.
     fn within(&mut self, (step, schema): (Step<'_>, Schema<'s>), quiet: bool) -> Result<(), Complaint> {
-        let scope = Scope { schema, step: Some(step), depth: self.scope.depth, above: Some(&self.scope) };
+        let scope = Scope { schema, depth: self.scope.depth, above: Some((&self.scope, step)) };
         let unevaluated = Unevaluated::of(self.value, schema.value, !self.unevaluated.is_empty());
         let state = (unevaluated, self.quiet || quiet);
         let left = Application::new(self.walk, (scope, self.value), self.place, state).check()?;
@@ -340,7 +335,7 @@ impl<'w, 's, 'v> Application<'w, 's, 'v> {
         key: Key<'_>,
     ) -> Result<(), Complaint> {
         let schema = self.walk.compiled.library.child(&self.scope.schema, schema);
-        let scope = Scope { schema, step: Some(step), depth: self.scope.depth + 1, above: Some(&self.scope) };
+        let scope = Scope { schema, depth: self.scope.depth + 1, above: Some((&self.scope, step)) };
         let unevaluated = Unevaluated::of(value, schema.value, false);
         let place = Place::Below(&self.place, key);
         Application::new(self.walk, (scope, value), place, (unevaluated, self.quiet)).check().map(drop)
@@ -389,7 +384,7 @@ impl<'w, 's, 'v> Application<'w, 's, 'v> {
 
     /// This scope and those above it.
     fn scopes(&self) -> impl Iterator<Item = &Scope<'w, 's>> {
-        std::iter::successors(Some(&self.scope), |scope| scope.above)
+        std::iter::successors(Some(&self.scope), |scope| scope.above.map(|(above, _)| above))
     }
 
     fn check_combinations(&mut self) {
