@@ -2,153 +2,179 @@
 
 use std::fmt;
 
-/// Every reason we give. Closed: a new trouble gets its own word here, and the compiler asks for its reaction
-/// (`controller::outcome`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
-    // What went well, or goes on.
-    /// The first revision of the release is in place.
-    InstallCompleted,
-    /// A later revision of the release is in place.
-    UpgradeCompleted,
-    /// The registry answered as it should.
-    SyncCompleted,
-    /// Work goes on.
-    Progressing,
-    /// An upgrade or install starts.
-    InstallStarted,
-    /// An upgrade starts.
-    UpgradeStarted,
-    /// The release is being uninstalled.
-    UninstallStarted,
-    /// The release is gone.
-    UninstallCompleted,
-    /// `spec.suspend` is set.
-    Suspended,
+/// Declares the reasons once, with their list.
+macro_rules! reasons {
+    ($(#[$about:meta])* pub enum Reason { $($(#[$meaning:meta])* $reason:ident,)* }) => {
+        $(#[$about])*
+        pub enum Reason {
+            $($(#[$meaning])* $reason,)*
+        }
 
-    // What the object itself says wrongly.
-    /// A field, or a combination of fields, has no meaning.
-    ConfigurationError,
-    /// The repository is no OCI registry.
-    UnsupportedRepositoryType,
-    /// The `HelmRepository` a release names does not exist.
-    HelmRepositoryNotFound,
-    /// The `HelmRepository` may not be used from the release's namespace.
-    AccessDenied,
-    /// A Secret that is referred to does not exist.
-    SecretNotFound,
-    /// A Secret lacks what it should hold.
-    SecretInvalid,
-    /// `spec.values` cannot be read as a map.
-    ValuesInvalid,
+        impl Reason {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$reason,)*];
+        }
+    };
+}
 
-    // What the registry says.
-    /// Wrong or missing credentials (401).
-    AuthenticationFailed,
-    /// The credentials are right but give no access (403).
-    PermissionDenied,
-    /// The registry knows no such repository.
-    RepositoryNotFound,
-    /// The repository has no such tag.
-    TagNotFound,
-    /// No tag of the repository matches the constraint.
-    NoMatchingVersion,
-    /// What is stored there is not a Helm chart.
-    NotAHelmChart,
-    /// Content does not have the digest it should have.
-    DigestMismatch,
-    /// The registry's certificate is signed by nobody we trust.
-    CertificateUnknownAuthority,
-    /// The registry's certificate has expired, or is not valid yet.
-    CertificateExpired,
-    /// The registry's certificate is for another name.
-    CertificateNameMismatch,
-    /// One side speaks HTTP and the other HTTPS.
-    PlainHttp,
-    /// The registry's host name does not resolve.
-    DnsFailed,
-    /// No connection to the registry.
-    ConnectionFailed,
-    /// The registry did not answer in time.
-    RegistryTimeout,
-    /// The proxy refused.
-    ProxyFailed,
-    /// The registry asks us to come back later (429).
-    RateLimited,
-    /// The registry fails (5xx).
-    RegistryUnavailable,
-    /// What answers does not speak the registry protocol.
-    RegistryUnexpected,
+reasons! {
+    /// Every reason we give. Closed: a new trouble gets its own word here, and the compiler asks for its reaction
+    /// (`controller::outcome`).
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum Reason {
+        // What went well, or goes on.
+        /// The first revision of the release is in place.
+        InstallCompleted,
+        /// A later revision of the release is in place.
+        UpgradeCompleted,
+        /// The registry answered as it should.
+        SyncCompleted,
+        /// Work goes on.
+        Progressing,
+        /// An upgrade or install starts.
+        InstallStarted,
+        /// An upgrade starts.
+        UpgradeStarted,
+        /// The release is being uninstalled.
+        UninstallStarted,
+        /// The release is gone.
+        UninstallCompleted,
+        /// `spec.suspend` is set.
+        Suspended,
 
-    // What the chart says.
-    /// The archive is larger than we take.
-    ChartTooLarge,
-    /// The archive is broken or unsafe.
-    ChartArchiveInvalid,
-    /// `Chart.yaml` is missing or wrong.
-    ChartMetadataInvalid,
-    /// The values break the chart's schema.
-    SchemaViolation,
-    /// A template does not parse or execute.
-    TemplateFailed,
-    /// The chart itself refuses (`fail`, `required`).
-    ChartRefused,
-    /// What the templates print is not YAML, or not objects.
-    ManifestInvalid,
-    /// The chart does not run on this Kubernetes version.
-    KubernetesVersionUnsupported,
-    /// Rendering needs more time, memory or depth than it may have.
-    RenderLimitExceeded,
+        // What the object itself says wrongly.
+        /// A field, or a combination of fields, has no meaning.
+        ConfigurationError,
+        /// The repository is no OCI registry.
+        UnsupportedRepositoryType,
+        /// The `HelmRepository` a release names does not exist.
+        HelmRepositoryNotFound,
+        /// The `HelmRepository` may not be used from the release's namespace.
+        AccessDenied,
+        /// A Secret that is referred to does not exist.
+        SecretNotFound,
+        /// A Secret lacks what it should hold.
+        SecretInvalid,
+        /// `spec.values` cannot be read as a map.
+        ValuesInvalid,
 
-    // What the cluster says.
-    /// An object of a kind that the cluster does not have.
-    UnknownKind,
-    /// The operator may not do that (RBAC).
-    Forbidden,
-    /// A namespace does not exist.
-    NamespaceNotFound,
-    /// A field that cannot change was to change.
-    ImmutableField,
-    /// Another field manager owns a field.
-    FieldConflict,
-    /// The object belongs to another release, or to nobody.
-    OwnershipConflict,
-    /// A quota does not allow it.
-    QuotaExceeded,
-    /// An admission webhook or policy refused.
-    AdmissionDenied,
-    /// The API server finds an object invalid.
-    ObjectInvalid,
-    /// The API server does not answer.
-    ClusterUnavailable,
-    /// Objects did not become ready in time.
-    NotReady,
-    /// A hook failed.
-    HookFailed,
+        // What the registry says.
+        /// Wrong or missing credentials (401).
+        AuthenticationFailed,
+        /// The credentials are right but give no access (403).
+        PermissionDenied,
+        /// The registry knows no such repository.
+        RepositoryNotFound,
+        /// The repository has no such tag.
+        TagNotFound,
+        /// No tag of the repository matches the constraint.
+        NoMatchingVersion,
+        /// What is stored there is not a Helm chart.
+        NotAHelmChart,
+        /// Content does not have the digest it should have.
+        DigestMismatch,
+        /// The registry's certificate is signed by nobody we trust.
+        CertificateUnknownAuthority,
+        /// The registry's certificate has expired, or is not valid yet.
+        CertificateExpired,
+        /// The registry's certificate is for another name.
+        CertificateNameMismatch,
+        /// One side speaks HTTP and the other HTTPS.
+        PlainHttp,
+        /// The registry's host name does not resolve.
+        DnsFailed,
+        /// No connection to the registry.
+        ConnectionFailed,
+        /// The registry did not answer in time.
+        RegistryTimeout,
+        /// The proxy refused.
+        ProxyFailed,
+        /// The registry asks us to come back later (429).
+        RateLimited,
+        /// The registry fails (5xx).
+        RegistryUnavailable,
+        /// What answers does not speak the registry protocol.
+        RegistryUnexpected,
 
-    // What the release's history says.
-    /// Somebody else's Helm is at work on the release.
-    PendingRelease,
-    /// The release record does not fit into a Secret.
-    ReleaseTooLarge,
-    /// The release's history cannot be read.
-    HistoryInvalid,
-    /// Another `HelmRelease` manages the same Helm release.
-    ReleaseNameConflict,
+        // What the chart says.
+        /// The archive is larger than we take.
+        ChartTooLarge,
+        /// The archive is broken or unsafe.
+        ChartArchiveInvalid,
+        /// `Chart.yaml` is missing or wrong.
+        ChartMetadataInvalid,
+        /// The values break the chart's schema.
+        SchemaViolation,
+        /// A template does not parse or execute.
+        TemplateFailed,
+        /// The chart itself refuses (`fail`, `required`).
+        ChartRefused,
+        /// What the templates print is not YAML, or not objects.
+        ManifestInvalid,
+        /// The chart does not run on this Kubernetes version.
+        KubernetesVersionUnsupported,
+        /// Rendering needs more time, memory or depth than it may have.
+        RenderLimitExceeded,
 
-    // Summary reasons of `Released`.
-    /// The install was not carried out.
-    InstallFailed,
-    /// The upgrade was not carried out.
-    UpgradeFailed,
-    /// The uninstall was not carried out.
-    UninstallFailed,
-    /// The name of the chart is not the declared one (a warning event only).
-    ChartNameMismatch,
-    /// The chart is marked deprecated (a warning event only).
-    ChartDeprecated,
-    /// The object was written by a person outside the operator and taken over (an event only).
-    Adopted,
+        // What the cluster says.
+        /// An object of a kind that the cluster does not have.
+        UnknownKind,
+        /// The operator may not do that (RBAC).
+        Forbidden,
+        /// A namespace does not exist.
+        NamespaceNotFound,
+        /// A field that cannot change was to change.
+        ImmutableField,
+        /// Another field manager owns a field.
+        FieldConflict,
+        /// The object belongs to another release, or to nobody.
+        OwnershipConflict,
+        /// A quota does not allow it.
+        QuotaExceeded,
+        /// An admission webhook or policy refused.
+        AdmissionDenied,
+        /// The API server finds an object invalid.
+        ObjectInvalid,
+        /// The API server does not answer.
+        ClusterUnavailable,
+        /// Objects did not become ready in time.
+        NotReady,
+        /// A hook failed.
+        HookFailed,
+
+        // What the release's history says.
+        /// So many revisions were made of late that something must be undoing them.
+        TooManyRevisions,
+        /// Somebody else's Helm is at work on the release.
+        PendingRelease,
+        /// The release record does not fit into a Secret.
+        ReleaseTooLarge,
+        /// The release's history cannot be read.
+        HistoryInvalid,
+        /// Another `HelmRelease` manages the same Helm release.
+        ReleaseNameConflict,
+
+        // Summary reasons of `Released`.
+        /// The install was not carried out.
+        InstallFailed,
+        /// The upgrade was not carried out.
+        UpgradeFailed,
+        /// The uninstall was not carried out.
+        UninstallFailed,
+        /// The name of the chart is not the declared one (a warning event only).
+        ChartNameMismatch,
+        /// The chart is marked deprecated (a warning event only).
+        ChartDeprecated,
+        /// The object was written by a person outside the operator and taken over (an event only).
+        Adopted,
+    }
+}
+
+impl Reason {
+    /// The reason that is written like this, as in a condition; `None` for any other word.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.to_string() == text)
+    }
 }
 
 impl fmt::Display for Reason {

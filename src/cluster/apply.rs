@@ -69,31 +69,44 @@ impl Cluster {
     /// Claims and applies `objects`.
     pub async fn apply(&self, objects: &[Object], options: &ApplyOptions) -> Result<Vec<Applied>, Error> {
         let claims = self.claim(objects, options).await?;
-        self.apply_claimed(objects, &claims, options).await
+        let mut applied = Vec::with_capacity(objects.len());
+        self.apply_claimed(objects, &claims, options, &mut applied).await?;
+        Ok(applied)
     }
 
     /// Applies `objects`, which were claimed, for `options.owner`: kinds in Helm's install order, objects of one kind
-    /// at once.
+    /// at once. What was applied is added to `applied`, in the order of `objects`.
     ///
-    /// After a failure no further object is begun; what was applied stays. The answer is in the order of `objects`.
+    /// After a failure no further object is begun; what was applied stays, and is in `applied`.
     pub async fn apply_claimed(
         &self,
         objects: &[Object],
         claims: &Claims,
         options: &ApplyOptions,
-    ) -> Result<Vec<Applied>, Error> {
-        let mut applied = std::collections::BTreeMap::new();
+        applied: &mut Vec<Applied>,
+    ) -> Result<(), Error> {
+        let done = std::sync::Mutex::new(std::collections::BTreeMap::new());
+        let done = &done;
+        let mut outcome = Ok(());
         for group in install_groups(objects) {
-            let done = concurrently(&group, |object| async move {
+            let applied = concurrently(&group, |object| async move {
                 let existing = claims.0.get(object.reference());
-                self.apply_one(object, existing, Some(&options.owner), options.force_conflicts).await
+                let applied = self.apply_one(object, existing, Some(&options.owner), options.force_conflicts).await?;
+                let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                done.insert(object.reference(), applied);
+                Ok(())
             });
-            applied.extend(group.iter().map(|object| object.reference()).zip(done.await?));
+            outcome = applied.await.map(drop);
+            if outcome.is_err() {
+                break;
+            }
         }
         if objects.iter().any(|object| object.reference().kind == "CustomResourceDefinition") {
             self.discovery.invalidate();
         }
-        Ok(objects.iter().filter_map(|object| applied.remove(object.reference())).collect())
+        let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        applied.extend(objects.iter().filter_map(|object| done.remove(object.reference())));
+        outcome
     }
 
     /// The metadata of the object if it exists, unless it is somebody else's.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
-use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::charts::Charts;
 use super::events::Events;
+use super::guarded::Guarded;
 use super::halt::{Halt, Retries};
 use super::revisions::Revisions;
 use super::secrets::Secrets;
@@ -28,9 +28,6 @@ pub struct Policy {
     /// Releases use repositories of their own namespace only.
     pub no_cross_namespace_refs: bool,
 }
-
-/// An object as watched: decoded, or the reason why it cannot be.
-pub(crate) type Guarded<K> = DeserializeGuard<K>;
 
 /// A reconcile's turn to work. Of a thousand releases that were declared at once a few are in memory; the others queue.
 pub(crate) struct Turn {

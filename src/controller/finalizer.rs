@@ -49,6 +49,8 @@ where
             Err(source) => return Err(failed(source)),
         }
     }
-    context.statuses.forget(object.uid().as_deref().unwrap_or_default());
+    let uid = object.uid().unwrap_or_default();
+    context.statuses.forget(&uid);
+    context.retries.forget(&uid);
     Ok(Action::await_change())
 }

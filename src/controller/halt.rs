@@ -5,6 +5,7 @@ use std::error::Error;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use sha2::{Digest as _, Sha256};
@@ -20,6 +21,24 @@ pub(crate) struct Halt {
     pub(crate) message: String,
     /// When the other side asked us to come back, where it did.
     pub(crate) retry_after: Option<Duration>,
+    /// The attempt that failed and the one to come, where they are known already: a revision's record counts them.
+    pub(crate) next: Option<NextAttempt>,
+}
+
+/// When something is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NextAttempt {
+    /// How many attempts have failed in a row.
+    pub(crate) failed: u32,
+    /// When the next one is due.
+    pub(crate) due: Timestamp,
+}
+
+impl NextAttempt {
+    /// What a controller does until then.
+    pub(crate) fn action(self, now: Timestamp) -> Action {
+        Action::requeue(Duration::try_from(self.due.duration_since(now)).unwrap_or_default())
+    }
 }
 
 /// What happens after a halt.
@@ -37,16 +56,29 @@ pub(crate) enum Retry {
 impl Halt {
     /// A halt with this reason and message.
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), retry_after: None }
+        Self { reason, message: message.into(), retry_after: None, next: None }
     }
 
-    /// What a status says of it; `again` tells that it is tried again, where it is.
-    pub(crate) fn conditions(&self, again: &str) -> Conditions {
+    /// What a status says of it. `Reconciling` has the cause too, and when it is tried again: tools show one of the two.
+    pub(crate) fn conditions(&self) -> Conditions {
         let conditions = Conditions::default().with(ConditionType::Ready, false, self.reason, &self.message);
         match retry(self.reason) {
             Retry::OnChange => conditions.with(ConditionType::Stalled, true, self.reason, &self.message),
-            Retry::Backoff => conditions.with(ConditionType::Reconciling, true, self.reason, again),
+            Retry::Backoff => conditions.with(ConditionType::Reconciling, true, self.reason, self.again()),
             Retry::Never => conditions,
+        }
+    }
+
+    fn again(&self) -> String {
+        match self.next {
+            Some(NextAttempt { failed, due }) => {
+                format!(
+                    "{}; attempt {failed} failed, the next one is at {}",
+                    self.message,
+                    due.strftime("%H:%M:%S UTC")
+                )
+            }
+            None => self.message.clone(),
         }
     }
 
@@ -84,8 +116,9 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         PendingRelease, PermissionDenied, PlainHttp, Progressing, ProxyFailed, QuotaExceeded, RateLimited,
         RegistryTimeout, RegistryUnavailable, RegistryUnexpected, ReleaseNameConflict, ReleaseTooLarge,
         RenderLimitExceeded, RepositoryNotFound, SchemaViolation, SecretInvalid, SecretNotFound, Suspended,
-        SyncCompleted, TagNotFound, TemplateFailed, UninstallCompleted, UninstallFailed, UninstallStarted, UnknownKind,
-        UnsupportedRepositoryType, UpgradeCompleted, UpgradeFailed, UpgradeStarted, ValuesInvalid,
+        SyncCompleted, TagNotFound, TemplateFailed, TooManyRevisions, UninstallCompleted, UninstallFailed,
+        UninstallStarted, UnknownKind, UnsupportedRepositoryType, UpgradeCompleted, UpgradeFailed, UpgradeStarted,
+        ValuesInvalid,
     };
     match reason {
         // The object, the chart or the values have to change.
@@ -140,6 +173,7 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         | HookFailed
         | PendingRelease
         | HistoryInvalid
+        | TooManyRevisions
         | InstallFailed
         | UpgradeFailed
         | UninstallFailed => Retry::Backoff,
@@ -150,10 +184,27 @@ pub(crate) fn retry(reason: Reason) -> Retry {
     }
 }
 
-/// How often each object failed in a row. It is lost with the process, which then begins anew with short delays.
+/// How long after the `failed`-th failure in a row with `reason` the next attempt comes; `None` where only a change of
+/// the object ends it. The same for the same object each time, and different for objects that failed together.
+pub(crate) fn delay(reason: Reason, failed: u32, interval: Duration, uid: &str) -> Option<Duration> {
+    match retry(reason) {
+        Retry::Never => None,
+        Retry::OnChange => Some(jitter(interval, uid)),
+        Retry::Backoff => Some(jitter(backoff(failed, interval), uid)),
+    }
+}
+
+/// The failures in a row of each object that no record counts, by generation and reason. They are lost with the process,
+/// which then begins anew with short delays.
 #[derive(Default)]
 pub(crate) struct Retries {
-    failures: Mutex<BTreeMap<String, usize>>,
+    failing: Mutex<BTreeMap<String, Failing>>,
+}
+
+/// The failures of one generation of an object.
+struct Failing {
+    generation: Option<i64>,
+    by_reason: BTreeMap<Reason, NextAttempt>,
 }
 
 impl Retries {
@@ -164,23 +215,40 @@ impl Retries {
         Action::requeue(jitter(interval, &uid))
     }
 
-    /// Something went wrong: the next try, by the reaction to its reason.
-    pub(crate) fn halted(&self, object: &impl ResourceExt, halt: &Halt, interval: Duration) -> Action {
-        let uid = object.uid().unwrap_or_default();
-        match retry(halt.reason) {
-            Retry::Never => Action::await_change(),
-            Retry::OnChange => Action::requeue(jitter(interval, &uid)),
-            Retry::Backoff => {
-                let mut failures = self.lock();
-                let count = failures.entry(uid.clone()).or_default();
-                *count += 1;
-                Action::requeue(halt.retry_after.unwrap_or_else(|| jitter(backoff(*count, interval), &uid)))
-            }
+    /// Something went wrong: decides when it is tried again, and tells `halt`.
+    ///
+    /// A reconcile that came before its time, since something else woke it, is no further attempt: it moves nothing.
+    pub(crate) fn halted(&self, object: &impl ResourceExt, halt: &mut Halt, interval: Duration, now: Timestamp) {
+        if halt.next.is_some() {
+            return;
         }
+        let uid = object.uid().unwrap_or_default();
+        let mut failing = self.lock();
+        let generation = object.meta().generation;
+        let entry = failing.entry(uid.clone()).or_insert_with(|| Failing { generation, by_reason: BTreeMap::new() });
+        if entry.generation != generation {
+            *entry = Failing { generation, by_reason: BTreeMap::new() };
+        }
+        let before = entry.by_reason.get(&halt.reason).copied();
+        if let Some(early) = before.filter(|before| now < before.due) {
+            halt.next = Some(early);
+            return;
+        }
+        let failed = before.map_or(1, |before| before.failed.saturating_add(1));
+        let Some(delay) = delay(halt.reason, failed, interval, &uid) else { return };
+        let delay = halt.retry_after.map_or(delay, |asked| jitter(asked, &uid));
+        let due = SignedDuration::try_from(delay).ok().and_then(|delay| now.checked_add(delay).ok());
+        halt.next = due.map(|due| NextAttempt { failed, due });
+        entry.by_reason.extend(halt.next.map(|next| (halt.reason, next)));
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, usize>> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Forgets an object that is gone.
+    pub(crate) fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Failing>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -188,12 +256,13 @@ impl Retries {
 /// stay together. Never less than a second.
 fn jitter(interval: Duration, uid: &str) -> Duration {
     let spread = u32::from(Sha256::digest(uid)[0]);
-    (interval * (950 + spread * 100 / 255) / 1000).max(Duration::from_secs(1))
+    // Divided first: a user's interval may be as long as a duration can be.
+    (interval / 1000).saturating_mul(950 + spread * 100 / 255).max(Duration::from_secs(1))
 }
 
 /// The delay before the next try after `failures` tries in a row that failed: 5 s, doubled each time, at most `interval`.
-pub(crate) fn backoff(failures: usize, interval: Duration) -> Duration {
-    let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX).min(12);
+pub(crate) fn backoff(failures: u32, interval: Duration) -> Duration {
+    let doublings = failures.saturating_sub(1).min(12);
     Duration::from_secs(5).saturating_mul(1 << doublings).min(interval.max(Duration::from_secs(5)))
 }
 
@@ -201,7 +270,11 @@ pub(crate) fn backoff(failures: usize, interval: Duration) -> Duration {
 mod tests {
     use std::time::Duration;
 
-    use super::backoff;
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use k8s_openapi::jiff::Timestamp;
+
+    use super::{Halt, Retries, backoff, delay};
+    use crate::api::Reason;
 
     #[test]
     fn tries_come_ever_later_up_to_the_interval() {
@@ -209,5 +282,57 @@ mod tests {
         let delays: Vec<u64> = [0, 1, 2, 3, 7, 8, 100].map(|failures| backoff(failures, interval).as_secs()).to_vec();
         assert_eq!(delays, [5, 5, 10, 20, 320, 600, 600]);
         assert_eq!(backoff(9, Duration::from_millis(1)).as_secs(), 5, "an interval of a millisecond is no hot loop");
+    }
+
+    #[test]
+    fn no_interval_is_too_long_to_wait_for() {
+        for reason in [Reason::TemplateFailed, Reason::NotReady] {
+            assert!(delay(reason, u32::MAX, Duration::MAX, "uid").is_some_and(|delay| delay > Duration::from_secs(1)));
+        }
+    }
+
+    fn object(generation: i64) -> ConfigMap {
+        let mut object = ConfigMap::default();
+        (object.metadata.uid, object.metadata.generation) = (Some("uid".to_owned()), Some(generation));
+        object
+    }
+
+    /// The attempts counted and the seconds until the next one, after each of `failures`: a generation, a reason, a time.
+    fn counted(failures: &[(i64, Reason, i64)]) -> Vec<(u32, i64)> {
+        let retries = Retries::default();
+        let halted = |(generation, reason, at): &(i64, Reason, i64)| {
+            let mut halt = Halt::new(*reason, "it failed");
+            let now = Timestamp::from_second(*at).expect("a time");
+            retries.halted(&object(*generation), &mut halt, Duration::from_mins(30), now);
+            let next = halt.next.expect("it is tried again");
+            (next.failed, next.due.as_second() - at)
+        };
+        failures.iter().map(halted).collect()
+    }
+
+    #[test]
+    fn each_attempt_counts_once_and_a_wake_before_its_time_does_not() {
+        use Reason::{ConnectionFailed, DnsFailed};
+        let counts = |failures: &[(i64, Reason, i64)]| -> Vec<u32> {
+            counted(failures).into_iter().map(|(failed, _)| failed).collect()
+        };
+        let then = |at| (1, DnsFailed, at);
+        assert_eq!(counts(&[then(0), then(6), then(20), then(60)]), [1, 2, 3, 4]);
+        // Woken by something else in between, the next attempt is neither put off nor counted.
+        let woken = counted(&[then(0), then(1), then(2), then(3)]);
+        assert!(woken.iter().all(|(failed, _)| *failed == 1), "{woken:?}");
+        assert!(woken.windows(2).all(|pair| pair[1].1 == pair[0].1 - 1), "{woken:?}");
+        // A new generation, and another trouble, begin anew; what comes and goes in turns grows all the same.
+        assert_eq!(counts(&[then(0), then(6), (2, DnsFailed, 7)]), [1, 2, 1]);
+        assert_eq!(counts(&[then(0), (1, ConnectionFailed, 6), then(12), (1, ConnectionFailed, 18)]), [1, 1, 2, 2]);
+    }
+
+    #[test]
+    fn the_other_side_is_heard() {
+        let retries = Retries::default();
+        let mut halt = Halt { retry_after: Some(Duration::from_mins(2)), ..Halt::new(Reason::RateLimited, "later") };
+        retries.halted(&object(1), &mut halt, Duration::from_mins(30), Timestamp::UNIX_EPOCH);
+        let due = halt.next.expect("it is tried again").due.as_second();
+        assert!((114..=126).contains(&due), "{due}");
     }
 }

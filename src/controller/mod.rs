@@ -8,6 +8,7 @@ mod charts;
 mod context;
 mod events;
 mod finalizer;
+mod guarded;
 mod halt;
 mod release;
 mod repository;
@@ -29,7 +30,8 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 use tokio::sync::{Semaphore, oneshot, watch as signal};
 use tokio::task::{LocalSet, spawn_local};
 
-use self::context::{Context, Guarded};
+use self::context::Context;
+use self::guarded::Guarded;
 use self::watch::Wake;
 use crate::api::{HelmRelease, HelmRepository};
 use crate::cluster::Cluster;
@@ -65,6 +67,7 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
     let (wake_releases, woken_releases) = unbounded();
     let (wake_repositories, woken_repositories) = unbounded();
     let (events, write_events) = events::Events::new(client.clone(), setup.instance);
+    let (revisions, written_by_others) = revisions::Revisions::new();
     let registry = Registry::new(&setup.registry);
     let context = Arc::new(Context {
         cluster: Cluster::new(client.clone()),
@@ -74,7 +77,7 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
         repositories,
         secrets: secrets::Secrets::new(client.clone()),
         charts: charts::Charts::new(CHART_MEMORY),
-        revisions: revisions::Revisions::default(),
+        revisions,
         events,
         metrics,
         statuses: status::Writer::default(),
@@ -86,11 +89,12 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
         client,
     });
     let (history_listed, history_known) = oneshot::channel();
-    let watches = futures::future::join4(
+    let watches = futures::future::join5(
         watch::follow(context.client.clone(), release_writer, |release| release_changed(release, &context)),
         watch::follow(context.client.clone(), repository_writer, |repository| repository_changed(repository, &context)),
         watch::follow_secrets(&context),
         watch::follow_history(&context, || history_listed.send(()).unwrap_or_default()),
+        watch::wake_by_history(&context, written_by_others),
     );
     let controllers = async {
         // Without the history a release that is there would look like one that is not.

@@ -1,67 +1,241 @@
 //! What Helm's history of each release looks like, from a watch on the metadata of release Secrets.
 //!
-//! It saves each reconcile a list, and tells when somebody else (the Helm CLI) wrote. Our own writes are entered at
-//! once, since the watch brings them later; an entry is never replaced by an older one.
+//! It saves each reconcile a list, and tells when somebody else (the Helm CLI) wrote. Our own writes are no news, in
+//! whatever order their answers and their watch events come: a write is registered before it is sent, what the watch
+//! says of its record meanwhile is held until the answer, and only what the answer does not explain is news. A write
+//! without a clear answer (a broken connection, a cancelled request) explains nothing: what was held is news then.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 
 use crate::history::RecordMeta;
 
 /// A release's namespace and name.
 pub(crate) type Release = (String, String);
 
+/// One record: a release and a revision.
+type Key = (Release, u32);
+
 /// The revisions of every release in the cluster.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Revisions {
-    releases: Arc<Mutex<BTreeMap<Release, BTreeMap<u32, RecordMeta>>>>,
+    state: Arc<Mutex<State>>,
+    news: UnboundedSender<Release>,
+}
+
+#[derive(Default)]
+struct State {
+    releases: BTreeMap<Release, BTreeMap<u32, Entry>>,
+    /// Writes of ours that have no answer yet.
+    writes: BTreeMap<Key, InFlight>,
+    /// The uids of records that we deleted, until the watch has told of it: what it says of them before is old.
+    deleted: BTreeMap<Key, String>,
+    /// How many times the watch began a new list.
+    lists: u64,
+}
+
+struct Entry {
+    meta: RecordMeta,
+    /// The list during which it was entered: one that was asked for earlier need not hold it.
+    entered: u64,
+}
+
+/// Writes of one record that are under way, and the last thing the watch said of it meanwhile.
+#[derive(Default)]
+struct InFlight {
+    writes: usize,
+    held: Option<Seen>,
+}
+
+/// What the watch says of a record.
+enum Seen {
+    /// It is there, like this.
+    Present(Box<RecordMeta>),
+    /// It is gone.
+    Gone,
 }
 
 impl Revisions {
+    /// An empty store, and the releases that somebody else wrote, as they become known.
+    pub(crate) fn new() -> (Self, UnboundedReceiver<Release>) {
+        let (news, told) = unbounded();
+        (Self { state: Arc::default(), news }, told)
+    }
+
     /// The revisions of one release, oldest first.
     pub(crate) fn of(&self, namespace: &str, name: &str) -> Vec<RecordMeta> {
         let key = (namespace.to_owned(), name.to_owned());
-        self.lock().get(&key).map(|revisions| revisions.values().cloned().collect()).unwrap_or_default()
+        let state = self.lock();
+        state.releases.get(&key).into_iter().flatten().map(|(_, entry)| entry.meta.clone()).collect()
     }
 
-    /// Enters a revision as written or as watched; whether that was news.
-    pub(crate) fn enter(&self, release: Release, meta: RecordMeta) -> bool {
-        let mut releases = self.lock();
-        let revisions = releases.entry(release).or_default();
-        let news = revisions.get(&meta.revision).is_none_or(|known| version(known) < version(&meta));
-        if news {
-            revisions.insert(meta.revision, meta);
-        }
-        news
+    /// Registers a write of a record that is about to be sent. End it with [`Write::written`] or [`Write::deleted`];
+    /// dropped, its outcome counts as unknown.
+    pub(crate) fn write(&self, release: Release, revision: u32) -> Write {
+        let key = (release, revision);
+        self.lock().writes.entry(key.clone()).or_default().writes += 1;
+        Write { revisions: self.clone(), key: Some(key) }
     }
 
-    /// Takes a revision out that was deleted; whether that was news.
-    pub(crate) fn remove(&self, release: &Release, revision: u32) -> bool {
-        let mut releases = self.lock();
-        let Some(revisions) = releases.get_mut(release) else { return false };
-        let news = revisions.remove(&revision).is_some();
-        if revisions.is_empty() {
-            releases.remove(release);
-        }
-        news
+    /// The watch shows a record.
+    pub(crate) fn seen(&self, release: Release, meta: RecordMeta) {
+        let key = (release, meta.revision);
+        self.take(key, Seen::Present(Box::new(meta)));
     }
 
-    /// After a new list: takes out whatever it did not hold. Returns the releases that lost a revision.
-    pub(crate) fn retain(&self, listed: &BTreeMap<Release, Vec<u32>>) -> Vec<Release> {
+    /// The watch says that a record is gone.
+    pub(crate) fn gone(&self, release: Release, revision: u32) {
+        self.take((release, revision), Seen::Gone);
+    }
+
+    /// The watch begins a new list.
+    pub(crate) fn list_begins(&self) {
+        self.lock().lists += 1;
+    }
+
+    /// The list has ended: takes out what it did not hold, but for what we wrote since it was asked for.
+    pub(crate) fn list_ended(&self, listed: &BTreeMap<Release, Vec<u32>>) {
         let mut lost = Vec::new();
-        self.lock().retain(|release, revisions| {
+        let mut state = self.lock();
+        let State { releases, writes, deleted, lists } = &mut *state;
+        deleted.clear();
+        releases.retain(|release, revisions| {
             let before = revisions.len();
-            revisions.retain(|revision, _| listed.get(release).is_some_and(|listed| listed.contains(revision)));
+            revisions.retain(|revision, entry| {
+                listed.get(release).is_some_and(|listed| listed.contains(revision))
+                    || entry.entered == *lists
+                    || writes.contains_key(&(release.clone(), *revision))
+            });
             if revisions.len() < before {
                 lost.push(release.clone());
             }
             !revisions.is_empty()
         });
-        lost
+        drop(state);
+        for release in lost {
+            self.tell(release);
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Release, BTreeMap<u32, RecordMeta>>> {
-        self.releases.lock().unwrap_or_else(PoisonError::into_inner)
+    fn take(&self, key: Key, seen: Seen) {
+        let mut state = self.lock();
+        if let Some(in_flight) = state.writes.get_mut(&key) {
+            in_flight.held = Some(seen);
+            return;
+        }
+        let news = state.apply(&key, seen);
+        drop(state);
+        if news {
+            self.tell(key.0);
+        }
+    }
+
+    /// One write of `key` has ended: `outcome` is what its answer says, if it was clear.
+    fn ended(&self, key: Key, outcome: Option<Seen>) {
+        let mut state = self.lock();
+        match outcome {
+            Some(Seen::Present(meta)) => drop(state.enter(&key, *meta)),
+            Some(Seen::Gone) => {
+                if let Some(uid) = state.uid(&key) {
+                    state.deleted.insert(key.clone(), uid);
+                }
+                state.remove(&key);
+            }
+            None => {}
+        }
+        let Some(in_flight) = state.writes.get_mut(&key) else { return };
+        in_flight.writes -= 1;
+        if in_flight.writes > 0 {
+            return;
+        }
+        let held = state.writes.remove(&key).and_then(|in_flight| in_flight.held);
+        let news = held.is_some_and(|seen| state.apply(&key, seen));
+        drop(state);
+        if news {
+            self.tell(key.0);
+        }
+    }
+
+    fn tell(&self, release: Release) {
+        // A closed channel means that the process ends.
+        drop(self.news.unbounded_send(release));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Takes in what is said of a record; whether that was news.
+    fn apply(&mut self, key: &Key, seen: Seen) -> bool {
+        match seen {
+            Seen::Present(meta) => self.enter(key, *meta),
+            Seen::Gone => {
+                self.deleted.remove(key);
+                self.remove(key)
+            }
+        }
+    }
+
+    /// An entry is never replaced by an older one.
+    fn enter(&mut self, (release, revision): &Key, meta: RecordMeta) -> bool {
+        if self.deleted.get(&(release.clone(), *revision)).is_some_and(|uid| *uid == meta.uid) {
+            return false;
+        }
+        let entered = self.lists;
+        let revisions = self.releases.entry(release.clone()).or_default();
+        let news = revisions.get(revision).is_none_or(|known| version(&known.meta) < version(&meta));
+        if news {
+            revisions.insert(*revision, Entry { meta, entered });
+        }
+        news
+    }
+
+    fn remove(&mut self, (release, revision): &Key) -> bool {
+        let Some(revisions) = self.releases.get_mut(release) else { return false };
+        let news = revisions.remove(revision).is_some();
+        if revisions.is_empty() {
+            self.releases.remove(release);
+        }
+        news
+    }
+
+    fn uid(&self, (release, revision): &Key) -> Option<String> {
+        Some(self.releases.get(release)?.get(revision)?.meta.uid.clone())
+    }
+}
+
+/// A write of ours that is under way.
+pub(crate) struct Write {
+    revisions: Revisions,
+    key: Option<Key>,
+}
+
+impl Write {
+    /// The record is as `meta` says.
+    pub(crate) fn written(mut self, meta: RecordMeta) {
+        self.end(Some(Seen::Present(Box::new(meta))));
+    }
+
+    /// The record is gone.
+    pub(crate) fn deleted(mut self) {
+        // The watch has still to tell of it, or has already.
+        self.end(Some(Seen::Gone));
+    }
+
+    fn end(&mut self, outcome: Option<Seen>) {
+        if let Some(key) = self.key.take() {
+            self.revisions.ended(key, outcome);
+        }
+    }
+}
+
+impl Drop for Write {
+    fn drop(&mut self) {
+        self.end(None);
     }
 }
 
@@ -69,3 +243,6 @@ impl Revisions {
 fn version(meta: &RecordMeta) -> u64 {
     meta.resource_version.parse().unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,22 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{Api, PartialObjectMeta, Patch, PatchParams};
-use kube::core::NamespaceResourceScope;
-use kube::core::error_boundary::InvalidObject;
+use http::header::{ACCEPT, HeaderValue};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use kube::api::{PartialObjectMeta, Patch, PatchParams};
+use kube::core::{NamespaceResourceScope, Request};
 use kube::runtime::controller::Action;
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::MANAGER;
 use super::context::Context;
+use super::guarded::Undecodable;
 use crate::api::{ConditionType, Conditions, Reason};
+
+/// Asks the server to answer a write without sending the object back.
+const METADATA_ONLY: HeaderValue =
+    HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
 
 /// A status could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +36,7 @@ pub(crate) enum Error {
         source: kube::Error,
     },
     /// The reconcile itself broke off.
-    #[error("a defect ended the reconcile")]
+    #[error("the operator panicked while it worked on the object")]
     Defect(#[source] tokio::task::JoinError),
     /// The status is no JSON; a defect.
     #[error("failed to serialize the status of {object}")]
@@ -60,18 +64,31 @@ pub(crate) fn readiness(conditions: &[Condition]) -> Option<Readiness<'_>> {
     Some(Readiness { status: &ready.status, reason: &ready.reason, message: &ready.message })
 }
 
-/// Writes statuses, and remembers what it wrote: the watch's view of an object may lag behind our own writes.
+/// Writes statuses, and remembers what it wrote last: the watch's view of an object may lag behind our own writes. Once
+/// the watch has caught up it is believed, so that a status which somebody else changed is written again.
 #[derive(Default)]
 pub(crate) struct Writer {
-    written: Mutex<BTreeMap<String, Fingerprint>>,
+    written: Mutex<BTreeMap<String, Slot>>,
 }
 
-/// What was written, in 32 bytes: ten thousand statuses are remembered, not kept.
+/// The last write of one object's status. It is held while a write goes on, so that two never overtake each other.
+type Slot = Arc<tokio::sync::Mutex<Option<Written>>>;
+
+/// What was written, and the object's resource version since.
+struct Written {
+    status: Fingerprint,
+    resource_version: u64,
+}
+
+/// A status in 32 bytes: ten thousand of them are remembered, not kept.
 type Fingerprint = [u8; 32];
 
 impl Writer {
     /// Writes `status` unless it says what `before` (the status as watched), or our last write, says already.
     /// Returns whether it was written. An object that is gone needs no status.
+    ///
+    /// A write that was begun is finished though its caller is dropped: it could not be taken back, and would arrive
+    /// after what is written next.
     pub(crate) async fn write<K, S>(
         &self,
         client: &kube::Client,
@@ -80,59 +97,97 @@ impl Writer {
         status: &S,
     ) -> Result<bool, Error>
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + 'static,
         S: Serialize,
     {
         let name = object.name_any();
         let serialize = |source| Error::Serialize { object: name.clone(), source };
-        let uid = object.uid().unwrap_or_default();
         let status = without_nulls(serde_json::to_value(status).map_err(serialize)?);
-        let known = match self.last(&uid) {
-            Some(written) => written,
-            None => fingerprint(&without_nulls(serde_json::to_value(before).map_err(serialize)?)),
+        let watched = Written {
+            status: fingerprint(&without_nulls(serde_json::to_value(before).map_err(serialize)?)),
+            resource_version: version(object.meta()),
         };
-        let new = fingerprint(&status);
-        if known == new {
-            return Ok(false);
-        }
-        let patch = json!({
-            "apiVersion": K::api_version(&()),
-            "kind": K::kind(&()),
-            "metadata": { "name": name, "uid": object.uid() },
-            "status": status,
+        let slot = Arc::clone(self.lock().entry(object.uid().unwrap_or_default()).or_default());
+        let write = Write::<K> {
+            client: client.clone(),
+            namespace: object.namespace().unwrap_or_default(),
+            uid: object.uid(),
+            name: name.clone(),
+            kind: PhantomData,
+        };
+        let written = tokio::task::spawn_local(async move {
+            let mut last = slot.lock().await;
+            let new = fingerprint(&status);
+            // The watch is behind our write as long as it shows an older version of the object.
+            let known =
+                last.as_ref().filter(|last| watched.resource_version < last.resource_version).unwrap_or(&watched);
+            if known.status == new {
+                return Ok(false);
+            }
+            let resource_version = write.send(&status).await?;
+            *last = resource_version.map(|resource_version| Written { status: new, resource_version });
+            Ok(resource_version.is_some())
         });
-        let api = Api::<K>::namespaced(client.clone(), &object.namespace().unwrap_or_default());
-        match api.patch_status(&name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(patch)).await {
-            Ok(_) => {
-                self.remember(uid, new);
-                Ok(true)
-            }
-            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => {
-                self.forget(&uid);
-                Ok(false)
-            }
-            Err(source) => Err(Error::WriteStatus { object: name, source }),
+        match written.await {
+            Ok(Ok(written)) => Ok(written),
+            Ok(Err(source)) => Err(Error::WriteStatus { object: name, source }),
+            Err(defect) => Err(Error::Defect(defect)),
         }
     }
 
     /// Forgets an object that is gone.
     pub(crate) fn forget(&self, uid: &str) {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        self.lock().remove(uid);
     }
 
-    fn last(&self, uid: &str) -> Option<Fingerprint> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).get(uid).copied()
-    }
-
-    fn remember(&self, uid: String, status: Fingerprint) {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(uid, status);
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Slot>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// One write of a status.
+struct Write<K> {
+    client: kube::Client,
+    namespace: String,
+    name: String,
+    uid: Option<String>,
+    kind: PhantomData<K>,
+}
+
+impl<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>> Write<K> {
+    /// Applies the status; the object's resource version then, or `None` if it is gone.
+    ///
+    /// Only metadata is asked for: the object itself may be one that cannot be decoded.
+    async fn send(&self, status: &Value) -> Result<Option<u64>, kube::Error> {
+        let patch = json!({
+            "apiVersion": K::api_version(&()),
+            "kind": K::kind(&()),
+            "metadata": { "name": self.name, "uid": self.uid },
+            "status": status,
+        });
+        let collection = Request::new(K::url_path(&(), Some(&self.namespace)));
+        let parameters = PatchParams::apply(MANAGER).force();
+        let mut request = collection
+            .patch_subresource("status", &self.name, &parameters, &Patch::Apply(patch))
+            .map_err(kube::Error::BuildRequest)?;
+        request.headers_mut().insert(ACCEPT, METADATA_ONLY);
+        match self.client.request::<PartialObjectMeta<K>>(request).await {
+            Ok(object) => Ok(Some(version(&object.metadata))),
+            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Kubernetes promises since 1.35 that resource versions of one kind compare as numbers.
+fn version(metadata: &ObjectMeta) -> u64 {
+    metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
+}
+
 /// Tells of an object that cannot be decoded, in its own status: it costs itself, and nothing else.
-pub(crate) async fn undecodable<K>(context: &Context, invalid: &InvalidObject) -> Result<Action, Error>
+pub(crate) async fn undecodable<K>(context: &Context, invalid: &Undecodable) -> Result<Action, Error>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + 'static,
 {
     let object = PartialObjectMeta::<K> { types: None, metadata: invalid.metadata.clone(), _phantom: PhantomData };
     let generation = invalid.metadata.generation;

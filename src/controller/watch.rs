@@ -14,7 +14,7 @@ use std::fmt::Debug;
 use std::pin::pin;
 
 use futures::StreamExt as _;
-use futures::channel::mpsc::UnboundedSender;
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, PartialObjectMeta};
 use kube::runtime::WatchStreamExt as _;
@@ -25,7 +25,8 @@ use kube::{Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 
 use super::access::DereferencedRepository;
-use super::context::{Context, Guarded};
+use super::context::Context;
+use super::guarded::Guarded;
 use super::release;
 use super::revisions::Release;
 use crate::api::{HelmRelease, HelmRepository, REQUESTED_AT};
@@ -169,8 +170,7 @@ fn wake_users(secret: &(String, String), context: &Context) {
     }
 }
 
-/// Keeps the revisions of all releases as the cluster has them, and wakes a release that somebody else wrote.
-/// Calls `listed` once they are known. Never ends.
+/// Keeps the revisions of all releases as the cluster has them. Calls `listed` once they are known. Never ends.
 pub(super) async fn follow_history(context: &Context, listed: impl FnOnce()) {
     let config = watcher::Config::default().fields("type=helm.sh/release.v1").labels("owner=helm");
     let mut events =
@@ -179,29 +179,30 @@ pub(super) async fn follow_history(context: &Context, listed: impl FnOnce()) {
     let mut present = BTreeMap::<Release, Vec<u32>>::new();
     while let Some(event) = events.next().await {
         match event {
-            Ok(Event::Init) => present.clear(),
+            Ok(Event::Init) => {
+                present.clear();
+                context.revisions.list_begins();
+            }
             Ok(Event::InitApply(secret)) => {
                 if let Some((release, meta)) = revision(&secret) {
                     present.entry(release.clone()).or_default().push(meta.revision);
-                    enter(&release, meta, context);
+                    context.revisions.seen(release, meta);
                 }
             }
             Ok(Event::InitDone) => {
-                context.revisions.retain(&present).iter().for_each(|release| wake_owner(release, context));
+                context.revisions.list_ended(&present);
                 if let Some(listed) = listed.take() {
                     listed();
                 }
             }
             Ok(Event::Apply(secret)) => {
                 if let Some((release, meta)) = revision(&secret) {
-                    enter(&release, meta, context);
+                    context.revisions.seen(release, meta);
                 }
             }
             Ok(Event::Delete(secret)) => {
-                if let Some((release, meta)) = revision(&secret)
-                    && context.revisions.remove(&release, meta.revision)
-                {
-                    wake_owner(&release, context);
+                if let Some((release, meta)) = revision(&secret) {
+                    context.revisions.gone(release, meta.revision);
                 }
             }
             Err(error) => {
@@ -216,9 +217,10 @@ fn revision(secret: &PartialObjectMeta<Secret>) -> Option<(Release, RecordMeta)>
     Some(((secret.namespace()?, name), RecordMeta::from_metadata(&secret.metadata).ok()?))
 }
 
-fn enter(release: &Release, meta: RecordMeta, context: &Context) {
-    if context.revisions.enter(release.clone(), meta) {
-        wake_owner(release, context);
+/// Wakes the releases whose records somebody else wrote. Ends with the last clone of the store of revisions.
+pub(super) async fn wake_by_history(context: &Context, mut news: UnboundedReceiver<Release>) {
+    while let Some(release) = news.next().await {
+        wake_owner(&release, context);
     }
 }
 

@@ -1,13 +1,20 @@
-//! Our annotations on a record: for what we made it.
+//! Our annotations on a record: for what we made it, and how it went.
 
 use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 
 const OWNER: &str = "helm-operator.ketches.cn/owner";
 const UID: &str = "helm-operator.ketches.cn/uid";
 const GENERATION: &str = "helm-operator.ketches.cn/generation";
 const INPUTS: &str = "helm-operator.ketches.cn/inputs";
+const DECLARED: &str = "helm-operator.ketches.cn/declared";
 const CHART: &str = "helm-operator.ketches.cn/chart";
 const DIGEST: &str = "helm-operator.ketches.cn/digest";
+const ATTEMPT: &str = "helm-operator.ketches.cn/attempt";
+const MADE: &str = "helm-operator.ketches.cn/made";
+const APPLIED: &str = "helm-operator.ketches.cn/applied";
+const ENDED: &str = "helm-operator.ketches.cn/ended";
 
 /// "This revision was made by us for that."
 ///
@@ -23,14 +30,42 @@ pub struct Marks {
     pub generation: i64,
     /// The SHA-256 of everything the rendering depends on.
     pub inputs: String,
+    /// The SHA-256 of what the object declares of it: chart, version and values, without what a registry answered.
+    /// Empty in records of operators that did not write it.
+    pub declared: String,
     /// The chart, as `name-version`.
     pub chart: String,
     /// The digest of the chart's manifest in the registry.
     pub digest: String,
+    /// Which attempt in a row at these inputs of this generation the revision is, from 1. A restart goes on counting.
+    pub attempt: u32,
+    /// How many revisions were made for this generation, this one included, and since when.
+    pub made: Made,
+    /// Whether all objects of the manifest were applied.
+    pub applied: bool,
+    /// Why it did not end well: the reason that the object's condition gives. `None` while it goes on, and after success.
+    pub ended: Option<String>,
+}
+
+/// Revisions counted since a moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Made {
+    /// When the counting began, to the second.
+    pub since: Timestamp,
+    /// How many were made since.
+    pub revisions: u32,
+}
+
+impl Made {
+    /// `seconds/count`, as written.
+    fn parse(text: &str) -> Option<Self> {
+        let (since, revisions) = text.split_once('/')?;
+        Some(Self { since: Timestamp::from_second(since.parse().ok()?).ok()?, revisions: revisions.parse().ok()? })
+    }
 }
 
 impl Marks {
-    /// The marks among a Secret's annotations; none unless all are there.
+    /// The marks among a Secret's annotations; none unless the first four are there.
     pub(super) fn of(annotations: &BTreeMap<String, String>) -> Option<Self> {
         let text = |key| annotations.get(key).cloned();
         Some(Self {
@@ -38,27 +73,37 @@ impl Marks {
             uid: text(UID)?,
             generation: annotations.get(GENERATION)?.parse().ok()?,
             inputs: text(INPUTS)?,
+            declared: text(DECLARED).unwrap_or_default(),
             chart: text(CHART).unwrap_or_default(),
             digest: text(DIGEST).unwrap_or_default(),
+            attempt: annotations.get(ATTEMPT).and_then(|attempt| attempt.parse().ok()).unwrap_or(1),
+            made: annotations.get(MADE).and_then(|made| Made::parse(made)).unwrap_or_default(),
+            applied: annotations.contains_key(APPLIED),
+            ended: text(ENDED),
         })
     }
 
     /// Puts the marks among the other annotations, or takes them away.
     pub(super) fn put(marks: Option<&Self>, annotations: &mut BTreeMap<String, String>) {
-        for key in [OWNER, UID, GENERATION, INPUTS, CHART, DIGEST] {
+        for key in [OWNER, UID, GENERATION, INPUTS, DECLARED, CHART, DIGEST, ATTEMPT, MADE, APPLIED, ENDED] {
             annotations.remove(key);
         }
-        if let Some(Self { owner, uid, generation, inputs, chart, digest }) = marks {
-            let generation = generation.to_string();
-            let marks = [
-                (OWNER, owner),
-                (UID, uid),
-                (GENERATION, &generation),
-                (INPUTS, inputs),
-                (CHART, chart),
-                (DIGEST, digest),
-            ];
-            annotations.extend(marks.map(|(key, value)| (key.to_owned(), value.clone())));
-        }
+        let Some(marks) = marks else { return };
+        let Self { owner, uid, generation, inputs, declared, chart, digest, attempt, made, applied, ended } =
+            marks.clone();
+        let marks = [
+            (OWNER, Some(owner)),
+            (UID, Some(uid)),
+            (GENERATION, Some(generation.to_string())),
+            (INPUTS, Some(inputs)),
+            (DECLARED, Some(declared)),
+            (CHART, Some(chart)),
+            (DIGEST, Some(digest)),
+            (ATTEMPT, Some(attempt.to_string())),
+            (MADE, Some(format!("{}/{}", made.since.as_second(), made.revisions))),
+            (APPLIED, applied.then(|| "true".to_owned())),
+            (ENDED, ended),
+        ];
+        annotations.extend(marks.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
     }
 }

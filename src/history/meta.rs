@@ -23,8 +23,12 @@ pub struct RecordMeta {
     pub marks: Option<Marks>,
     /// The server's version of the Secret; changes with each write.
     pub resource_version: String,
+    /// The Secret's uid: a record of the same name made later is another.
+    pub uid: String,
     /// When the record was made, to the second.
     pub created_at: Option<Timestamp>,
+    /// When it was last written, to the second: by Helm's own label where it has one, else when it was made.
+    pub modified_at: Option<Timestamp>,
 }
 
 impl RecordMeta {
@@ -41,6 +45,9 @@ impl RecordMeta {
         let revision = label(storage::VERSION_LABEL).and_then(|version| version.parse().ok());
         let revision = revision.ok_or_else(|| lacks("label \"version\""))?;
         let status = label(storage::STATUS_LABEL).ok_or_else(|| lacks("label \"status\""))?;
+        let created_at = metadata.creation_timestamp.as_ref().map(|time| time.0);
+        let modified = label(storage::MODIFIED_LABEL).and_then(|seconds| seconds.parse().ok());
+        let modified_at = modified.and_then(|seconds| Timestamp::from_second(seconds).ok());
         Ok(Self {
             namespace: metadata.namespace.clone().unwrap_or_default(),
             release: release.clone(),
@@ -48,7 +55,9 @@ impl RecordMeta {
             status: status.as_str().into(),
             marks: metadata.annotations.as_ref().and_then(Marks::of),
             resource_version: metadata.resource_version.clone().unwrap_or_default(),
-            created_at: metadata.creation_timestamp.as_ref().map(|time| time.0),
+            uid: metadata.uid.clone().unwrap_or_default(),
+            created_at,
+            modified_at: modified_at.or(created_at),
         })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Release ──create──► Secret sh.helm.release.v1.NAME.vN ──get──► Record ──update──► Record
-//!                                └── metadata alone ──list, watch──► RecordMeta ──Lineage──► what to supersede and prune
+//!                                └── metadata alone ──list, watch──► RecordMeta ──surplus──► what to prune
 //! ```
 //!
 //! - A record is large and may hold secrets: it is read by its exact name, one at a time. Which records exist is
@@ -30,8 +30,8 @@ use kube::core::Request;
 use kube::{Client, Resource};
 
 pub use error::{Error, SecretRef, Verb};
-pub use lineage::Lineage;
-pub use marks::Marks;
+pub use lineage::surplus;
+pub use marks::{Made, Marks};
 pub use meta::RecordMeta;
 
 /// The field manager of our writes to release Secrets.

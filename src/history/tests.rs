@@ -26,8 +26,13 @@ fn marks() -> Marks {
         uid: "u-1".to_owned(),
         generation: 7,
         inputs: "ab12".to_owned(),
+        declared: "cd34".to_owned(),
         chart: "demo-1.0.0".to_owned(),
         digest: "sha256:cd".to_owned(),
+        attempt: 2,
+        made: Made { since: time(100), revisions: 3 },
+        applied: true,
+        ended: Some("NotReady".to_owned()),
     }
 }
 
@@ -72,8 +77,13 @@ fn a_new_secret_is_what_helm_makes_with_our_marks() {
                     "helm-operator.ketches.cn/uid": "u-1",
                     "helm-operator.ketches.cn/generation": "7",
                     "helm-operator.ketches.cn/inputs": "ab12",
+                    "helm-operator.ketches.cn/declared": "cd34",
                     "helm-operator.ketches.cn/chart": "demo-1.0.0",
                     "helm-operator.ketches.cn/digest": "sha256:cd",
+                    "helm-operator.ketches.cn/attempt": "2",
+                    "helm-operator.ketches.cn/made": "100/3",
+                    "helm-operator.ketches.cn/applied": "true",
+                    "helm-operator.ketches.cn/ended": "NotReady",
                 },
             },
         })
@@ -131,6 +141,16 @@ fn marks_count_only_together() {
         annotations.remove(&format!("helm-operator.ketches.cn/{missing}")).expect("it was there");
         assert_eq!(RecordMeta::from_metadata(&metadata).expect("a record").marks, None, "{missing}");
     }
+}
+
+#[test]
+fn the_last_write_is_told_by_helms_own_label() {
+    let mut metadata = secret::new_metadata(&release(), &marks(), time(5));
+    metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(time(5)));
+    let modified = |metadata: &ObjectMeta| RecordMeta::from_metadata(metadata).expect("a record").modified_at;
+    assert_eq!(modified(&metadata), Some(time(5)));
+    metadata.labels.get_or_insert_default().insert("modifiedAt".to_owned(), "9".to_owned());
+    assert_eq!(modified(&metadata), Some(time(9)));
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn marks() -> Marks {
         generation: 1,
         inputs: "ab12".to_owned(),
         chart: "demo-0.1.0".to_owned(),
-        digest: String::new(),
+        ..Marks::default()
     }
 }
 

@@ -129,7 +129,7 @@ fn marks(generation: u32) -> Marks {
         generation: generation.into(),
         inputs: "ab12".to_owned(),
         chart: "demo-0.1.0".to_owned(),
-        digest: String::new(),
+        ..Marks::default()
     }
 }
 

@@ -1,6 +1,6 @@
 //! An object that cannot be read, left by another version or a loosened schema, stops nobody but itself.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use e2e::charts;
 use e2e::story::{Story, alone, as_it_is, install_definitions};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -26,6 +26,40 @@ fn one_broken_release_does_not_stop_the_others() -> Result<()> {
         story.release("afterwards", "memo", "1.0.0", json!({})).await?;
         story.ready("afterwards").await?;
         story.kubectl.run(&["delete", "helmrelease", "a-broken-one", "--namespace", &story.namespace]).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn values_that_nest_too_deep_cost_their_own_release_only() -> Result<()> {
+    alone("too-deep", as_it_is, async |story| {
+        story.push(&charts::note("memo", "1.0.0")).await?;
+        story.open_repository().await?;
+        let deep = json!({
+            "apiVersion": "helm-operator.ketches.cn/v1alpha1",
+            "kind": "HelmRelease",
+            "metadata": { "name": "a-deep-one" },
+            "spec": { "chart": { "name": "memo", "version": "1.0.0", "repository": { "name": "charts" } }, "values": "DEEP" },
+        });
+        let values = format!("{{\"a\":{}1{}}}", "[".repeat(300), "]".repeat(300));
+        story.apply(&deep.to_string().replace("\"DEEP\"", &values)).await?;
+        story.release("after", "memo", "1.0.0", json!({})).await?;
+        story.ready("after").await?;
+        // Its own status says so, and it is listed first by a restarted operator.
+        let ready = r#"jsonpath={.status.conditions[?(@.type=="Ready")].message}"#;
+        let look = ["get", "helmrelease", "a-deep-one", "--namespace", &story.namespace, "--output", ready];
+        story
+            .eventually("the deep one is told", async || {
+                let said = story.kubectl.run(&look).await?;
+                ensure!(said.contains("recursion limit"), "it says {said:?}");
+                Ok(())
+            })
+            .await?;
+        story.stage.operator().await.kill().await?;
+        story.stage.operator().await.start().await?;
+        story.release("afterwards", "memo", "1.0.0", json!({})).await?;
+        story.ready("afterwards").await?;
+        story.kubectl.run(&["delete", "helmrelease", "a-deep-one", "--namespace", &story.namespace]).await?;
         Ok(())
     })
 }

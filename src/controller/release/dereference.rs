@@ -8,7 +8,8 @@ use kube::{Resource as _, ResourceExt as _};
 
 use crate::api::{AccessFrom, HelmRelease, HelmRepository, Reason};
 use crate::controller::access::{self, DereferencedRepository};
-use crate::controller::context::{Context, Guarded};
+use crate::controller::context::Context;
+use crate::controller::guarded::Guarded;
 use crate::controller::halt::{Halt, chain};
 use crate::registry::{ChartReference, RepositoryUrl};
 

@@ -8,7 +8,7 @@ use helm::engine::ParsedTemplates;
 
 use super::trace::Trace;
 use super::validate::DesiredRelease;
-use crate::api::{HelmRelease, REQUESTED_AT, Reason};
+use crate::api::{HelmRelease, Reason};
 use crate::controller::charts::LoadedChart;
 use crate::controller::context::Context;
 use crate::controller::halt::Halt;
@@ -21,9 +21,7 @@ pub(super) async fn resolve(
     context: &Context,
     trace: &mut Trace,
 ) -> Result<Resolved, Halt> {
-    let requested = release.metadata.annotations.as_ref().and_then(|all| all.get(REQUESTED_AT));
-    let handled = release.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref());
-    let max_age = if requested == handled { desired.max_age } else { Duration::ZERO };
+    let max_age = if super::is_requested(release) { Duration::ZERO } else { desired.max_age };
     let resolved = context.registry.resolve(&desired.chart, &desired.version, &desired.access, max_age).await?;
     trace.attempted = Some(resolved.clone());
     Ok(resolved)

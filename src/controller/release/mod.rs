@@ -22,13 +22,14 @@ use std::time::Duration;
 use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt as _};
 
-use self::plan::Plan;
+use self::plan::{Plan, Prompt};
 use self::trace::Trace;
-use super::context::{Context, Guarded, Turn};
+use super::context::{Context, Turn};
 use super::finalizer;
+use super::guarded::Guarded;
 use super::halt::{Halt, chain};
 use super::status;
-use crate::api::{HelmRelease, HelmRepository, RELEASE_FINALIZER, Reason};
+use crate::api::{HelmRelease, HelmRepository, RELEASE_FINALIZER, REQUESTED_AT, Reason};
 use crate::registry::ChartReference;
 
 pub(super) use self::dereference::target;
@@ -60,7 +61,10 @@ pub(super) async fn reconcile(
     };
     let started = context.now();
     let mut trace = Trace::default();
-    let outcome = advance(release, &context, &mut trace).await;
+    let mut outcome = advance(release, &context, &mut trace).await;
+    if let Err(halt) = &mut outcome {
+        context.retries.halted(release, halt, release.spec.interval(), context.now());
+    }
     report::tell(release, &outcome, &trace, &context).await?;
     report::count(&outcome, release, started, &context);
     match outcome {
@@ -68,7 +72,7 @@ pub(super) async fn reconcile(
         Ok(Outcome::Deployed) => Ok(context.retries.settled(release, release.spec.interval())),
         Ok(Outcome::Suspended) => Ok(Action::await_change()),
         Ok(Outcome::Superseded) => Ok(Action::requeue(Duration::ZERO)),
-        Err(halt) => Ok(context.retries.halted(release, &halt, release.spec.interval())),
+        Err(halt) => Ok(halt.next.map_or_else(Action::await_change, |next| next.action(context.now()))),
     }
 }
 
@@ -78,6 +82,7 @@ async fn advance(release: &HelmRelease, context: &Context, trace: &mut Trace) ->
         return act::uninstall::uninstall(release, context, trace).await;
     }
     if release.spec.suspend {
+        act::pause(release, context, trace).await?;
         return Ok(Outcome::Suspended);
     }
     let turn = Turn::take(context).await;
@@ -88,7 +93,15 @@ async fn advance(release: &HelmRelease, context: &Context, trace: &mut Trace) ->
     let resolved = fetch::resolve(&desired, release, context, trace).await?;
     for _ in 0..MAX_STEPS {
         let observed = observe::observe(&desired, &resolved, context).await?;
-        let plan = plan::plan(&desired.identity.owner, &observed.inputs, &observed.revisions, context.now());
+        let facts = plan::Facts {
+            identity: &desired.identity,
+            inputs: &observed.inputs,
+            revisions: &observed.revisions,
+            interval: release.spec.interval(),
+            prompt: Prompt { asked: is_requested(release), cleared: false },
+            now: context.now(),
+        };
+        let plan = plan::plan(&facts);
         if let Plan::Keep { revision } = plan {
             trace.keep(release, &desired, revision, context).await?;
             return Ok(Outcome::Deployed);
@@ -102,6 +115,13 @@ async fn advance(release: &HelmRelease, context: &Context, trace: &mut Trace) ->
     let message =
         "the release was changed from outside as often as the operator changed it: who else writes its history?";
     Err(Halt::new(Reason::PendingRelease, message))
+}
+
+/// Whether a person asked for a look that was not taken yet.
+fn is_requested(release: &HelmRelease) -> bool {
+    let requested = release.annotations().get(REQUESTED_AT);
+    let handled = release.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref());
+    requested.is_some() && requested != handled
 }
 
 /// Before anything is installed the object is held, so that nothing is left behind when it is deleted.

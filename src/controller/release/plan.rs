@@ -3,12 +3,23 @@
 use std::time::Duration;
 
 use helm::release::Status;
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use crate::history::RecordMeta;
+use super::validate::Identity;
+use crate::api::Reason;
+use crate::controller::halt::{self, NextAttempt};
+use crate::history::{Made, RecordMeta};
 
-/// How long somebody else's pending revision is left alone: longer than Helm's own default timeout of 5 minutes.
+/// How long somebody else's pending revision is left alone after it was last written: longer than Helm's own default
+/// timeout of 5 minutes.
 const FOREIGN_LOCK: Duration = Duration::from_mins(15);
+
+/// The most revisions made for one generation of an object within [`MADE_WITHIN`]. Attempts that fail come ever later
+/// and stay far below it; it ends loops of another kind, such as two writers that undo each other.
+pub(super) const MOST_MADE: u32 = 60;
+
+/// The time within which [`MOST_MADE`] counts.
+const MADE_WITHIN: Duration = Duration::from_hours(1);
 
 /// One step towards the declared release.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,10 +33,29 @@ pub(crate) enum Plan {
     Release(Step),
     /// Go on with our own pending revision, which was made for these inputs.
     Resume(Step),
-    /// End a pending revision that nobody will end: our own for other inputs, or somebody's who is gone. Then plan again.
+    /// End our own pending revision, which was made for other inputs. Then plan again.
+    Supersede {
+        /// That revision.
+        revision: u32,
+    },
+    /// End a pending revision of somebody who is gone. Then plan again.
     Abandon {
         /// That revision.
         revision: u32,
+    },
+    /// The newest revision failed at these inputs: it is too early for the next attempt.
+    BackOff {
+        /// That revision.
+        revision: u32,
+        /// Why it failed.
+        reason: Reason,
+        /// The next attempt.
+        next: NextAttempt,
+    },
+    /// Too many revisions were made for this generation.
+    TooMany {
+        /// When the next one may be made.
+        until: Timestamp,
     },
     /// Somebody else's Helm is at work; wait for it.
     AwaitOther {
@@ -50,73 +80,148 @@ pub(crate) struct Step {
     pub(crate) revision: u32,
     /// The revisions whose objects it replaces: the deployed one, and those that failed since.
     pub(crate) replaces: Vec<u32>,
+    /// Which attempt in a row at these inputs of this generation, from 1.
+    pub(crate) attempt: u32,
+    /// How many revisions were made for this generation, with this one.
+    pub(crate) made: Made,
 }
 
 /// Install or upgrade: which hooks run, and what `.Release.IsInstall` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StepKind {
-    /// No revision was ever deployed, or the release was uninstalled.
+    /// Nothing was deployed yet, or it was uninstalled.
     Install,
     /// Something is deployed.
     Upgrade,
 }
 
-/// Decides the next step for the release that `owner` declares with these `inputs`, whose history is `revisions`
-/// (oldest first).
-pub(crate) fn plan(owner: &str, inputs: &str, revisions: &[RecordMeta], now: Timestamp) -> Plan {
-    let Some(last) = revisions.last() else { return Plan::Release(next(revisions)) };
-    let ours = last.marks.as_ref().filter(|marks| marks.owner == owner);
-    let made_for_this = ours.is_some_and(|marks| marks.inputs == inputs);
+/// Why the history is looked at now, as far as it changes what may be done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Prompt {
+    /// A person asked for it (`requestedAt`): nothing is too early.
+    pub(crate) asked: bool,
+    /// What the last failure waited for has happened: the next attempt is not too early.
+    pub(crate) cleared: bool,
+}
+
+/// What a decision depends on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Facts<'a> {
+    /// The release and the object that declares it.
+    pub(crate) identity: &'a Identity,
+    /// The digest of everything the manifest depends on.
+    pub(crate) inputs: &'a str,
+    /// Helm's history of the release, oldest first.
+    pub(crate) revisions: &'a [RecordMeta],
+    /// The longest between two attempts.
+    pub(crate) interval: Duration,
+    /// Why the history is looked at now.
+    pub(crate) prompt: Prompt,
+    /// The time.
+    pub(crate) now: Timestamp,
+}
+
+/// Decides the next step.
+pub(crate) fn plan(facts: &Facts<'_>) -> Plan {
+    let Some(last) = facts.revisions.last() else { return release(facts) };
+    let revision = last.revision;
+    let ours = is_of(last, facts.identity);
+    let made_for_this = ours && last.marks.as_ref().is_some_and(|marks| marks.inputs == facts.inputs);
     match last.status {
-        Status::Deployed if made_for_this => Plan::Keep { revision: last.revision },
-        Status::PendingInstall | Status::PendingUpgrade if made_for_this => Plan::Resume(resumed(revisions, last)),
+        Status::Deployed if made_for_this => Plan::Keep { revision },
+        Status::PendingInstall | Status::PendingUpgrade if made_for_this => Plan::Resume(resumed(facts, last)),
+        status if is_pending(status) && ours => Plan::Supersede { revision },
         Status::PendingInstall | Status::PendingUpgrade | Status::PendingRollback => {
-            pending(last, ours.is_some(), now).map_or(Plan::Abandon { revision: last.revision }, |remaining| {
-                Plan::AwaitOther { revision: last.revision, remaining }
-            })
+            let lock = foreign_lock(last, facts.now);
+            lock.map_or(Plan::Abandon { revision }, |remaining| Plan::AwaitOther { revision, remaining })
         }
+        Status::Uninstalling if ours => Plan::FinishUninstall { revision },
         Status::Uninstalling => {
-            pending(last, ours.is_some(), now).map_or(Plan::FinishUninstall { revision: last.revision }, |remaining| {
-                Plan::AwaitOther { revision: last.revision, remaining }
-            })
+            let lock = foreign_lock(last, facts.now);
+            lock.map_or(Plan::FinishUninstall { revision }, |remaining| Plan::AwaitOther { revision, remaining })
         }
+        Status::Failed if made_for_this => back_off(last, facts).unwrap_or_else(|| release(facts)),
         Status::Deployed | Status::Failed | Status::Superseded | Status::Uninstalled | Status::Unknown => {
-            Plan::Release(next(revisions))
+            release(facts)
         }
     }
 }
 
-/// How long to leave a revision that somebody works on alone; `None` for our own, and for one left by somebody gone.
-fn pending(last: &RecordMeta, ours: bool, now: Timestamp) -> Option<Duration> {
-    let touched = last.created_at.filter(|_| !ours)?;
-    let age = Duration::try_from(now.duration_since(touched)).unwrap_or_default();
+/// Whether a revision was made for the object that `identity` names.
+pub(super) fn is_of(meta: &RecordMeta, identity: &Identity) -> bool {
+    meta.marks.as_ref().is_some_and(|marks| marks.owner == identity.owner)
+}
+
+/// Whether a revision was begun and not ended.
+pub(super) fn is_pending(status: Status) -> bool {
+    matches!(status, Status::PendingInstall | Status::PendingUpgrade | Status::PendingRollback)
+}
+
+/// How long to leave a revision that somebody else works on alone; `None` for one left by somebody gone.
+fn foreign_lock(last: &RecordMeta, now: Timestamp) -> Option<Duration> {
+    let age = Duration::try_from(now.duration_since(last.modified_at?)).unwrap_or_default();
     FOREIGN_LOCK.checked_sub(age).filter(|remaining| !remaining.is_zero())
+}
+
+/// The wait before the next attempt after `last`, which failed at these inputs. A new generation is tried at once:
+/// its author may have mended what was wrong.
+fn back_off(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
+    let marks = last.marks.as_ref().filter(|marks| marks.generation == facts.identity.generation)?;
+    let reason = marks.ended.as_deref().and_then(Reason::parse)?;
+    let next = next_attempt(last, facts.interval, &facts.identity.uid)?;
+    let early = facts.now < next.due && !facts.prompt.asked && !facts.prompt.cleared;
+    early.then_some(Plan::BackOff { revision: last.revision, reason, next })
+}
+
+/// When what failed with the revision `failed` is tried again, at most `interval` later.
+pub(super) fn next_attempt(failed: &RecordMeta, interval: Duration, uid: &str) -> Option<NextAttempt> {
+    let marks = failed.marks.as_ref()?;
+    let reason = marks.ended.as_deref().and_then(Reason::parse)?;
+    let delay = SignedDuration::try_from(halt::delay(reason, marks.attempt, interval, uid)?).ok()?;
+    Some(NextAttempt { failed: marks.attempt, due: failed.modified_at?.checked_add(delay).ok()? })
 }
 
 /// The revisions whose objects may stand in the cluster: the deployed one, and all since. Oldest first.
 pub(crate) fn standing(revisions: &[RecordMeta]) -> Vec<u32> {
-    let last = revisions.last().map_or(0, |last| last.revision);
-    step(revisions, last + 1).replaces
+    replaced(revisions).1
 }
 
-fn next(revisions: &[RecordMeta]) -> Step {
-    let revision = revisions.last().map_or(1, |last| last.revision + 1);
-    step(revisions, revision)
+/// A new revision, unless there were too many of late.
+fn release(facts: &Facts<'_>) -> Plan {
+    let last_of_ours = facts.revisions.iter().rev().find(|meta| is_of(meta, facts.identity));
+    let marks = last_of_ours.and_then(|meta| meta.marks.as_ref());
+    let marks = marks.filter(|marks| marks.generation == facts.identity.generation);
+    let second = Timestamp::from_second(facts.now.as_second()).unwrap_or(facts.now);
+    let end = |made: &Made| made.since.checked_add(SignedDuration::try_from(MADE_WITHIN).ok()?).ok();
+    let recent = marks.map(|marks| marks.made).filter(|made| end(made).is_some_and(|end| facts.now < end));
+    let made = match recent {
+        Some(made) if made.revisions >= MOST_MADE && !facts.prompt.asked => {
+            return Plan::TooMany { until: end(&made).unwrap_or(facts.now) };
+        }
+        Some(made) => Made { revisions: made.revisions.saturating_add(1), ..made },
+        None => Made { since: second, revisions: 1 },
+    };
+    let again = |marks: &&crate::history::Marks| marks.inputs == facts.inputs && marks.ended.is_some();
+    let attempt = marks.filter(again).map_or(1, |marks| marks.attempt.saturating_add(1));
+    let (kind, replaces) = replaced(facts.revisions);
+    let revision = facts.revisions.last().map_or(1, |last| last.revision.saturating_add(1));
+    Plan::Release(Step { kind, revision, replaces, attempt, made })
 }
 
-fn resumed(revisions: &[RecordMeta], last: &RecordMeta) -> Step {
-    let before = &revisions[..revisions.len() - 1];
+fn resumed(facts: &Facts<'_>, last: &RecordMeta) -> Step {
+    let before = &facts.revisions[..facts.revisions.len() - 1];
     let kind = if last.status == Status::PendingInstall { StepKind::Install } else { StepKind::Upgrade };
-    Step { kind, ..step(before, last.revision) }
+    let (attempt, made) = last.marks.as_ref().map(|marks| (marks.attempt, marks.made)).unwrap_or_default();
+    Step { kind, revision: last.revision, replaces: replaced(before).1, attempt, made }
 }
 
-fn step(before: &[RecordMeta], revision: u32) -> Step {
+/// What comes after `before`, and the revisions whose objects it replaces.
+fn replaced(before: &[RecordMeta]) -> (StepKind, Vec<u32>) {
     let uninstalled = before.iter().rposition(|meta| meta.status == Status::Uninstalled).map_or(0, |at| at + 1);
     let since = &before[uninstalled..];
-    let deployed = since.iter().rposition(|meta| matches!(meta.status, Status::Deployed | Status::Superseded));
+    let deployed = since.iter().rposition(RecordMeta::was_deployed);
     let kind = if deployed.is_some() { StepKind::Upgrade } else { StepKind::Install };
-    let replaces = since[deployed.unwrap_or(0)..].iter().map(|meta| meta.revision).collect();
-    Step { kind, revision, replaces }
+    (kind, since[deployed.unwrap_or(0)..].iter().map(|meta| meta.revision).collect())
 }
 
 #[cfg(test)]

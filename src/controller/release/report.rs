@@ -153,7 +153,7 @@ fn told(before: HelmReleaseStatus, trace: &Trace) -> HelmReleaseStatus {
 }
 
 fn halted(halt: &Halt, trace: &Trace, before: &HelmReleaseStatus) -> Conditions {
-    let conditions = halt.conditions("it is tried again soon");
+    let conditions = halt.conditions();
     match (trace.acted, trace.upgraded) {
         (true, false) => conditions.with(Released, false, Reason::InstallFailed, &halt.message),
         (true, true) => conditions.with(Released, false, Reason::UpgradeFailed, &halt.message),

@@ -247,14 +247,26 @@ fn max_history(release: &HelmRelease) -> u32 {
 impl DesiredRelease {
     /// A digest of everything the rendered manifest depends on, besides what the cluster answers to `lookup`.
     pub(crate) fn inputs(&self, chart: &Digest, kube_version: &str) -> String {
-        let mut hash = Sha256::new();
-        for part in [chart.as_str(), kube_version, &Value::Object(self.values.clone()).to_string()] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        let digest = hash.finalize();
-        digest.iter().fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}"))
+        digest([chart.as_str(), kube_version, &Value::Object(self.values.clone()).to_string()])
     }
+
+    /// A digest of what is declared of the manifest, without what a registry answers: it can be compared while the
+    /// registry is away.
+    pub(crate) fn declared(&self) -> String {
+        let (chart, version) = (self.chart.to_string(), self.version.to_string());
+        digest([&chart, &version, &Value::Object(self.values.clone()).to_string()])
+    }
+}
+
+/// SHA-256 over the parts, each behind its length: no two lists of parts have one text.
+fn digest(parts: [&str; 3]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let digest = hash.finalize();
+    digest.iter().fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]

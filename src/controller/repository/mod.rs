@@ -12,9 +12,10 @@ use std::sync::Arc;
 use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt as _};
 
-use super::context::{Context, Guarded};
+use super::context::Context;
 use super::events::Severity;
 use super::finalizer;
+use super::guarded::Guarded;
 use super::halt::Halt;
 use super::status;
 use crate::api::{HelmRepository, HelmRepositoryStatus, REPOSITORY_FINALIZER};
@@ -34,7 +35,10 @@ pub(super) async fn reconcile(
         // Nothing is left behind by a repository; earlier operators held them all the same.
         return finalizer::remove(repository, REPOSITORY_FINALIZER, &context).await;
     }
-    let outcome = probe::probe(repository, &context).await;
+    let mut outcome = probe::probe(repository, &context).await;
+    if let Err(halt) = &mut outcome {
+        context.retries.halted(repository, halt, repository.spec.interval.0, context.now());
+    }
     let status = report::report(repository, &outcome, context.now());
     tell(repository, &status, &outcome, &context).await?;
     Ok(next(repository, &outcome, &context))
@@ -78,6 +82,6 @@ fn next(repository: &HelmRepository, outcome: &Result<Outcome, Halt>, context: &
     match outcome {
         Ok(Outcome::Suspended) => Action::await_change(),
         Ok(Outcome::Answered) => context.retries.settled(repository, repository.spec.interval.0),
-        Err(halt) => context.retries.halted(repository, halt, repository.spec.interval.0),
+        Err(halt) => halt.next.map_or_else(Action::await_change, |next| next.action(context.now())),
     }
 }

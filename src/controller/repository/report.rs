@@ -26,7 +26,7 @@ pub(super) fn report(
         Ok(Outcome::Suspended) => {
             Conditions::default().with(Ready, false, Reason::Suspended, "Repository sync is suspended")
         }
-        Err(halt) => halt.conditions("the registry is asked again soon"),
+        Err(halt) => halt.conditions(),
     };
     HelmRepositoryStatus {
         observed_generation: generation,

@@ -10,13 +10,17 @@ use crate::cluster::{
     Applied, ApplyOptions, Change, Claims, DeleteOptions, Object, Propagation, WaitOptions, left_behind,
 };
 use crate::controller::halt::Halt;
-use crate::controller::release::plan::{Step, StepKind};
+use crate::controller::release::plan::{self, Step, StepKind};
 use crate::controller::release::report;
 use crate::controller::release::trace::Trace;
 use crate::controller::release::validate::Action;
 use crate::history::Record;
 
-/// Carries a pending revision out, and records how it ended. A crash, and an API server that is away, leave it pending.
+/// Carries a pending revision out, and records how it ended.
+///
+/// It stays pending, for the next reconcile to go on with or to end, after a crash, while the API server is away, when
+/// somebody else wrote its record, and when the object changes meanwhile: what becomes of it then depends on what is
+/// declared, which is not known here.
 pub(super) async fn carry_out(
     step: &Step,
     prepared: Prepared,
@@ -33,25 +37,17 @@ pub(super) async fn carry_out(
         applied: Vec::new(),
     };
     let ended = tokio::select! {
-        ended = run.steps(&prepared.objects, &prepared.claims, &prepared.replaced) => Some(ended),
-        () = job.context.superseded(job.release) => None,
+        ended = run.steps(&prepared.objects, &prepared.claims, &prepared.replaced) => ended,
+        () = job.context.superseded(job.release) => return Ok(Progress::Superseded),
         never = report::announce(job.release, step.kind, trace, job.context) => match never {},
     };
     match ended {
-        Some(Ok(())) => {
+        Ok(()) => {
             trace.record(&run.succeed(prepared.replaced).await?);
             Ok(Progress::Done)
         }
-        Some(Err(halt)) if halt.reason == Reason::ClusterUnavailable => Err(halt),
-        Some(Err(halt)) => {
-            trace.record(&run.fail(&halt.message, &prepared.objects).await?);
-            Err(halt)
-        }
-        None => {
-            let why = "another generation of the object was declared meanwhile";
-            trace.record(&run.fail(why, &prepared.objects).await?);
-            Ok(Progress::Superseded)
-        }
+        Err(halt) if matches!(halt.reason, Reason::ClusterUnavailable | Reason::PendingRelease) => Err(halt),
+        Err(halt) => run.fail(halt, &prepared.objects, trace).await,
     }
 }
 
@@ -94,22 +90,20 @@ impl Run<'_> {
         let context = self.job.context;
         let options =
             ApplyOptions { owner: prepare::owner(self.job), take_ownership: false, force_conflicts: self.action.force };
-        self.applied = context.cluster.apply_claimed(objects, claims, &options).await?;
+        context.cluster.apply_claimed(objects, claims, &options, &mut self.applied).await?;
         let mut old = Vec::new();
         for record in replaced {
             old.extend(context.objects_of(record).await?);
         }
         let gone = left_behind(&old, objects);
-        if gone.is_empty() {
-            return Ok(());
+        if !gone.is_empty() {
+            // As Helm: what left the manifest is deleted, and its end not waited for.
+            context.cluster.delete(&gone, &self.deletion()).await?;
         }
-        // As Helm: what left the manifest is deleted, and its end not waited for.
-        let options = DeleteOptions {
-            owner: Some(prepare::owner(self.job)),
-            propagation: Propagation::Background,
-            timeout: None,
-        };
-        context.cluster.delete(&gone, &options).await?;
+        if let Some(marks) = &mut self.record.marks {
+            // Written with the next write of the record.
+            marks.applied = true;
+        }
         Ok(())
     }
 
@@ -127,30 +121,44 @@ impl Run<'_> {
             StepKind::Upgrade => "Upgrade complete".into(),
         };
         let record = record::update(context, self.record).await?;
-        record::prune(self.job, self.job.desired.max_history).await?;
+        record::prune(self.job).await?;
         Ok(record)
     }
 
-    async fn fail(self, why: &str, objects: &[Object]) -> Result<Record, Halt> {
-        if self.action.cleanup_on_fail && self.step.kind == StepKind::Upgrade {
-            let created: Vec<Object> = objects
-                .iter()
-                .filter(|object| {
-                    self.applied
-                        .iter()
-                        .any(|applied| applied.change == Change::Created && applied.object == *object.reference())
-                })
-                .cloned()
-                .collect();
-            let options = DeleteOptions {
-                owner: Some(prepare::owner(self.job)),
-                propagation: Propagation::Background,
-                timeout: None,
-            };
-            self.job.context.cluster.delete(&created, &options).await?;
+    /// The failure is recorded before anything is cleaned up: killed in between, more is left than asked for, never less.
+    async fn fail(self, halt: Halt, objects: &[Object], trace: &mut Trace) -> Result<Progress, Halt> {
+        let context = self.job.context;
+        let deletion = self.deletion();
+        let created = self.created(objects);
+        let cleans_up = self.action.cleanup_on_fail && self.step.kind == StepKind::Upgrade && !created.is_empty();
+        let record = record::fail(self.record, &halt, context).await?;
+        trace.record(&record);
+        if cleans_up && let Err(error) = context.cluster.delete(&created, &deletion).await {
+            let message = format!("failed to delete what the failed upgrade created: {}", Halt::from(error).message);
+            trace.warn(Reason::UpgradeFailed, message);
         }
-        let record = record::fail(self.record, why, self.job).await?;
-        record::prune(self.job, self.job.desired.max_history).await?;
-        Ok(record)
+        record::prune(self.job).await?;
+        let next =
+            plan::next_attempt(&record.meta()?, self.job.release.spec.interval(), &self.job.desired.identity.uid);
+        Err(Halt { next, ..halt })
+    }
+
+    /// What this revision created and nobody keeps data in.
+    fn created(&self, objects: &[Object]) -> Vec<Object> {
+        let created: std::collections::BTreeSet<_> = self
+            .applied
+            .iter()
+            .filter(|applied| applied.change == Change::Created)
+            .map(|applied| &applied.object)
+            .collect();
+        let is_volume = |kind: &str| matches!(kind, "PersistentVolumeClaim" | "PersistentVolume");
+        let cleaned =
+            |object: &&Object| created.contains(object.reference()) && !is_volume(object.reference().kind.as_str());
+        objects.iter().filter(cleaned).cloned().collect()
+    }
+
+    /// Only what is this release's, and without waiting for its end.
+    fn deletion(&self) -> DeleteOptions {
+        DeleteOptions { owner: Some(prepare::owner(self.job)), propagation: Propagation::Background, timeout: None }
     }
 }

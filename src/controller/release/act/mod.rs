@@ -8,6 +8,9 @@
 //! | the old revision became `superseded` | the same |
 //! | the new one became `deployed` | keeps it |
 //! | `uninstalling` was recorded | ends the uninstall |
+//!
+//! The same holds when the object changes in the middle of a step: the pending revision is gone on with where it is still
+//! what is declared, and ended as superseded where it is not. Neither is a failure, and neither deletes anything.
 
 mod apply;
 mod hooks;
@@ -17,12 +20,12 @@ pub(super) mod uninstall;
 
 use std::time::{Duration, Instant};
 
-use super::plan::{Plan, Step};
+use super::plan::{self, MOST_MADE, Plan, Step};
 use super::trace::Trace;
-use super::validate::{Action, DesiredRelease};
-use crate::api::{HelmRelease, Reason};
+use super::validate::{self, Action, DesiredRelease};
+use crate::api::{HelmRelease, REQUESTED_AT, Reason};
 use crate::controller::context::{Context, Turn};
-use crate::controller::halt::Halt;
+use crate::controller::halt::{Halt, NextAttempt};
 use crate::registry::Resolved;
 
 /// Whether the step was taken, or the object's next generation came between.
@@ -60,23 +63,55 @@ pub(super) async fn act(plan: Plan, job: &Job<'_>, trace: &mut Trace) -> Result<
             let prepared = prepare::resume(&step, record, job).await?;
             apply::carry_out(&step, prepared, job, trace).await
         }
-        Plan::Abandon { revision } => {
-            let record = record::get(job, revision).await?;
-            record::fail(record, "ended before it was complete, and taken up again by another revision", job).await?;
+        Plan::Supersede { revision } => {
+            let why = "something else is declared now";
+            let record = record::supersede(record::get(job, revision).await?, why, job.context).await?;
+            trace.record(&record);
             Ok(Progress::Done)
+        }
+        Plan::Abandon { revision } => {
+            let why = "whoever began it has not gone on with it for 15 minutes, and another revision takes its place";
+            let record = record::get(job, revision).await?;
+            record::fail(record, &Halt::new(Reason::PendingRelease, why), job.context).await?;
+            Ok(Progress::Done)
+        }
+        Plan::BackOff { revision, reason, next } => {
+            let record = record::get(job, revision).await?;
+            Err(Halt { next: Some(next), ..Halt::new(reason, record::why(&record)) })
+        }
+        Plan::TooMany { until } => {
+            let message = format!(
+                "{MOST_MADE} revisions were made for this generation of the object within an hour, so something undoes them: \
+                 find out what else writes the release or its objects; change the object, or annotate it with {REQUESTED_AT}, to go on at once"
+            );
+            let next = Some(NextAttempt { failed: MOST_MADE, due: until });
+            Err(Halt { next, ..Halt::new(Reason::TooManyRevisions, message) })
         }
         Plan::FinishUninstall { .. } => {
             uninstall::finish(job.release, job.context, trace).await?;
             Ok(Progress::Done)
         }
-        Plan::AwaitOther { revision, remaining } => Err(Halt {
-            reason: Reason::PendingRelease,
-            message: format!(
-                "somebody else's Helm is at work on revision {revision}; it is waited for, and taken for gone after 15 minutes"
-            ),
-            retry_after: Some(remaining.min(Duration::from_secs(30))),
-        }),
+        Plan::AwaitOther { revision, remaining } => {
+            let message = format!(
+                "Helm, run by somebody else, works on revision {revision}; the operator waits for it, and takes the revision over \
+                 when it was not written for 15 minutes"
+            );
+            let retry_after = Some(remaining.min(Duration::from_secs(30)));
+            Err(Halt { retry_after, ..Halt::new(Reason::PendingRelease, message) })
+        }
     }
+}
+
+/// Ends the pending revision of a release that is suspended, so that nobody finds it locked; what it applied stays.
+pub(super) async fn pause(release: &HelmRelease, context: &Context, trace: &mut Trace) -> Result<(), Halt> {
+    let identity = validate::identity(release)?;
+    let revisions = context.revisions.of(&identity.namespace, identity.name.as_str());
+    let pending = revisions.last().filter(|last| plan::is_pending(last.status) && plan::is_of(last, &identity));
+    let Some(pending) = pending else { return Ok(()) };
+    if let Some(record) = record::read(context, &identity, pending.revision).await? {
+        trace.record(&record::supersede(record, "the HelmRelease was suspended", context).await?);
+    }
+    Ok(())
 }
 
 async fn release(step: &Step, job: &Job<'_>, trace: &mut Trace) -> Result<Progress, Halt> {

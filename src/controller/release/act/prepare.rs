@@ -58,11 +58,11 @@ pub(super) async fn prepare(step: &Step, job: &Job<'_>, trace: &mut Trace) -> Re
         && is_last(deployed, job)
         && same(&deployed.release, &release)
     {
-        record::adopt(deployed, &marks(job), job).await?;
+        record::adopt(deployed, &marks(step, job), job).await?;
         return Ok(Ready::Adopted);
     }
     let (objects, claims) = objects(&release, action, job).await?;
-    let record = record::create(release, &marks(job), job).await?;
+    let record = record::create(release, &marks(step, job), job).await?;
     Ok(Ready::Recorded(Box::new(Prepared { record, objects, claims, replaced, deadline })))
 }
 
@@ -128,15 +128,20 @@ fn pending(step: &Step, job: &Job<'_>, rendered: render::Output, replaced: &[Rec
     }
 }
 
-fn marks(job: &Job<'_>) -> Marks {
+fn marks(step: &Step, job: &Job<'_>) -> Marks {
     let identity = &job.desired.identity;
     Marks {
         owner: identity.owner.clone(),
         uid: identity.uid.clone(),
         generation: identity.generation,
         inputs: job.inputs.to_owned(),
+        declared: job.desired.declared(),
         digest: job.resolved.digest.to_string(),
         chart: format!("{}-{}", job.desired.chart_name, job.resolved.version),
+        attempt: step.attempt,
+        made: step.made,
+        applied: false,
+        ended: None,
     }
 }
 

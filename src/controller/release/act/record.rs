@@ -1,13 +1,16 @@
 //! Helm's history, as the steps write it; what is written is known at once, before the watch brings it.
 
-use helm::release::Status;
+use helm::release::{Release, Status};
 
 use super::Job;
 use crate::api::Reason;
 use crate::controller::context::Context;
 use crate::controller::halt::Halt;
 use crate::controller::release::validate::Identity;
-use crate::history::{Lineage, Marks, Record};
+use crate::history::{Marks, Record, surplus};
+
+/// The mark of a revision that was ended without having failed.
+const SUPERSEDED: &str = "Superseded";
 
 /// The record of one revision.
 pub(super) async fn get(job: &Job<'_>, revision: u32) -> Result<Record, Halt> {
@@ -36,9 +39,10 @@ pub(super) async fn read(context: &Context, identity: &Identity, revision: u32) 
 }
 
 /// Writes a new revision.
-pub(super) async fn create(release: helm::release::Release, marks: &Marks, job: &Job<'_>) -> Result<Record, Halt> {
+pub(super) async fn create(release: Release, marks: &Marks, job: &Job<'_>) -> Result<Record, Halt> {
+    let write = job.context.revisions.write(key(&release), release.version);
     let record = job.context.history.create(&release, marks).await?;
-    enter(job.context, &record);
+    write.written(record.meta()?);
     Ok(record)
 }
 
@@ -49,59 +53,63 @@ pub(super) async fn adopt(record: &Record, marks: &Marks, job: &Job<'_>) -> Resu
     update(job.context, record).await.map(drop)
 }
 
-/// Writes a changed record.
+/// Writes a changed record. Fails with `PendingRelease` when somebody wrote it since it was read: what was decided from
+/// it then no longer holds, and nothing follows from it but to look again.
 pub(super) async fn update(context: &Context, record: Record) -> Result<Record, Halt> {
+    let write = context.revisions.write(key(&record.release), record.release.version);
     let record = context.history.update(&record).await?;
-    enter(context, &record);
+    write.written(record.meta()?);
     Ok(record)
 }
 
-/// Records that a revision failed. An action that was dropped in the middle of a write may hold an older record than
-/// the one in the cluster: then that one is read, and marked.
-pub(super) async fn fail(record: Record, why: &str, job: &Job<'_>) -> Result<Record, Halt> {
-    let revision = record.release.version;
-    match update(job.context, failed(record, why)).await {
-        Err(halt) if halt.reason == Reason::PendingRelease => {
-            let current = get(job, revision).await?;
-            update(job.context, failed(current, why)).await
-        }
-        result => result,
-    }
-}
-
-/// With Helm's words for it, so that `helm history` reads as ever.
-fn failed(mut record: Record, why: &str) -> Record {
+/// Records that a revision failed, with Helm's words for it, so that `helm history` reads as ever.
+pub(super) async fn fail(mut record: Record, halt: &Halt, context: &Context) -> Result<Record, Halt> {
     let name = &record.release.name;
     record.release.info.description = match record.release.info.status {
-        Status::PendingInstall => format!("Release {name:?} failed: {why}"),
-        _ => format!("Upgrade {name:?} failed: {why}"),
+        Status::PendingInstall => format!("Release {name:?} failed: {}", halt.message),
+        _ => format!("Upgrade {name:?} failed: {}", halt.message),
     };
     record.release.info.status = Status::Failed;
-    record
+    if let Some(marks) = &mut record.marks {
+        marks.ended = Some(halt.reason.to_string());
+    }
+    update(context, record).await
+}
+
+/// Why a failed revision failed, in the words that were told then.
+pub(super) fn why(record: &Record) -> &str {
+    let description = &record.release.info.description;
+    description.split_once(" failed: ").map_or(description, |(_, why)| why)
+}
+
+/// Records that a revision was ended before it was complete, without having failed.
+pub(super) async fn supersede(mut record: Record, why: &str, context: &Context) -> Result<Record, Halt> {
+    record.release.info.status = Status::Superseded;
+    record.release.info.description = format!("Ended before it was complete: {why}");
+    if let Some(marks) = &mut record.marks {
+        marks.ended = Some(SUPERSEDED.to_owned());
+    }
+    update(context, record).await
 }
 
 /// Deletes one revision.
 pub(super) async fn delete(context: &Context, identity: &Identity, revision: u32) -> Result<(), Halt> {
+    let write = context.revisions.write((identity.namespace.clone(), identity.name.to_string()), revision);
     context.history.delete(&identity.namespace, identity.name.as_str(), revision).await?;
-    context.revisions.remove(&(identity.namespace.clone(), identity.name.to_string()), revision);
+    write.deleted();
     Ok(())
 }
 
-/// Deletes the oldest revisions beyond `max` (0: none).
-pub(super) async fn prune(job: &Job<'_>, max: u32) -> Result<(), Halt> {
+/// Deletes the oldest revisions beyond the number that is kept.
+pub(super) async fn prune(job: &Job<'_>) -> Result<(), Halt> {
     let identity = &job.desired.identity;
     let revisions = job.context.revisions.of(&identity.namespace, identity.name.as_str());
-    for revision in Lineage::new(revisions).surplus(max) {
+    for revision in surplus(&revisions, job.desired.max_history) {
         delete(job.context, identity, revision).await?;
     }
     Ok(())
 }
 
-fn enter(context: &Context, record: &Record) {
-    let release = (record.release.namespace.clone(), record.release.name.clone());
-    match record.meta() {
-        Ok(meta) => drop(context.revisions.enter(release, meta)),
-        // The watch brings it all the same.
-        Err(error) => tracing::warn!(%error, "what was written cannot be read back"),
-    }
+fn key(release: &Release) -> (String, String) {
+    (release.namespace.clone(), release.name.clone())
 }

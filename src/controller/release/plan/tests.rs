@@ -1,50 +1,80 @@
 use std::time::Duration;
 
+use helm::release::ReleaseName;
 use k8s_openapi::jiff::Timestamp;
 
-use super::{FOREIGN_LOCK, Plan, Step, StepKind, plan};
-use crate::history::{Marks, RecordMeta};
+use super::{FOREIGN_LOCK, Facts, MOST_MADE, Plan, Prompt, Step, StepKind, plan};
+use crate::api::Reason;
+use crate::controller::halt::NextAttempt;
+use crate::controller::release::validate::Identity;
+use crate::history::{Made, Marks, RecordMeta};
 
 const OWNER: &str = "apps/web";
 const NOW: i64 = 1_000_000;
+const GENERATION: i64 = 5;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).expect("a small number of seconds")
 }
 
+fn identity(owner: &str) -> Identity {
+    Identity {
+        name: ReleaseName::parse("web").expect("a name"),
+        namespace: "apps".to_owned(),
+        owner: owner.to_owned(),
+        uid: "uid".to_owned(),
+        generation: GENERATION,
+    }
+}
+
 /// A history from `status` words, one revision each: `deployed` is somebody's, `deployed=inputs` ours for these inputs,
-/// `deployed@age` somebody's of that age in seconds.
+/// `deployed@age` one that was last written so many seconds ago; `failed=inputs:Reason:attempt` tells how it ended.
 fn history(words: &str) -> Vec<RecordMeta> {
-    words
-        .split_whitespace()
-        .enumerate()
-        .map(|(index, word)| meta(u32::try_from(index).expect("small") + 1, word))
-        .collect()
+    words.split_whitespace().zip(1..).map(|(word, revision)| meta(revision, word)).collect()
 }
 
 fn meta(revision: u32, word: &str) -> RecordMeta {
     let (word, age) = word.split_once('@').unwrap_or((word, "100000"));
-    let (status, inputs) = word.split_once('=').map_or((word, None), |(status, inputs)| (status, Some(inputs)));
-    let marks = inputs.map(|inputs| Marks {
-        owner: OWNER.to_owned(),
-        uid: "uid".to_owned(),
-        generation: 1,
-        inputs: inputs.to_owned(),
-        ..Marks::default()
+    let (status, marked) = word.split_once('=').map_or((word, None), |(status, marked)| (status, Some(marked)));
+    let marks = marked.map(|marked| {
+        let mut words = marked.split(':');
+        Marks {
+            owner: OWNER.to_owned(),
+            uid: "uid".to_owned(),
+            generation: GENERATION,
+            inputs: words.next().unwrap_or_default().to_owned(),
+            ended: words.next().map(str::to_owned),
+            attempt: words.next().map_or(1, |attempt| attempt.parse().expect("an attempt")),
+            ..Marks::default()
+        }
     });
+    let written = Some(at(NOW - age.parse::<i64>().expect("an age")));
     RecordMeta {
         revision,
         status: status.into(),
         marks,
-        created_at: Some(at(NOW - age.parse::<i64>().expect("an age"))),
+        // A release that was deployed long ago may be worked on now.
+        created_at: Some(at(0)),
+        modified_at: written,
         namespace: "apps".to_owned(),
         release: "web".to_owned(),
         resource_version: "1".to_owned(),
+        uid: String::new(),
     }
 }
 
 fn step(kind: StepKind, revision: u32, replaces: &[u32]) -> Step {
-    Step { kind, revision, replaces: replaces.to_vec() }
+    Step { kind, revision, replaces: replaces.to_vec(), attempt: 1, made: Made { since: at(NOW), revisions: 1 } }
+}
+
+fn resumed(kind: StepKind, revision: u32, replaces: &[u32]) -> Plan {
+    Plan::Resume(Step { made: Made::default(), ..step(kind, revision, replaces) })
+}
+
+fn planned(owner: &str, revisions: &[RecordMeta], prompt: Prompt) -> Plan {
+    let identity = identity(owner);
+    let interval = Duration::from_mins(30);
+    plan(&Facts { identity: &identity, inputs: "now", revisions, interval, prompt, now: at(NOW) })
 }
 
 #[test]
@@ -60,16 +90,19 @@ fn every_history_has_one_next_step() {
         ("deployed", Plan::Release(step(Upgrade, 2, &[1]))),
         ("superseded=now superseded=old deployed", Plan::Release(step(Upgrade, 4, &[3]))),
         // Failures: an install until something was deployed; objects of failed revisions are replaced too.
-        ("failed=now", Plan::Release(step(Install, 2, &[1]))),
-        ("failed=now failed=now", Plan::Release(step(Install, 3, &[1, 2]))),
-        ("deployed=old failed=now failed=now", Plan::Release(step(Upgrade, 4, &[1, 2, 3]))),
+        ("failed=old", Plan::Release(step(Install, 2, &[1]))),
+        ("failed=old failed", Plan::Release(step(Install, 3, &[1, 2]))),
+        ("deployed=old failed=older failed=older", Plan::Release(step(Upgrade, 4, &[1, 2, 3]))),
         ("superseded=old", Plan::Release(step(Upgrade, 2, &[1]))),
+        // One that was ended before it was complete was never deployed.
+        ("superseded=old:Superseded", Plan::Release(step(Install, 2, &[1]))),
+        ("deployed=old superseded=older:Superseded", Plan::Release(step(Upgrade, 3, &[1, 2]))),
         // Killed in the middle.
-        ("pending-install=now", Plan::Resume(step(Install, 1, &[]))),
-        ("failed=old pending-install=now", Plan::Resume(step(Install, 2, &[1]))),
-        ("deployed=old pending-upgrade=now", Plan::Resume(step(Upgrade, 2, &[1]))),
-        ("pending-install=old", Plan::Abandon { revision: 1 }),
-        ("deployed=old pending-upgrade=older@1", Plan::Abandon { revision: 2 }),
+        ("pending-install=now", resumed(Install, 1, &[])),
+        ("failed=old pending-install=now", resumed(Install, 2, &[1])),
+        ("deployed=old pending-upgrade=now", resumed(Upgrade, 2, &[1])),
+        ("pending-install=old", Plan::Supersede { revision: 1 }),
+        ("deployed=old pending-upgrade=older@1", Plan::Supersede { revision: 2 }),
         ("uninstalling=old@1", Plan::FinishUninstall { revision: 1 }),
         // Somebody else at work, and somebody who never came back.
         ("pending-install@60", lock(1, FOREIGN_LOCK.as_secs() - 60)),
@@ -79,17 +112,83 @@ fn every_history_has_one_next_step() {
         ("uninstalling@900", Plan::FinishUninstall { revision: 1 }),
         // Uninstalled with its history kept: nothing of it is left to replace.
         ("superseded=old uninstalled=now", Plan::Release(step(Install, 3, &[]))),
-        ("deployed=old uninstalled=now failed=now", Plan::Release(step(Install, 4, &[3]))),
+        ("deployed=old uninstalled=now failed=old", Plan::Release(step(Install, 4, &[3]))),
         ("unknown", Plan::Release(step(Install, 2, &[1]))),
     ] {
-        assert_eq!(plan(OWNER, "now", &history(words), at(NOW)), expected, "{words:?}");
+        assert_eq!(planned(OWNER, &history(words), Prompt::default()), expected, "{words:?}");
     }
 }
 
 #[test]
 fn a_revision_of_another_object_is_not_ours() {
-    assert_eq!(
-        plan("apps/other", "now", &history("deployed=now"), at(NOW)),
-        Plan::Release(step(StepKind::Upgrade, 2, &[1]))
-    );
+    let next = planned("apps/other", &history("deployed=now"), Prompt::default());
+    assert_eq!(next, Plan::Release(step(StepKind::Upgrade, 2, &[1])));
+}
+
+/// What comes after a failure: the attempt that is made, or the seconds until it is.
+fn after(words: &str, prompt: Prompt) -> Result<u32, i64> {
+    match planned(OWNER, &history(words), prompt) {
+        Plan::Release(step) => Ok(step.attempt),
+        Plan::BackOff { next: NextAttempt { due, .. }, .. } => Err(due.as_second() - NOW),
+        other => panic!("{words}: {other:?}"),
+    }
+}
+
+#[test]
+fn one_failure_is_one_attempt_whatever_looks_at_it() {
+    let (idle, asked) = (Prompt::default(), Prompt { asked: true, cleared: false });
+    let cleared = Prompt { cleared: true, ..idle };
+    for (words, prompt, expected) in [
+        // 5 s, then twice as long each time, 5 % more or less by the object.
+        ("failed=now:NotReady:1@0", idle, Err(4)),
+        ("failed=now:NotReady:1@6", idle, Ok(2)),
+        ("failed=now:NotReady:2@6", idle, Err(3)),
+        ("failed=now:NotReady:4@30", idle, Err(8)),
+        ("failed=now:NotReady:20@1000", idle, Err(726)),
+        // What somebody must mend is tried once an interval.
+        ("failed=now:FieldConflict:1@60", idle, Err(1666)),
+        ("failed=now:FieldConflict:1@1900", idle, Ok(2)),
+        // Who mended it need not wait: by asking, by a change of what it waited for, of the inputs, of the object.
+        ("failed=now:FieldConflict:7@1", asked, Ok(8)),
+        ("failed=now:ImmutableField:7@1", cleared, Ok(8)),
+        ("failed=old:NotReady:7@1", idle, Ok(1)),
+        // Who says not how it ended is not ours.
+        ("failed@1", idle, Ok(1)),
+        ("failed=now@1", idle, Ok(1)),
+    ] {
+        assert_eq!(after(words, prompt), expected, "{words:?} {prompt:?}");
+    }
+    let mut revisions = history("failed=now:NotReady:7@1");
+    revisions[0].marks.as_mut().expect("marks").generation = GENERATION - 1;
+    assert_eq!(planned(OWNER, &revisions, idle), Plan::Release(step(StepKind::Install, 2, &[1])));
+}
+
+#[test]
+fn a_loop_ends_after_so_many_revisions() {
+    let made = |revisions, since| {
+        let mut history = history("superseded=old deployed");
+        history[0].marks.as_mut().expect("marks").made = Made { since: at(since), revisions };
+        history
+    };
+    let next = |history: &[RecordMeta], prompt| match planned(OWNER, history, prompt) {
+        Plan::Release(step) => Ok((step.made.since.as_second(), step.made.revisions)),
+        Plan::TooMany { until } => Err(until.as_second()),
+        other => panic!("{other:?}"),
+    };
+    let (idle, asked) = (Prompt::default(), Prompt { asked: true, cleared: false });
+    assert_eq!(next(&made(MOST_MADE - 1, NOW - 10), idle), Ok((NOW - 10, MOST_MADE)));
+    assert_eq!(next(&made(MOST_MADE, NOW - 10), idle), Err(NOW - 10 + 3600));
+    assert_eq!(next(&made(MOST_MADE, NOW - 3600), idle), Ok((NOW, 1)));
+    assert_eq!(next(&made(MOST_MADE, NOW - 10), asked), Ok((NOW - 10, MOST_MADE + 1)));
+    let mut of_an_older_generation = made(MOST_MADE, NOW - 10);
+    of_an_older_generation[0].marks.as_mut().expect("marks").generation = GENERATION - 1;
+    assert_eq!(next(&of_an_older_generation, idle), Ok((NOW, 1)));
+}
+
+#[test]
+fn every_reason_can_be_read_back_from_a_record() {
+    for reason in Reason::ALL {
+        assert_eq!(Reason::parse(&reason.to_string()), Some(*reason));
+    }
+    assert_eq!(Reason::parse("Superseded"), None);
 }

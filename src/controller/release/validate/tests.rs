@@ -121,6 +121,26 @@ fn inputs_change_with_what_the_manifest_depends_on_and_with_nothing_else() {
 }
 
 #[test]
+fn what_is_declared_does_not_depend_on_what_a_registry_answers() {
+    let declared = |spec| desired(&spec).expect("valid").declared();
+    let base = declared(json!({ "chart": { "version": "^1.0.0" }, "values": { "a": 1 } }));
+    assert_eq!(base, declared(json!({ "chart": { "version": "^1.0.0" }, "values": "a: 1", "interval": "1m" })));
+    assert_ne!(base, declared(json!({ "chart": { "version": "^1.0.1" }, "values": { "a": 1 } })));
+    assert_ne!(base, declared(json!({ "chart": { "version": "^1.0.0" }, "values": { "a": 2 } })));
+    let elsewhere = json!({ "ociRepository": "oci://registry.example/other/web", "version": "^1.0.0" });
+    assert_ne!(base, declared(json!({ "chart": elsewhere, "values": { "a": 1 } })));
+}
+
+/// Records hold this digest: where it changed without a reason, an update of the operator would upgrade every release.
+#[test]
+fn the_digest_of_inputs_stays_what_it_was() {
+    let digest = format!("sha256:{}", "a".repeat(64)).parse().expect("a digest");
+    let desired = desired(&json!({ "values": { "b": [1, 2.5, null, "x"], "a": { "c": true } } })).expect("valid");
+    let golden = "sha256:80f7ab9af1e9d99edaec6f76877afc6dd5702d06eee73bb3517f02d333ae644f";
+    assert_eq!(desired.inputs(&digest, "1.36"), golden);
+}
+
+#[test]
 fn a_release_lives_where_its_object_says() {
     let identity = identity(&release(&json!({ "release": { "namespace": "elsewhere" } }))).expect("valid");
     assert_eq!((identity.namespace.as_str(), identity.owner.as_str()), ("elsewhere", "apps/web"));

@@ -1,0 +1,112 @@
+use std::collections::BTreeMap;
+
+use futures::channel::mpsc::UnboundedReceiver;
+
+use super::{Release, Revisions};
+use crate::history::RecordMeta;
+
+fn release() -> Release {
+    ("apps".to_owned(), "web".to_owned())
+}
+
+/// Revision 1 at a version of its Secret.
+fn at(version: u32) -> RecordMeta {
+    of("uid-1", version)
+}
+
+fn of(uid: &str, version: u32) -> RecordMeta {
+    RecordMeta {
+        namespace: "apps".to_owned(),
+        release: "web".to_owned(),
+        revision: 1,
+        status: "deployed".into(),
+        marks: None,
+        resource_version: version.to_string(),
+        uid: uid.to_owned(),
+        created_at: None,
+        modified_at: None,
+    }
+}
+
+/// How many times somebody was woken.
+fn woken(news: &mut UnboundedReceiver<Release>) -> usize {
+    std::iter::from_fn(|| news.try_recv().ok()).count()
+}
+
+fn known(revisions: &Revisions) -> Vec<String> {
+    revisions.of("apps", "web").into_iter().map(|meta| meta.resource_version).collect()
+}
+
+#[test]
+fn a_write_of_ours_is_no_news_whatever_comes_first() {
+    let (revisions, mut news) = Revisions::new();
+    let write = revisions.write(release(), 1);
+    revisions.seen(release(), at(1));
+    assert!(known(&revisions).is_empty(), "what the watch says is held until the answer");
+    write.written(at(1));
+    assert_eq!((known(&revisions), woken(&mut news)), (vec!["1".to_owned()], 0), "the event came first");
+
+    revisions.write(release(), 1).written(at(2));
+    revisions.seen(release(), at(1));
+    revisions.seen(release(), at(2));
+    assert_eq!((known(&revisions), woken(&mut news)), (vec!["2".to_owned()], 0), "the answer came first");
+
+    let write = revisions.write(release(), 1);
+    revisions.gone(release(), 1);
+    write.deleted();
+    assert_eq!((known(&revisions), woken(&mut news)), (vec![], 0), "the event of a deletion came first");
+
+    revisions.write(release(), 1).written(at(4));
+    revisions.write(release(), 1).deleted();
+    revisions.seen(release(), at(4));
+    revisions.gone(release(), 1);
+    assert_eq!((known(&revisions), woken(&mut news)), (vec![], 0), "all events came after the deletion");
+    revisions.seen(release(), of("uid-2", 9));
+    assert_eq!(woken(&mut news), 1, "a record of that name made later is another");
+}
+
+#[test]
+fn what_somebody_else_writes_is_news() {
+    let (revisions, mut news) = Revisions::new();
+    revisions.seen(release(), at(1));
+    revisions.seen(release(), at(1));
+    assert_eq!(woken(&mut news), 1);
+    let write = revisions.write(release(), 1);
+    revisions.seen(release(), at(3));
+    write.written(at(2));
+    assert_eq!((known(&revisions), woken(&mut news)), (vec!["3".to_owned()], 1), "it wrote after us");
+    revisions.gone(release(), 1);
+    assert_eq!((known(&revisions), woken(&mut news)), (vec![], 1));
+}
+
+#[test]
+fn an_unclear_answer_explains_nothing() {
+    let (revisions, mut news) = Revisions::new();
+    let write = revisions.write(release(), 1);
+    revisions.seen(release(), at(1));
+    drop(write);
+    assert_eq!((known(&revisions), woken(&mut news)), (vec!["1".to_owned()], 1));
+    let write = revisions.write(release(), 1);
+    revisions.gone(release(), 1);
+    drop(write);
+    assert_eq!((known(&revisions), woken(&mut news)), (vec![], 1));
+}
+
+#[test]
+fn a_new_list_takes_out_what_it_lacks_but_not_what_was_written_since() {
+    let (revisions, mut news) = Revisions::new();
+    revisions.seen(release(), at(1));
+    assert_eq!(woken(&mut news), 1);
+    revisions.list_begins();
+    revisions.write(release(), 1).written(at(2));
+    revisions.list_ended(&BTreeMap::new());
+    assert_eq!((known(&revisions), woken(&mut news)), (vec!["2".to_owned()], 0), "it was asked for before the write");
+    revisions.list_begins();
+    let write = revisions.write(release(), 1);
+    revisions.list_ended(&BTreeMap::new());
+    assert_eq!(known(&revisions).len(), 1, "a write is under way");
+    drop(write);
+    revisions.list_begins();
+    revisions.list_ended(&BTreeMap::new());
+    assert_eq!((known(&revisions), woken(&mut news)), (vec![], 1));
+}
