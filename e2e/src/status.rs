@@ -76,6 +76,16 @@ pub fn stalled<K: Conditioned>(object: &K, reason: Reason) -> Result<()> {
     Ok(())
 }
 
+/// Accepts a condition of that type with that status and reason, for the object as it is now.
+///
+/// # Errors
+/// What the status says instead.
+pub fn has<K: Conditioned>(object: &K, kind: &str, status: &str, reason: Reason) -> Result<()> {
+    let condition = condition(object, kind)?;
+    ensure!(condition.status == status && condition.reason == reason.to_string(), "{}", summary(object));
+    Ok(())
+}
+
 /// The message of `Ready`; empty when there is none.
 pub fn message<K: Conditioned>(object: &K) -> &str {
     object.conditions().iter().find(|condition| condition.type_ == "Ready").map_or("", |ready| &ready.message)

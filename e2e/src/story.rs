@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use helm_operator::api::{HelmRelease, HelmRepository, Reason};
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
@@ -256,6 +257,24 @@ impl Story<'_> {
             ensure!(message.contains(word), "{release}: the message lacks {word:?}: {message}");
         }
         Ok(refused)
+    }
+
+    /// Waits for an Event about a release with that reason, whose note holds `words`.
+    ///
+    /// # Errors
+    /// The Events that there are instead.
+    pub async fn event(&self, release: &str, reason: Reason, words: &str) -> Result<()> {
+        let events: Api<Event> = self.objects();
+        let about = ListParams::default().fields(&format!("reason={reason}"));
+        eventually::eventually(&format!("an Event {reason} about {release}"), SOON, async || {
+            let notes = events.list(&about).await?.items.into_iter().filter_map(|event| {
+                event.regarding.filter(|object| object.name.as_deref() == Some(release)).and(event.note)
+            });
+            let notes: Vec<String> = notes.collect();
+            ensure!(notes.iter().any(|note| note.contains(words)), "none says {words:?}: {notes:?}");
+            Ok(())
+        })
+        .await
     }
 
     /// Merges a patch into a release, as a person's `kubectl patch` does.

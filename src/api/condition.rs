@@ -16,6 +16,8 @@ pub enum ConditionType {
     Stalled,
     /// The last install or upgrade was carried out.
     Released,
+    /// The registry answers, and has the chart. What is deployed as declared stays ready without it.
+    SourceReady,
 }
 
 impl ConditionType {
@@ -26,10 +28,11 @@ impl ConditionType {
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
             Self::Released => "Released",
+            Self::SourceReady => "SourceReady",
         }
     }
 
-    const ALL: [Self; 4] = [Self::Ready, Self::Reconciling, Self::Stalled, Self::Released];
+    const ALL: [Self; 5] = [Self::Ready, Self::Reconciling, Self::Stalled, Self::Released, Self::SourceReady];
 }
 
 /// The conditions of one status, built anew at each report: a condition not set is absent.

@@ -47,7 +47,8 @@ pub struct HelmReleaseSpec {
     /// How often the version is resolved again and the release is looked at. A Go duration. Default: `30m`.
     pub interval: Option<GoDuration>,
 
-    /// Leave the release as it is. Deleting the object still uninstalls it.
+    /// Leave the release as it is, with what the status says of it. A release that is deleted while it is suspended is
+    /// left in the cluster, unless `uninstall.deletionPolicy` is set.
     #[serde(default)]
     pub suspend: bool,
 
@@ -198,8 +199,9 @@ pub struct Uninstall {
     pub keep_history: bool,
     /// What becomes of the objects' dependents.
     pub deletion_propagation: DeletionPropagation,
-    /// Whether the release is uninstalled at all when this object is deleted.
-    pub deletion_policy: DeletionPolicy,
+    /// Whether the release is uninstalled at all when this object is deleted. Default: `Uninstall`, but `Orphan` while
+    /// the object is suspended.
+    pub deletion_policy: Option<DeletionPolicy>,
 }
 
 /// What becomes of the dependents of a deleted object.
@@ -231,7 +233,7 @@ pub enum DeletionPolicy {
 pub struct HelmReleaseStatus {
     /// The generation of the spec that this status speaks of.
     pub observed_generation: Option<i64>,
-    /// `Ready` and `Released`, and while they apply `Reconciling` and `Stalled`.
+    /// `Ready`, `Released` and `SourceReady`, and while they apply `Reconciling` and `Stalled`.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -311,7 +313,7 @@ pub struct Failure {
     pub message: String,
 }
 
-/// A summary of the objects of a release.
+/// The objects of a release.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Inventory {
@@ -320,6 +322,26 @@ pub struct Inventory {
     /// How many of each kind, such as `Deployment: 2`.
     #[serde(default)]
     pub kinds: std::collections::BTreeMap<String, i64>,
+    /// Each of them, at most 500: what was put into the cluster is found again though Helm's history is lost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entries: Vec<InventoryEntry>,
+}
+
+/// One object of a release.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InventoryEntry {
+    /// Its API group; absent for the core group.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub group: String,
+    /// Its kind.
+    pub kind: String,
+    /// Its namespace; absent for a cluster-scoped object.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// Its uid, once it is known: an object of the same name made later is another.
+    pub uid: Option<String>,
 }
 
 impl HelmReleaseSpec {

@@ -13,7 +13,8 @@ pub use condition::{ConditionType, Conditions};
 pub use duration::GoDuration;
 pub use helm_release::{
     ChartSource, ChartSourceRepository, DeletionPolicy, DeletionPropagation, Failure, HelmRelease, HelmReleaseSpec,
-    HelmReleaseStatus, HistoryEntry, Install, Inventory, ReleaseState, ReleaseTarget, Uninstall, Upgrade,
+    HelmReleaseStatus, HistoryEntry, Install, Inventory, InventoryEntry, ReleaseState, ReleaseTarget, Uninstall,
+    Upgrade,
 };
 pub use helm_repository::{
     AccessFrom, Auth, BasicAuth, HelmRepository, HelmRepositorySpec, HelmRepositoryStatus, NamespaceSelector,

@@ -39,6 +39,8 @@ reasons! {
         UninstallStarted,
         /// The release is gone.
         UninstallCompleted,
+        /// The release is left in the cluster though its object goes (an event only).
+        UninstallSkipped,
         /// `spec.suspend` is set.
         Suspended,
 

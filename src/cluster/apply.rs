@@ -20,6 +20,8 @@ pub struct ApplyOptions {
     pub take_ownership: bool,
     /// Whether fields of other managers are overwritten instead of being a conflict.
     pub force_conflicts: bool,
+    /// Releases that this one takes the place of: what is theirs may be taken over.
+    pub previous: Vec<Owner>,
 }
 
 /// What an apply did to one object.
@@ -114,7 +116,9 @@ impl Cluster {
         let metadata = self.requests.metadata(object.resource(), object.reference()).await?;
         if let Some(metadata) = metadata.as_ref().filter(|_| !options.take_ownership) {
             let claim = ownership::claim(metadata, &options.owner);
-            ownership::refuse(object.reference(), claim, &options.owner)?;
+            if !options.previous.iter().any(|previous| claim.is_of(previous)) {
+                ownership::refuse(object.reference(), claim, &options.owner)?;
+            }
         }
         Ok(metadata)
     }

@@ -102,6 +102,9 @@ impl Cluster {
         let Some(metadata) = self.requests.metadata(resource, reference).await? else {
             return Ok((Removed::Absent, None));
         };
+        if !object.is_uid(metadata.uid.as_deref()) {
+            return Ok((Removed::NotOurs(None), None));
+        }
         let live_policy = metadata.annotations.as_ref().and_then(|annotations| annotations.get(RESOURCE_POLICY));
         if is_keep(object.annotation(RESOURCE_POLICY)) || is_keep(live_policy.map(String::as_str)) {
             return Ok((Removed::Kept, None));

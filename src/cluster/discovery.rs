@@ -112,6 +112,11 @@ impl Kinds {
         Served::Unknown { served: self.resources.values().filter(other).map(Resource::api_version).collect() }
     }
 
+    /// A resource that serves `kind` of `group`, in whatever version.
+    pub(super) fn find_any(&self, group: &str, kind: &str) -> Option<&Resource> {
+        self.resources.values().find(|resource| resource.group == group && resource.kind == kind)
+    }
+
     fn add_group_list(&mut self, list: APIGroupDiscoveryList) {
         for group in list.items {
             let name = group.metadata.and_then(|metadata| metadata.name).unwrap_or_default();

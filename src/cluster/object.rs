@@ -59,6 +59,8 @@ pub struct Object {
     resource: Resource,
     origin: String,
     content: Map<String, Value>,
+    /// The uid it must have to be this object, where that is known.
+    uid: Option<String>,
 }
 
 impl Object {
@@ -80,6 +82,11 @@ impl Object {
     /// The whole object as rendered, with its namespace settled. May hold the data of a Secret.
     pub fn content(&self) -> &Map<String, Value> {
         &self.content
+    }
+
+    /// Whether an object with this uid can be the one that is meant.
+    pub(super) fn is_uid(&self, uid: Option<&str>) -> bool {
+        self.uid.as_deref().is_none_or(|expected| uid == Some(expected))
     }
 
     /// An annotation as rendered.
@@ -124,6 +131,17 @@ impl Cluster {
             .map(|document| document.resolve(&kinds, namespace))
             .filter(|object| !matches!(object, Err(Error::UnknownKind { .. })))
             .collect()
+    }
+
+    /// Objects that are known by their identity alone, with their uid where it is known, to be removed. Those of kinds
+    /// that the cluster no longer serves are left out, because they cannot exist.
+    pub async fn known_objects(&self, known: Vec<(ObjectRef, Option<String>)>) -> Result<Vec<Object>, Error> {
+        let kinds = self.discovery.kinds_with(std::iter::empty()).await?;
+        let object = |(reference, uid): (ObjectRef, Option<String>)| {
+            let resource = kinds.find_any(&reference.group, &reference.kind)?.clone();
+            Some(Object { reference, resource, origin: "the inventory".to_owned(), content: Map::new(), uid })
+        };
+        Ok(known.into_iter().filter_map(object).collect())
     }
 
     async fn kinds_for(&self, documents: &[Document]) -> Result<std::sync::Arc<Kinds>, Error> {
@@ -222,7 +240,7 @@ impl Document {
         };
         let namespace = settle_namespace(&mut self.content, resource.namespaced, default_namespace);
         let reference = ObjectRef { group: resource.group.clone(), kind: self.kind, namespace, name: self.name };
-        Ok(Object { reference, resource, origin: self.origin, content: self.content })
+        Ok(Object { reference, resource, origin: self.origin, content: self.content, uid: None })
     }
 }
 

@@ -26,6 +26,13 @@ pub(super) enum Claim {
     Nobody { missing: String },
 }
 
+impl Claim {
+    /// Whether the object is that other release's.
+    pub(super) fn is_of(&self, other: &Owner) -> bool {
+        matches!(self, Self::Theirs { release, namespace } if *release == other.release && *namespace == other.namespace)
+    }
+}
+
 /// Whose the object with this `metadata` is, as seen by `owner`.
 pub(super) fn claim(metadata: &Metadata, owner: &Owner) -> Claim {
     let annotation = |key: &str| metadata.annotations.as_ref()?.get(key).map(String::as_str);

@@ -36,9 +36,14 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
+    /// One that is not held yet.
+    pub(crate) fn new(context: &Context) -> Self {
+        Self { turns: Arc::clone(&context.turns), held: RefCell::default() }
+    }
+
     /// Queues for a turn.
     pub(crate) async fn take(context: &Context) -> Self {
-        let turn = Self { turns: Arc::clone(&context.turns), held: RefCell::default() };
+        let turn = Self::new(context);
         turn.resume().await;
         turn
     }
@@ -48,7 +53,7 @@ impl Turn {
         self.held.take();
     }
 
-    /// Queues again, after waiting. The turns are never closed, so there is always one to come.
+    /// Queues for it, unless it is held. The turns are never closed, so there is always one to come.
     pub(crate) async fn resume(&self) {
         if self.held.borrow().is_none() {
             let permit = Arc::clone(&self.turns).acquire_owned().await.ok();

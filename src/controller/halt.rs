@@ -117,8 +117,8 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         RegistryTimeout, RegistryUnavailable, RegistryUnexpected, ReleaseNameConflict, ReleaseTooLarge,
         RenderLimitExceeded, RepositoryNotFound, SchemaViolation, SecretInvalid, SecretNotFound, Suspended,
         SyncCompleted, TagNotFound, TemplateFailed, TooManyRevisions, UninstallCompleted, UninstallFailed,
-        UninstallStarted, UnknownKind, UnsupportedRepositoryType, UpgradeCompleted, UpgradeFailed, UpgradeStarted,
-        ValuesInvalid,
+        UninstallSkipped, UninstallStarted, UnknownKind, UnsupportedRepositoryType, UpgradeCompleted, UpgradeFailed,
+        UpgradeStarted, ValuesInvalid,
     };
     match reason {
         // The object, the chart or the values have to change.
@@ -178,9 +178,8 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         | UpgradeFailed
         | UninstallFailed => Retry::Backoff,
         InstallCompleted | UpgradeCompleted | SyncCompleted | Progressing | InstallStarted | UpgradeStarted
-        | UninstallStarted | UninstallCompleted | Suspended | ChartNameMismatch | ChartDeprecated | Adopted => {
-            Retry::Never
-        }
+        | UninstallStarted | UninstallCompleted | UninstallSkipped | Suspended | ChartNameMismatch
+        | ChartDeprecated | Adopted => Retry::Never,
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Revisions {
 #[derive(Default)]
 struct State {
     releases: BTreeMap<Release, BTreeMap<u32, Entry>>,
+    /// The releases of which some revision is marked as made for an object (`namespace/name`), with how many are.
+    owned: BTreeMap<String, BTreeMap<Release, usize>>,
     /// Writes of ours that have no answer yet.
     writes: BTreeMap<Key, InFlight>,
     /// The uids of records that we deleted, until the watch has told of it: what it says of them before is old.
@@ -71,6 +73,17 @@ impl Revisions {
         state.releases.get(&key).into_iter().flatten().map(|(_, entry)| entry.meta.clone()).collect()
     }
 
+    /// The releases whose newest marked revision was made for the object `owner` (`namespace/name`) with this uid.
+    pub(crate) fn owned_by(&self, owner: &str, uid: &str) -> Vec<Release> {
+        let state = self.lock();
+        let is_newest = |release: &&Release| {
+            let revisions = state.releases.get(*release).into_iter().flatten();
+            let mut marked = revisions.filter_map(|(_, entry)| entry.meta.marks.as_ref());
+            marked.next_back().is_some_and(|marks| marks.owner == owner && marks.uid == uid)
+        };
+        state.owned.get(owner).into_iter().flat_map(BTreeMap::keys).filter(is_newest).cloned().collect()
+    }
+
     /// Registers a write of a record that is about to be sent. End it with [`Write::written`] or [`Write::deleted`];
     /// dropped, its outcome counts as unknown.
     pub(crate) fn write(&self, release: Release, revision: u32) -> Write {
@@ -99,14 +112,18 @@ impl Revisions {
     pub(crate) fn list_ended(&self, listed: &BTreeMap<Release, Vec<u32>>) {
         let mut lost = Vec::new();
         let mut state = self.lock();
-        let State { releases, writes, deleted, lists } = &mut *state;
+        let State { releases, owned, writes, deleted, lists } = &mut *state;
         deleted.clear();
         releases.retain(|release, revisions| {
             let before = revisions.len();
             revisions.retain(|revision, entry| {
-                listed.get(release).is_some_and(|listed| listed.contains(revision))
+                let stays = listed.get(release).is_some_and(|listed| listed.contains(revision))
                     || entry.entered == *lists
-                    || writes.contains_key(&(release.clone(), *revision))
+                    || writes.contains_key(&(release.clone(), *revision));
+                if !stays {
+                    disown(owned, release, &entry.meta);
+                }
+                stays
             });
             if revisions.len() < before {
                 lost.push(release.clone());
@@ -189,14 +206,23 @@ impl State {
         let revisions = self.releases.entry(release.clone()).or_default();
         let news = revisions.get(revision).is_none_or(|known| version(&known.meta) < version(&meta));
         if news {
-            revisions.insert(*revision, Entry { meta, entered });
+            if let Some(marks) = &meta.marks {
+                *self.owned.entry(marks.owner.clone()).or_default().entry(release.clone()).or_default() += 1;
+            }
+            if let Some(old) = revisions.insert(*revision, Entry { meta, entered }) {
+                disown(&mut self.owned, release, &old.meta);
+            }
         }
         news
     }
 
     fn remove(&mut self, (release, revision): &Key) -> bool {
         let Some(revisions) = self.releases.get_mut(release) else { return false };
-        let news = revisions.remove(revision).is_some();
+        let removed = revisions.remove(revision);
+        let news = removed.is_some();
+        if let Some(old) = removed {
+            disown(&mut self.owned, release, &old.meta);
+        }
         if revisions.is_empty() {
             self.releases.remove(release);
         }
@@ -205,6 +231,21 @@ impl State {
 
     fn uid(&self, (release, revision): &Key) -> Option<String> {
         Some(self.releases.get(release)?.get(revision)?.meta.uid.clone())
+    }
+}
+
+/// A revision of `release` is no longer what `meta` says.
+fn disown(owned: &mut BTreeMap<String, BTreeMap<Release, usize>>, release: &Release, meta: &RecordMeta) {
+    let Some(marks) = &meta.marks else { return };
+    let Some(releases) = owned.get_mut(&marks.owner) else { return };
+    if let Some(count) = releases.get_mut(release) {
+        *count -= 1;
+        if *count == 0 {
+            releases.remove(release);
+        }
+    }
+    if releases.is_empty() {
+        owned.remove(&marks.owner);
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | watched | wakes |
 //! |---|---|
-//! | `HelmRelease` (spec, deletion, `requestedAt`) | itself |
+//! | `HelmRelease` (spec, deletion, finalizers, `requestedAt`) | itself |
 //! | `HelmRepository` (the same) | itself, and the releases below its URL |
 //! | Secrets but Helm's (metadata) | the repositories that name one, and their releases |
 //! | Helm's release Secrets (metadata) | the release whose history somebody else wrote |
@@ -73,6 +73,8 @@ impl Wake {
 struct Declared {
     generation: Option<i64>,
     deleted: bool,
+    /// One that loses its finalizer is looked at, so that it gets it back before it is deleted.
+    finalizers: Vec<String>,
     requested_at: Option<String>,
 }
 
@@ -81,6 +83,7 @@ impl Declared {
         Self {
             generation: object.meta().generation,
             deleted: object.meta().deletion_timestamp.is_some(),
+            finalizers: object.finalizers().to_vec(),
             requested_at: object.annotations().get(REQUESTED_AT).cloned(),
         }
     }

@@ -56,7 +56,7 @@ impl Ground {
     }
 
     fn apply_options(&self, release: &str) -> ApplyOptions {
-        ApplyOptions { owner: self.owner(release), take_ownership: false, force_conflicts: false }
+        ApplyOptions { owner: self.owner(release), take_ownership: false, force_conflicts: false, previous: Vec::new() }
     }
 
     fn delete_options(&self, release: &str) -> DeleteOptions {

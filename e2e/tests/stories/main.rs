@@ -9,8 +9,10 @@ mod options;
 mod ordinary_charts;
 mod own_chart;
 
+mod forgotten;
 mod interruptions;
 mod killed_anywhere;
+mod moves;
 mod outages;
 mod secret_rotation;
 mod suspend_resume;

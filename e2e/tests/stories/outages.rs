@@ -5,7 +5,7 @@ use e2e::helm::Login;
 use e2e::kwok::{PLAY, play};
 use e2e::process::Scratch;
 use e2e::registry::{Face, Registry};
-use e2e::story::{SOON, Story, alone, as_it_is, repository, story};
+use e2e::story::{SOON, Story, alone, as_it_is, repository};
 use e2e::{charts, eventually, status};
 use helm_operator::api::{HelmRelease, Reason};
 use serde_json::json;
@@ -44,7 +44,7 @@ fn reconciling(release: &HelmRelease) -> Result<()> {
 
 #[test]
 fn a_registry_that_goes_and_comes_back_stops_new_releases_only() -> Result<()> {
-    story("registry-outage", async |story| {
+    alone("registry-outage", as_it_is, async |story| {
         let mut registry = Registry::start(Face::anonymous()).await?;
         push(story, &registry).await?;
         story.apply(&repository("charts", &registry.url())).await?;
@@ -60,11 +60,32 @@ fn a_registry_that_goes_and_comes_back_stops_new_releases_only() -> Result<()> {
         eventually::object(&repositories, "charts", SOON, away).await?;
         story.release("new", "memo", "~1.0", json!({})).await?;
         story.failed("new", Reason::ConnectionFailed).await?;
-        story.ready("old").await?;
+        // What is deployed as declared stays ready, however often the registry is asked; another condition tells of it.
+        story.patch("old", json!({ "metadata": { "annotations": { annotation: "during the outage" } } })).await?;
+        let without = |release: &HelmRelease| {
+            status::has(release, "SourceReady", "False", Reason::ConnectionFailed)?;
+            status::ready(release)
+        };
+        eventually::object(&story.releases(), "old", SOON, without).await?;
+        story.stage.operator().await.kill().await?;
+        story.stage.operator().await.start().await?;
+        story.patch("old", json!({ "metadata": { "annotations": { annotation: "after a restart" } } })).await?;
+        let asked_again = |release: &HelmRelease| {
+            let handled = release.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref());
+            ensure!(handled == Some("after a restart"), "handled {handled:?}");
+            without(release)
+        };
+        eventually::object(&story.releases(), "old", SOON, asked_again).await?;
+        // But not another version of it.
+        story.patch("old", json!({ "spec": { "chart": { "version": "~1.1" } } })).await?;
+        story.failed("old", Reason::ConnectionFailed).await?;
+        story.patch("old", json!({ "spec": { "chart": { "version": "1.0.0" } } })).await?;
 
         registry.restart().await?;
         eventually::object(&repositories, "charts", SOON, status::ready).await?;
         story.ready("new").await?;
+        story.ready("old").await?;
+        ensure!(story.history("old").await? == "1 deployed", "an outage is no upgrade");
         Ok(())
     })
 }

@@ -8,6 +8,7 @@ use e2e::eventually;
 use e2e::status::{self, Conditioned as _};
 use e2e::story::{SOON, story};
 use helm_operator::api::{HelmRelease, RELEASE_FINALIZER, Reason};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt as _;
 use serde_json::json;
 
@@ -31,12 +32,47 @@ fn a_suspended_release_waits_and_a_resumed_one_catches_up() -> Result<()> {
         // Nothing happens: that can only be watched for a while.
         eventually::measure(Duration::from_secs(2)).await;
         ensure!(story.history("memo").await? == "1 deployed", "a suspended release was upgraded");
+        let still = story.releases().get("memo").await?;
+        let ready = still.conditions().iter().find(|is| is.type_ == "Ready").map(|is| is.status.clone());
+        ensure!(ready.as_deref() == Some("True"), "suspending changed Ready: {}", status::summary(&still));
 
         story.patch("memo", json!({ "spec": { "suspend": false } })).await?;
         story.ready("memo").await?;
         let told = story.history("memo").await?;
         ensure!(told == "1 superseded, 2 deployed", "helm history tells: {told}");
         Ok(())
+    })
+}
+
+#[test]
+fn a_suspended_release_that_is_deleted_stays_unless_its_policy_says_otherwise() -> Result<()> {
+    story("suspended-deleted", async |story| {
+        story.push(&charts::note("memo", "1.0.0")).await?;
+        story.open_repository().await?;
+        story.release("left", "memo", "1.0.0", json!({})).await?;
+        story.release("told", "memo", "1.0.0", json!({ "uninstall": { "deletionPolicy": "Uninstall" } })).await?;
+        for (release, stays) in [("left", true), ("told", false)] {
+            story.ready(release).await?;
+            story.patch(release, json!({ "spec": { "suspend": true } })).await?;
+            story.delete(release).await?;
+            let map = story.objects::<ConfigMap>().get_opt(&format!("{release}-config")).await?;
+            ensure!(map.is_some() == stays, "{release}: its ConfigMap is there: {}", map.is_some());
+        }
+        ensure!(story.history("left").await? == "1 deployed", "the history of what is left goes on");
+        story.event("left", Reason::UninstallSkipped, "suspended").await
+    })
+}
+
+#[test]
+fn a_release_that_is_uninstalled_by_hand_while_it_is_suspended_says_so() -> Result<()> {
+    story("suspended-gone", async |story| {
+        story.push(&charts::note("memo", "1.0.0")).await?;
+        story.open_repository().await?;
+        story.release("memo", "memo", "1.0.0", json!({})).await?;
+        story.ready("memo").await?;
+        story.patch("memo", json!({ "spec": { "suspend": true } })).await?;
+        story.helm.run(&["uninstall", "memo", "--namespace", &story.namespace]).await?;
+        story.refused("memo", Reason::Suspended, &["revision 1 is no longer deployed"]).await.map(drop)
     })
 }
 

@@ -70,6 +70,7 @@ fn the_namespace_is_the_objects_own_or_the_releases() {
 #[test]
 fn an_object_that_changed_its_version_is_not_left_behind() {
     let object = |version: &str, name: &str| Object {
+        uid: None,
         reference: ObjectRef {
             group: "batch".to_owned(),
             kind: "CronJob".to_owned(),

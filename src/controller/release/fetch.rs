@@ -10,9 +10,9 @@ use super::trace::Trace;
 use super::validate::DesiredRelease;
 use crate::api::{HelmRelease, Reason};
 use crate::controller::charts::LoadedChart;
-use crate::controller::context::Context;
+use crate::controller::context::{Context, Turn};
 use crate::controller::halt::Halt;
-use crate::registry::Resolved;
+use crate::registry::{Digest, Error, Resolved};
 
 /// Chooses the version, and learns its digest. The registry is asked anew when a reconcile was requested.
 pub(super) async fn resolve(
@@ -22,23 +22,57 @@ pub(super) async fn resolve(
     trace: &mut Trace,
 ) -> Result<Resolved, Halt> {
     let max_age = if super::is_requested(release) { Duration::ZERO } else { desired.max_age };
-    let resolved = context.registry.resolve(&desired.chart, &desired.version, &desired.access, max_age).await?;
-    trace.attempted = Some(resolved.clone());
-    Ok(resolved)
+    match context.registry.resolve(&desired.chart, &desired.version, &desired.access, max_age).await {
+        Ok(resolved) => {
+            trace.attempted = Some(resolved.clone());
+            Ok(resolved)
+        }
+        Err(error) => {
+            // What was resolved for this declaration before is gone on with: the registry's trouble is told apart.
+            let known = if contradicts(&error) { None } else { known(desired, context) };
+            let halt = Halt::from(error);
+            let Some(resolved) = known else {
+                trace.source = Some(halt.clone());
+                return Err(halt);
+            };
+            trace.source = Some(halt);
+            Ok(resolved)
+        }
+    }
+}
+
+/// Whether a registry answered that what is declared cannot be: then nothing that it answered before counts.
+fn contradicts(error: &Error) -> bool {
+    matches!(error, Error::DigestMismatch { .. } | Error::Reference { .. } | Error::VersionConflict { .. })
+}
+
+/// What the newest revision was made from, if it was made for what is declared now.
+fn known(desired: &DesiredRelease, context: &Context) -> Option<Resolved> {
+    let identity = &desired.identity;
+    let revisions = context.revisions.of(&identity.namespace, identity.name.as_str());
+    let marks = revisions.last()?.marks.as_ref()?;
+    if marks.owner != identity.owner || marks.declared != desired.declared() {
+        return None;
+    }
+    let digest: Digest = marks.digest.parse().ok()?;
+    let version = marks.chart.strip_prefix(&format!("{}-", desired.chart_name))?.to_owned();
+    Some(Resolved { reference: desired.chart.with_digest(digest.clone()), version, digest })
 }
 
 /// The chart, loaded and parsed; pulled unless it is still there from another release.
 pub(super) async fn fetch(
     desired: &DesiredRelease,
     resolved: &Resolved,
+    turn: &Turn,
     context: &Context,
     trace: &mut Trace,
 ) -> Result<Arc<LoadedChart>, Halt> {
     let digest = resolved.digest.to_string();
     let loaded = match context.charts.get(&digest) {
         Some(loaded) => loaded,
-        None => load(digest, resolved, desired, context).await?,
+        None => load(digest, resolved, desired, turn, context).await?,
     };
+    turn.resume().await;
     let name = &loaded.chart.metadata.name;
     if *name != desired.chart_name {
         let declared = &desired.chart_name;
@@ -58,9 +92,13 @@ async fn load(
     digest: String,
     resolved: &Resolved,
     desired: &DesiredRelease,
+    turn: &Turn,
     context: &Context,
 ) -> Result<Arc<LoadedChart>, Halt> {
+    // A registry may take its time: no turn is held meanwhile.
+    turn.pause();
     let archive = context.registry.pull(resolved, &desired.access).await?;
+    turn.resume().await;
     let bytes = archive.bytes;
     let loaded = tokio::task::spawn_blocking(move || -> Result<_, Halt> {
         let chart = archive::load(&bytes, &archive::Limits::default())?;

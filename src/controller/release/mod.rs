@@ -11,6 +11,8 @@ mod dereference;
 mod fetch;
 mod observe;
 mod plan;
+mod publish;
+mod removal;
 mod render;
 mod report;
 mod trace;
@@ -23,10 +25,11 @@ use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt as _};
 
 use self::plan::{Plan, Prompt};
+use self::removal::{Leaving, Place};
 use self::trace::Trace;
 use super::context::{Context, Turn};
 use super::finalizer;
-use super::guarded::Guarded;
+use super::guarded::{Guarded, Undecodable};
 use super::halt::{Halt, chain};
 use super::status;
 use crate::api::{HelmRelease, HelmRepository, RELEASE_FINALIZER, REQUESTED_AT, Reason};
@@ -57,40 +60,69 @@ pub(super) async fn reconcile(
 ) -> Result<Action, status::Error> {
     let release = match &guarded.0 {
         Ok(release) => release,
-        Err(invalid) => return status::undecodable::<HelmRelease>(&context, invalid).await,
+        Err(undecodable) => return reconcile_undecodable(&guarded, undecodable, &context).await,
     };
     let started = context.now();
     let mut trace = Trace::default();
-    let mut outcome = advance(release, &context, &mut trace).await;
-    if let Err(halt) = &mut outcome {
+    let mut outcome = tokio::select! {
+        outcome = advance(release, &context, &mut trace) => outcome,
+        // Whatever goes on is dropped at once, as by a crash: what was recorded is gone on with, or ended, next.
+        () = context.superseded(release) => Ok(Outcome::Superseded),
+    };
+    for halt in outcome.as_mut().err().into_iter().chain(&mut trace.source) {
         context.retries.halted(release, halt, release.spec.interval(), context.now());
     }
-    report::tell(release, &outcome, &trace, &context).await?;
-    report::count(&outcome, release, started, &context);
-    match outcome {
-        Ok(Outcome::Gone) => finalizer::remove(release, RELEASE_FINALIZER, &context).await,
-        Ok(Outcome::Deployed) => Ok(context.retries.settled(release, release.spec.interval())),
-        Ok(Outcome::Suspended) => Ok(Action::await_change()),
-        Ok(Outcome::Superseded) => Ok(Action::requeue(Duration::ZERO)),
-        Err(halt) => Ok(halt.next.map_or_else(Action::await_change, |next| next.action(context.now()))),
+    publish::publish(release, &outcome, &trace, &context).await?;
+    publish::count(&outcome, release, started, &context);
+    let again = |halt: &Halt| halt.next.map_or_else(Action::await_change, |next| next.action(context.now()));
+    match (&outcome, &trace.source) {
+        (Ok(Outcome::Gone), _) => finalizer::remove(&*guarded, RELEASE_FINALIZER, &context).await,
+        (Ok(Outcome::Deployed), Some(source)) => Ok(again(source)),
+        (Ok(Outcome::Deployed), None) => Ok(context.retries.settled(release, release.spec.interval())),
+        (Ok(Outcome::Suspended), _) => Ok(Action::await_change()),
+        (Ok(Outcome::Superseded), _) => Ok(Action::requeue(Duration::ZERO)),
+        (Err(halt), _) => Ok(again(halt)),
     }
 }
+
+/// An object that cannot be read says so; when it is deleted, its releases are uninstalled by what the history tells.
+async fn reconcile_undecodable(
+    guarded: &Guarded<HelmRelease>,
+    undecodable: &Undecodable,
+    context: &Context,
+) -> Result<Action, status::Error> {
+    if undecodable.metadata.deletion_timestamp.is_none() {
+        return status::undecodable::<HelmRelease>(context, undecodable).await;
+    }
+    let leaving = Leaving::of_undecodable(&undecodable.metadata);
+    match act::uninstall::uninstall(&leaving, context, &mut Trace::default()).await {
+        Ok(()) => finalizer::remove(guarded, RELEASE_FINALIZER, context).await,
+        Err(mut halt) => {
+            context.retries.halted(guarded, &mut halt, UNDECODABLE_INTERVAL, context.now());
+            tracing::warn!(object = %leaving.owner, message = %halt.message, "failed to uninstall the release of an object that cannot be read");
+            Ok(halt.next.map_or_else(Action::await_change, |next| next.action(context.now())))
+        }
+    }
+}
+
+/// The longest between two attempts to uninstall what an object declared that cannot be read.
+const UNDECODABLE_INTERVAL: Duration = Duration::from_mins(30);
 
 /// The stages, in order.
 async fn advance(release: &HelmRelease, context: &Context, trace: &mut Trace) -> Result<Outcome, Halt> {
     if release.meta().deletion_timestamp.is_some() {
-        return act::uninstall::uninstall(release, context, trace).await;
+        act::uninstall::uninstall(&Leaving::of(release), context, trace).await?;
+        return Ok(Outcome::Gone);
     }
     if release.spec.suspend {
         act::pause(release, context, trace).await?;
         return Ok(Outcome::Suspended);
     }
-    let turn = Turn::take(context).await;
     hold(release, context).await?;
-    act::uninstall::leave_old_place(release, context, trace).await?;
     let references = dereference::dereference(release, context).await?;
     let desired = validate::validate(release, references)?;
     let resolved = fetch::resolve(&desired, release, context, trace).await?;
+    let turn = Turn::new(context);
     for _ in 0..MAX_STEPS {
         let observed = observe::observe(&desired, &resolved, context).await?;
         let facts = plan::Facts {
@@ -104,16 +136,16 @@ async fn advance(release: &HelmRelease, context: &Context, trace: &mut Trace) ->
         let plan = plan::plan(&facts);
         if let Plan::Keep { revision } = plan {
             trace.keep(release, &desired, revision, context).await?;
+            let place = Place::from(&desired.identity);
+            act::uninstall::leave_old_places(&place, &Leaving::of(release), context, trace).await?;
             return Ok(Outcome::Deployed);
         }
         let inputs = &observed.inputs;
         let job = act::Job { release, desired: &desired, resolved: &resolved, inputs, turn: &turn, context };
-        if act::act(plan, &job, trace).await? == act::Progress::Superseded {
-            return Ok(Outcome::Superseded);
-        }
+        act::act(plan, &job, trace).await?;
     }
-    let message =
-        "the release was changed from outside as often as the operator changed it: who else writes its history?";
+    let message = "the history of the release was changed by somebody else as often as the operator changed it: \
+                   find out what else writes release Secrets of this name";
     Err(Halt::new(Reason::PendingRelease, message))
 }
 

@@ -29,6 +29,12 @@ pub(crate) enum Plan {
         /// That revision.
         revision: u32,
     },
+    /// The newest revision is deployed, and was made for these inputs by an object of this name with another uid, such as
+    /// one that was lost and restored: mark it as this one's. Then plan again.
+    Mark {
+        /// That revision.
+        revision: u32,
+    },
     /// Make a new revision.
     Release(Step),
     /// Go on with our own pending revision, which was made for these inputs.
@@ -128,6 +134,7 @@ pub(crate) fn plan(facts: &Facts<'_>) -> Plan {
     let ours = is_of(last, facts.identity);
     let made_for_this = ours && last.marks.as_ref().is_some_and(|marks| marks.inputs == facts.inputs);
     match last.status {
+        Status::Deployed if made_for_this && !is_alive(last, facts.identity) => Plan::Mark { revision },
         Status::Deployed if made_for_this => Plan::Keep { revision },
         Status::PendingInstall | Status::PendingUpgrade if made_for_this => Plan::Resume(resumed(facts, last)),
         status if is_pending(status) && ours => Plan::Supersede { revision },
@@ -150,6 +157,11 @@ pub(crate) fn plan(facts: &Facts<'_>) -> Plan {
 /// Whether a revision was made for the object that `identity` names.
 pub(super) fn is_of(meta: &RecordMeta, identity: &Identity) -> bool {
     meta.marks.as_ref().is_some_and(|marks| marks.owner == identity.owner)
+}
+
+/// Whether the object that a revision was made for is the one that `identity` names, not just one of its name.
+fn is_alive(meta: &RecordMeta, identity: &Identity) -> bool {
+    meta.marks.as_ref().is_some_and(|marks| marks.uid == identity.uid)
 }
 
 /// Whether a revision was begun and not ended.

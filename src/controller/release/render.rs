@@ -57,7 +57,9 @@ pub(super) async fn render(
             crds.into_iter().map(|crd| (crd.filename, String::from_utf8_lossy(&crd.data).into_owned())).collect();
         let sources: Vec<Source<'_>> = texts.iter().map(|(origin, text)| Source { origin, text }).collect();
         if !sources.is_empty() {
+            job.turn.pause();
             job.context.cluster.install_crds(&sources, remaining).await?;
+            job.turn.resume().await;
         }
     }
     let capabilities = job.context.cluster.capabilities().await?;

@@ -1,103 +1,58 @@
-//! From how a reconcile ended to the status: [`report`] is pure; [`tell`] writes it, and tells of transitions.
-
-use std::convert::Infallible;
+//! From how a reconcile ended to the status. Pure.
 
 use helm::release::Status;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
-use kube::{Resource as _, ResourceExt as _};
+use kube::ResourceExt as _;
 
-use super::plan::StepKind;
+use super::Outcome;
+use super::plan::{Step, StepKind};
 use super::trace::Trace;
-use super::{Outcome, dereference};
-use crate::api::ConditionType::{Ready, Reconciling, Released};
+use crate::api::ConditionType::{Ready, Reconciling, Released, SourceReady, Stalled};
 use crate::api::{
     Conditions, Failure, HelmRelease, HelmReleaseStatus, HistoryEntry, REQUESTED_AT, Reason, ReleaseState,
 };
-use crate::controller::context::Context;
-use crate::controller::events::Severity;
 use crate::controller::halt::Halt;
-use crate::controller::status;
 use crate::history::RecordMeta;
 
 /// How many revisions, and how many failures, a status shows.
 const SHOWN: usize = 5;
 
-/// Writes the status, and an Event for what changed in it.
-pub(super) async fn tell(
-    release: &HelmRelease,
-    outcome: &Result<Outcome, Halt>,
-    trace: &Trace,
-    context: &Context,
-) -> Result<(), status::Error> {
-    if matches!(outcome, Ok(Outcome::Gone | Outcome::Superseded)) {
-        return Ok(());
-    }
-    let (namespace, name) = dereference::target(release);
-    let revisions = context.revisions.of(&namespace, &name);
-    let status = report(release, outcome, trace, &revisions, context.now());
-    let before = release.status.as_ref();
-    let written = context.statuses.write::<HelmRelease, _>(&context.client, release, before, &status).await?;
-    for (reason, message) in &trace.warnings {
-        context.events.record(release.object_ref(&()), (Severity::Warning, *reason), message, context.now());
-    }
-    let was = before.and_then(|before| status::readiness(&before.conditions));
-    let is = status::readiness(&status.conditions);
-    if written && was != is {
-        let (severity, reason) = match outcome {
-            Ok(_) => (Severity::Normal, reason(outcome, trace)),
-            Err(halt) => (Severity::Warning, halt.reason),
-        };
-        let message = is.map(|ready| ready.message).unwrap_or_default();
-        context.events.record(release.object_ref(&()), (severity, reason), message, context.now());
-    }
-    Ok(())
-}
-
-/// Writes that work goes on, once it has gone on for a moment: what is done at once needs no announcement.
-pub(super) async fn announce(release: &HelmRelease, kind: StepKind, trace: &Trace, context: &Context) -> Infallible {
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-    let (reason, message) = match kind {
-        StepKind::Install => (Reason::InstallStarted, "the release is being installed"),
-        StepKind::Upgrade => (Reason::UpgradeStarted, "the release is being upgraded"),
-    };
+/// The status of `release` while work on it goes on: on `step`, where it is known and takes a while.
+pub(super) fn progress(release: &HelmRelease, step: Option<&Step>, trace: &Trace, now: Timestamp) -> HelmReleaseStatus {
     let before = release.status.clone().unwrap_or_default();
     let generation = release.metadata.generation;
-    let conditions = Conditions::default()
-        .with(Ready, false, Reason::Progressing, message)
-        .with(Reconciling, true, reason, message)
-        .keeping(Released, &before.conditions)
-        .build(&before.conditions, generation, context.now());
-    let status = HelmReleaseStatus {
-        observed_generation: generation,
-        conditions,
-        helm_release: trace.state.clone(),
-        ..told(before.clone(), trace)
+    let Some(step) = step else { return carried_over(before, trace) };
+    let chart = trace.state.as_ref().and_then(|state| state.chart.as_deref()).unwrap_or("the chart");
+    let (reason, verb) = match step.kind {
+        StepKind::Install => (Reason::InstallStarted, "installing"),
+        StepKind::Upgrade => (Reason::UpgradeStarted, "upgrading to"),
     };
-    if let Err(error) = context.statuses.write::<HelmRelease, _>(&context.client, release, Some(&before), &status).await
-    {
-        tracing::warn!(release = %release.name_any(), error = %crate::controller::halt::chain(&error), "failed to announce an action");
+    let attempt = if step.attempt > 1 { format!(", attempt {}", step.attempt) } else { String::new() };
+    let since = now.strftime("%H:%M:%S UTC");
+    let message = format!("{verb} {chart} as revision {}{attempt}; at work at {since}", step.revision);
+    let conditions = Conditions::default().with(Reconciling, true, reason, &message);
+    let failed_before = before.observed_generation == generation && is(&before.conditions, Ready, "False");
+    let conditions = if failed_before && step.attempt > 1 {
+        // Why the attempt before it failed is not hidden by the next one.
+        conditions.keeping(Ready, &before.conditions)
+    } else {
+        conditions.with(Ready, false, Reason::Progressing, message)
+    };
+    let conditions = source(conditions, trace, &before.conditions).keeping(Released, &before.conditions);
+    HelmReleaseStatus {
+        observed_generation: generation,
+        conditions: conditions.build(&before.conditions, generation, now),
+        ..carried_over(before, trace)
     }
-    std::future::pending().await
 }
 
-/// Counts a reconcile, and logs it if it was more than a look.
-pub(super) fn count(outcome: &Result<Outcome, Halt>, release: &HelmRelease, started: Timestamp, context: &Context) {
-    let took = std::time::Duration::try_from(context.now().duration_since(started)).unwrap_or_default();
-    let result = match outcome {
-        Ok(outcome) => format!("{outcome:?}"),
-        Err(halt) => halt.reason.to_string(),
-    };
-    let object = format!("{}/{}", release.namespace().unwrap_or_default(), release.name_any());
-    match outcome {
-        Ok(_) => tracing::debug!(%object, %result, ?took, "reconciled"),
-        Err(halt) => tracing::warn!(%object, %result, ?took, message = %halt.message, "halted"),
-    }
-    context.metrics.reconciled("helmrelease", result, took);
+fn is(conditions: &[Condition], kind: crate::api::ConditionType, status: &str) -> bool {
+    conditions.iter().any(|condition| condition.type_ == kind.as_str() && condition.status == status)
 }
 
 /// The status of `release` after a reconcile.
-fn report(
+pub(super) fn report(
     release: &HelmRelease,
     outcome: &Result<Outcome, Halt>,
     trace: &Trace,
@@ -112,12 +67,11 @@ fn report(
             let reason = reason(outcome, trace);
             Conditions::default().with(Ready, true, reason, &message).with(Released, true, reason, message)
         }
-        Ok(Outcome::Suspended) => Conditions::default()
-            .with(Ready, false, Reason::Suspended, "Release is suspended")
-            .keeping(Released, &before.conditions),
+        Ok(Outcome::Suspended) => suspended(&before, revisions),
         Ok(Outcome::Superseded | Outcome::Gone) => Conditions::default(),
         Err(halt) => halted(halt, trace, &before),
     };
+    let conditions = source(conditions, trace, &before.conditions);
     HelmReleaseStatus {
         observed_generation: generation,
         conditions: conditions.build(&before.conditions, generation, now),
@@ -133,12 +87,54 @@ fn report(
         },
         history: history(revisions),
         failures: failures(&before.failures, outcome, now),
-        ..told(before, trace)
+        ..carried_over(before, trace)
+    }
+}
+
+/// Suspending changes neither the release nor what is said of it; only what was under way is no longer.
+fn suspended(before: &HelmReleaseStatus, revisions: &[RecordMeta]) -> Conditions {
+    let at = before.helm_release.as_ref();
+    let was_deployed = at.filter(|state| state.status == "deployed").map(|state| state.revision);
+    let is_there = |revision: i64| {
+        revisions.iter().any(|meta| i64::from(meta.revision) == revision && meta.status == Status::Deployed)
+    };
+    let ready = before.conditions.iter().find(|condition| condition.type_ == Ready.as_str());
+    let told = |message: String| Conditions::default().with(Ready, false, Reason::Suspended, message);
+    match (was_deployed, ready) {
+        (Some(revision), _) if !is_there(revision) => {
+            let message = format!(
+                "the release is suspended, and its revision {revision} is no longer deployed: somebody else changed or uninstalled it"
+            );
+            told(message.clone()).with(Released, false, Reason::Suspended, message)
+        }
+        (_, None) => told("the release is suspended, and was never installed".to_owned()),
+        (_, Some(ready)) if ready.reason == Reason::Progressing.to_string() => {
+            told("the release was suspended in the middle of an install or upgrade".to_owned())
+                .keeping(Released, &before.conditions)
+        }
+        (_, Some(_)) => Conditions::default()
+            .keeping(Ready, &before.conditions)
+            .keeping(Stalled, &before.conditions)
+            .keeping(Released, &before.conditions),
+    }
+}
+
+/// Whether the registry answers and has the chart: as the reconcile learnt it, else as it was.
+fn source(conditions: Conditions, trace: &Trace, before: &[Condition]) -> Conditions {
+    match (&trace.source, &trace.attempted) {
+        (Some(halt), _) => conditions.with(SourceReady, false, halt.reason, &halt.message),
+        (None, Some(attempted)) => conditions.with(
+            SourceReady,
+            true,
+            Reason::SyncCompleted,
+            format!("the registry has {}", attempted.reference),
+        ),
+        (None, None) => conditions.keeping(SourceReady, before),
     }
 }
 
 /// What the status keeps, and what the reconcile learnt instead.
-fn told(before: HelmReleaseStatus, trace: &Trace) -> HelmReleaseStatus {
+fn carried_over(before: HelmReleaseStatus, trace: &Trace) -> HelmReleaseStatus {
     let attempted = trace.attempted.as_ref();
     HelmReleaseStatus {
         last_attempted_revision: attempted
@@ -161,7 +157,7 @@ fn halted(halt: &Halt, trace: &Trace, before: &HelmReleaseStatus) -> Conditions 
     }
 }
 
-fn reason(outcome: &Result<Outcome, Halt>, trace: &Trace) -> Reason {
+pub(super) fn reason(outcome: &Result<Outcome, Halt>, trace: &Trace) -> Reason {
     match outcome {
         Ok(Outcome::Suspended) => Reason::Suspended,
         Ok(_) if trace.upgraded => Reason::UpgradeCompleted,
@@ -182,7 +178,10 @@ fn history(revisions: &[RecordMeta]) -> Vec<HistoryEntry> {
         chart: meta.marks.as_ref().map(|marks| marks.chart.clone()),
         digest: meta.marks.as_ref().map(|marks| marks.digest.clone()),
     };
-    revisions.iter().rev().take(SHOWN).map(entry).collect()
+    let newest = revisions.iter().rev().take(SHOWN);
+    // However many attempts have failed since, what is deployed is shown.
+    let deployed = revisions.iter().rev().skip(SHOWN).find(|meta| meta.status == Status::Deployed);
+    newest.chain(deployed).map(entry).collect()
 }
 
 /// Failures since the release was last ready, newest first, each once.

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use helm::release::Release;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::removal::Place;
 use super::validate::DesiredRelease;
-use crate::api::{HelmRelease, Inventory, Reason, ReleaseState};
-use crate::cluster::Object;
+use crate::api::{HelmRelease, Inventory, InventoryEntry, Reason, ReleaseState};
+use crate::cluster::{Applied, Object, ObjectRef, Removal, Removed};
 use crate::controller::context::Context;
 use crate::controller::halt::Halt;
 use crate::history::Record;
@@ -33,7 +34,17 @@ pub(super) struct Trace {
     pub(super) acted: bool,
     /// What a person should know though nothing failed.
     pub(super) warnings: Vec<(Reason, String)>,
+    /// Why the registry's answer could not be had, where what is deployed is as declared without it.
+    pub(super) source: Option<Halt>,
+    /// Releases that were uninstalled, and what became of their objects.
+    pub(super) removed: Vec<String>,
+    /// Why the release is left in the cluster though its object goes.
+    pub(super) left: Option<&'static str>,
 }
+
+/// Most objects that a status lists, and most that an Event names.
+const LISTED: usize = 500;
+const NAMED: usize = 10;
 
 impl Trace {
     /// Something a person should know.
@@ -55,8 +66,38 @@ impl Trace {
         for object in objects {
             *kinds.entry(object.reference().kind.clone()).or_default() += 1;
         }
-        self.inventory = Some(Inventory { objects: kinds.values().sum(), kinds });
+        let entries = objects.iter().take(LISTED).map(|object| entry(object.reference())).collect();
+        self.inventory = Some(Inventory { objects: kinds.values().sum(), kinds, entries });
         self.record(record);
+    }
+
+    /// Objects were applied: their uids are known.
+    pub(super) fn applied(&mut self, applied: &[Applied]) {
+        let uids: BTreeMap<_, _> = applied.iter().map(|applied| (entry(&applied.object), &applied.uid)).collect();
+        for listed in self.inventory.iter_mut().flat_map(|inventory| &mut inventory.entries) {
+            listed.uid = uids.get(listed).map(|uid| (*uid).clone());
+        }
+    }
+
+    /// The release at `place` was uninstalled.
+    pub(super) fn removed(&mut self, place: &Place, removals: &[Removal]) {
+        let what = |wanted: fn(&Removed) -> bool| -> Vec<String> {
+            removals.iter().filter(|it| wanted(&it.removed)).map(|removal| removal.object.to_string()).collect()
+        };
+        let deleted = what(|removed| matches!(removed, Removed::Deleted | Removed::Absent)).len();
+        let mut told = format!("uninstalled release {place}: {deleted} objects are gone");
+        for (objects, why) in [
+            (what(|removed| *removed == Removed::Kept), "kept, as helm.sh/resource-policy says"),
+            (what(|removed| matches!(removed, Removed::NotOurs(_))), "left, since they are not this release's"),
+        ] {
+            if !objects.is_empty() {
+                let more = objects.len().saturating_sub(NAMED);
+                let named = objects.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                told.extend([&format!("; {why}: "), named.as_str(), &more]);
+            }
+        }
+        self.removed.push(told);
     }
 
     /// A record was written.
@@ -97,6 +138,12 @@ impl Trace {
         }
         Ok(())
     }
+}
+
+/// How an object is listed, before its uid is known.
+fn entry(object: &ObjectRef) -> InventoryEntry {
+    let ObjectRef { group, kind, namespace, name } = object.clone();
+    InventoryEntry { group, kind, namespace, name, uid: None }
 }
 
 fn state(release: &Release, digest: Option<String>) -> ReleaseState {

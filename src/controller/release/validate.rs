@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::dereference::{self, DereferencedRelease};
-use crate::api::{DeletionPolicy, DeletionPropagation, HelmRelease, Reason};
+use super::removal::owner;
+use crate::api::{HelmRelease, Reason};
 use crate::controller::halt::{Halt, chain};
 use crate::registry::{Access, ChartReference, Digest, VersionRequest};
 
@@ -17,9 +18,6 @@ const ACTION_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// How long a registry may take to answer where no repository says it.
 const REGISTRY_TIMEOUT: Duration = Duration::from_mins(5);
-
-/// How long an uninstall may take where nothing else is said.
-const UNINSTALL_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// How many revisions are kept where nothing else is said.
 const MAX_HISTORY: u32 = 10;
@@ -85,21 +83,6 @@ pub(crate) struct Action {
     pub(crate) cleanup_on_fail: bool,
 }
 
-/// How to uninstall.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Removal {
-    /// Limit of the whole uninstall.
-    pub(crate) timeout: Duration,
-    /// Run hooks.
-    pub(crate) hooks: bool,
-    /// Keep the history.
-    pub(crate) keep_history: bool,
-    /// What becomes of dependents.
-    pub(crate) propagation: DeletionPropagation,
-    /// Whether to uninstall at all.
-    pub(crate) policy: DeletionPolicy,
-}
-
 /// Parses what is declared.
 pub(crate) fn validate(release: &HelmRelease, references: DereferencedRelease) -> Result<DesiredRelease, Halt> {
     let spec = &release.spec;
@@ -133,23 +116,10 @@ pub(crate) fn identity(release: &HelmRelease) -> Result<Identity, Halt> {
     Ok(Identity {
         name,
         namespace,
-        owner: format!("{}/{}", release.namespace().unwrap_or_default(), release.name_any()),
+        owner: owner(&release.metadata),
         uid: release.uid().unwrap_or_default(),
         generation: release.metadata.generation.unwrap_or_default(),
     })
-}
-
-/// How the release is to be uninstalled.
-pub(crate) fn removal(release: &HelmRelease) -> Removal {
-    let uninstall = release.spec.uninstall.clone().unwrap_or_default();
-    let timeout = uninstall.timeout.or(release.spec.timeout);
-    Removal {
-        timeout: timeout.map_or(UNINSTALL_TIMEOUT, |timeout| timeout.0),
-        hooks: !uninstall.disable_hooks,
-        keep_history: uninstall.keep_history,
-        propagation: uninstall.deletion_propagation,
-        policy: uninstall.deletion_policy,
-    }
 }
 
 /// Without a `HelmRepository` above the chart the registry is asked as a stranger.

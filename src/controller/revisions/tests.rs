@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use futures::channel::mpsc::UnboundedReceiver;
 
 use super::{Release, Revisions};
-use crate::history::RecordMeta;
+use crate::history::{Marks, RecordMeta};
 
 fn release() -> Release {
     ("apps".to_owned(), "web".to_owned())
@@ -90,6 +90,30 @@ fn an_unclear_answer_explains_nothing() {
     revisions.gone(release(), 1);
     drop(write);
     assert_eq!((known(&revisions), woken(&mut news)), (vec![], 1));
+}
+
+#[test]
+fn a_release_is_found_by_the_object_of_its_newest_marked_revision() {
+    let (revisions, _news) = Revisions::new();
+    let made_for = |owner: Option<&str>, revision, version| {
+        let marks = owner.map(|owner| Marks { owner: owner.to_owned(), ..Marks::default() });
+        revisions.seen(release(), RecordMeta { revision, marks, ..at(version) });
+    };
+    let owned = |owner| revisions.owned_by(owner, "").len();
+    made_for(Some("apps/a"), 1, 1);
+    made_for(None, 2, 2);
+    assert_eq!((owned("apps/a"), owned("apps/b")), (1, 0), "marks that a later revision lacks are not lost");
+    made_for(Some("apps/b"), 3, 3);
+    assert_eq!((owned("apps/a"), owned("apps/b")), (0, 1));
+    assert!(revisions.owned_by("apps/b", "another").is_empty(), "an object of that name made later is another");
+    revisions.gone(release(), 3);
+    assert_eq!((owned("apps/a"), owned("apps/b")), (1, 0));
+    made_for(None, 1, 4);
+    assert_eq!(owned("apps/a"), 0);
+    made_for(Some("apps/a"), 1, 5);
+    revisions.list_begins();
+    revisions.list_ended(&BTreeMap::new());
+    assert_eq!(owned("apps/a"), 0);
 }
 
 #[test]

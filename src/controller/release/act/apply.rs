@@ -3,15 +3,13 @@
 use helm::manifest::HookEvent;
 use helm::release::Status;
 
-use super::prepare::{self, Prepared};
-use super::{Deadline, Job, Progress, hooks, record};
+use super::prepare::{self, Pending};
+use super::{Deadline, Job, hooks, record};
 use crate::api::Reason;
-use crate::cluster::{
-    Applied, ApplyOptions, Change, Claims, DeleteOptions, Object, Propagation, WaitOptions, left_behind,
-};
+use crate::cluster::{Applied, Change, Claims, DeleteOptions, Object, Propagation, WaitOptions, left_behind};
 use crate::controller::halt::Halt;
 use crate::controller::release::plan::{self, Step, StepKind};
-use crate::controller::release::report;
+use crate::controller::release::publish;
 use crate::controller::release::trace::Trace;
 use crate::controller::release::validate::Action;
 use crate::history::Record;
@@ -21,34 +19,41 @@ use crate::history::Record;
 /// It stays pending, for the next reconcile to go on with or to end, after a crash, while the API server is away, when
 /// somebody else wrote its record, and when the object changes meanwhile: what becomes of it then depends on what is
 /// declared, which is not known here.
-pub(super) async fn carry_out(
-    step: &Step,
-    prepared: Prepared,
-    job: &Job<'_>,
-    trace: &mut Trace,
-) -> Result<Progress, Halt> {
-    trace.begun(&prepared.record, &prepared.objects);
+pub(super) async fn carry_out(step: &Step, pending: Pending, job: &Job<'_>, trace: &mut Trace) -> Result<(), Halt> {
+    trace.begun(&pending.record, &pending.objects);
+    secure_inventory(&pending, job, trace).await?;
     let mut run = Run {
         step,
         action: prepare::action(step, job),
         job,
-        deadline: prepared.deadline,
-        record: prepared.record,
+        deadline: pending.deadline,
+        record: pending.record,
         applied: Vec::new(),
     };
     let ended = tokio::select! {
-        ended = run.steps(&prepared.objects, &prepared.claims, &prepared.replaced) => ended,
-        () = job.context.superseded(job.release) => return Ok(Progress::Superseded),
-        never = report::announce(job.release, step.kind, trace, job.context) => match never {},
+        ended = run.steps(&pending.objects, &pending.claims, &pending.replaced) => ended,
+        never = publish::announce(job.release, step, trace, job.context) => match never {},
     };
+    trace.applied(&run.applied);
     match ended {
         Ok(()) => {
-            trace.record(&run.succeed(prepared.replaced).await?);
-            Ok(Progress::Done)
+            trace.record(&run.succeed(pending.replaced).await?);
+            Ok(())
         }
         Err(halt) if matches!(halt.reason, Reason::ClusterUnavailable | Reason::PendingRelease) => Err(halt),
-        Err(halt) => run.fail(halt, &prepared.objects, trace).await,
+        Err(halt) => run.fail(halt, &pending.objects, trace).await,
     }
+}
+
+/// What lies outside the release's namespace outlives it, and with it Helm's history: it is noted in the status before
+/// it is made, so that it is found again.
+async fn secure_inventory(pending: &Pending, job: &Job<'_>, trace: &Trace) -> Result<(), Halt> {
+    let namespace = Some(job.desired.identity.namespace.as_str());
+    let is_outside = |object: &Object| object.reference().namespace.as_deref() != namespace;
+    if pending.objects.iter().any(is_outside) {
+        publish::progress(job.release, trace, job.context).await?;
+    }
+    Ok(())
 }
 
 /// A revision on its way.
@@ -88,8 +93,7 @@ impl Run<'_> {
 
     async fn apply(&mut self, objects: &[Object], claims: &Claims, replaced: &[Record]) -> Result<(), Halt> {
         let context = self.job.context;
-        let options =
-            ApplyOptions { owner: prepare::owner(self.job), take_ownership: false, force_conflicts: self.action.force };
+        let options = prepare::options(self.action, self.job);
         context.cluster.apply_claimed(objects, claims, &options, &mut self.applied).await?;
         let mut old = Vec::new();
         for record in replaced {
@@ -126,7 +130,7 @@ impl Run<'_> {
     }
 
     /// The failure is recorded before anything is cleaned up: killed in between, more is left than asked for, never less.
-    async fn fail(self, halt: Halt, objects: &[Object], trace: &mut Trace) -> Result<Progress, Halt> {
+    async fn fail(self, halt: Halt, objects: &[Object], trace: &mut Trace) -> Result<(), Halt> {
         let context = self.job.context;
         let deletion = self.deletion();
         let created = self.created(objects);

@@ -21,21 +21,13 @@ pub(super) mod uninstall;
 use std::time::{Duration, Instant};
 
 use super::plan::{self, MOST_MADE, Plan, Step};
+use super::removal::{Leaving, Place};
 use super::trace::Trace;
 use super::validate::{self, Action, DesiredRelease};
 use crate::api::{HelmRelease, REQUESTED_AT, Reason};
 use crate::controller::context::{Context, Turn};
 use crate::controller::halt::{Halt, NextAttempt};
 use crate::registry::Resolved;
-
-/// Whether the step was taken, or the object's next generation came between.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Progress {
-    /// The step was taken; plan again.
-    Done,
-    /// Another generation was declared.
-    Superseded,
-}
 
 /// What a step is about.
 pub(super) struct Job<'a> {
@@ -53,10 +45,17 @@ pub(super) struct Job<'a> {
     pub(super) context: &'a Context,
 }
 
-/// Takes one step.
-pub(super) async fn act(plan: Plan, job: &Job<'_>, trace: &mut Trace) -> Result<Progress, Halt> {
+/// Takes one step; then it is planned again.
+pub(super) async fn act(plan: Plan, job: &Job<'_>, trace: &mut Trace) -> Result<(), Halt> {
     match plan {
-        Plan::Keep { .. } => Ok(Progress::Done),
+        Plan::Keep { .. } => Ok(()),
+        Plan::Mark { revision } => {
+            let mut record = record::get(job, revision).await?;
+            if let Some(marks) = &mut record.marks {
+                marks.uid.clone_from(&job.desired.identity.uid);
+            }
+            record::update(job.context, record).await.map(drop)
+        }
         Plan::Release(step) => release(&step, job, trace).await,
         Plan::Resume(step) => {
             let record = record::get(job, step.revision).await?;
@@ -67,13 +66,12 @@ pub(super) async fn act(plan: Plan, job: &Job<'_>, trace: &mut Trace) -> Result<
             let why = "something else is declared now";
             let record = record::supersede(record::get(job, revision).await?, why, job.context).await?;
             trace.record(&record);
-            Ok(Progress::Done)
+            Ok(())
         }
         Plan::Abandon { revision } => {
             let why = "whoever began it has not gone on with it for 15 minutes, and another revision takes its place";
             let record = record::get(job, revision).await?;
-            record::fail(record, &Halt::new(Reason::PendingRelease, why), job.context).await?;
-            Ok(Progress::Done)
+            record::fail(record, &Halt::new(Reason::PendingRelease, why), job.context).await.map(drop)
         }
         Plan::BackOff { revision, reason, next } => {
             let record = record::get(job, revision).await?;
@@ -88,8 +86,8 @@ pub(super) async fn act(plan: Plan, job: &Job<'_>, trace: &mut Trace) -> Result<
             Err(Halt { next, ..Halt::new(Reason::TooManyRevisions, message) })
         }
         Plan::FinishUninstall { .. } => {
-            uninstall::finish(job.release, job.context, trace).await?;
-            Ok(Progress::Done)
+            let place = Place::from(&job.desired.identity);
+            uninstall::finish(&place, &Leaving::of(job.release), job.context, trace).await
         }
         Plan::AwaitOther { revision, remaining } => {
             let message = format!(
@@ -108,17 +106,16 @@ pub(super) async fn pause(release: &HelmRelease, context: &Context, trace: &mut 
     let revisions = context.revisions.of(&identity.namespace, identity.name.as_str());
     let pending = revisions.last().filter(|last| plan::is_pending(last.status) && plan::is_of(last, &identity));
     let Some(pending) = pending else { return Ok(()) };
-    if let Some(record) = record::read(context, &identity, pending.revision).await? {
+    if let Some(record) = record::read(context, &identity.namespace, identity.name.as_str(), pending.revision).await? {
         trace.record(&record::supersede(record, "the HelmRelease was suspended", context).await?);
     }
     Ok(())
 }
 
-async fn release(step: &Step, job: &Job<'_>, trace: &mut Trace) -> Result<Progress, Halt> {
+async fn release(step: &Step, job: &Job<'_>, trace: &mut Trace) -> Result<(), Halt> {
     match prepare::prepare(step, job, trace).await? {
-        prepare::Ready::Adopted => Ok(Progress::Done),
-        prepare::Ready::Superseded => Ok(Progress::Superseded),
-        prepare::Ready::Recorded(prepared) => apply::carry_out(step, *prepared, job, trace).await,
+        prepare::Prepared::Adopted => Ok(()),
+        prepare::Prepared::Recorded(pending) => apply::carry_out(step, *pending, job, trace).await,
     }
 }
 
@@ -126,9 +123,23 @@ async fn release(step: &Step, job: &Job<'_>, trace: &mut Trace) -> Result<Progre
 #[derive(Debug, Clone, Copy)]
 struct Deadline(Instant);
 
+/// After a restart so long is left at least, to see what has become of the objects meanwhile.
+const GRACE: Duration = Duration::from_secs(30);
+
 impl Deadline {
+    /// So long from now; what is longer than a century is a century.
+    fn after(timeout: Duration) -> Self {
+        const CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
+        Self(Instant::now() + timeout.min(CENTURY))
+    }
+
     fn of(action: &Action) -> Self {
-        Self(Instant::now() + action.timeout)
+        Self::after(action.timeout)
+    }
+
+    /// Of an action that went on for `age` already when it was taken up again.
+    fn resumed(action: &Action, age: Duration) -> Self {
+        Self::after(action.timeout.saturating_sub(age).max(GRACE.min(action.timeout)))
     }
 
     fn remaining(self) -> Duration {

@@ -2,21 +2,24 @@
 //!
 //! Nothing of this leaves a trace in the cluster (but the namespace and CRDs that were asked for) until the last line.
 
+use std::time::Duration;
+
 use helm::manifest::Hook;
 use helm::release::{ApplyMethod, Info, Release, Status};
 
-use super::{Deadline, Job, record};
+use super::{Deadline, Job, record, uninstall};
 use crate::cluster::{ApplyOptions, Claims, Object, Owner, Source};
 use crate::controller::halt::Halt;
 use crate::controller::release::fetch;
 use crate::controller::release::plan::{Step, StepKind};
+use crate::controller::release::removal::Place;
 use crate::controller::release::render;
 use crate::controller::release::trace::Trace;
 use crate::controller::release::validate::Action;
 use crate::history::{Marks, Record};
 
 /// A revision that is recorded as pending, with everything needed to carry it out.
-pub(super) struct Prepared {
+pub(super) struct Pending {
     /// Its record.
     pub(super) record: Record,
     /// The objects of its manifest, in install order, known to be free or ours.
@@ -30,28 +33,23 @@ pub(super) struct Prepared {
 }
 
 /// What came of the preparations.
-pub(super) enum Ready {
+pub(super) enum Prepared {
     /// The deployed revision, made by somebody else or for an older Kubernetes, is just what would be made: marked as ours.
     Adopted,
-    /// Another generation was declared before anything was recorded.
-    Superseded,
     /// A revision is pending.
-    Recorded(Box<Prepared>),
+    Recorded(Box<Pending>),
 }
 
 /// Prepares a new revision.
-pub(super) async fn prepare(step: &Step, job: &Job<'_>, trace: &mut Trace) -> Result<Ready, Halt> {
+pub(super) async fn prepare(step: &Step, job: &Job<'_>, trace: &mut Trace) -> Result<Prepared, Halt> {
     let action = action(step, job);
     let deadline = Deadline::of(action);
     let namespace = &job.desired.identity.namespace;
-    let chart = fetch::fetch(job.desired, job.resolved, job.context, trace).await?;
+    let chart = fetch::fetch(job.desired, job.resolved, job.turn, job.context, trace).await?;
     if job.desired.create_namespace && step.kind == StepKind::Install {
         job.context.cluster.ensure_namespace(namespace).await?;
     }
-    let rendered = tokio::select! {
-        rendered = render::render(step, &chart, action, deadline.remaining(), job) => rendered?,
-        () = job.context.superseded(job.release) => return Ok(Ready::Superseded),
-    };
+    let rendered = render::render(step, &chart, action, deadline.remaining(), job).await?;
     let replaced = record::get_all(job, &step.replaces).await?;
     let release = pending(step, job, rendered, &replaced);
     if let Some(deployed) = replaced.iter().find(|record| record.release.info.status == Status::Deployed)
@@ -59,20 +57,23 @@ pub(super) async fn prepare(step: &Step, job: &Job<'_>, trace: &mut Trace) -> Re
         && same(&deployed.release, &release)
     {
         record::adopt(deployed, &marks(step, job), job).await?;
-        return Ok(Ready::Adopted);
+        return Ok(Prepared::Adopted);
     }
     let (objects, claims) = objects(&release, action, job).await?;
     let record = record::create(release, &marks(step, job), job).await?;
-    Ok(Ready::Recorded(Box::new(Prepared { record, objects, claims, replaced, deadline })))
+    Ok(Prepared::Recorded(Box::new(Pending { record, objects, claims, replaced, deadline })))
 }
 
 /// Takes a pending revision up again, from its own record: what was rendered once is not rendered again.
-pub(super) async fn resume(step: &Step, record: Record, job: &Job<'_>) -> Result<Prepared, Halt> {
+pub(super) async fn resume(step: &Step, record: Record, job: &Job<'_>) -> Result<Pending, Halt> {
     let action = action(step, job);
-    let deadline = Deadline::of(action);
+    let began = record.release.info.last_deployed.unwrap_or_else(|| job.context.now());
+    let age = Duration::try_from(job.context.now().duration_since(began)).unwrap_or_default();
+    let deadline = Deadline::resumed(action, age);
+    job.turn.resume().await;
     let (objects, claims) = objects(&record.release, action, job).await?;
     let replaced = record::get_all(job, &step.replaces).await?;
-    Ok(Prepared { record, objects, claims, replaced, deadline })
+    Ok(Pending { record, objects, claims, replaced, deadline })
 }
 
 /// The declared way to take this step.
@@ -89,11 +90,24 @@ pub(super) fn owner(job: &Job<'_>) -> Owner {
     Owner { release: identity.name.to_string(), namespace: identity.namespace.clone() }
 }
 
+/// How the objects of this release are applied. What belongs to a release of the same object under its former name or in
+/// its former namespace is taken over: that one is uninstalled once this one is deployed.
+pub(super) fn options(action: &Action, job: &Job<'_>) -> ApplyOptions {
+    let identity = &job.desired.identity;
+    let former = uninstall::old_places(&Place::from(identity), (&identity.owner, &identity.uid), job.context);
+    let previous = former.into_iter().map(|place| Owner { release: place.name, namespace: place.namespace });
+    ApplyOptions {
+        owner: owner(job),
+        take_ownership: false,
+        force_conflicts: action.force,
+        previous: previous.collect(),
+    }
+}
+
 async fn objects(release: &Release, action: &Action, job: &Job<'_>) -> Result<(Vec<Object>, Claims), Halt> {
     let source = Source { origin: release.chart.name(), text: &release.manifest };
     let objects = job.context.cluster.objects(&[source], &release.namespace).await?;
-    let options = ApplyOptions { owner: owner(job), take_ownership: false, force_conflicts: action.force };
-    let claims = job.context.cluster.claim(&objects, &options).await?;
+    let claims = job.context.cluster.claim(&objects, &options(action, job)).await?;
     Ok((objects, claims))
 }
 

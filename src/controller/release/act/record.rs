@@ -6,7 +6,6 @@ use super::Job;
 use crate::api::Reason;
 use crate::controller::context::Context;
 use crate::controller::halt::Halt;
-use crate::controller::release::validate::Identity;
 use crate::history::{Marks, Record, surplus};
 
 /// The mark of a revision that was ended without having failed.
@@ -15,7 +14,7 @@ const SUPERSEDED: &str = "Superseded";
 /// The record of one revision.
 pub(super) async fn get(job: &Job<'_>, revision: u32) -> Result<Record, Halt> {
     let identity = &job.desired.identity;
-    read(job.context, identity, revision).await?.ok_or_else(|| {
+    read(job.context, &identity.namespace, identity.name.as_str(), revision).await?.ok_or_else(|| {
         let message = format!(
             "revision {revision} of {}/{} is gone: somebody deleted its Secret",
             identity.namespace, identity.name
@@ -28,14 +27,20 @@ pub(super) async fn get(job: &Job<'_>, revision: u32) -> Result<Record, Halt> {
 pub(super) async fn get_all(job: &Job<'_>, revisions: &[u32]) -> Result<Vec<Record>, Halt> {
     let mut records = Vec::with_capacity(revisions.len());
     for revision in revisions {
-        records.extend(read(job.context, &job.desired.identity, *revision).await?);
+        let identity = &job.desired.identity;
+        records.extend(read(job.context, &identity.namespace, identity.name.as_str(), *revision).await?);
     }
     Ok(records)
 }
 
 /// The record of one revision, if it is there.
-pub(super) async fn read(context: &Context, identity: &Identity, revision: u32) -> Result<Option<Record>, Halt> {
-    Ok(context.history.get(&identity.namespace, identity.name.as_str(), revision).await?)
+pub(super) async fn read(
+    context: &Context,
+    namespace: &str,
+    name: &str,
+    revision: u32,
+) -> Result<Option<Record>, Halt> {
+    Ok(context.history.get(namespace, name, revision).await?)
 }
 
 /// Writes a new revision.
@@ -93,9 +98,9 @@ pub(super) async fn supersede(mut record: Record, why: &str, context: &Context) 
 }
 
 /// Deletes one revision.
-pub(super) async fn delete(context: &Context, identity: &Identity, revision: u32) -> Result<(), Halt> {
-    let write = context.revisions.write((identity.namespace.clone(), identity.name.to_string()), revision);
-    context.history.delete(&identity.namespace, identity.name.as_str(), revision).await?;
+pub(super) async fn delete(context: &Context, namespace: &str, name: &str, revision: u32) -> Result<(), Halt> {
+    let write = context.revisions.write((namespace.to_owned(), name.to_owned()), revision);
+    context.history.delete(namespace, name, revision).await?;
     write.deleted();
     Ok(())
 }
@@ -105,7 +110,7 @@ pub(super) async fn prune(job: &Job<'_>) -> Result<(), Halt> {
     let identity = &job.desired.identity;
     let revisions = job.context.revisions.of(&identity.namespace, identity.name.as_str());
     for revision in surplus(&revisions, job.desired.max_history) {
-        delete(job.context, identity, revision).await?;
+        delete(job.context, &identity.namespace, identity.name.as_str(), revision).await?;
     }
     Ok(())
 }

@@ -1,70 +1,158 @@
 //! The end of a release: hooks, objects, history; and only then the finalizer.
+//!
+//! What there is to remove is found by the records of the release that were made for the object, and by the inventory
+//! in its status, which holds what the records held though they are gone or cannot be read.
+
+use std::collections::BTreeSet;
 
 use helm::manifest::HookEvent;
 use helm::release::Status;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::Api;
+use kube::core::CustomResourceExt as _;
 
 use super::{Deadline, hooks, record};
-use crate::api::{DeletionPolicy, DeletionPropagation, HelmRelease};
-use crate::cluster::{DeleteOptions, Object, Owner, Propagation};
-use crate::controller::context::Context;
-use crate::controller::halt::Halt;
-use crate::controller::release::Outcome;
+use crate::api::{DeletionPolicy, DeletionPropagation, HelmRelease, InventoryEntry, Reason};
+use crate::cluster::{DeleteOptions, Object, ObjectRef, Owner, Propagation, Removal as Removed};
+use crate::controller::context::{Context, Turn};
+use crate::controller::halt::{Halt, chain};
 use crate::controller::release::plan;
+use crate::controller::release::removal::{Leaving, Place, Removal};
 use crate::controller::release::trace::Trace;
-use crate::controller::release::validate::{self, Identity, Removal};
 use crate::history::{Record, RecordMeta};
 
-/// Uninstalls what a deleted object had installed, as its policy says.
+/// Uninstalls what a deleted object had installed, as its policy says, or leaves it with the reason in the trace.
 pub(in crate::controller::release) async fn uninstall(
-    release: &HelmRelease,
-    context: &Context,
-    trace: &mut Trace,
-) -> Result<Outcome, Halt> {
-    let removal = validate::removal(release);
-    // A name that never was one installed nothing.
-    if let (DeletionPolicy::Uninstall, Ok(identity)) = (removal.policy, validate::identity(release)) {
-        remove(&identity, &removal, context, trace).await?;
-        leave_old_place(release, context, trace).await?;
-    }
-    Ok(Outcome::Gone)
-}
-
-/// Ends an uninstall that was begun.
-pub(super) async fn finish(release: &HelmRelease, context: &Context, trace: &mut Trace) -> Result<(), Halt> {
-    remove(&validate::identity(release)?, &validate::removal(release), context, trace).await
-}
-
-/// Uninstalls the release under the name or in the namespace that the object declared before.
-pub(in crate::controller::release) async fn leave_old_place(
-    release: &HelmRelease,
+    leaving: &Leaving,
     context: &Context,
     trace: &mut Trace,
 ) -> Result<(), Halt> {
-    let Some(state) = release.status.as_ref().and_then(|status| status.helm_release.as_ref()) else { return Ok(()) };
-    let identity = validate::identity(release)?;
-    if state.namespace == identity.namespace && state.name == identity.name.as_str() {
+    if let Some(why) = stays(leaving, context).await? {
+        trace.left = Some(why);
         return Ok(());
     }
-    let Ok(name) = helm::release::ReleaseName::parse(&state.name) else { return Ok(()) };
-    let old = Identity { name, namespace: state.namespace.clone(), ..identity };
-    remove(&old, &validate::removal(release), context, trace).await
+    for place in places(leaving, context) {
+        remove(&place, leaving, context, trace).await?;
+    }
+    Ok(())
 }
 
-async fn remove(identity: &Identity, removal: &Removal, context: &Context, trace: &mut Trace) -> Result<(), Halt> {
-    let revisions = context.revisions.of(&identity.namespace, identity.name.as_str());
-    let ours = |meta: &RecordMeta| meta.marks.as_ref().is_some_and(|marks| marks.owner == identity.owner);
-    let Some(last) = revisions.last().filter(|_| revisions.iter().any(ours)) else { return Ok(()) };
-    if last.status == Status::Uninstalled {
+/// Why the release stays in the cluster though its object goes.
+async fn stays(leaving: &Leaving, context: &Context) -> Result<Option<&'static str>, Halt> {
+    match leaving.removal.policy {
+        Some(DeletionPolicy::Orphan) => return Ok(Some("uninstall.deletionPolicy is Orphan")),
+        None if leaving.suspended => {
+            return Ok(Some("it was suspended, and uninstall.deletionPolicy is not set"));
+        }
+        None | Some(DeletionPolicy::Uninstall) => {}
+    }
+    // A definition that goes takes every object of its kind with it, which nobody means to uninstall all of a cluster.
+    let definitions = Api::<CustomResourceDefinition>::all(context.client.clone());
+    match definitions.get_metadata_opt(HelmRelease::crd_name()).await {
+        Ok(Some(definition)) if definition.metadata.deletion_timestamp.is_none() => Ok(None),
+        Ok(_) => Ok(Some("the CustomResourceDefinition of HelmRelease is being deleted")),
+        // An operator that may not read definitions cannot know.
+        Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
+        Err(error) => {
+            let message = format!("failed to read the CustomResourceDefinition of HelmRelease: {}", chain(&error));
+            Err(Halt::new(Reason::ClusterUnavailable, message))
+        }
+    }
+}
+
+/// Where the object has a release: by the marks of the records, and by its status where the marks were lost.
+fn places(leaving: &Leaving, context: &Context) -> Vec<Place> {
+    let owned = context.revisions.owned_by(&leaving.owner, &leaving.uid);
+    let mut places: BTreeSet<Place> = owned.into_iter().map(Place::from).collect();
+    if let Some(target) = &leaving.target {
+        // An object that was restored from a backup has another uid than the records of its release.
+        let revisions = context.revisions.of(&target.namespace, &target.name);
+        let newest = revisions.iter().rev().find_map(|meta| meta.marks.as_ref());
+        if newest.is_some_and(|marks| marks.owner == leaving.owner) {
+            places.insert(target.clone());
+        }
+    }
+    if let Some(state) = &leaving.state {
+        let place = Place { namespace: state.namespace.clone(), name: state.name.clone() };
+        let revisions = context.revisions.of(&place.namespace, &place.name);
+        // Helm drops our marks when it rewrites a record. A history that begins anew after ours is another release.
+        let unmarked = revisions.iter().all(|meta| meta.marks.is_none());
+        let continued = revisions.last().is_none_or(|last| i64::from(last.revision) >= state.revision);
+        if unmarked && continued {
+            places.insert(place);
+        }
+    }
+    places.into_iter().collect()
+}
+
+/// Ends an uninstall of the release that the object declares.
+pub(super) async fn finish(place: &Place, leaving: &Leaving, context: &Context, trace: &mut Trace) -> Result<(), Halt> {
+    remove(place, leaving, context, trace).await
+}
+
+/// Uninstalls the releases under the names and in the namespaces that the object declared before, once the release that
+/// takes their place is there.
+pub(in crate::controller::release) async fn leave_old_places(
+    current: &Place,
+    leaving: &Leaving,
+    context: &Context,
+    trace: &mut Trace,
+) -> Result<(), Halt> {
+    for place in old_places(current, (&leaving.owner, &leaving.uid), context) {
+        remove(&place, leaving, context, trace).await?;
+    }
+    Ok(())
+}
+
+/// The places other than `current` of the object with this name and uid.
+pub(super) fn old_places(current: &Place, (owner, uid): (&str, &str), context: &Context) -> Vec<Place> {
+    let places = context.revisions.owned_by(owner, uid).into_iter().map(Place::from);
+    places.filter(|place| place != current).collect()
+}
+
+async fn remove(place: &Place, leaving: &Leaving, context: &Context, trace: &mut Trace) -> Result<(), Halt> {
+    let revisions = context.revisions.of(&place.namespace, &place.name);
+    if revisions.last().is_some_and(|last| last.status == Status::Uninstalled) {
         return Ok(());
     }
-    let mut records = Vec::new();
-    for revision in plan::standing(&revisions) {
-        records.extend(record::read(context, identity, revision).await?);
+    let turn = Turn::take(context).await;
+    let (mut records, damaged) = read(place, &revisions, context).await?;
+    let inventory = if leaving.is_at(place) { leaving.inventory.as_slice() } else { &[] };
+    if let (true, Some(why)) = (records.is_empty() && inventory.is_empty(), damaged) {
+        let message = format!(
+            "nothing tells what the release {place} consists of: {}. To let the HelmRelease go and leave its objects, delete that Secret, or set \
+             spec.uninstall.deletionPolicy to Orphan",
+            why.message
+        );
+        return Err(Halt::new(Reason::HistoryInvalid, message));
     }
-    let Some(newest) = records.pop() else { return Ok(()) };
-    let newest = begin(newest, context).await?;
-    trace.record(&newest);
-    take_down(newest, &records, (identity, removal), context).await
+    // Only the newest revision tells of the uninstall; where it is gone or damaged, no other is written in its place.
+    let is_newest = |record: &Record| revisions.last().is_some_and(|last| last.revision == record.revision());
+    let newest = match records.pop_if(|record| is_newest(record)) {
+        Some(newest) => Some(begin(newest, context).await?),
+        None => None,
+    };
+    if let Some(newest) = &newest {
+        trace.record(newest);
+    }
+    let objects = objects(newest.iter().chain(&records), inventory, context).await?;
+    drop(turn);
+    let removed = take_down(newest, &objects, (place, &leaving.removal), context).await?;
+    trace.removed(place, &removed);
+    Ok(())
+}
+
+/// The records of what may stand in the cluster, oldest first, and why one of them cannot be read.
+async fn read(place: &Place, revisions: &[RecordMeta], context: &Context) -> Result<(Vec<Record>, Option<Halt>), Halt> {
+    let (mut records, mut damaged) = (Vec::new(), None);
+    for revision in plan::standing(revisions) {
+        match record::read(context, &place.namespace, &place.name, revision).await {
+            Ok(record) => records.extend(record),
+            Err(halt) if halt.reason == Reason::HistoryInvalid => damaged = Some(halt),
+            Err(halt) => return Err(halt),
+        }
+    }
+    Ok((records, damaged))
 }
 
 /// Records that the uninstall goes on, unless it does already.
@@ -79,50 +167,76 @@ async fn begin(mut newest: Record, context: &Context) -> Result<Record, Halt> {
     record::update(context, newest).await
 }
 
-/// `newest` is the record of the uninstall; `others` are older revisions whose objects may still be there.
+/// `newest` is the record of the uninstall, where it can be read.
 async fn take_down(
-    mut newest: Record,
-    others: &[Record],
-    (identity, removal): (&Identity, &Removal),
+    mut newest: Option<Record>,
+    objects: &[Object],
+    (place, removal): (&Place, &Removal),
     context: &Context,
-) -> Result<(), Halt> {
-    let deadline = Deadline(std::time::Instant::now() + removal.timeout);
-    if removal.hooks {
-        hooks::run(HookEvent::PreDelete, &mut newest, deadline, context).await?;
+) -> Result<Vec<Removed>, Halt> {
+    let deadline = Deadline::after(removal.timeout);
+    if let Some(newest) = newest.as_mut().filter(|_| removal.hooks) {
+        hooks::run(HookEvent::PreDelete, newest, deadline, context).await?;
     }
     let options = DeleteOptions {
-        owner: Some(Owner { release: identity.name.to_string(), namespace: identity.namespace.clone() }),
+        owner: Some(Owner { release: place.name.clone(), namespace: place.namespace.clone() }),
         propagation: propagation(removal.propagation),
         timeout: Some(deadline.remaining()),
     };
-    context.cluster.delete(&objects(&newest, others, context).await?, &options).await?;
-    if removal.hooks {
-        hooks::run(HookEvent::PostDelete, &mut newest, deadline, context).await?;
+    let removed = context.cluster.delete(objects, &options).await?;
+    if let Some(newest) = newest.as_mut().filter(|_| removal.hooks) {
+        hooks::run(HookEvent::PostDelete, newest, deadline, context).await?;
     }
-    if removal.keep_history {
-        newest.release.info.status = Status::Uninstalled;
-        newest.release.info.description = "Uninstallation complete".into();
-        record::update(context, newest).await?;
-        return Ok(());
+    match newest {
+        Some(mut newest) if removal.keep_history => {
+            newest.release.info.status = Status::Uninstalled;
+            newest.release.info.description = "Uninstallation complete".into();
+            supersede_others(&newest, place, context).await?;
+            record::update(context, newest).await?;
+        }
+        // The newest goes last: killed in between, it still says that an uninstall is to be ended.
+        _ => {
+            for meta in context.revisions.of(&place.namespace, &place.name) {
+                record::delete(context, &place.namespace, &place.name, meta.revision).await?;
+            }
+        }
     }
-    // The newest goes last: killed in between, it still says that an uninstall is to be ended.
-    for meta in context.revisions.of(&identity.namespace, identity.name.as_str()) {
-        record::delete(context, identity, meta.revision).await?;
+    Ok(removed)
+}
+
+/// In a history that is kept nothing stays `deployed`: after a failed upgrade that was an older revision than the newest.
+async fn supersede_others(newest: &Record, place: &Place, context: &Context) -> Result<(), Halt> {
+    let revisions = context.revisions.of(&place.namespace, &place.name);
+    let others = revisions.iter().filter(|meta| meta.revision != newest.revision() && meta.status == Status::Deployed);
+    for meta in others {
+        if let Some(mut record) = record::read(context, &place.namespace, &place.name, meta.revision).await? {
+            record.release.info.status = Status::Superseded;
+            record::update(context, record).await?;
+        }
     }
     Ok(())
 }
 
-async fn objects(newest: &Record, others: &[Record], context: &Context) -> Result<Vec<Object>, Halt> {
-    let records = std::iter::once(newest).chain(others);
-    let mut objects: Vec<Object> = Vec::new();
+/// What the records describe, and what the inventory has besides.
+async fn objects(
+    records: impl Iterator<Item = &Record>,
+    inventory: &[InventoryEntry],
+    context: &Context,
+) -> Result<Vec<Object>, Halt> {
+    let (mut known, mut objects) = (BTreeSet::new(), Vec::new());
     for record in records {
-        for object in context.objects_of(record).await? {
-            if !objects.iter().any(|known| known.reference() == object.reference()) {
-                objects.push(object);
-            }
-        }
+        let described = context.objects_of(record).await?;
+        objects.extend(described.into_iter().filter(|object| known.insert(object.reference().clone())));
     }
+    let entries = inventory.iter().map(|entry| (reference(entry), entry.uid.clone()));
+    let others = entries.filter(|(reference, _)| !known.contains(reference)).collect();
+    objects.extend(context.cluster.known_objects(others).await?);
     Ok(objects)
+}
+
+fn reference(entry: &InventoryEntry) -> ObjectRef {
+    let InventoryEntry { group, kind, namespace, name, uid: _ } = entry.clone();
+    ObjectRef { group, kind, namespace, name }
 }
 
 fn propagation(declared: DeletionPropagation) -> Propagation {

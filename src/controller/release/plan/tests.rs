@@ -125,6 +125,13 @@ fn a_revision_of_another_object_is_not_ours() {
     assert_eq!(next, Plan::Release(step(StepKind::Upgrade, 2, &[1])));
 }
 
+#[test]
+fn a_restored_object_marks_its_release_anew() {
+    let mut revisions = history("deployed=now");
+    revisions[0].marks.as_mut().expect("marks").uid = "of-the-lost-one".to_owned();
+    assert_eq!(planned(OWNER, &revisions, Prompt::default()), Plan::Mark { revision: 1 });
+}
+
 /// What comes after a failure: the attempt that is made, or the seconds until it is.
 fn after(words: &str, prompt: Prompt) -> Result<u32, i64> {
     match planned(OWNER, &history(words), prompt) {

@@ -2,10 +2,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{DesiredRelease, identity, removal, validate};
-use crate::api::{DeletionPolicy, HelmRelease, Reason};
+use super::{DesiredRelease, identity, validate};
+use crate::api::{HelmRelease, Reason};
 use crate::controller::halt::Halt;
 use crate::controller::release::dereference::{self, DereferencedRelease};
+use crate::controller::release::removal::Leaving;
 use crate::registry::VersionRequest;
 
 /// A release `apps/web` of `oci://registry.example/charts/web` with `spec` over it.
@@ -50,8 +51,8 @@ fn defaults_are_those_of_the_documentation() {
     assert!(desired.install.crds && !desired.upgrade.crds && desired.upgrade.cleanup_on_fail && !desired.upgrade.force);
     assert_eq!(desired.max_history, 10);
     assert!(desired.values.is_empty() && !desired.create_namespace);
-    let removal = removal(&release(&json!({})));
-    assert_eq!((removal.timeout, removal.policy), (Duration::from_mins(5), DeletionPolicy::Uninstall));
+    let removal = Leaving::of(&release(&json!({}))).removal;
+    assert_eq!((removal.timeout, removal.policy), (Duration::from_mins(5), None));
 }
 
 #[test]

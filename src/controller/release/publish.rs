@@ -1,0 +1,108 @@
+//! From a report to what people see: the status is written, transitions become Events and log lines, results are counted.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::{Resource as _, ResourceExt as _};
+
+use super::plan::Step;
+use super::trace::Trace;
+use super::{Outcome, dereference, report};
+use crate::api::{HelmRelease, HelmReleaseStatus, Reason};
+use crate::controller::context::Context;
+use crate::controller::events::Severity;
+use crate::controller::halt::{Halt, chain};
+use crate::controller::status;
+
+/// What is done at once needs no announcement.
+const UNANNOUNCED: Duration = Duration::from_millis(500);
+
+/// Writes the status after a reconcile, and an Event and a log line for what changed in it.
+pub(super) async fn publish(
+    release: &HelmRelease,
+    outcome: &Result<Outcome, Halt>,
+    trace: &Trace,
+    context: &Context,
+) -> Result<(), status::Error> {
+    for (reason, message) in &trace.warnings {
+        tell(release, (Severity::Warning, *reason), message, context);
+    }
+    for removed in &trace.removed {
+        tell(release, (Severity::Normal, Reason::UninstallCompleted), removed, context);
+    }
+    if let Some(why) = trace.left {
+        let message = format!("the release is left in the cluster: {why}");
+        tell(release, (Severity::Warning, Reason::UninstallSkipped), &message, context);
+    }
+    if matches!(outcome, Ok(Outcome::Gone | Outcome::Superseded)) {
+        return Ok(());
+    }
+    let (namespace, name) = dereference::target(release);
+    let revisions = context.revisions.of(&namespace, &name);
+    let status = report::report(release, outcome, trace, &revisions, context.now());
+    if !write(release, &status, context).await? {
+        return Ok(());
+    }
+    let before = release.status.as_ref();
+    if matches!(outcome, Ok(Outcome::Suspended))
+        && before.is_none_or(|it| it.observed_generation != status.observed_generation)
+    {
+        tell(release, (Severity::Normal, Reason::Suspended), "the release is suspended, and left as it is", context);
+    }
+    let was = before.and_then(|before| status::readiness(&before.conditions));
+    let is = status::readiness(&status.conditions);
+    if was != is && !matches!(outcome, Ok(Outcome::Suspended)) {
+        let (severity, reason) = match outcome {
+            Ok(_) => (Severity::Normal, report::reason(outcome, trace)),
+            Err(halt) => (Severity::Warning, halt.reason),
+        };
+        tell(release, (severity, reason), is.map(|ready| ready.message).unwrap_or_default(), context);
+    }
+    Ok(())
+}
+
+/// Writes what became known so far, while work goes on.
+pub(super) async fn progress(release: &HelmRelease, trace: &Trace, context: &Context) -> Result<(), Halt> {
+    let status = report::progress(release, None, trace, context.now());
+    write(release, &status, context).await.map(drop).map_err(|error| Halt::caused(Reason::ClusterUnavailable, &error))
+}
+
+/// Writes that work goes on, once it has gone on for a moment.
+pub(super) async fn announce(release: &HelmRelease, step: &Step, trace: &Trace, context: &Context) -> Infallible {
+    tokio::time::sleep(UNANNOUNCED).await;
+    let status = report::progress(release, Some(step), trace, context.now());
+    if let Err(error) = write(release, &status, context).await {
+        tracing::warn!(release = %full_name(release), error = %chain(&error), "failed to write that an action goes on");
+    }
+    std::future::pending().await
+}
+
+/// Counts a reconcile, and logs it if it was more than a look.
+pub(super) fn count(outcome: &Result<Outcome, Halt>, release: &HelmRelease, started: Timestamp, context: &Context) {
+    let took = Duration::try_from(context.now().duration_since(started)).unwrap_or_default();
+    let result = match outcome {
+        Ok(outcome) => format!("{outcome:?}"),
+        Err(halt) => halt.reason.to_string(),
+    };
+    let object = full_name(release);
+    match outcome {
+        Ok(_) => tracing::debug!(%object, %result, ?took, "reconciled"),
+        Err(halt) => tracing::warn!(%object, %result, ?took, message = %halt.message, "not reconciled"),
+    }
+    context.metrics.reconciled("helmrelease", result, took);
+}
+
+async fn write(release: &HelmRelease, status: &HelmReleaseStatus, context: &Context) -> Result<bool, status::Error> {
+    context.statuses.write::<HelmRelease, _>(&context.client, release, release.status.as_ref(), status).await
+}
+
+/// One Event and one log line.
+fn tell(release: &HelmRelease, (severity, reason): (Severity, Reason), message: &str, context: &Context) {
+    tracing::info!(object = %full_name(release), %reason, %message, "helmrelease");
+    context.events.record(release.object_ref(&()), (severity, reason), message, context.now());
+}
+
+fn full_name(release: &HelmRelease) -> String {
+    format!("{}/{}", release.namespace().unwrap_or_default(), release.name_any())
+}

@@ -1,0 +1,134 @@
+//! What is known of an object whose releases are to be uninstalled, and how that is to be done. Pure.
+
+use std::fmt;
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::dereference;
+use super::validate::Identity;
+use crate::api::{DeletionPolicy, DeletionPropagation, HelmRelease, InventoryEntry, ReleaseState};
+
+/// How long an uninstall may take where nothing else is said.
+const UNINSTALL_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// How to uninstall.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Removal {
+    /// Limit of the whole uninstall.
+    pub(crate) timeout: Duration,
+    /// Run hooks.
+    pub(crate) hooks: bool,
+    /// Keep the history.
+    pub(crate) keep_history: bool,
+    /// What becomes of dependents.
+    pub(crate) propagation: DeletionPropagation,
+    /// Whether to uninstall at all, where that is declared.
+    pub(crate) policy: Option<DeletionPolicy>,
+}
+
+/// A Helm release, by its namespace and name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// The release's namespace.
+    pub(crate) namespace: String,
+    /// The release's name.
+    pub(crate) name: String,
+}
+
+impl From<(String, String)> for Place {
+    fn from((namespace, name): (String, String)) -> Self {
+        Self { namespace, name }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+impl From<&Identity> for Place {
+    fn from(identity: &Identity) -> Self {
+        Self { namespace: identity.namespace.clone(), name: identity.name.to_string() }
+    }
+}
+
+/// What is known of an object when its releases are to be uninstalled. An object that cannot be read has it, too.
+#[derive(Debug, Clone)]
+pub(crate) struct Leaving {
+    /// The object, as `namespace/name`.
+    pub(crate) owner: String,
+    /// The object's uid.
+    pub(crate) uid: String,
+    /// The release that it declares, where that can be read.
+    pub(crate) target: Option<Place>,
+    /// Whether it is suspended.
+    pub(crate) suspended: bool,
+    /// How to uninstall.
+    pub(crate) removal: Removal,
+    /// The release as its status has it.
+    pub(crate) state: Option<ReleaseState>,
+    /// The objects of that release, as its status has them.
+    pub(crate) inventory: Vec<InventoryEntry>,
+}
+
+impl Leaving {
+    /// What `release` declares and tells.
+    pub(crate) fn of(release: &HelmRelease) -> Self {
+        let status = release.status.clone().unwrap_or_default();
+        Self {
+            owner: owner(&release.metadata),
+            uid: release.metadata.uid.clone().unwrap_or_default(),
+            target: Some(dereference::target(release).into()),
+            suspended: release.spec.suspend,
+            removal: removal(release),
+            state: status.helm_release,
+            inventory: status.inventory.map(|inventory| inventory.entries).unwrap_or_default(),
+        }
+    }
+
+    /// What is known of an object of which only the metadata can be read: its releases are uninstalled as by default.
+    pub(crate) fn of_undecodable(metadata: &ObjectMeta) -> Self {
+        let removal = Removal {
+            timeout: UNINSTALL_TIMEOUT,
+            hooks: true,
+            keep_history: false,
+            propagation: DeletionPropagation::default(),
+            policy: None,
+        };
+        let uid = metadata.uid.clone().unwrap_or_default();
+        Self {
+            owner: owner(metadata),
+            uid,
+            target: None,
+            suspended: false,
+            removal,
+            state: None,
+            inventory: Vec::new(),
+        }
+    }
+
+    /// Whether the status speaks of the release at `place`.
+    pub(crate) fn is_at(&self, place: &Place) -> bool {
+        self.state.as_ref().is_some_and(|state| state.namespace == place.namespace && state.name == place.name)
+    }
+}
+
+/// An object as it is named in marks: `namespace/name`.
+pub(super) fn owner(metadata: &ObjectMeta) -> String {
+    format!("{}/{}", metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default())
+}
+
+/// How the release is to be uninstalled.
+fn removal(release: &HelmRelease) -> Removal {
+    let uninstall = release.spec.uninstall.clone().unwrap_or_default();
+    let timeout = uninstall.timeout.or(release.spec.timeout);
+    Removal {
+        timeout: timeout.map_or(UNINSTALL_TIMEOUT, |timeout| timeout.0),
+        hooks: !uninstall.disable_hooks,
+        keep_history: uninstall.keep_history,
+        propagation: uninstall.deletion_propagation,
+        policy: uninstall.deletion_policy,
+    }
+}
