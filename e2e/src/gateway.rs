@@ -1,41 +1,74 @@
-//! A door before the API server that sees every request of the operator and can end it at an exact one.
+//! A door before the API server that sees every request of the operator: it counts them, ends the operator's life at an
+//! exact one, and makes answers and events come late, out of order, or never.
 //!
-//! It speaks plain HTTP to the operator and holds the administrator's identity towards the API server. Bodies stream, so
-//! watches pass. The n-th write can be made the last: the operator is killed before or after it is carried out.
+//! It speaks plain HTTP to the operator and holds the administrator's identity towards the API server.
+//!
+//! - **Deaths**: the n-th write can be made the last ([`Gateway::trap`]): nothing more gets through, as from a dead
+//!   operator. [`Gateway::arm`] does the same for many releases at once, each known by a token in its paths: what has the
+//!   token is dead after its trap, everything else goes on, and one kill of the process ends them all.
+//! - **Order**: [`Gateway::answers`] and [`Gateway::events`] delay answers against the events that tell of the same
+//!   write, either way round; [`Gateway::cut_watches`] breaks watches off, so that several versions become one.
+//! - **Absence**: [`Gateway::away`], and lists that lag ([`Gateway::serve_stale`]).
 
+mod rules;
+mod stream;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use futures::TryStreamExt as _;
-use http::{Method, Request, Response};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, TRANSFER_ENCODING};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt as _, StreamBody};
-use hyper::body::{Frame, Incoming};
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use reqwest::Client;
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
+pub use self::rules::{Answer, Events, Which};
+use self::rules::{Asked, Cut, Kind, Rules};
 use crate::process::Scratch;
 
-type Body = BoxBody<Bytes, reqwest::Error>;
+type Body = BoxBody<Bytes, anyhow::Error>;
+
+/// How long an answer waits for an event that no watch may bring.
+const UNWATCHED: Duration = Duration::from_secs(5);
+
+/// What the API server says when its store did not answer it in time.
+const TIMED_OUT: &str = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Timeout: request did not complete within requested timeout - context deadline exceeded","reason":"Timeout","details":{},"code":504}"#;
 
 /// Where in the life of a write the operator dies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Moment {
     /// The API server never hears of it.
     Before,
     /// The API server has carried it out; the operator never hears of it.
     After,
+}
+
+/// Where one release dies, out of many that share an operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trap {
+    /// What the paths of this release's requests hold, and those of no other.
+    pub token: String,
+    /// The write, as `METHOD path`.
+    pub write: String,
+    /// Which of the writes that look so: the first is 0.
+    pub occurrence: usize,
+    /// Before or after it.
+    pub moment: Moment,
 }
 
 /// A running gateway. Dropping it ends it.
@@ -53,6 +86,8 @@ struct Shared {
     upstream: String,
     state: Mutex<State>,
     reached: Notify,
+    changed: watch::Sender<()>,
+    told: watch::Sender<BTreeSet<Told>>,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +97,48 @@ struct State {
     trap: Option<(usize, Moment)>,
     // While true nothing more is let through: what was asked after the trap comes from a dead operator.
     shut: bool,
+    armed: Vec<Armed>,
+    rules: Rules,
+    // How each list was asked for, to ask for it again.
+    lists: BTreeMap<String, HeaderMap>,
+    remembered: BTreeMap<String, Whole>,
+}
+
+/// A trap, and how near it is.
+#[derive(Debug)]
+struct Armed {
+    trap: Trap,
+    passed: usize,
+    // It has caught its write: nothing more is let through.
+    sprung: bool,
+    // And the write was carried out, or never will be.
+    over: bool,
+}
+
+/// A version of an object that a watch has told of; none for its end.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Told {
+    uid: String,
+    version: Option<String>,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    /// The API server is asked; the answer is the operator's, in this way if in a special one.
+    Passes(Option<Answer>),
+    /// It is the operator's last; with `true` it hears nothing, else its connection breaks.
+    Last(Moment, bool),
+    /// The connection breaks at once.
+    Refused,
+}
+
+/// An answer that came whole.
+#[derive(Clone, Debug)]
+struct Whole {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
 }
 
 impl Gateway {
@@ -83,6 +160,8 @@ impl Gateway {
             upstream: config.cluster_url.to_string().trim_end_matches('/').to_owned(),
             state: Mutex::default(),
             reached: Notify::new(),
+            changed: watch::Sender::new(()),
+            told: watch::Sender::default(),
         });
         let listening = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self { kubeconfig: own, shared, listening, _scratch: scratch })
@@ -111,17 +190,89 @@ impl Gateway {
         state.shut = false;
     }
 
-    /// Forgets the writes and lets everything through.
+    /// Forgets the writes and sets many traps, one for each token. A release whose trap has sprung can write nothing more.
+    pub fn arm(&self, traps: Vec<Trap>) {
+        let mut state = self.shared.lock();
+        state.writes.clear();
+        state.armed = traps.into_iter().map(|trap| Armed { trap, passed: 0, sprung: false, over: false }).collect();
+    }
+
+    /// Whether the trap of this token has sprung, and its write was carried out if it was to be.
+    pub fn sprung(&self, token: &str) -> bool {
+        self.shared.lock().armed.iter().any(|armed| armed.trap.token == token && armed.over)
+    }
+
+    /// Forgets the writes and the traps, and lets everything through that no rule stops.
     pub fn open(&self) {
         let mut state = self.shared.lock();
         state.writes.clear();
         state.trap = None;
+        state.armed.clear();
         state.shut = false;
     }
 
     /// Waits until the trap has caught its write. From then on the door is shut until it is opened.
     pub async fn caught(&self) {
         self.shared.reached.notified().await;
+    }
+
+    /// From now on, what becomes of the answers to some writes. The first rule that takes a write counts.
+    pub fn answers(&self, which: Which, answer: Answer) {
+        self.shared.lock().rules.answers.push((which, answer));
+    }
+
+    /// From now on, what becomes of the events of some watches, also of those that are open.
+    pub fn events(&self, which: Which, events: Events) {
+        self.shared.lock().rules.events.push((which, events));
+        self.shared.changed.send_replace(());
+    }
+
+    /// Breaks some watches off. For `gap` none of them begins again, and each is told then that it must list anew: what
+    /// happened in between is seen as one change.
+    pub fn cut_watches(&self, which: Which, gap: Duration) {
+        let mut state = self.shared.lock();
+        let (number, until) = (state.rules.newest_cut() + 1, Instant::now() + gap);
+        state.rules.cuts.push(Cut { number, which, until, expired: Vec::new() });
+        drop(state);
+        self.shared.changed.send_replace(());
+    }
+
+    /// Answers some lists as they would be answered now, until [`Gateway::calm`]. Only lists that were asked for before
+    /// can be foreseen. This is worse than Kubernetes itself, which lets only the watch lag.
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub async fn serve_stale(&self, which: Which) -> Result<()> {
+        let mut chosen = which.clone();
+        let lists = self.shared.lock().lists.clone();
+        for (path, headers) in lists {
+            let asked = Asked::new(&http::Method::GET, &path.parse()?);
+            if chosen.takes(&asked) {
+                let answer = self.shared.ask(&asked, headers, Bytes::new()).await?;
+                let answer = whole(answer).await?;
+                self.shared.lock().remembered.insert(path, answer);
+            }
+        }
+        self.shared.lock().rules.stale.push(which);
+        Ok(())
+    }
+
+    /// With `true` nothing gets through and every connection breaks, as if the API server were not there.
+    pub fn away(&self, away: bool) {
+        self.shared.lock().rules.away = away;
+        self.shared.changed.send_replace(());
+    }
+
+    /// Takes all rules away; what was held is delivered.
+    pub fn calm(&self) {
+        let mut state = self.shared.lock();
+        let number = state.rules.newest_cut();
+        // An empty choice of watches keeps the count of cuts, and cuts nothing.
+        let none = Cut { number, which: Which::watches("").times(0), until: Instant::now(), expired: Vec::new() };
+        state.rules = Rules { cuts: vec![none], ..Rules::default() };
+        state.remembered.clear();
+        drop(state);
+        self.shared.changed.send_replace(());
     }
 }
 
@@ -131,59 +282,175 @@ impl Drop for Gateway {
     }
 }
 
+impl State {
+    /// Counts a request; says what becomes of it.
+    fn count(&mut self, asked: &Asked) -> Fate {
+        self.requests += 1;
+        if self.rules.away {
+            return Fate::Refused;
+        }
+        let path = asked.path.split('?').next().unwrap_or_default();
+        if asked.kind != Kind::Write || is_chatter(path) {
+            return if self.shut { Fate::Refused } else { Fate::Passes(None) };
+        }
+        let (number, write) = (self.writes.len(), format!("{} {path}", asked.method));
+        self.writes.push(write.clone());
+        if let Some((at, moment)) = self.trap
+            && at == number
+        {
+            self.shut = true;
+            return Fate::Last(moment, true);
+        }
+        if self.shut {
+            return Fate::Refused;
+        }
+        if let Some(armed) = self.armed.iter_mut().find(|armed| path.contains(&armed.trap.token)) {
+            if armed.sprung {
+                return Fate::Refused;
+            }
+            if armed.trap.write == write {
+                armed.passed += 1;
+                armed.sprung = armed.passed > armed.trap.occurrence;
+            }
+            if armed.sprung {
+                return Fate::Last(armed.trap.moment, false);
+            }
+        }
+        Fate::Passes(self.rules.answer(asked))
+    }
+}
+
 impl Shared {
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a request; says at which moment it is to be the operator's last, if it is.
-    fn count(&self, request: &Request<Incoming>) -> Option<Moment> {
-        let mut state = self.lock();
-        state.requests += 1;
-        if [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method()) || is_chatter(request.uri().path()) {
-            return None;
+    /// Remembers what a watch has delivered.
+    fn tell(&self, told: Option<Told>) {
+        if let Some(told) = told {
+            self.told.send_modify(|all| all.extend([told]));
         }
-        let number = state.writes.len();
-        state.writes.push(format!("{} {}", request.method(), request.uri().path()));
-        let (at, moment) = state.trap?;
-        (at == number).then(|| {
-            state.shut = true;
-            moment
-        })
     }
 
-    async fn pass(&self, request: Request<Incoming>) -> Result<Response<Body>> {
-        let last = self.count(&request);
-        if last == Some(Moment::Before) {
-            self.reached.notify_one();
-            return std::future::pending().await;
-        }
-        if last.is_none() && self.lock().shut {
+    async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>> {
+        let asked = Asked::new(request.method(), request.uri());
+        let fate = self.lock().count(&asked);
+        let answer = match fate {
             // An error here closes the connection: a dead operator gets no answer, and a client's retries none either.
-            bail!("the door is shut");
-        }
+            Fate::Refused => bail!("the door is shut"),
+            Fate::Last(Moment::Before, for_ever) => return self.end(&asked, for_ever).await,
+            Fate::Passes(answer) => answer,
+            Fate::Last(Moment::After, _) => None,
+        };
         let (head, body) = request.into_parts();
-        let path = head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         let mut headers = head.headers;
-        headers.remove(http::header::HOST);
-        let answer = self
-            .client
-            .request(head.method, format!("{}{path}", self.upstream))
-            .headers(headers)
-            .body(body.collect().await?.to_bytes())
-            .send()
-            .await?;
-        if last == Some(Moment::After) {
-            self.reached.notify_one();
-            return std::future::pending().await;
+        headers.remove(HOST);
+        // Events are read line by line here, so they must not be packed.
+        headers.remove(ACCEPT_ENCODING);
+        let body = body.collect().await?.to_bytes();
+        match (asked.kind, fate) {
+            (Kind::Watch, _) => self.watch(asked, headers).await,
+            (Kind::Read, _) => self.read(asked, headers).await,
+            (Kind::Write, Fate::Last(_, for_ever)) => {
+                drop(whole(self.ask(&asked, headers, body).await?).await);
+                self.end(&asked, for_ever).await
+            }
+            (Kind::Write, _) => {
+                let carried_out = whole(self.ask(&asked, headers, body).await?).await?;
+                self.answered(carried_out, answer).await
+            }
+        }
+    }
+
+    /// The end of the operator, or of one release, at a write.
+    async fn end<T>(&self, asked: &Asked, for_ever: bool) -> Result<T> {
+        for armed in self.lock().armed.iter_mut().filter(|armed| asked.path.contains(&armed.trap.token)) {
+            armed.over = true;
+        }
+        self.reached.notify_one();
+        if for_ever { std::future::pending().await } else { bail!("the door is shut") }
+    }
+
+    /// The answer to a write that was carried out, in the way that a rule wants.
+    async fn answered(&self, carried_out: Whole, answer: Option<Answer>) -> Result<Response<Body>> {
+        match answer {
+            None => {}
+            Some(Answer::Late(delay)) => tokio::time::sleep(delay).await,
+            Some(Answer::AfterEvent(delay)) => {
+                if let Ok(announced) = stream::announced(&carried_out.body) {
+                    let mut told = self.told.subscribe();
+                    let delivered = told.wait_for(|all| all.contains(&announced));
+                    drop(tokio::time::timeout(UNWATCHED, delivered).await);
+                }
+                tokio::time::sleep(delay).await;
+            }
+            Some(Answer::Lost) => bail!("the answer is lost"),
+            Some(Answer::TimedOut) => {
+                let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+                let body = Bytes::from_static(TIMED_OUT.as_bytes());
+                return Ok(Whole { status: StatusCode::GATEWAY_TIMEOUT, headers, body }.into_response());
+            }
+        }
+        Ok(carried_out.into_response())
+    }
+
+    async fn read(&self, asked: Asked, headers: HeaderMap) -> Result<Response<Body>> {
+        let stale = {
+            let mut state = self.lock();
+            state.lists.insert(asked.path.clone(), headers.clone());
+            state.rules.is_stale(&asked).then(|| state.remembered.get(&asked.path).cloned()).flatten()
+        };
+        match stale {
+            Some(stale) => Ok(stale.into_response()),
+            None => Ok(whole(self.ask(&asked, headers, Bytes::new()).await?).await?.into_response()),
+        }
+    }
+
+    async fn watch(self: Arc<Self>, asked: Asked, headers: HeaderMap) -> Result<Response<Body>> {
+        let gap = self.lock().rules.gap(&asked);
+        tokio::time::sleep(gap).await;
+        if self.lock().rules.expires(&asked) {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+            let body = Bytes::from_static(stream::EXPIRED.as_bytes());
+            return Ok(Whole { status: StatusCode::OK, headers, body }.into_response());
+        }
+        let answer = self.ask(&asked, headers, Bytes::new()).await?;
+        if !answer.status().is_success() {
+            return Ok(whole(answer).await?.into_response());
         }
         let mut response = Response::builder().status(answer.status());
-        if let Some(headers) = response.headers_mut() {
-            headers.extend(answer.headers().clone());
-            headers.remove(http::header::TRANSFER_ENCODING);
+        if let Some(to) = response.headers_mut() {
+            to.extend(answer.headers().clone());
+            to.remove(TRANSFER_ENCODING);
         }
-        Ok(response.body(StreamBody::new(answer.bytes_stream().map_ok(Frame::data)).boxed())?)
+        // One event at a time: what the client has not taken yet was not delivered.
+        let (out, mut events) = mpsc::channel::<stream::Sent>(1);
+        tokio::spawn(stream::pass(Arc::clone(&self), asked, answer.bytes_stream(), out));
+        let events = futures::stream::poll_fn(move |context| events.poll_recv(context));
+        Ok(response.body(StreamBody::new(events).boxed())?)
     }
+
+    async fn ask(&self, asked: &Asked, headers: HeaderMap, body: Bytes) -> Result<reqwest::Response> {
+        let url = format!("{}{}", self.upstream, asked.path);
+        Ok(self.client.request(asked.method.clone(), url).headers(headers).body(body).send().await?)
+    }
+}
+
+impl Whole {
+    fn into_response(self) -> Response<Body> {
+        let body: Body = Full::new(self.body).map_err(|never| match never {}).boxed();
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+}
+
+async fn whole(answer: reqwest::Response) -> Result<Whole> {
+    let (status, mut headers) = (answer.status(), answer.headers().clone());
+    headers.remove(TRANSFER_ENCODING);
+    headers.remove(CONTENT_LENGTH);
+    Ok(Whole { status, headers, body: answer.bytes().await? })
 }
 
 /// Events, leases and access reviews tell or ask; they do not move a release.
@@ -192,7 +459,8 @@ fn is_chatter(path: &str) -> bool {
 }
 
 fn client(config: &kube::Config) -> Result<Client> {
-    let mut builder = Client::builder().no_proxy();
+    // A connection for each watch: in one of HTTP/2 a client that does not read its watch would hold up all others.
+    let mut builder = Client::builder().no_proxy().http1_only();
     for root in config.root_cert.iter().flatten() {
         builder = builder.add_root_certificate(reqwest::Certificate::from_der(root)?);
     }
@@ -210,10 +478,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((stream, _)) = listener.accept().await {
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
-            let service = service_fn(|request| {
-                let shared = Arc::clone(&shared);
-                async move { shared.pass(request).await }
-            });
+            let service = service_fn(|request| Arc::clone(&shared).handle(request));
             // A connection that breaks is the client's to notice.
             drop(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
         });
