@@ -1,12 +1,39 @@
-//! The connection to the API server, with its requests counted.
+//! The connection to the API server: each request counted and limited in time, each watch begun again soon.
+//!
+//! A connection whose other end is gone without a word (a node that lost its power, a firewall that forgot) looks like
+//! one that is quiet. So an answer must be complete within [`Limits::request`], and a watch must say something, if only
+//! a bookmark, within [`Limits::watch`]; else it ends, and is taken up again where it stood.
+
+mod backoff;
+mod limit;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::client::ClientBuilder;
+use kube::client::retry::RetryPolicy;
 use kube::{Client, Config};
+use tower::ServiceBuilder;
+use tower::buffer::BufferLayer;
+use tower::retry::RetryLayer;
 use tower::util::MapRequestLayer;
 
+pub use self::backoff::WatchBackoff;
+pub(crate) use self::backoff::jittered;
+use self::limit::LimitLayer;
+pub use self::limit::Limits;
 use crate::metrics::Metrics;
+
+/// How long a TCP and TLS handshake may take.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Requests that wait for their turn on the way to the connections; more than the operator ever has at once.
+const QUEUE: usize = 1024;
+
+/// Pauses before a request that the server turned away (429, 503, 504) is sent again; it may ask for a longer one.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const RETRIES: u32 = 8;
 
 /// The API server cannot be spoken to.
 #[derive(Debug, thiserror::Error)]
@@ -17,14 +44,37 @@ pub enum Error {
     /// The TLS material cannot be used.
     #[error("failed to set up the connection to the API server")]
     BuildClient(#[source] kube::Error),
+    /// The pauses between attempts make no sense.
+    #[error("failed to set up the connection to the API server")]
+    Retries(#[source] kube::client::retry::InvalidBackoff),
 }
 
 /// A client for the cluster that `KUBECONFIG`, the home folder's kubeconfig or the pod's service account name.
 pub async fn connect(metrics: Arc<Metrics>) -> Result<Client, Error> {
     let config = Config::infer().await.map_err(Error::InferConfig)?;
+    build(config, metrics, Limits::default())
+}
+
+/// A client for the cluster of `config`, whose requests `metrics` counts. Must be called within a Tokio runtime.
+///
+/// Every request that is no watch ends within `limits.request`, its retries included; what it ends with is a
+/// [`kube::Error::Service`].
+pub fn build(mut config: Config, metrics: Arc<Metrics>, limits: Limits) -> Result<Client, Error> {
+    config.connect_timeout = Some(CONNECT);
+    // kube's own retries pause for up to a quarter of an hour, unseen by everybody.
+    config.default_retry = false;
+    let retries = RetryPolicy::new(FIRST_PAUSE, LONGEST_PAUSE, RETRIES, true).map_err(Error::Retries)?;
     let count = MapRequestLayer::new(move |request: http::Request<kube::client::Body>| {
         metrics.kube_request(request.method());
         request
     });
-    Ok(ClientBuilder::try_from(config).map_err(Error::BuildClient)?.with_layer(&count).build())
+    let layers = ServiceBuilder::new()
+        .layer(LimitLayer::new(limits))
+        .layer(RetryLayer::new(retries))
+        .layer(BufferLayer::new(QUEUE))
+        .layer(count);
+    Ok(ClientBuilder::try_from(config).map_err(Error::BuildClient)?.with_layer(&layers).build())
 }
+
+#[cfg(test)]
+mod tests;

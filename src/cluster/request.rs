@@ -3,7 +3,6 @@
 //! Retried: what the server says to retry (429, 503, 504, its own timeouts), lost and refused connections, so that
 //! a restart of the API server in the middle of a release goes by unnoticed. Every request here is idempotent.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,7 @@ use tokio::sync::Semaphore;
 use super::object::ObjectRef;
 use super::refusal::{self, Attempt};
 use super::{Error, Resource};
+use crate::client::jittered;
 
 /// How long a request is retried against a server that is away or overloaded.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -24,9 +24,6 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Requests in flight, and so connections, for all releases together. The API server does not become faster with more;
 /// it is twice what one release uses, so that a slow webhook of one does not hold up all others.
 const IN_FLIGHT: usize = 16;
-
-/// How long one attempt may take; the API server's own limit is 60 s.
-const ATTEMPT: Duration = Duration::from_secs(65);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -155,19 +152,21 @@ impl Requests {
         serde_json::from_str(&text).map_err(|source| Error::ReadAnswer { verb, target: object.to_string(), source })
     }
 
-    /// Repeats `operation` with growing, jittered pauses while its failure is one that passes.
+    /// Repeats `operation` with growing, jittered pauses while its failure is one that passes. It is repeated at least
+    /// once: an attempt that got no answer within the client's limit may have met a connection that was dead.
     pub(super) async fn patiently<T>(
         &self,
         operation: impl AsyncFn() -> Result<T, kube::Error>,
     ) -> Result<T, kube::Error> {
         let started = Instant::now();
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut is_first) = (FIRST_PAUSE, true);
         loop {
             let outcome = self.attempt(&operation).await;
             let Err(error) = outcome else { return outcome };
             let Some(patience) = refusal::patience(&error, PATIENCE) else { return Err(error) };
             let pause_now = refusal::retry_after(&error).unwrap_or_else(|| jittered(pause));
-            if started.elapsed() + pause_now > patience {
+            let used = if std::mem::replace(&mut is_first, false) { Duration::ZERO } else { started.elapsed() };
+            if used + pause_now > patience {
                 return Err(error);
             }
             tokio::time::sleep(pause_now).await;
@@ -178,10 +177,7 @@ impl Requests {
     /// One attempt, when it is its turn. A pause between attempts holds nobody up.
     async fn attempt<T>(&self, operation: &impl AsyncFn() -> Result<T, kube::Error>) -> Result<T, kube::Error> {
         let _turn = self.in_flight.acquire().await.expect("the semaphore is never closed");
-        match tokio::time::timeout(ATTEMPT, operation()).await {
-            Ok(outcome) => outcome,
-            Err(elapsed) => Err(kube::Error::Service(elapsed.into())),
-        }
+        operation().await
     }
 }
 
@@ -196,12 +192,4 @@ fn absent_is_none<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
         Err(Error::Refused { code: 404, .. } | Error::NamespaceMissing { .. }) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Between half of `pause` and all of it, so that clients that failed together do not return together.
-fn jittered(pause: Duration) -> Duration {
-    let random = RandomState::new().hash_one(());
-    #[expect(clippy::cast_precision_loss, reason = "a fraction for a pause needs no more than 52 bits")]
-    let fraction = random as f64 / u64::MAX as f64;
-    pause.mul_f64(0.5 + fraction / 2.0)
 }

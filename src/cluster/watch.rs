@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use kube::api::{Api, DynamicObject};
@@ -19,6 +19,7 @@ use super::discovery::Resource;
 use super::object::ObjectRef;
 use super::ownership::{HELM, MANAGED_BY};
 use super::ready::{self, Assessment, Subject};
+use crate::client::WatchBackoff;
 
 /// How long a feed outlives its last subscriber.
 const LINGER: Duration = Duration::from_secs(5);
@@ -26,8 +27,8 @@ const LINGER: Duration = Duration::from_secs(5);
 /// Feeds of single namespaces for one kind, beyond which a feed of all namespaces is started.
 const NAMESPACES: usize = 4;
 
-/// Refusals in a row that end a feed; one may come from an API server that is just starting.
-const REFUSALS: usize = 3;
+/// How long a feed is refused before it ends; an API server that is just starting refuses, too.
+const REFUSED: Duration = Duration::from_secs(3);
 
 /// Objects per page of a feed's list: whole objects are parsed page by page.
 const PAGE: u32 = 100;
@@ -178,9 +179,9 @@ impl Feed {
 
     async fn run(self: Arc<Self>, client: kube::Client, hub: Weak<Hub>) {
         let (api, config) = self.source(client);
-        let mut events = pin!(watcher(api, config).default_backoff());
+        let mut events = pin!(watcher(api, config).backoff(WatchBackoff::default()));
         let mut idle = pin!(self.idle());
-        let mut refusals = 0;
+        let mut refused_since = None;
         loop {
             let event = tokio::select! {
                 event = events.next() => event,
@@ -196,13 +197,13 @@ impl Feed {
                 Some(Ok(event)) => {
                     // `Init` comes before the list is asked for: it proves nothing.
                     if !matches!(event, watcher::Event::Init) {
-                        refusals = 0;
+                        refused_since = None;
                     }
                     lock(&self.state).take(&self.key.0, event);
                 }
                 Some(Err(error)) => {
-                    refusals = if is_refusal(&error) { refusals + 1 } else { 0 };
-                    if refusals == REFUSALS {
+                    refused_since = refused_since.or_else(|| Some(Instant::now())).filter(|_| is_refusal(&error));
+                    if refused_since.is_some_and(|since| since.elapsed() > REFUSED) {
                         self.lose(&hub, &error);
                         return;
                     }

@@ -30,6 +30,7 @@ use super::guarded::Guarded;
 use super::release;
 use super::revisions::Release;
 use crate::api::{HelmRelease, HelmRepository, REQUESTED_AT};
+use crate::client::WatchBackoff;
 use crate::history::RecordMeta;
 
 /// Wakes reconciles.
@@ -98,7 +99,8 @@ pub(super) async fn follow<K>(
 ) where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
-    let mut events = pin!(watcher(Api::<Guarded<K>>::all(client), watcher::Config::default()).default_backoff());
+    let mut events =
+        pin!(watcher(Api::<Guarded<K>>::all(client), watcher::Config::default()).backoff(WatchBackoff::default()));
     let mut seen = BTreeMap::<String, Declared>::new();
     let mut listed = Vec::new();
     while let Some(event) = events.next().await {
@@ -145,8 +147,9 @@ pub(super) async fn follow<K>(
 /// Forgets Secrets that changed, and wakes those that use them. Never ends.
 pub(super) async fn follow_secrets(context: &Context) {
     let config = watcher::Config::default().fields("type!=helm.sh/release.v1");
-    let mut events =
-        pin!(watcher(Api::<PartialObjectMeta<Secret>>::all(context.client.clone()), config).default_backoff());
+    let mut events = pin!(
+        watcher(Api::<PartialObjectMeta<Secret>>::all(context.client.clone()), config).backoff(WatchBackoff::default())
+    );
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Apply(secret) | Event::Delete(secret)) => {
@@ -176,8 +179,9 @@ fn wake_users(secret: &(String, String), context: &Context) {
 /// Keeps the revisions of all releases as the cluster has them. Calls `listed` once they are known. Never ends.
 pub(super) async fn follow_history(context: &Context, listed: impl FnOnce()) {
     let config = watcher::Config::default().fields("type=helm.sh/release.v1").labels("owner=helm");
-    let mut events =
-        pin!(watcher(Api::<PartialObjectMeta<Secret>>::all(context.client.clone()), config).default_backoff());
+    let mut events = pin!(
+        watcher(Api::<PartialObjectMeta<Secret>>::all(context.client.clone()), config).backoff(WatchBackoff::default())
+    );
     let mut listed = Some(listed);
     let mut present = BTreeMap::<Release, Vec<u32>>::new();
     while let Some(event) = events.next().await {

@@ -6,6 +6,7 @@ mod delete;
 mod hooks;
 mod refusals;
 mod restart;
+mod silence;
 mod wait;
 
 use std::time::Duration;

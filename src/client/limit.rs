@@ -1,0 +1,141 @@
+//! Limits in time: of a whole answer, and of a watch's silence.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tower::{BoxError, Layer, Service};
+
+/// How long the API server may take, and how long it may be silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// From sending a request to the end of its answer. The API server's own limit is 60 s.
+    pub request: Duration,
+    /// Between two lines of a watch. The API server sends a bookmark each minute.
+    pub watch: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { request: Duration::from_secs(65), watch: Duration::from_secs(90) }
+    }
+}
+
+/// The API server was silent for longer than it may be.
+#[derive(Debug, thiserror::Error)]
+#[error("no complete answer within {}s", .0.as_secs())]
+struct Silent(Duration);
+
+/// Limits the requests of the service below it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LimitLayer {
+    limits: Limits,
+}
+
+impl LimitLayer {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits }
+    }
+}
+
+impl<S> Layer<S> for LimitLayer {
+    type Service = Limit<S>;
+
+    fn layer(&self, inner: S) -> Limit<S> {
+        Limit { inner, limits: self.limits }
+    }
+}
+
+/// A service whose answers are limited in time.
+#[derive(Debug, Clone)]
+pub(super) struct Limit<S> {
+    inner: S,
+    limits: Limits,
+}
+
+impl<S, In, Out> Service<Request<In>> for Limit<S>
+where
+    S: Service<Request<In>, Response = Response<Out>>,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+    Out: Body<Data = Bytes> + Unpin,
+{
+    type Response = Response<Limited<Out>>;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<In>) -> Self::Future {
+        let Limits { request: whole, watch } = self.limits;
+        let end = Instant::now() + whole;
+        let bound = if is_watch(request.uri()) { Bound::Silence(watch) } else { Bound::Whole(whole) };
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let answer = tokio::time::timeout_at(end, answer).await.map_err(|_| Silent(whole))?.map_err(Into::into)?;
+            let end = match bound {
+                Bound::Whole(_) => end,
+                Bound::Silence(silence) => Instant::now() + silence,
+            };
+            Ok(answer.map(|body| Limited { body, bound, end: Box::pin(sleep_until(end)) }))
+        })
+    }
+}
+
+fn is_watch(uri: &http::Uri) -> bool {
+    uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "watch=true" || pair == "watch=1"))
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Bound {
+    /// Of the whole answer, which fails if it is longer under way.
+    Whole(Duration),
+    /// Between two parts of the answer, which ends after a longer silence as if the server had ended it.
+    Silence(Duration),
+}
+
+/// The body of an answer, limited in time.
+pub(super) struct Limited<B> {
+    body: B,
+    bound: Bound,
+    end: Pin<Box<Sleep>>,
+}
+
+impl<B> Body for Limited<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) {
+            if let Bound::Silence(silence) = this.bound {
+                this.end.as_mut().reset(Instant::now() + silence);
+            }
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        ready!(this.end.as_mut().poll(context));
+        Poll::Ready(match this.bound {
+            Bound::Whole(limit) => Some(Err(Silent(limit).into())),
+            Bound::Silence(_) => None,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
