@@ -47,9 +47,14 @@ pub struct Args {
     #[arg(long, default_value_t = 8)]
     pub concurrent: u16,
 
-    /// Refuse references to objects of other namespaces.
+    /// Refuse what crosses namespaces: repositories and Secrets of other ones, and releases into them.
     #[arg(long)]
     pub no_cross_namespace_refs: bool,
+
+    /// Let repositories use Secrets of other namespaces that do not allow it by their annotation
+    /// helm-operator.ketches.cn/allowed-namespaces. For the move from operators that asked for no such consent.
+    #[arg(long)]
+    pub allow_cross_namespace_secrets: bool,
 
     /// What to log: a level, or `tracing` directives such as `info,helm_operator=debug`.
     #[arg(long, env = "HELM_OPERATOR_LOG", default_value = "info")]

@@ -99,7 +99,10 @@ async fn run(args: Args) -> anyhow::Result<()> {
             chart_bytes: CHART_BYTES,
         },
         concurrent: args.concurrent,
-        policy: Policy { no_cross_namespace_refs: args.no_cross_namespace_refs },
+        policy: Policy {
+            no_cross_namespace_refs: args.no_cross_namespace_refs,
+            allow_cross_namespace_secrets: args.allow_cross_namespace_secrets,
+        },
     };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), instance = %args.instance, "helm-operator starts");
     for address in [args.health_probe_bind_address.0, args.metrics_bind_address.0].into_iter().flatten() {

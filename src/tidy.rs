@@ -32,6 +32,10 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("src/history", &["crate::api", "crate::registry", "crate::controller"]),
     ("src/controller/release/plan.rs", &["async ", "await", "Context", "crate::cluster", "crate::registry", "now()"]),
     ("src/controller/release/validate.rs", &["async ", "await", "Context", "crate::cluster", "now()"]),
+    ("src/controller/matching.rs", &["async ", "await", "Context", "crate::cluster", "crate::history", "now()"]),
+    ("src/controller/index.rs", &["async ", "await", "Context", "crate::cluster", "crate::history", "now()"]),
+    ("src/controller/ownership.rs", &["async ", "await", "Context", "crate::cluster", "crate::registry", "now()"]),
+    ("src/controller/source.rs", &["async ", "await", "Context", "crate::cluster", "crate::history", "now()"]),
     ("src/controller/repository/report.rs", &["async ", "await", "Context", "now()"]),
     ("src", &["Timestamp::now", "std::env::var"]),
 ];

@@ -58,8 +58,9 @@ pub struct HelmRepositorySpec {
     /// Credentials, and what certificates to trust.
     pub auth: Option<Auth>,
 
-    /// Which namespaces' releases may use this repository's credentials. Absent: all namespaces.
-    /// The repository's own namespace always may.
+    /// Which namespaces' releases may use this repository. Its own namespace always may. Absent: all namespaces; but a
+    /// release of another one that does not name the repository gets its credentials only, and `insecure` and `auth.tls`
+    /// where a selector here selects its namespace.
     pub access_from: Option<AccessFrom>,
 }
 
@@ -120,7 +121,8 @@ pub struct TlsConfig {
 pub struct SecretReference {
     /// Its name.
     pub name: String,
-    /// Its namespace. Default: the namespace of this object.
+    /// Its namespace. Default: the namespace of this object. A Secret of another namespace has to allow this one by its
+    /// annotation `helm-operator.ketches.cn/allowed-namespaces`: names separated by commas, or `*`.
     pub namespace: Option<String>,
 }
 

@@ -37,6 +37,9 @@ pub const REPOSITORY_FINALIZER: &str = "helm-operator.ketches.cn/repository-fina
 /// Annotation whose every new value asks for a reconcile now.
 pub const REQUESTED_AT: &str = "helm-operator.ketches.cn/requestedAt";
 
+/// Annotation on a Secret: the namespaces, separated by commas, or `*` for all, whose repositories may use it.
+pub const ALLOWED_NAMESPACES: &str = "helm-operator.ketches.cn/allowed-namespaces";
+
 /// The definitions of both kinds, by the file name they have in `crds/`.
 pub fn definitions() -> [(&'static str, CustomResourceDefinition); 2] {
     [("helmreleases.yaml", HelmRelease::crd()), ("helmrepositories.yaml", HelmRepository::crd())]

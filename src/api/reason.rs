@@ -51,7 +51,8 @@ reasons! {
         UnsupportedRepositoryType,
         /// The `HelmRepository` a release names does not exist.
         HelmRepositoryNotFound,
-        /// The `HelmRepository` may not be used from the release's namespace.
+        /// Something of another namespace may not be used from this one: a `HelmRepository`, a Secret, a namespace to
+        /// install into.
         AccessDenied,
         /// A Secret that is referred to does not exist.
         SecretNotFound,

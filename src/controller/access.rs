@@ -1,4 +1,6 @@
 //! How a `HelmRepository` gives access to a registry: its Secrets read, and turned into a [`registry::Access`].
+//!
+//! A Secret of another namespace has to consent, or a repository could send that namespace's password to a host of its choice.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,25 +8,34 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 
-use super::context::Context;
+use super::context::{Context, Policy};
 use super::halt::{Halt, chain};
-use crate::api::{HelmRepository, Reason, SecretReference};
+use super::matching::{Gives, Key};
+use crate::api::{ALLOWED_NAMESPACES, HelmRepository, Reason, SecretReference};
 use crate::registry::{Access, Credentials};
 
 /// A repository with the Secrets it names.
 pub(crate) struct DereferencedRepository {
     /// The repository.
-    pub(crate) repository: HelmRepository,
+    pub(crate) repository: Arc<HelmRepository>,
+    gives: Gives,
     credentials: Option<Arc<Secret>>,
     tls: Option<Arc<Secret>>,
 }
 
-/// Reads the Secrets that a repository names.
-pub(crate) async fn dereference(repository: HelmRepository, context: &Context) -> Result<DereferencedRepository, Halt> {
+/// Reads the Secrets that a repository names, as far as they are needed for what it gives.
+pub(crate) async fn dereference(
+    repository: Arc<HelmRepository>,
+    gives: Gives,
+    context: &Context,
+) -> Result<DereferencedRepository, Halt> {
     let auth = repository.spec.auth.clone().unwrap_or_default();
     let credentials = read(auth.basic.and_then(|basic| basic.secret_ref), &repository, context).await?;
-    let tls = read(auth.tls.and_then(|tls| tls.secret_ref), &repository, context).await?;
-    Ok(DereferencedRepository { repository, credentials, tls })
+    let tls = match gives {
+        Gives::Everything => read(auth.tls.and_then(|tls| tls.secret_ref), &repository, context).await?,
+        Gives::Credentials => None,
+    };
+    Ok(DereferencedRepository { repository, gives, credentials, tls })
 }
 
 async fn read(
@@ -34,29 +45,47 @@ async fn read(
 ) -> Result<Option<Arc<Secret>>, Halt> {
     let Some(reference) = reference else { return Ok(None) };
     let own = repository.namespace().unwrap_or_default();
-    let namespace = reference.namespace.unwrap_or_else(|| own.clone());
-    if context.policy.no_cross_namespace_refs && namespace != own {
+    let wanted = Key { namespace: reference.namespace.unwrap_or_else(|| own.clone()), name: reference.name };
+    if context.policy.no_cross_namespace_refs && wanted.namespace != own {
         let message = format!(
-            "the operator does not allow references to other namespaces: Secret {namespace}/{}",
-            reference.name
+            "HelmRepository {} names Secret {wanted} of another namespace, and the operator runs with --no-cross-namespace-refs: use a Secret of namespace {own}",
+            Key::of(repository)
         );
         return Err(Halt::new(Reason::AccessDenied, message));
     }
-    match context.secrets.get(&namespace, &reference.name).await {
-        Ok(Some(secret)) => Ok(Some(secret)),
-        Ok(None) => Err(Halt::new(
-            Reason::SecretNotFound,
-            format!(
-                "there is no Secret {namespace}/{}: create it, or correct the reference in HelmRepository {own}/{}",
-                reference.name,
-                repository.name_any()
-            ),
-        )),
-        Err(error) => Err(Halt::new(
-            Reason::ClusterUnavailable,
-            format!("failed to read Secret {namespace}/{}: {}", reference.name, chain(&error)),
-        )),
+    let found = context.secrets.get(&wanted.namespace, &wanted.name).await.map_err(|error| {
+        Halt::new(Reason::ClusterUnavailable, format!("failed to read Secret {wanted}: {}", chain(&error)))
+    })?;
+    if !consents(found.as_deref(), &wanted, &own, &context.policy) {
+        return Err(Halt::new(Reason::AccessDenied, needs_consent(&wanted, repository)));
     }
+    found.map(Some).ok_or_else(|| {
+        let repository = Key::of(repository);
+        let message =
+            format!("there is no Secret {wanted}: create it, or correct the reference in HelmRepository {repository}");
+        Halt::new(Reason::SecretNotFound, message)
+    })
+}
+
+/// Whether repositories of namespace `own` may use the Secret. One that is not there does not consent either: who may not
+/// use it does not learn whether it exists.
+fn consents(secret: Option<&Secret>, wanted: &Key, own: &str, policy: &Policy) -> bool {
+    if wanted.namespace == own || policy.allow_cross_namespace_secrets {
+        return true;
+    }
+    let allowed = secret.and_then(|secret| secret.annotations().get(ALLOWED_NAMESPACES));
+    allowed.is_some_and(|allowed| allowed.split(',').map(str::trim).any(|allowed| allowed == "*" || allowed == own))
+}
+
+fn needs_consent(wanted: &Key, repository: &HelmRepository) -> String {
+    let Key { namespace, name } = wanted;
+    let own = repository.namespace().unwrap_or_default();
+    format!(
+        "HelmRepository {} names Secret {wanted}, which does not exist or does not allow namespace {own} to use it; its owner allows it with: \
+         kubectl annotate secret {name} --namespace {namespace} {ALLOWED_NAMESPACES}={own} \
+         (with --overwrite and the other namespaces, separated by commas, where it allows some already)",
+        Key::of(repository)
+    )
 }
 
 impl DereferencedRepository {
@@ -64,11 +93,12 @@ impl DereferencedRepository {
     pub(crate) fn access(&self, host: &str, path: &str) -> Result<Access, Halt> {
         let spec = &self.repository.spec;
         let tls = spec.auth.as_ref().and_then(|auth| auth.tls.as_ref());
+        let everything = self.gives == Gives::Everything;
         Ok(Access {
             credentials: self.credentials(host, path)?,
             ca_pem: self.ca_pem()?,
-            insecure_skip_verify: tls.is_some_and(|tls| tls.insecure_skip_verify),
-            plain_http: spec.insecure,
+            insecure_skip_verify: everything && tls.is_some_and(|tls| tls.insecure_skip_verify),
+            plain_http: everything && spec.insecure,
             timeout: spec.timeout.0,
         })
     }
@@ -101,16 +131,17 @@ impl DereferencedRepository {
         })
     }
 
-    /// The Secrets this repository depends on, as namespace and name.
-    pub(crate) fn secret_names(repository: &HelmRepository) -> Vec<(String, String)> {
+    /// The Secrets that a repository names.
+    pub(crate) fn secret_names(repository: &HelmRepository) -> Vec<Key> {
         let auth = repository.spec.auth.as_ref();
         let basic = auth.and_then(|auth| auth.basic.as_ref()).and_then(|basic| basic.secret_ref.as_ref());
         let tls = auth.and_then(|auth| auth.tls.as_ref()).and_then(|tls| tls.secret_ref.as_ref());
         let own = repository.namespace().unwrap_or_default();
-        let names = basic.into_iter().chain(tls);
-        names
-            .map(|reference| (reference.namespace.clone().unwrap_or_else(|| own.clone()), reference.name.clone()))
-            .collect()
+        let key = |reference: &SecretReference| Key {
+            namespace: reference.namespace.clone().unwrap_or_else(|| own.clone()),
+            name: reference.name.clone(),
+        };
+        basic.into_iter().chain(tls).map(key).collect()
     }
 }
 
@@ -118,6 +149,42 @@ fn contents(secret: &Secret) -> BTreeMap<String, Vec<u8>> {
     secret.data.iter().flatten().map(|(key, value)| (key.clone(), value.0.clone())).collect()
 }
 
-fn full_name(secret: &Secret) -> String {
-    format!("{}/{}", secret.namespace().unwrap_or_default(), secret.name_any())
+fn full_name(secret: &Secret) -> Key {
+    Key::of(secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_of_another_namespace_must_allow_it() {
+        let secret = |allowed: Option<&str>| -> Secret {
+            let annotations = allowed.map(|allowed| json!({ ALLOWED_NAMESPACES: allowed }));
+            serde_json::from_value(
+                json!({ "metadata": { "name": "login", "namespace": "platform", "annotations": annotations } }),
+            )
+            .expect("a Secret")
+        };
+        for (allowed, expected) in [
+            (None, false),
+            (Some(""), false),
+            (Some("apps"), true),
+            (Some("shop, apps"), true),
+            (Some("shop,apps-2"), false),
+            (Some("*"), true),
+            (Some("app*"), false),
+        ] {
+            let secret = secret(allowed);
+            let wanted = Key::of(&secret);
+            let policy = Policy::default();
+            assert_eq!(consents(Some(&secret), &wanted, "apps", &policy), expected, "{allowed:?}");
+            assert!(consents(Some(&secret), &wanted, "platform", &policy), "its own namespace");
+            assert!(!consents(None, &wanted, "apps", &policy), "one that is not there tells nothing of that");
+            let policy = Policy { allow_cross_namespace_secrets: true, ..Policy::default() };
+            assert!(consents(Some(&secret), &wanted, "apps", &policy) && consents(None, &wanted, "apps", &policy));
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! What every reconcile may use.
 
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -12,6 +12,8 @@ use super::charts::Charts;
 use super::events::Events;
 use super::guarded::Guarded;
 use super::halt::{Halt, Retries};
+use super::index::Index;
+use super::repository::KnownCharts;
 use super::revisions::Revisions;
 use super::secrets::Secrets;
 use super::status;
@@ -25,8 +27,10 @@ use crate::registry::Registry;
 /// What an administrator decides about all releases.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
-    /// Releases use repositories of their own namespace only.
+    /// Releases use repositories of their own namespace only, and are installed into it; repositories use Secrets of theirs.
     pub no_cross_namespace_refs: bool,
+    /// Repositories may use Secrets of other namespaces that do not say so.
+    pub allow_cross_namespace_secrets: bool,
 }
 
 /// A reconcile's turn to work. Of a thousand releases that were declared at once a few are in memory; the others queue.
@@ -70,7 +74,9 @@ pub(crate) struct Context {
     pub(crate) history: History,
     pub(crate) releases: Store<Guarded<HelmRelease>>,
     pub(crate) repositories: Store<Guarded<HelmRepository>>,
+    pub(crate) index: Mutex<Index>,
     pub(crate) secrets: Secrets,
+    pub(crate) known_charts: KnownCharts,
     pub(crate) charts: Charts,
     pub(crate) revisions: Revisions,
     pub(crate) events: Events,
@@ -86,6 +92,11 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// What is declared, by what it refers to. Not to be held while waiting.
+    pub(crate) fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Resolves as soon as `release` is no longer what is declared: changed, suspended or being deleted.
     pub(crate) async fn superseded(&self, release: &HelmRelease) {
         let reference = ObjectRef::new(&release.name_any()).within(&release.namespace().unwrap_or_default());

@@ -10,28 +10,33 @@ mod events;
 mod finalizer;
 mod guarded;
 mod halt;
+mod index;
+mod matching;
+mod ownership;
 mod release;
 mod repository;
 mod revisions;
 mod secrets;
+mod source;
 mod status;
 mod watch;
 
 use std::convert::Infallible;
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::{FutureExt as _, Stream, StreamExt as _};
-use kube::Resource;
 use kube::runtime::controller::{Action, Config, applier};
 use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::{Resource, ResourceExt as _};
 use tokio::sync::{Semaphore, oneshot, watch as signal};
 use tokio::task::{LocalSet, spawn_local};
 
 use self::context::Context;
 use self::guarded::Guarded;
+use self::matching::Key;
 use self::watch::Wake;
 use crate::api::{HelmRelease, HelmRepository};
 use crate::cluster::Cluster;
@@ -75,7 +80,9 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
         history: History::new(client.clone()),
         releases,
         repositories,
+        index: Mutex::new(index::Index::new(setup.policy.no_cross_namespace_refs)),
         secrets: secrets::Secrets::new(client.clone()),
+        known_charts: repository::KnownCharts::default(),
         charts: charts::Charts::new(CHART_MEMORY),
         revisions,
         events,
@@ -89,16 +96,23 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
         client,
     });
     let (history_listed, history_known) = oneshot::channel();
-    let watches = futures::future::join5(
-        watch::follow(context.client.clone(), release_writer, |release| release_changed(release, &context)),
-        watch::follow(context.client.clone(), repository_writer, |repository| repository_changed(repository, &context)),
-        watch::follow_secrets(&context),
-        watch::follow_history(&context, || history_listed.send(()).unwrap_or_default()),
-        watch::wake_by_history(&context, written_by_others),
-    );
+    let (namespaces_listed, namespaces_known) = oneshot::channel();
+    let watches = async {
+        futures::join!(
+            watch::follow(context.client.clone(), release_writer, |release| release_changed(release, &context)),
+            watch::follow(context.client.clone(), repository_writer, |repository| repository_changed(
+                repository, &context
+            )),
+            watch::follow_secrets(&context),
+            watch::follow_namespaces(&context, || namespaces_listed.send(()).unwrap_or_default()),
+            watch::follow_history(&context, || history_listed.send(()).unwrap_or_default()),
+            watch::wake_by_history(&context, written_by_others),
+        );
+    };
     let controllers = async {
         // Without the history a release that is there would look like one that is not.
         drop(history_known.await);
+        drop(namespaces_known.await);
         drop(context.releases.wait_until_ready().await);
         drop(context.repositories.wait_until_ready().await);
         context.metrics.set_ready();
@@ -115,13 +129,25 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
 fn release_changed(release: &Guarded<HelmRelease>, context: &Context) {
     context.declared.send_replace(());
     context.wake.release(ObjectRef::from_obj(release));
+    let current = context.releases.get(&ObjectRef::from_obj(release));
+    let declared = current.as_ref().and_then(|current| current.0.as_ref().ok());
+    let others = context.index().release_changed(&Key::of(release), declared);
+    context.wake.releases(&others);
+    // The repository tells whether it has the charts in use: of this one it does not know yet.
+    if let Some((repository, chart)) = context.index().used_by(&Key::of(release))
+        && context.known_charts.lacks(&repository.uid().unwrap_or_default(), &chart)
+    {
+        context.wake.repository(watch::reference(&Key::of(&*repository)));
+    }
 }
 
 fn repository_changed(repository: &Guarded<HelmRepository>, context: &Context) {
     context.wake.repository(ObjectRef::from_obj(repository));
-    if let Ok(repository) = &repository.0 {
-        context.wake.releases_of(repository, context);
-    }
+    let current = context.repositories.get(&ObjectRef::from_obj(repository));
+    let declared = current.as_ref().and_then(|current| current.0.as_ref().ok());
+    let declared = declared.filter(|declared| declared.metadata.deletion_timestamp.is_none());
+    let concerned = context.index().repository_changed(&Key::of(repository), declared.cloned().map(Arc::new));
+    context.wake.releases(&concerned);
 }
 
 /// Reconciles what is woken, each object one at a time, all objects at once.

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::Api;
 
-/// A Secret's namespace and name.
-pub(crate) type Key = (String, String);
+use super::matching::Key;
 
 /// The Secrets in use. Nothing is kept of any other Secret.
 #[derive(Clone)]
@@ -32,7 +31,7 @@ impl Secrets {
 
     /// The Secret, or `None` if there is none.
     pub(crate) async fn get(&self, namespace: &str, name: &str) -> Result<Option<Arc<Secret>>, kube::Error> {
-        let key = (namespace.to_owned(), name.to_owned());
+        let key = Key { namespace: namespace.to_owned(), name: name.to_owned() };
         if let Some(Entry::Known(secret)) = self.lock().get(&key) {
             return Ok(secret.clone());
         }
@@ -57,13 +56,23 @@ impl Secrets {
     }
 
     /// Forgets a Secret that changed; whether it was known.
-    pub(crate) fn forget(&self, namespace: &str, name: &str) -> bool {
-        self.lock().remove(&(namespace.to_owned(), name.to_owned())).is_some()
+    pub(crate) fn forget(&self, key: &Key) -> bool {
+        self.lock().remove(key).is_some()
     }
 
-    /// Forgets all, after a gap in the watch.
-    pub(crate) fn forget_all(&self) -> Vec<Key> {
-        std::mem::take(&mut *self.lock()).into_keys().collect()
+    /// Whether anything is known of a Secret.
+    pub(crate) fn knows(&self, key: &Key) -> bool {
+        self.lock().contains_key(key)
+    }
+
+    /// After a gap in the watch: forgets and returns those that are not as they are listed, by resource version.
+    pub(crate) fn retain(&self, listed: &BTreeMap<Key, Option<String>>) -> Vec<Key> {
+        let is_listed = |key: &Key, entry: &Entry| match (entry, listed.get(key)) {
+            (Entry::Known(Some(secret)), Some(version)) => secret.metadata.resource_version == *version,
+            (Entry::Known(None), None) => true,
+            _ => false,
+        };
+        self.lock().extract_if(.., |key, entry| !is_listed(key, entry)).map(|(key, _)| key).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Entry>> {

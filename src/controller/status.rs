@@ -64,6 +64,11 @@ pub(crate) fn readiness(conditions: &[Condition]) -> Option<Readiness<'_>> {
     Some(Readiness { status: &ready.status, reason: &ready.reason, message: &ready.message })
 }
 
+/// Whether the condition `Ready` is true.
+pub(crate) fn is_ready(conditions: &[Condition]) -> bool {
+    readiness(conditions).is_some_and(|ready| ready.status == "True")
+}
+
 /// Writes statuses, and remembers what it wrote last: the watch's view of an object may lag behind our own writes. Once
 /// the watch has caught up it is believed, so that a status which somebody else changed is written again.
 #[derive(Default)]

@@ -2,9 +2,10 @@
 //!
 //! | watched | wakes |
 //! |---|---|
-//! | `HelmRelease` (spec, deletion, finalizers, `requestedAt`) | itself |
-//! | `HelmRepository` (the same) | itself, and the releases below its URL |
+//! | `HelmRelease` (spec, deletion, finalizers, `requestedAt`) | itself, and those that declare the Helm release it no longer does |
+//! | `HelmRepository` (the same) | itself, and the releases that use it, or would if it were open to them |
 //! | Secrets but Helm's (metadata) | the repositories that name one, and their releases |
+//! | Namespaces (labels) | the releases in one whose repositories select namespaces |
 //! | Helm's release Secrets (metadata) | the release whose history somebody else wrote |
 //!
 //! Status writes wake nothing: the watch of a kind compares what was declared, not the whole object.
@@ -15,7 +16,7 @@ use std::pin::pin;
 
 use futures::StreamExt as _;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{Api, PartialObjectMeta};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::reflector::ObjectRef;
@@ -24,10 +25,9 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 
-use super::access::DereferencedRepository;
 use super::context::Context;
 use super::guarded::Guarded;
-use super::release;
+use super::matching::{Key, Labels};
 use super::revisions::Release;
 use crate::api::{HelmRelease, HelmRepository, REQUESTED_AT};
 use crate::client::WatchBackoff;
@@ -54,19 +54,31 @@ impl Wake {
         drop(self.releases.unbounded_send(release));
     }
 
+    /// Wakes several releases.
+    pub(crate) fn releases<'a>(&self, releases: impl IntoIterator<Item = &'a Key>) {
+        for release in releases {
+            self.release(reference(release));
+        }
+    }
+
     /// Wakes one repository.
     pub(crate) fn repository(&self, repository: ObjectRef<Guarded<HelmRepository>>) {
         drop(self.repositories.unbounded_send(repository));
     }
 
-    /// Wakes the releases that use a repository, or could.
-    pub(crate) fn releases_of(&self, repository: &HelmRepository, context: &Context) {
-        for guarded in context.releases.state() {
-            if guarded.0.as_ref().is_ok_and(|release| release::uses(release, repository)) {
-                self.release(ObjectRef::from_obj(&*guarded));
-            }
-        }
+    /// Wakes the releases that use a repository, or would if it were open to them.
+    pub(crate) fn releases_of(&self, repository: &Key, context: &Context) {
+        let concerned = context.index().concerned(repository);
+        self.releases(&concerned);
     }
+}
+
+/// The object of that name, as the queues and stores name it.
+pub(crate) fn reference<K>(key: &Key) -> ObjectRef<Guarded<K>>
+where
+    K: Resource<DynamicType = ()>,
+{
+    ObjectRef::new(&key.name).within(&key.namespace)
 }
 
 /// What was declared of an object, as far as it wakes a reconcile.
@@ -150,15 +162,27 @@ pub(super) async fn follow_secrets(context: &Context) {
     let mut events = pin!(
         watcher(Api::<PartialObjectMeta<Secret>>::all(context.client.clone()), config).backoff(WatchBackoff::default())
     );
+    let mut listed = BTreeMap::new();
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Apply(secret) | Event::Delete(secret)) => {
-                let key = (secret.namespace().unwrap_or_default(), secret.name_any());
-                context.secrets.forget(&key.0, &key.1);
+                let key = Key::of(&secret);
+                context.secrets.forget(&key);
                 wake_users(&key, context);
             }
-            Ok(Event::InitDone) => context.secrets.forget_all().iter().for_each(|key| wake_users(key, context)),
-            Ok(Event::Init | Event::InitApply(_)) => {}
+            Ok(Event::Init) => listed.clear(),
+            Ok(Event::InitApply(secret)) => {
+                let key = Key::of(&secret);
+                if context.secrets.knows(&key) {
+                    listed.insert(key, secret.metadata.resource_version);
+                }
+            }
+            Ok(Event::InitDone) => {
+                let changed = context.secrets.retain(&std::mem::take(&mut listed));
+                for secret in &changed {
+                    wake_users(secret, context);
+                }
+            }
             Err(error) => {
                 tracing::warn!(error = %super::halt::chain(&error), "the watch of Secrets broke, and is begun again");
             }
@@ -166,12 +190,46 @@ pub(super) async fn follow_secrets(context: &Context) {
     }
 }
 
-fn wake_users(secret: &(String, String), context: &Context) {
-    for guarded in context.repositories.state() {
-        let Ok(repository) = &guarded.0 else { continue };
-        if DereferencedRepository::secret_names(repository).contains(secret) {
-            context.wake.repository(ObjectRef::from_obj(&*guarded));
-            context.wake.releases_of(repository, context);
+fn wake_users(secret: &Key, context: &Context) {
+    let repositories: Vec<Key> = context.index().naming_secret(secret).cloned().collect();
+    for repository in &repositories {
+        context.wake.repository(reference(repository));
+        context.wake.releases_of(repository, context);
+    }
+}
+
+/// Keeps the labels of namespaces as the cluster has them, and wakes the releases that may use other repositories by them.
+/// Calls `listed` once they are known, or it is clear that they may not be listed. Never ends.
+pub(super) async fn follow_namespaces(context: &Context, listed: impl FnOnce()) {
+    let api = Api::<PartialObjectMeta<Namespace>>::all(context.client.clone());
+    let mut events = pin!(watcher(api, watcher::Config::default()).backoff(WatchBackoff::default()));
+    let mut listed = Some(listed);
+    let mut present = Labels::new();
+    while let Some(event) = events.next().await {
+        let ends_list = matches!(event, Ok(Event::InitDone) | Err(_));
+        let labels = |namespace: &PartialObjectMeta<Namespace>| namespace.metadata.labels.clone().unwrap_or_default();
+        let concerned = match event {
+            Ok(Event::Init) => {
+                present.clear();
+                Vec::new()
+            }
+            Ok(Event::InitApply(namespace)) => {
+                present.insert(namespace.name_any(), labels(&namespace));
+                Vec::new()
+            }
+            Ok(Event::InitDone) => context.index().namespaces_listed(&std::mem::take(&mut present)),
+            Ok(Event::Apply(namespace)) => {
+                context.index().namespace_changed(&namespace.name_any(), Some(labels(&namespace)))
+            }
+            Ok(Event::Delete(namespace)) => context.index().namespace_changed(&namespace.name_any(), None),
+            Err(error) => {
+                tracing::warn!(error = %super::halt::chain(&error), "the watch of namespaces broke, and is begun again");
+                Vec::new()
+            }
+        };
+        context.wake.releases(&concerned);
+        if let Some(listed) = listed.take_if(|_| ends_list) {
+            listed();
         }
     }
 }
@@ -232,9 +290,6 @@ pub(super) async fn wake_by_history(context: &Context, mut news: UnboundedReceiv
 }
 
 fn wake_owner(release: &Release, context: &Context) {
-    for guarded in context.releases.state() {
-        if guarded.0.as_ref().is_ok_and(|object| release::target(object) == *release) {
-            context.wake.release(ObjectRef::from_obj(&*guarded));
-        }
-    }
+    let declaring: Vec<Key> = context.index().declaring(release).cloned().collect();
+    context.wake.releases(&declaring);
 }

@@ -137,6 +137,11 @@ impl RepositoryUrl {
         &self.host
     }
 
+    /// The host that answers the API: references under this URL have the same one, whatever name they give the host.
+    pub fn endpoint(&self) -> &str {
+        endpoint(&self.host)
+    }
+
     /// The path in the registry without surrounding slashes; empty for the whole registry.
     pub fn path(&self) -> &str {
         &self.path
@@ -152,6 +157,12 @@ impl RepositoryUrl {
         let under = |rest: &str| self.path.is_empty() || rest.is_empty() || rest.starts_with('/');
         endpoint(&self.host) == endpoint(&reference.host)
             && reference.repository.strip_prefix(&self.path).is_some_and(under)
+    }
+
+    /// Whether a repository can lie under this URL. Upper case in its path is the one thing that [`Self::parse`] takes and
+    /// no repository has.
+    pub fn allows_charts(&self) -> bool {
+        !self.path.bytes().any(|byte| byte.is_ascii_uppercase())
     }
 
     /// The reference of the chart `name` under this URL, without tag and digest.
@@ -201,6 +212,11 @@ impl ChartReference {
     /// Host and port as written, in lower case.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// The host that answers the API, which for Docker Hub is not the one in its references.
+    pub fn endpoint(&self) -> &str {
+        endpoint(&self.host)
     }
 
     /// The repository in the registry, `path/chart`.

@@ -30,7 +30,7 @@ pub(super) async fn resolve(
         Err(error) => {
             // What was resolved for this declaration before is gone on with: the registry's trouble is told apart.
             let known = if contradicts(&error) { None } else { known(desired, context) };
-            let halt = Halt::from(error);
+            let halt = desired.source.explain(&error);
             let Some(resolved) = known else {
                 trace.source = Some(halt.clone());
                 return Err(halt);

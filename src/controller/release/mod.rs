@@ -32,10 +32,7 @@ use super::finalizer;
 use super::guarded::{Guarded, Undecodable};
 use super::halt::{Halt, chain};
 use super::status;
-use crate::api::{HelmRelease, HelmRepository, RELEASE_FINALIZER, REQUESTED_AT, Reason};
-use crate::registry::ChartReference;
-
-pub(super) use self::dereference::target;
+use crate::api::{HelmRelease, RELEASE_FINALIZER, REQUESTED_AT, Reason};
 
 /// After so many steps in one reconcile something undoes what we do.
 const MAX_STEPS: usize = 4;
@@ -162,19 +159,4 @@ async fn hold(release: &HelmRelease, context: &Context) -> Result<(), Halt> {
         let message = format!("failed to put the finalizer on HelmRelease {}: {}", release.name_any(), chain(&error));
         Halt::new(Reason::ClusterUnavailable, message)
     })
-}
-
-/// Whether `release` uses `repository`, or would if it were allowed to.
-pub(super) fn uses(release: &HelmRelease, repository: &HelmRepository) -> bool {
-    let named = release.spec.chart.repository.as_ref().is_some_and(|named| {
-        let namespace = named.namespace.clone().or_else(|| release.namespace());
-        named.name == repository.name_any() && namespace == repository.namespace()
-    });
-    named || chart_below(release, repository).is_some()
-}
-
-/// The chart of `release`, if it lies at or below the URL of `repository`.
-pub(super) fn chart_below(release: &HelmRelease, repository: &HelmRepository) -> Option<ChartReference> {
-    let chart = dereference::reference(release, Some(repository)).ok()?;
-    dereference::is_above(repository, &chart).then(|| chart.untagged())
 }

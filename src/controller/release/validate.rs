@@ -11,6 +11,7 @@ use super::dereference::{self, DereferencedRelease};
 use super::removal::owner;
 use crate::api::{HelmRelease, Reason};
 use crate::controller::halt::{Halt, chain};
+use crate::controller::source::Source;
 use crate::registry::{Access, ChartReference, Digest, VersionRequest};
 
 /// How long an action may take where nothing else is said; Helm's default is half of it.
@@ -36,6 +37,8 @@ pub(crate) struct DesiredRelease {
     pub(crate) version: VersionRequest,
     /// How to reach the registry.
     pub(crate) access: Access,
+    /// By whose leave.
+    pub(crate) source: Source,
     /// How old a resolved version may be before the registry is asked again.
     pub(crate) max_age: Duration,
     /// The values.
@@ -100,6 +103,7 @@ pub(crate) fn validate(release: &HelmRelease, references: DereferencedRelease) -
         chart,
         version,
         access,
+        source: references.source,
         max_age,
         values: values(spec.values.as_ref())?,
         install: install(release),

@@ -1,4 +1,4 @@
-//! `HelmRepository`: is the registry there, does it let us in, what tags do the charts in use have?
+//! `HelmRepository`: is the registry there, does it accept the credentials, what tags do the charts in use have?
 //!
 //! ```text
 //! HelmRepository → validate → dereference → probe → report → status
@@ -8,7 +8,9 @@ mod probe;
 mod report;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt as _};
 
@@ -17,8 +19,12 @@ use super::events::Severity;
 use super::finalizer;
 use super::guarded::Guarded;
 use super::halt::Halt;
+use super::matching::Key;
 use super::status;
 use crate::api::{HelmRepository, HelmRepositoryStatus, REPOSITORY_FINALIZER};
+use crate::registry::{ChartReference, RepositoryUrl};
+
+pub(super) use self::probe::KnownCharts;
 
 /// Asks the registry, and tells.
 pub(super) async fn reconcile(
@@ -29,27 +35,46 @@ pub(super) async fn reconcile(
         Ok(repository) => repository,
         Err(invalid) => return status::undecodable::<HelmRepository>(&context, invalid).await,
     };
-    if repository.meta().deletion_timestamp.is_some()
-        || repository.finalizers().iter().any(|name| name == REPOSITORY_FINALIZER)
-    {
+    if repository.finalizers().iter().any(|name| name == REPOSITORY_FINALIZER) {
         // Nothing is left behind by a repository; earlier operators held them all the same.
-        return finalizer::remove(repository, REPOSITORY_FINALIZER, &context).await;
+        finalizer::remove(repository, REPOSITORY_FINALIZER, &context).await?;
     }
+    if repository.meta().deletion_timestamp.is_some() {
+        let uid = repository.uid().unwrap_or_default();
+        context.statuses.forget(&uid);
+        context.known_charts.forget(&uid);
+        context.retries.forget(&uid);
+        return Ok(Action::await_change());
+    }
+    let started = context.now();
     let mut outcome = probe::probe(repository, &context).await;
     if let Err(halt) = &mut outcome {
         context.retries.halted(repository, halt, repository.spec.interval.0, context.now());
     }
     let status = report::report(repository, &outcome, context.now());
     tell(repository, &status, &outcome, &context).await?;
+    count(repository, &outcome, started, &context);
     Ok(next(repository, &outcome, &context))
 }
 
 /// What a probe found.
 pub(super) enum Outcome {
-    /// The registry answered, and has tags for the charts in use.
-    Answered,
+    /// The registry answered as it should.
+    Answered(Answered),
     /// Not asked.
     Suspended,
+}
+
+/// What a registry answered.
+pub(super) struct Answered {
+    /// Where it was asked.
+    url: RepositoryUrl,
+    /// Whether it was asked with credentials.
+    with_credentials: bool,
+    /// Whether releases use charts through this repository.
+    in_use: bool,
+    /// Those of them that it does not have.
+    missing: Vec<ChartReference>,
 }
 
 async fn tell(
@@ -64,24 +89,37 @@ async fn tell(
     }
     let was = before.and_then(|before| status::readiness(&before.conditions));
     let is = status::readiness(&status.conditions);
-    if was == is {
+    let was_ready = before.is_some_and(|before| status::is_ready(&before.conditions));
+    // Which charts are in use is nothing that happened to the repository.
+    if was == is || was_ready && status::is_ready(&status.conditions) {
         return Ok(());
     }
     let reason = report::reason(outcome);
     let severity = if outcome.is_ok() { Severity::Normal } else { Severity::Warning };
     let message = is.map(|ready| ready.message).unwrap_or_default();
     context.events.record(repository.object_ref(&()), (severity, reason), message, context.now());
-    if matches!(outcome, Ok(Outcome::Answered)) && was.is_some() {
+    if matches!(outcome, Ok(Outcome::Answered(_))) && was.is_some() {
         // What failed for want of this registry need not wait for its own next try.
-        context.wake.releases_of(repository, context);
+        context.wake.releases_of(&Key::of(repository), context);
     }
     Ok(())
+}
+
+/// Counts a probe, and logs it.
+fn count(repository: &HelmRepository, outcome: &Result<Outcome, Halt>, started: Timestamp, context: &Context) {
+    let took = Duration::try_from(context.now().duration_since(started)).unwrap_or_default();
+    let (object, result) = (Key::of(repository), report::reason(outcome).to_string());
+    match outcome {
+        Ok(_) => tracing::debug!(%object, %result, ?took, "repository reconciled"),
+        Err(halt) => tracing::warn!(%object, %result, ?took, message = %halt.message, "repository not ready"),
+    }
+    context.metrics.reconciled("helmrepository", result, took);
 }
 
 fn next(repository: &HelmRepository, outcome: &Result<Outcome, Halt>, context: &Context) -> Action {
     match outcome {
         Ok(Outcome::Suspended) => Action::await_change(),
-        Ok(Outcome::Answered) => context.retries.settled(repository, repository.spec.interval.0),
+        Ok(Outcome::Answered(_)) => context.retries.settled(repository, repository.spec.interval.0),
         Err(halt) => halt.next.map_or_else(Action::await_change, |next| next.action(context.now())),
     }
 }

@@ -16,6 +16,8 @@ use crate::api::{DeletionPolicy, DeletionPropagation, HelmRelease, InventoryEntr
 use crate::cluster::{DeleteOptions, Object, ObjectRef, Owner, Propagation, Removal as Removed};
 use crate::controller::context::{Context, Turn};
 use crate::controller::halt::{Halt, chain};
+use crate::controller::matching::Key;
+use crate::controller::release::dereference;
 use crate::controller::release::plan;
 use crate::controller::release::removal::{Leaving, Place, Removal};
 use crate::controller::release::trace::Trace;
@@ -60,29 +62,21 @@ async fn stays(leaving: &Leaving, context: &Context) -> Result<Option<&'static s
     }
 }
 
-/// Where the object has a release: by the marks of the records, and by its status where the marks were lost.
+/// Where the object has a release that it owns: by the marks of the records, and by its status where the marks were lost.
+/// What somebody else owns by now, or what was never installed for this object, is not its to take away.
 fn places(leaving: &Leaving, context: &Context) -> Vec<Place> {
-    let owned = context.revisions.owned_by(&leaving.owner, &leaving.uid);
-    let mut places: BTreeSet<Place> = owned.into_iter().map(Place::from).collect();
-    if let Some(target) = &leaving.target {
-        // An object that was restored from a backup has another uid than the records of its release.
-        let revisions = context.revisions.of(&target.namespace, &target.name);
-        let newest = revisions.iter().rev().find_map(|meta| meta.marks.as_ref());
-        if newest.is_some_and(|marks| marks.owner == leaving.owner) {
-            places.insert(target.clone());
-        }
-    }
-    if let Some(state) = &leaving.state {
-        let place = Place { namespace: state.namespace.clone(), name: state.name.clone() };
-        let revisions = context.revisions.of(&place.namespace, &place.name);
-        // Helm drops our marks when it rewrites a record. A history that begins anew after ours is another release.
-        let unmarked = revisions.iter().all(|meta| meta.marks.is_none());
-        let continued = revisions.last().is_none_or(|last| i64::from(last.revision) >= state.revision);
-        if unmarked && continued {
-            places.insert(place);
-        }
-    }
-    places.into_iter().collect()
+    let marked = context.revisions.owned_by(&leaving.owner, &leaving.uid).into_iter().map(Place::from);
+    let told = leaving.state.iter().map(|state| Place { namespace: state.namespace.clone(), name: state.name.clone() });
+    let candidates: BTreeSet<Place> = marked.chain(told).chain(leaving.target.clone()).collect();
+    candidates.into_iter().filter(|place| owns(leaving, place, context)).collect()
+}
+
+fn owns(leaving: &Leaving, place: &Place, context: &Context) -> bool {
+    let target = (place.namespace.clone(), place.name.clone());
+    // Where the whole history is gone only the inventory tells of the release, and it holds the uids of its objects.
+    let forgotten = leaving.is_at(place) && context.revisions.of(&place.namespace, &place.name).is_empty();
+    let owner = dereference::owner_of(&target, context);
+    forgotten || owner.is_some_and(|owner| owner.key.to_string() == leaving.owner && owner.has_installed())
 }
 
 /// Ends an uninstall of the release that the object declares.
@@ -139,7 +133,15 @@ async fn remove(place: &Place, leaving: &Leaving, context: &Context, trace: &mut
     drop(turn);
     let removed = take_down(newest, &objects, (place, &leaving.removal), context).await?;
     trace.removed(place, &removed);
+    wake_waiting(place, leaving, context);
     Ok(())
+}
+
+/// Wakes the other objects that declare a release which is free now.
+fn wake_waiting(place: &Place, leaving: &Leaving, context: &Context) {
+    let target = (place.namespace.clone(), place.name.clone());
+    let waiting: Vec<Key> = context.index().declaring(&target).cloned().collect();
+    context.wake.releases(waiting.iter().filter(|other| other.to_string() != leaving.owner));
 }
 
 /// The records of what may stand in the cluster, oldest first, and why one of them cannot be read.

@@ -5,8 +5,11 @@ use serde_json::{Value, json};
 use super::{DesiredRelease, identity, validate};
 use crate::api::{HelmRelease, Reason};
 use crate::controller::halt::Halt;
-use crate::controller::release::dereference::{self, DereferencedRelease};
+use crate::controller::index::Index;
+use crate::controller::matching::Wanted;
+use crate::controller::release::dereference::DereferencedRelease;
 use crate::controller::release::removal::Leaving;
+use crate::controller::source::Source;
 use crate::registry::VersionRequest;
 
 /// A release `apps/web` of `oci://registry.example/charts/web` with `spec` over it.
@@ -34,8 +37,9 @@ fn merge(into: &mut Value, from: &Value) {
 
 fn desired(spec: &Value) -> Result<DesiredRelease, Halt> {
     let release = release(spec);
-    let chart = dereference::reference(&release, None)?;
-    validate(&release, DereferencedRelease { chart, repository: None })
+    let choice = Index::default().choose(&Wanted::of(&release)?)?;
+    let (chart, source) = (choice.chart.clone(), Source::new("apps".to_owned(), choice));
+    validate(&release, DereferencedRelease { chart, repository: None, source })
 }
 
 #[test]

@@ -1,0 +1,204 @@
+//! What is declared, found by what it refers to: releases by their target, by the repository they name and by their chart's
+//! place; repositories by their place and by their Secrets. Pure: the watches keep it, and whoever asks is spared a scan.
+//!
+//! Each change returns the releases that it concerns, and no others.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::access::DereferencedRepository;
+use super::halt::Halt;
+use super::matching::{self, Choice, Key, Labels, Repositories, Wanted};
+use crate::api::{HelmRelease, HelmRepository};
+use crate::registry::ChartReference;
+
+/// A Helm release's namespace and name.
+pub(crate) type Target = (String, String);
+
+/// The index. Objects that cannot be decoded are not in it.
+#[derive(Default)]
+pub(crate) struct Index {
+    releases: BTreeMap<Key, Declared>,
+    by_target: BTreeMap<Target, BTreeSet<Key>>,
+    by_named: BTreeMap<Key, BTreeSet<Key>>,
+    /// By the host that answers and the chart's repository there.
+    by_chart: BTreeMap<(String, String), BTreeSet<Key>>,
+    repositories: Repositories,
+    by_secret: BTreeMap<Key, BTreeSet<Key>>,
+}
+
+/// What a release declares, as far as others find it by that.
+struct Declared {
+    target: Target,
+    /// None where it names no place a chart could be at.
+    wanted: Option<Wanted>,
+}
+
+impl Index {
+    /// An empty index. With `own_namespace_only` no release uses a repository of another namespace.
+    pub(crate) fn new(own_namespace_only: bool) -> Self {
+        Self { repositories: Repositories::new(own_namespace_only), ..Self::default() }
+    }
+
+    /// Enters a release as it is declared now; `None` takes it out. Returns the other releases that declare the target
+    /// it no longer does: what was its may be theirs now.
+    pub(crate) fn release_changed(&mut self, key: &Key, release: Option<&HelmRelease>) -> Vec<Key> {
+        let before = self.releases.remove(key);
+        if let Some(before) = &before {
+            self.unlink(key, before);
+        }
+        let target = release.map(|release| self.link(key, release));
+        match before.map(|before| before.target).filter(|before| target.as_ref() != Some(before)) {
+            Some(left) => self.declaring(&left).cloned().collect(),
+            None => Vec::new(),
+        }
+    }
+
+    fn link(&mut self, key: &Key, release: &HelmRelease) -> Target {
+        let declared = Declared { target: matching::target(release), wanted: Wanted::of(release).ok() };
+        let target = declared.target.clone();
+        self.by_target.entry(target.clone()).or_default().insert(key.clone());
+        if let Some(named) = declared.wanted.as_ref().and_then(|wanted| wanted.named.clone()) {
+            self.by_named.entry(named).or_default().insert(key.clone());
+        }
+        if let Some(chart) = declared.wanted.as_ref().and_then(Wanted::chart) {
+            self.by_chart.entry(place(chart)).or_default().insert(key.clone());
+        }
+        self.releases.insert(key.clone(), declared);
+        target
+    }
+
+    fn unlink(&mut self, key: &Key, declared: &Declared) {
+        take(&mut self.by_target, &declared.target, key);
+        if let Some(named) = declared.wanted.as_ref().and_then(|wanted| wanted.named.as_ref()) {
+            take(&mut self.by_named, named, key);
+        }
+        if let Some(chart) = declared.wanted.as_ref().and_then(Wanted::chart) {
+            take(&mut self.by_chart, &place(chart), key);
+        }
+    }
+
+    /// The releases that declare `target`.
+    pub(crate) fn declaring(&self, target: &Target) -> impl Iterator<Item = &Key> {
+        self.by_target.get(target).into_iter().flatten()
+    }
+
+    /// Enters a repository as it is declared now; `None` takes it out. Returns the releases that used it, use it now,
+    /// or would if it were open to them.
+    pub(crate) fn repository_changed(&mut self, key: &Key, repository: Option<Arc<HelmRepository>>) -> BTreeSet<Key> {
+        let mut concerned = self.concerned(key);
+        for secret in
+            self.repositories.get(key).map(|before| DereferencedRepository::secret_names(before)).unwrap_or_default()
+        {
+            take(&mut self.by_secret, &secret, key);
+        }
+        match repository {
+            Some(repository) => {
+                for secret in DereferencedRepository::secret_names(&repository) {
+                    self.by_secret.entry(secret).or_default().insert(key.clone());
+                }
+                self.repositories.put(repository);
+            }
+            None => self.repositories.remove(key),
+        }
+        concerned.append(&mut self.concerned(key));
+        concerned
+    }
+
+    /// The repositories that name a Secret.
+    pub(crate) fn naming_secret(&self, secret: &Key) -> impl Iterator<Item = &Key> {
+        self.by_secret.get(secret).into_iter().flatten()
+    }
+
+    /// Decides which repository a release uses.
+    pub(crate) fn choose(&self, wanted: &Wanted) -> Result<Choice, Halt> {
+        matching::choose(wanted, &self.repositories)
+    }
+
+    /// The repository that a release uses, and its chart.
+    pub(crate) fn used_by(&self, release: &Key) -> Option<(Arc<HelmRepository>, ChartReference)> {
+        let choice = self.choose(self.releases.get(release)?.wanted.as_ref()?).ok()?;
+        Some((choice.used?.repository, choice.chart.untagged()))
+    }
+
+    /// The releases that use a repository, each with its chart.
+    pub(crate) fn users(&self, repository: &Key) -> impl Iterator<Item = (&Key, ChartReference)> {
+        self.candidates(repository).filter_map(|(key, wanted)| {
+            let choice = self.choose(wanted).ok()?;
+            let used = choice.used.is_some_and(|used| Key::of(&*used.repository) == *repository);
+            used.then(|| (key, choice.chart.untagged()))
+        })
+    }
+
+    /// The releases that use a repository, or would if it were open to them.
+    pub(crate) fn concerned(&self, repository: &Key) -> BTreeSet<Key> {
+        let concerned = |wanted: &Wanted| matching::concerns(wanted, repository, &self.repositories);
+        self.candidates(repository).filter(|(_, wanted)| concerned(wanted)).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// The releases that name a repository, and those whose charts lie below its URL.
+    fn candidates(&self, repository: &Key) -> impl Iterator<Item = (&Key, &Wanted)> {
+        let naming = self.by_named.get(repository).into_iter().flatten();
+        let url = self.repositories.url(repository);
+        let below = url.into_iter().flat_map(|url| {
+            let from = (url.endpoint().to_owned(), url.path().to_owned());
+            self.by_chart
+                .range(from..)
+                .take_while(move |((host, chart), _)| host == url.endpoint() && chart.starts_with(url.path()))
+        });
+        // The range holds `charts-old/x` for `charts`, too; whoever asks looks closer.
+        let keys: BTreeSet<&Key> = naming.chain(below.flat_map(|(_, keys)| keys)).collect();
+        keys.into_iter().filter_map(|key| Some((key, self.releases.get(key)?.wanted.as_ref()?)))
+    }
+
+    /// Enters the labels of all namespaces. Returns the releases whose repository depends on labels that are new.
+    pub(crate) fn namespaces_listed(&mut self, listed: &Labels) -> Vec<Key> {
+        let before = self.repositories.labels_mut().replace(listed.clone()).unwrap_or_default();
+        let changed: BTreeSet<String> = before
+            .iter()
+            .filter(|(name, labels)| listed.get(*name) != Some(labels))
+            .map(|(name, _)| name)
+            .chain(listed.keys().filter(|name| !before.contains_key(*name)))
+            .cloned()
+            .collect();
+        changed.iter().flat_map(|namespace| self.depending_on(namespace)).collect()
+    }
+
+    /// Enters the labels of one namespace; `None` when it is gone. Returns the releases whose repository depends on them.
+    pub(crate) fn namespace_changed(&mut self, name: &str, labels: Option<BTreeMap<String, String>>) -> Vec<Key> {
+        let Some(known) = self.repositories.labels_mut() else { return Vec::new() };
+        if known.get(name) == labels.as_ref() {
+            return Vec::new();
+        }
+        match labels {
+            Some(labels) => known.insert(name.to_owned(), labels),
+            None => known.remove(name),
+        };
+        self.depending_on(name)
+    }
+
+    fn depending_on(&self, namespace: &str) -> Vec<Key> {
+        let from = Key { namespace: namespace.to_owned(), name: String::new() };
+        let of_namespace = self.releases.range(from..).take_while(|(key, _)| key.namespace == namespace);
+        let depends = |declared: &Declared| {
+            declared.wanted.as_ref().is_some_and(|wanted| self.repositories.depends_on_labels(wanted))
+        };
+        of_namespace.filter(|(_, declared)| depends(declared)).map(|(key, _)| key.clone()).collect()
+    }
+}
+
+fn place(chart: &ChartReference) -> (String, String) {
+    (chart.endpoint().to_owned(), chart.repository().to_owned())
+}
+
+fn take<K: Ord>(map: &mut BTreeMap<K, BTreeSet<Key>>, at: &K, key: &Key) {
+    if let Some(keys) = map.get_mut(at) {
+        keys.remove(key);
+        if keys.is_empty() {
+            map.remove(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

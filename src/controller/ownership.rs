@@ -1,0 +1,152 @@
+//! Which object owns a Helm release: one decision, for who may change it and for who may uninstall it. Pure.
+//!
+//! Each revision that the operator made is marked with the object it was made for. The newest marked revision whose object
+//! is still there decides. Where the marks are lost (the Helm CLI drops them when it writes a record), the status of an
+//! object that installed the release does. The age of the objects decides only where neither tells anything.
+
+use helm::release::Status;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt as _;
+
+use super::guarded::Guarded;
+use super::matching::{self, Key};
+use crate::api::{HelmRelease, ReleaseState};
+use crate::history::RecordMeta;
+
+/// A revision's record is made within this time of the deployment that the status tells of. A record of that number that
+/// is younger was made by somebody else, after ours was gone.
+const SAME_DEPLOYMENT: SignedDuration = SignedDuration::from_mins(10);
+
+/// An object that may own a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Claim {
+    /// The object.
+    pub(crate) key: Key,
+    uid: String,
+    created: Option<Timestamp>,
+    declares: Declares,
+    installed: Option<Installed>,
+}
+
+/// Whether an object declares the release in question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Declares {
+    This,
+    /// Another one: if it made the newest revision, it is about to move away.
+    Another,
+    /// It cannot be decoded.
+    Unknown,
+}
+
+/// That an object installed the release, as its status tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Installed {
+    revision: i64,
+    at: Option<Timestamp>,
+}
+
+impl Claim {
+    /// What `object` claims of the release `target` (namespace and name).
+    pub(crate) fn of(object: &Guarded<HelmRelease>, target: &(String, String)) -> Self {
+        let declares = match &object.0 {
+            Ok(release) if matching::target(release) == *target => Declares::This,
+            Ok(_) => Declares::Another,
+            Err(_) => Declares::Unknown,
+        };
+        let state = object.0.as_ref().ok().and_then(|release| release.status.as_ref()?.helm_release.as_ref());
+        let is_here = |state: &&ReleaseState| (&state.namespace, &state.name) == (&target.0, &target.1);
+        Self {
+            key: Key::of(object),
+            uid: object.uid().unwrap_or_default(),
+            created: object.creation_timestamp().map(|time| time.0),
+            declares,
+            installed: state.filter(is_here).map(|state| Installed {
+                revision: state.revision,
+                at: state.last_deployed.as_ref().map(|time| time.0),
+            }),
+        }
+    }
+}
+
+/// The object that owns a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Owner {
+    /// The object.
+    pub(crate) key: Key,
+    /// What shows that.
+    pub(crate) evidence: Evidence,
+    /// Whether it declares another release by now: it leaves this one.
+    pub(crate) leaves: bool,
+}
+
+/// What shows that an object owns a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Evidence {
+    /// It made this revision.
+    Revision(u32),
+    /// Its status tells of this revision, whose record has lost its marks.
+    Status(u32),
+    /// Of those that declare the release it was created first. It has installed nothing yet.
+    Age,
+}
+
+impl Owner {
+    /// Whether it has put the release into the cluster, and so may take it out of there.
+    pub(crate) fn has_installed(&self) -> bool {
+        self.evidence != Evidence::Age
+    }
+}
+
+/// Decides who owns a release with these revisions (oldest first), of the objects that declare it or are named by marks.
+pub(crate) fn owner(revisions: &[RecordMeta], claims: &[Claim]) -> Option<Owner> {
+    // What was uninstalled belongs to nobody, though its history is kept.
+    let since = revisions.iter().rposition(|meta| meta.status == Status::Uninstalled).map_or(0, |at| at + 1);
+    let revisions = &revisions[since..];
+    by_marks(revisions, claims).or_else(|| by_status(revisions, claims)).or_else(|| by_age(claims))
+}
+
+fn by_marks(revisions: &[RecordMeta], claims: &[Claim]) -> Option<Owner> {
+    let marked = revisions.iter().rev().filter_map(|meta| Some((meta.revision, meta.marks.as_ref()?)));
+    let mut newest = true;
+    for (revision, marks) in marked {
+        let claim = Key::parse(&marks.owner).and_then(|owner| claims.iter().find(|claim| claim.key == owner));
+        let owns = |claim: &&Claim| match claim.declares {
+            // A uid of another object of that name: it was restored, or made anew, and declares the release again.
+            Declares::This | Declares::Unknown => true,
+            Declares::Another => newest && claim.uid == marks.uid,
+        };
+        if let Some(claim) = claim.filter(owns) {
+            let leaves = claim.declares == Declares::Another;
+            return Some(Owner { key: claim.key.clone(), evidence: Evidence::Revision(revision), leaves });
+        }
+        newest = false;
+    }
+    None
+}
+
+fn by_status(revisions: &[RecordMeta], claims: &[Claim]) -> Option<Owner> {
+    let told = |claim: &Claim| {
+        let installed = claim.installed.filter(|_| claim.declares == Declares::This)?;
+        let meta = revisions.iter().find(|meta| i64::from(meta.revision) == installed.revision)?;
+        let same = match (meta.created_at, installed.at) {
+            (Some(created), Some(at)) => created.duration_since(at).abs() <= SAME_DEPLOYMENT,
+            (None, _) | (_, None) => false,
+        };
+        (same && meta.marks.is_none()).then_some(meta.revision)
+    };
+    let newest = claims.iter().filter_map(|claim| Some((told(claim)?, claim))).max_by_key(|(revision, _)| *revision);
+    newest.map(|(revision, claim)| Owner {
+        key: claim.key.clone(),
+        evidence: Evidence::Status(revision),
+        leaves: false,
+    })
+}
+
+fn by_age(claims: &[Claim]) -> Option<Owner> {
+    let declaring = claims.iter().filter(|claim| claim.declares == Declares::This);
+    let oldest = declaring.min_by_key(|claim| (claim.created, &claim.key))?;
+    Some(Owner { key: oldest.key.clone(), evidence: Evidence::Age, leaves: false })
+}
+
+#[cfg(test)]
+mod tests;

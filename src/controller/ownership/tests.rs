@@ -1,0 +1,190 @@
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::history::Marks;
+
+const TARGET: (&str, &str) = ("apps", "shop");
+const DEPLOYED: &str = "2026-01-01T12:00:00Z";
+
+fn target() -> (String, String) {
+    (TARGET.0.to_owned(), TARGET.1.to_owned())
+}
+
+/// An object `name`, created in `second`, that declares the release `declares`; its uid is `uid-name`.
+fn object(name: &str, second: u32, declares: &str, status: &Value) -> Claim {
+    let key = Key::parse(name).expect("namespace/name");
+    let object = json!({
+        "apiVersion": "helm-operator.ketches.cn/v1alpha1",
+        "kind": "HelmRelease",
+        "metadata": {
+            "name": key.name,
+            "namespace": key.namespace,
+            "uid": format!("uid-{}", key.name),
+            "creationTimestamp": format!("2026-01-01T00:00:{second:02}Z"),
+        },
+        "spec": { "chart": { "name": "web" }, "release": { "name": declares, "namespace": TARGET.0 } },
+        "status": status,
+    });
+    Claim::of(&serde_json::from_value(object).expect("an object"), &target())
+}
+
+fn undecodable(name: &str) -> Claim {
+    let key = Key::parse(name).expect("namespace/name");
+    let object = json!({
+        "apiVersion": "helm-operator.ketches.cn/v1alpha1",
+        "kind": "HelmRelease",
+        "metadata": { "name": key.name, "namespace": key.namespace, "uid": "x", "creationTimestamp": "2025-01-01T00:00:00Z" },
+        "spec": { "chart": 7 },
+    });
+    Claim::of(&serde_json::from_value(object).expect("a guarded object"), &target())
+}
+
+/// A history from words `status` or `status=owner:uid`, revisions counted from 1.
+fn history(words: &str) -> Vec<RecordMeta> {
+    let meta = |(word, revision): (&str, u32)| {
+        let (status, mark) = word.split_once('=').map_or((word, None), |(status, mark)| (status, Some(mark)));
+        let marks = mark.and_then(|mark| mark.split_once(':')).map(|(owner, uid)| Marks {
+            owner: owner.to_owned(),
+            uid: uid.to_owned(),
+            ..Marks::default()
+        });
+        // Made from its metadata, as the watch does.
+        let secret = json!({
+            "name": "x",
+            "namespace": TARGET.0,
+            "creationTimestamp": DEPLOYED,
+            "labels": { "owner": "helm", "name": TARGET.1, "version": revision.to_string(), "status": status },
+        });
+        let metadata = serde_json::from_value(secret).expect("metadata");
+        RecordMeta { marks, ..RecordMeta::from_metadata(&metadata).expect("a record") }
+    };
+    words.split_whitespace().zip(1..).map(meta).collect()
+}
+
+fn status(revision: u32, deployed: &str) -> Value {
+    json!({ "helmRelease": {
+        "name": TARGET.1, "namespace": TARGET.0, "revision": revision, "status": "deployed", "lastDeployed": deployed,
+    } })
+}
+
+/// What is the case, the history, the objects, and the owner with the evidence and whether it leaves.
+type Case = (&'static str, &'static str, Vec<Claim>, Option<(&'static str, Evidence, bool)>);
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "one flat table")]
+fn the_newest_mark_of_a_living_object_decides_then_the_status_then_age() {
+    use Evidence::{Age, Revision, Status};
+    let older = || object("apps/older", 1, "shop", &json!({}));
+    let younger = || object("apps/younger", 2, "shop", &json!({}));
+    let moved = || object("apps/moved", 0, "elsewhere", &json!({}));
+    let told = |deployed: &str| object("apps/told", 9, "shop", &status(1, deployed));
+    let cases: Vec<Case> = vec![
+        ("nothing and nobody", "", vec![], None),
+        ("nothing marked: age", "", vec![younger(), older()], Some(("apps/older", Age, false))),
+        ("by hand: age", "deployed", vec![younger(), older()], Some(("apps/older", Age, false))),
+        (
+            "an older one renamed onto a younger one's",
+            "deployed=apps/younger:uid-younger",
+            vec![older(), younger()],
+            Some(("apps/younger", Revision(1), false)),
+        ),
+        (
+            "who made an old revision only",
+            "superseded=apps/older:uid-older deployed=apps/younger:uid-younger",
+            vec![older(), younger()],
+            Some(("apps/younger", Revision(2), false)),
+        ),
+        (
+            "the newest one is gone",
+            "superseded=apps/older:uid-older deployed=apps/younger:uid-younger",
+            vec![older()],
+            Some(("apps/older", Revision(1), false)),
+        ),
+        (
+            "a rollback by hand in between",
+            "superseded=apps/younger:uid-younger deployed",
+            vec![older(), younger()],
+            Some(("apps/younger", Revision(1), false)),
+        ),
+        (
+            "restored, with another uid",
+            "deployed=apps/younger:uid-before",
+            vec![older(), younger()],
+            Some(("apps/younger", Revision(1), false)),
+        ),
+        (
+            "moving away",
+            "deployed=apps/moved:uid-moved",
+            vec![older(), moved()],
+            Some(("apps/moved", Revision(1), true)),
+        ),
+        (
+            "another object of the name of one that is gone, for another release",
+            "deployed=apps/moved:uid-before",
+            vec![younger(), moved()],
+            Some(("apps/younger", Age, false)),
+        ),
+        (
+            "one that moved away long ago",
+            "superseded=apps/moved:uid-moved deployed=apps/gone:uid-gone",
+            vec![younger(), moved()],
+            Some(("apps/younger", Age, false)),
+        ),
+        (
+            "uninstalled, with its history kept",
+            "superseded=apps/younger:uid-younger uninstalled=apps/younger:uid-younger",
+            vec![younger(), older()],
+            Some(("apps/older", Age, false)),
+        ),
+        (
+            "installed again since",
+            "uninstalled=apps/older:uid-older deployed=apps/younger:uid-younger",
+            vec![younger(), older()],
+            Some(("apps/younger", Revision(2), false)),
+        ),
+        (
+            "an undecodable one that made it",
+            "deployed=apps/odd:x",
+            vec![older(), undecodable("apps/odd")],
+            Some(("apps/odd", Revision(1), false)),
+        ),
+        (
+            "an undecodable one that made nothing",
+            "",
+            vec![younger(), undecodable("apps/odd")],
+            Some(("apps/younger", Age, false)),
+        ),
+        ("marks lost to the CLI", "deployed", vec![older(), told(DEPLOYED)], Some(("apps/told", Status(1), false))),
+        (
+            "installed by hand after ours was gone",
+            "deployed",
+            vec![older(), told("2025-12-24T12:00:00Z")],
+            Some(("apps/older", Age, false)),
+        ),
+        (
+            "a mark goes before a status",
+            "superseded deployed=apps/older:uid-older",
+            vec![older(), told(DEPLOYED)],
+            Some(("apps/older", Revision(2), false)),
+        ),
+    ];
+    for (case, words, claims, expected) in cases {
+        let owner = owner(&history(words), &claims);
+        let found = owner.as_ref().map(|owner| (owner.key.to_string(), owner.evidence, owner.leaves));
+        let expected = expected.map(|(key, evidence, leaves)| (key.to_owned(), evidence, leaves));
+        assert_eq!(found, expected, "{case}");
+        let may_uninstall = owner.is_some_and(|owner| owner.has_installed());
+        assert_eq!(may_uninstall, expected.is_some_and(|(_, evidence, _)| evidence != Age), "{case}");
+    }
+}
+
+#[test]
+fn objects_of_one_second_are_told_apart_by_name() {
+    let first = object("apps/a", 5, "shop", &json!({}));
+    let second = object("apps/b", 5, "shop", &json!({}));
+    assert_eq!(first.created, "2026-01-01T00:00:05Z".parse::<Timestamp>().ok());
+    for claims in [vec![first.clone(), second.clone()], vec![second, first]] {
+        assert_eq!(owner(&[], &claims).map(|owner| owner.key.name), Some("a".to_owned()));
+    }
+}
