@@ -11,6 +11,7 @@
 //! log line never holds the data of a Secret.
 
 mod apply;
+mod awaited;
 mod crds;
 mod delete;
 mod diagnose;
@@ -31,6 +32,7 @@ mod watch;
 use std::sync::Arc;
 
 pub use apply::{Applied, ApplyOptions, Change, Claims};
+pub use awaited::Awaited;
 pub use delete::{DeleteOptions, Propagation, Removal, Removed};
 pub use discovery::Resource;
 pub use error::{Error, FieldConflict};

@@ -2,6 +2,7 @@
 
 use super::halt::{Halt, chain};
 use crate::api::Reason;
+use crate::cluster::{Awaited, ObjectRef};
 use crate::{cluster, history, registry};
 
 impl From<registry::Error> for Halt {
@@ -53,8 +54,20 @@ impl From<cluster::Error> for Halt {
                 Reason::ClusterUnavailable
             }
         };
-        Self::caused(reason, &error)
+        let awaits = match &error {
+            E::Owned { object, .. } | E::Unowned { object, .. } | E::Immutable { object, .. } => {
+                vec![Awaited::gone(object.as_ref().clone())]
+            }
+            E::NamespaceMissing { namespace, .. } => vec![Awaited::present(namespace_ref(namespace))],
+            E::NamespaceTerminating { namespace, .. } => vec![Awaited::gone(namespace_ref(namespace))],
+            _ => Vec::new(),
+        };
+        Self { awaits, ..Self::caused(reason, &error) }
     }
+}
+
+fn namespace_ref(name: &str) -> ObjectRef {
+    ObjectRef { group: String::new(), kind: "Namespace".to_owned(), namespace: None, name: name.to_owned() }
 }
 
 impl From<cluster::WaitError> for Halt {
@@ -80,7 +93,12 @@ impl From<history::Error> for Halt {
             E::Decode { .. } | E::Encode { .. } | E::NotARecord { .. } | E::Refused { .. } => Reason::HistoryInvalid,
             E::Request { .. } | E::ShuttingDown { .. } => Reason::ClusterUnavailable,
         };
-        Self::caused(reason, &error)
+        let awaits = match &error {
+            E::NoNamespace { secret } => vec![Awaited::present(namespace_ref(&secret.namespace))],
+            E::NamespaceTerminating { secret } => vec![Awaited::gone(namespace_ref(&secret.namespace))],
+            _ => Vec::new(),
+        };
+        Self { awaits, ..Self::caused(reason, &error) }
     }
 }
 

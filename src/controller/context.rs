@@ -8,6 +8,7 @@ use kube::ResourceExt as _;
 use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use super::awaits::Awaits;
 use super::charts::Charts;
 use super::events::Events;
 use super::guarded::Guarded;
@@ -83,6 +84,7 @@ pub(crate) struct Context {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) statuses: status::Writer,
     pub(crate) retries: Retries,
+    pub(crate) awaits: Awaits,
     pub(crate) policy: Policy,
     pub(crate) wake: Wake,
     /// Turns for the part of a reconcile that costs memory and CPU; given back while it waits.

@@ -10,7 +10,8 @@ use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use sha2::{Digest as _, Sha256};
 
-use crate::api::{ConditionType, Conditions, Reason};
+use crate::api::{ConditionType, Conditions, REQUESTED_AT, Reason};
+use crate::cluster::Awaited;
 
 /// A reconcile stopped short of its goal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub(crate) struct Halt {
     pub(crate) retry_after: Option<Duration>,
     /// The attempt that failed and the one to come, where they are known already: a revision's record counts them.
     pub(crate) next: Option<NextAttempt>,
+    /// The objects whose coming or going ends the trouble: it is noticed at once.
+    pub(crate) awaits: Vec<Awaited>,
 }
 
 /// When something is tried again.
@@ -56,17 +59,33 @@ pub(crate) enum Retry {
 impl Halt {
     /// A halt with this reason and message.
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), retry_after: None, next: None }
+        Self { reason, message: message.into(), retry_after: None, next: None, awaits: Vec::new() }
     }
 
     /// What a status says of it. `Reconciling` has the cause too, and when it is tried again: tools show one of the two.
     pub(crate) fn conditions(&self) -> Conditions {
         let conditions = Conditions::default().with(ConditionType::Ready, false, self.reason, &self.message);
         match retry(self.reason) {
-            Retry::OnChange => conditions.with(ConditionType::Stalled, true, self.reason, &self.message),
+            Retry::OnChange => conditions.with(ConditionType::Stalled, true, self.reason, self.noticed()),
             Retry::Backoff => conditions.with(ConditionType::Reconciling, true, self.reason, self.again()),
             Retry::Never => conditions,
         }
+    }
+
+    /// The message, and how the operator learns that somebody has mended it.
+    fn noticed(&self) -> String {
+        if self.awaits.is_empty() {
+            let message = &self.message;
+            return format!(
+                "{message}; a change of the object is noticed at once, one elsewhere by the annotation {REQUESTED_AT} or at the next interval"
+            );
+        }
+        let awaited: Vec<String> = self.awaits.iter().map(|awaited| awaited.object.to_string()).collect();
+        format!(
+            "{}; a change of the object and the deletion of {} are noticed at once",
+            self.message,
+            awaited.join(", ")
+        )
     }
 
     fn again(&self) -> String {

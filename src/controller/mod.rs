@@ -3,6 +3,7 @@
 //! [`run`] watches, wakes and reacts; `repository` and `release` hold one sentence each, `reconcile`, and its stages.
 
 mod access;
+mod awaits;
 mod causes;
 mod charts;
 mod context;
@@ -89,6 +90,7 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
         metrics,
         statuses: status::Writer::default(),
         retries: halt::Retries::default(),
+        awaits: awaits::Awaits::default(),
         policy: setup.policy,
         wake: Wake::new(wake_releases, wake_repositories),
         turns: Arc::new(Semaphore::new(usize::from(setup.concurrent.max(1)))),

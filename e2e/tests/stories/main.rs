@@ -13,6 +13,7 @@ mod forgotten;
 mod interruptions;
 mod killed_anywhere;
 mod moves;
+mod noticed;
 mod outages;
 mod secret_rotation;
 mod suspend_resume;

@@ -27,6 +27,7 @@ use kube::{Resource as _, ResourceExt as _};
 use self::plan::{Plan, Prompt};
 use self::removal::{Leaving, Place};
 use self::trace::Trace;
+use super::awaits;
 use super::context::{Context, Turn};
 use super::finalizer;
 use super::guarded::{Guarded, Undecodable};
@@ -68,6 +69,11 @@ pub(super) async fn reconcile(
     };
     for halt in outcome.as_mut().err().into_iter().chain(&mut trace.source) {
         context.retries.halted(release, halt, release.spec.interval(), context.now());
+    }
+    match &outcome {
+        Ok(Outcome::Superseded) => {}
+        Ok(_) => context.awaits.end(release),
+        Err(halt) => awaits::watch(release, halt, &context),
     }
     publish::publish(release, &outcome, &trace, &context).await?;
     publish::count(&outcome, release, started, &context);
@@ -120,6 +126,7 @@ async fn advance(release: &HelmRelease, context: &Context, trace: &mut Trace) ->
     let desired = validate::validate(release, references)?;
     let resolved = fetch::resolve(&desired, release, context, trace).await?;
     let turn = Turn::new(context);
+    let prompt = Prompt { asked: is_requested(release), cleared: context.awaits.take_cleared(release) };
     for _ in 0..MAX_STEPS {
         let observed = observe::observe(&desired, &resolved, context).await?;
         let facts = plan::Facts {
@@ -127,7 +134,7 @@ async fn advance(release: &HelmRelease, context: &Context, trace: &mut Trace) ->
             inputs: &observed.inputs,
             revisions: &observed.revisions,
             interval: release.spec.interval(),
-            prompt: Prompt { asked: is_requested(release), cleared: false },
+            prompt,
             now: context.now(),
         };
         let plan = plan::plan(&facts);

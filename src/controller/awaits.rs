@@ -1,0 +1,74 @@
+//! What halted releases wait for: when an object that stood in the way goes, or one that was missing comes, the release is
+//! tried at once, whatever its back-off says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kube::ResourceExt as _;
+use kube::runtime::reflector::ObjectRef;
+use tokio::task::{AbortHandle, spawn_local};
+
+use super::context::Context;
+use super::halt::{Halt, chain};
+use crate::api::HelmRelease;
+
+/// The most releases for which something is watched; others are tried again by their back-off alone. Each costs a
+/// watch connection for each object.
+const MOST: usize = 256;
+
+/// The watches of halted releases, by uid.
+#[derive(Default)]
+pub(crate) struct Awaits {
+    watches: Mutex<BTreeMap<String, AbortHandle>>,
+    cleared: Mutex<BTreeSet<String>>,
+}
+
+impl Awaits {
+    /// Whether what the release halted for has changed since it was last asked.
+    pub(crate) fn take_cleared(&self, release: &HelmRelease) -> bool {
+        lock(&self.cleared).remove(&release.uid().unwrap_or_default())
+    }
+
+    /// Ends the watch for a release that no longer waits.
+    pub(crate) fn end(&self, release: &HelmRelease) {
+        let uid = release.uid().unwrap_or_default();
+        lock(&self.cleared).remove(&uid);
+        if let Some(watch) = lock(&self.watches).remove(&uid) {
+            watch.abort();
+        }
+    }
+}
+
+/// Watches what `halt` names for `release`, in place of what was watched for it before.
+pub(crate) fn watch(release: &HelmRelease, halt: &Halt, context: &Arc<Context>) {
+    // A halt that repeats what a record tells names no objects: what it told of first is still watched.
+    if halt.awaits.is_empty() {
+        return;
+    }
+    context.awaits.end(release);
+    let uid = release.uid().unwrap_or_default();
+    let mut watches = lock(&context.awaits.watches);
+    if watches.len() >= MOST {
+        return;
+    }
+    let (release, awaited, context) = (ObjectRef::from_obj(release).erase(), halt.awaits.clone(), Arc::clone(context));
+    let key = uid.clone();
+    let watch = spawn_local(async move {
+        match context.cluster.changed(awaited).await {
+            Ok(()) => {
+                lock(&context.awaits.cleared).insert(key.clone());
+                lock(&context.awaits.watches).remove(&key);
+                let (name, namespace) = (release.name, release.namespace.unwrap_or_default());
+                context.wake.release(ObjectRef::new(&name).within(&namespace));
+            }
+            Err(error) => {
+                tracing::warn!(%release, error = %chain(&error), "failed to watch what a release waits for; it is tried again by its back-off");
+            }
+        }
+    });
+    watches.insert(uid, watch.abort_handle());
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
