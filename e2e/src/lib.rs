@@ -4,6 +4,7 @@
 //! nodes and pods. [`helm`] and [`kubectl`] are what people use, [`charts`] what they package, [`artifact`] what they should not, [`operator`] what is tested,
 //! [`status`] what is expected of it; [`registry`] is where charts come from, in every face, [`faults`]
 //! a server that answers as a test wants, [`proxy`] and [`gateway`] stand before registries and the API server.
+//! [`recorder`] writes down what becomes of all release Secrets, and [`model`] judges it.
 //! [`story`] puts it all on a stage. Waiting is [`eventually`]'s alone.
 
 pub mod certificates;
@@ -28,6 +29,9 @@ pub mod gateway;
 pub mod operator;
 pub mod proxy;
 pub mod status;
+
+pub mod model;
+pub mod recorder;
 
 pub mod story;
 
