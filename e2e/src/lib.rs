@@ -5,12 +5,13 @@
 //! [`status`] what is expected of it; [`registry`] is where charts come from, in every face, [`faults`]
 //! a server that answers as a test wants, [`proxy`] and [`gateway`] stand before registries and the API server.
 //! [`recorder`] writes down what becomes of all release Secrets, and [`model`] judges it.
-//! [`story`] puts it all on a stage. Waiting is [`eventually`]'s alone.
+//! [`story`] puts it all on a stage. [`kill_points`] lets the operator die at each of its writes. Waiting is [`eventually`]'s alone.
 
 pub mod certificates;
 pub mod eventually;
 pub mod ports;
 pub mod process;
+pub mod sample;
 pub mod tools;
 
 pub mod apiserver;
@@ -34,6 +35,8 @@ pub mod model;
 pub mod recorder;
 
 pub mod story;
+
+pub mod kill_points;
 
 /// Makes ring the process's TLS provider; kube and reqwest bring none of their own here.
 pub fn install_tls_provider() {

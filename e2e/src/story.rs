@@ -22,6 +22,7 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use crate::apiserver::ControlPlane;
 use crate::charts::Chart;
 use crate::eventually;
+use crate::gateway::Gateway;
 use crate::helm::{Helm, Login};
 use crate::kubectl::Kubectl;
 use crate::operator::{Operator, Setup};
@@ -177,6 +178,18 @@ impl Story<'_> {
     /// The API server's words.
     pub async fn apply(&self, manifests: &str) -> Result<()> {
         self.kubectl.apply(&self.namespace, manifests).await.map(drop)
+    }
+
+    /// Ends the stage's operator, and starts one with these further arguments that reaches the API server through a
+    /// gateway, for a story that plays [`alone`].
+    ///
+    /// # Errors
+    /// When either does not start.
+    pub async fn behind_gateway(&self, arguments: &[&str]) -> Result<(Gateway, Operator)> {
+        self.stage.operator().await.stop().await?;
+        let gateway = Gateway::start(self.stage.plane.kubeconfig()).await?;
+        let setup = arguments.iter().fold(Setup::new(gateway.kubeconfig())?, |setup, flag| setup.argument(*flag));
+        Ok((gateway, setup.start().await?))
     }
 
     /// Packages a chart and pushes it to the stories' registry, into a path of the story's own.

@@ -5,7 +5,7 @@
 use anyhow::{Context, Result, ensure};
 use e2e::charts;
 use e2e::gateway::{Gateway, Moment};
-use e2e::operator::{Operator, Setup};
+use e2e::operator::Operator;
 use e2e::story::{Story, alone, as_it_is};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -79,13 +79,11 @@ fn declared(name: &str, version: &str) -> Value {
 
 impl<'a> World<'a> {
     async fn build(story: &'a Story<'a>) -> Result<Self> {
-        story.stage.operator().await.stop().await?;
         for version in ["1.0.0", "1.1.0"] {
             story.push(&charts::web("web", version)).await?;
         }
         story.open_repository().await?;
-        let gateway = Gateway::start(story.stage.plane.kubeconfig()).await?;
-        let operator = Setup::new(gateway.kubeconfig())?.start().await?;
+        let (gateway, operator) = story.behind_gateway(&[]).await?;
         Ok(Self { story, gateway, operator })
     }
 

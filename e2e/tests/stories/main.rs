@@ -11,6 +11,7 @@ mod own_chart;
 
 mod forgotten;
 mod interruptions;
+mod kill_points;
 mod killed_anywhere;
 mod moves;
 mod noticed;

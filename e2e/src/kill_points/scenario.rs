@@ -1,0 +1,210 @@
+//! What is killed: the lives of a release, each as what comes before and what is done to it.
+
+use anyhow::{Context as _, Result, bail};
+use helm_operator::api::HelmRelease;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use super::chart;
+use crate::process::Scratch;
+use crate::story::Story;
+
+/// A stretch of a release's life whose every write is a point of death.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scenario {
+    /// A first install, with hooks.
+    Install,
+    /// A first install into a namespace that it creates, with a definition in `crds/`.
+    InstallDefinition,
+    /// An upgrade, with hooks, that takes one object away and brings one.
+    Upgrade,
+    /// An upgrade that the API server refuses in part, with `cleanupOnFail`.
+    FailingUpgrade,
+    /// The mend of an upgrade that failed.
+    Mend,
+    /// What follows from a person's `helm rollback`.
+    RollBack,
+    /// `release.name` is changed.
+    MoveName,
+    /// `release.namespace` is changed to one that is created.
+    MoveNamespace,
+    /// The object is deleted, with hooks.
+    Uninstall,
+    /// The object is deleted while its upgrade waits for what never comes.
+    UninstallUpgrading,
+    /// A release of the Helm CLI is declared as it is.
+    Adopt,
+    /// A release of the Helm CLI is declared in a newer version.
+    AdoptNewer,
+}
+
+impl Scenario {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::Install,
+        Self::InstallDefinition,
+        Self::Upgrade,
+        Self::FailingUpgrade,
+        Self::Mend,
+        Self::RollBack,
+        Self::MoveName,
+        Self::MoveNamespace,
+        Self::Uninstall,
+        Self::UninstallUpgrading,
+        Self::Adopt,
+        Self::AdoptNewer,
+    ];
+
+    /// A short name for tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Install => "install",
+            Self::InstallDefinition => "install-crd",
+            Self::Upgrade => "upgrade",
+            Self::FailingUpgrade => "failing-upgrade",
+            Self::Mend => "mend",
+            Self::RollBack => "roll-back",
+            Self::MoveName => "move-name",
+            Self::MoveNamespace => "move-namespace",
+            Self::Uninstall => "uninstall",
+            Self::UninstallUpgrading => "uninstall-waiting",
+            Self::Adopt => "adopt",
+            Self::AdoptNewer => "adopt-newer",
+        }
+    }
+
+    /// What must stand at the end of an undisturbed run; `T` is the token.
+    pub fn ends(self) -> &'static [&'static str] {
+        match self {
+            Self::Install => {
+                &["release T/T: 1 deployed", "ConfigMap T/T-old 1.0.0 hello", "ConfigMap T/T-told 1.0.0 hello"]
+            }
+            Self::InstallDefinition => &["release T-to/T: 1 deployed", "Widget T-to/T-widget"],
+            Self::Upgrade => &["release T/T: 1 superseded, 2 deployed", "ConfigMap T/T-new 1.1.0 hello"],
+            Self::FailingUpgrade => &["release T/T: 1 deployed, 2 failed"],
+            Self::Mend => &["release T/T: 1 superseded, 2 failed, 3 deployed", "ConfigMap T/T-new 1.1.0 hello"],
+            Self::RollBack => &["release T/T: 1 superseded, 2 superseded, 3 "],
+            Self::MoveName => {
+                &["release T/T-moved: 1 deployed", "release T/T: none", "ConfigMap T/T-moved-a 1.0.0 hello"]
+            }
+            Self::MoveNamespace => {
+                &["release T-to/T: 1 deployed", "release T/T: none", "ConfigMap T-to/T-a 1.0.0 hello"]
+            }
+            Self::Uninstall | Self::UninstallUpgrading => &["release T/T: none", "HelmRelease gone"],
+            Self::Adopt => &["release T/T: 1 deployed", "HelmRelease Ready=True"],
+            Self::AdoptNewer => &["release T/T: 1 superseded, 2 deployed", "HelmRelease Ready=True"],
+        }
+    }
+}
+
+/// One release on the stage.
+pub(super) struct Player<'a> {
+    pub(super) story: &'a Story<'a>,
+    pub(super) token: &'a str,
+}
+
+impl Player<'_> {
+    fn releases(&self) -> Api<HelmRelease> {
+        Api::namespaced(self.story.client.clone(), self.token)
+    }
+
+    /// What comes before, up to the moment at which deaths count. The caller waits until it has settled.
+    pub(super) async fn prepare(&self, scenario: Scenario) -> Result<()> {
+        create_namespace(&self.story.client, self.token).await?;
+        match scenario {
+            Scenario::Install => {}
+            Scenario::InstallDefinition => self.story.push(&chart::with_definition(self.token)).await?,
+            Scenario::Upgrade | Scenario::Uninstall => self.declare(chart::HOOKED, "1.0.0", json!({})).await?,
+            Scenario::FailingUpgrade | Scenario::MoveName | Scenario::MoveNamespace => {
+                self.declare(chart::PLAIN, "1.0.0", json!({})).await?;
+            }
+            Scenario::Mend | Scenario::RollBack | Scenario::UninstallUpgrading => {
+                self.declare(chart::PLAIN, "1.0.0", json!({})).await?;
+                self.settled_at(1).await?;
+                match scenario {
+                    Scenario::Mend => self.refused_upgrade().await?,
+                    Scenario::UninstallUpgrading => {
+                        self.declare(chart::PLAIN, "1.1.0", json!({ "values": { "waits": true } })).await?;
+                    }
+                    _ => self.declare(chart::PLAIN, "1.1.0", json!({})).await?,
+                }
+            }
+            Scenario::Adopt | Scenario::AdoptNewer => self.helm_install().await?,
+        }
+        Ok(())
+    }
+
+    /// What is done, while the operator may die at each of its writes.
+    pub(super) async fn act(&self, scenario: Scenario) -> Result<()> {
+        match scenario {
+            Scenario::Install => self.declare(chart::HOOKED, "1.0.0", json!({})).await,
+            Scenario::InstallDefinition => {
+                let release = json!({ "namespace": format!("{}-to", self.token), "createNamespace": true });
+                self.declare(self.token, "1.0.0", json!({ "release": release })).await
+            }
+            Scenario::Upgrade => self.declare(chart::HOOKED, "1.1.0", json!({})).await,
+            Scenario::FailingUpgrade => self.refused_upgrade().await,
+            Scenario::Mend | Scenario::AdoptNewer => self.declare(chart::PLAIN, "1.1.0", json!({})).await,
+            Scenario::RollBack => self.story.helm.rollback(self.token, self.token, 1).await,
+            Scenario::MoveName => {
+                let release = json!({ "name": format!("{}-moved", self.token) });
+                self.declare(chart::PLAIN, "1.0.0", json!({ "release": release })).await
+            }
+            Scenario::MoveNamespace => {
+                let release = json!({ "namespace": format!("{}-to", self.token), "createNamespace": true });
+                self.declare(chart::PLAIN, "1.0.0", json!({ "release": release })).await
+            }
+            Scenario::Uninstall | Scenario::UninstallUpgrading => {
+                self.releases().delete(self.token, &DeleteParams::default()).await?;
+                Ok(())
+            }
+            Scenario::Adopt => self.declare(chart::PLAIN, "1.0.0", json!({})).await,
+        }
+    }
+
+    async fn refused_upgrade(&self) -> Result<()> {
+        let spec = json!({ "values": { "refused": true }, "upgrade": { "cleanupOnFail": true } });
+        self.declare(chart::PLAIN, "1.1.0", spec).await
+    }
+
+    /// Applies the release as a whole: what an earlier declaration had and this one lacks goes.
+    async fn declare(&self, chart: &str, version: &str, spec: Value) -> Result<()> {
+        let repository = json!({ "name": "charts", "namespace": self.story.namespace });
+        let mut release = json!({
+            "apiVersion": "helm-operator.ketches.cn/v1alpha1",
+            "kind": "HelmRelease",
+            "metadata": { "name": self.token, "namespace": self.token },
+            "spec": { "chart": { "name": chart, "version": version, "repository": repository } },
+        });
+        let Value::Object(spec) = spec else { bail!("a spec is an object") };
+        release["spec"].as_object_mut().context("just written")?.extend(spec);
+        self.releases().patch(self.token, &PatchParams::apply("a-person").force(), &Patch::Apply(&release)).await?;
+        Ok(())
+    }
+
+    async fn helm_install(&self) -> Result<()> {
+        let scratch = Scratch::new("adopted")?;
+        let folder = chart::plain(chart::PLAIN, "1.0.0").write(scratch.path())?;
+        let folder = folder.to_str().context("a temporary path is text")?;
+        self.story.helm.run(&["install", self.token, folder, "--namespace", self.token]).await.map(drop)
+    }
+
+    async fn settled_at(&self, revision: i64) -> Result<()> {
+        crate::eventually::object(&self.releases(), self.token, super::PATIENCE, |release| {
+            crate::status::ready(release)?;
+            let state = release.status.as_ref().and_then(|status| status.helm_release.as_ref());
+            anyhow::ensure!(state.is_some_and(|state| state.revision == revision), "not at revision {revision}");
+            Ok(())
+        })
+        .await
+        .map(drop)
+    }
+}
+
+async fn create_namespace(client: &Client, name: &str) -> Result<()> {
+    let namespace = serde_json::from_value(json!({ "metadata": { "name": name } }))?;
+    Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &namespace).await?;
+    Ok(())
+}
