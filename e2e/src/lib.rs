@@ -37,6 +37,7 @@ pub mod recorder;
 pub mod story;
 
 pub mod kill_points;
+pub mod transitions;
 
 /// Makes ring the process's TLS provider; kube and reqwest bring none of their own here.
 pub fn install_tls_provider() {

@@ -18,6 +18,7 @@ mod noticed;
 mod outages;
 mod secret_rotation;
 mod suspend_resume;
+mod transitions;
 mod two_owners;
 mod undecodable;
 

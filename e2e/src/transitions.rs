@@ -1,0 +1,403 @@
+//! Transitions: whatever a `HelmRelease` went through, it ends where a fresh one ends that was declared so at once.
+//!
+//! A sequence is a first declaration and some edits of one field each, some of them waited for, some not. Afterwards a
+//! second object, in namespaces of its own, is declared as the first one is now. What both have put into the cluster must
+//! be the same but for what the server adds; one revision is deployed; in no other place anything is left; and
+//! [`crate::model`] judges all records on the way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use futures::{StreamExt as _, TryStreamExt as _};
+use helm_operator::api::HelmRelease;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service};
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt as _};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::charts::Chart;
+use crate::eventually;
+use crate::model::{self, End, Event, Release};
+use crate::recorder::Recorder;
+use crate::sample::Numbers;
+use crate::status::{self, Conditioned as _};
+use crate::story::Story;
+
+/// How long the sequences of a batch may need to come to their end.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Sequences that are played at once.
+const BATCH: usize = 30;
+
+/// Most edits of a sequence; there are at least two.
+const EDITS: usize = 6;
+
+/// How long a token is: `tr` or `fr`, and four digits.
+const TOKEN: usize = 6;
+
+/// A field of the spec by its path, and three values for it; `T` in a text is the token.
+fn fields() -> Vec<(&'static str, [Value; 3])> {
+    vec![
+        ("chart.version", [json!("1.0.0"), json!("1.1.0"), json!("^1.1.0")]),
+        (
+            "values",
+            [json!({ "greeting": "hello" }), json!({ "greeting": "hi", "extra": true }), json!("greeting: hey\n")],
+        ),
+        ("release.name", [Value::Null, json!("T-two"), json!("T-three")]),
+        ("release.namespace", [Value::Null, json!("T-b"), json!("T-c")]),
+        ("release.createNamespace", [Value::Null, json!(true), json!(false)]),
+        ("interval", [json!("10m"), json!("30m"), json!("1h")]),
+        ("timeout", [Value::Null, json!("1m"), json!("5m")]),
+        ("suspend", [Value::Null, json!(false), json!(true)]),
+        ("maxHistory", [Value::Null, json!(1), json!(3)]),
+        ("install", [Value::Null, json!({ "wait": false }), json!({ "disableHooks": true, "timeout": "2m" })]),
+        ("upgrade", [Value::Null, json!({ "force": true, "wait": false }), json!({ "cleanupOnFail": true })]),
+        ("uninstall", [Value::Null, json!({ "deletionPropagation": "foreground" }), json!({ "disableHooks": true })]),
+    ]
+}
+
+/// Which value each field has.
+type Declared = BTreeMap<&'static str, usize>;
+
+/// What is waited for after an edit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    /// Nothing.
+    No,
+    /// That the operator has taken notice.
+    Observed,
+    /// That the release is ready, unless it is suspended or cannot be.
+    Settled,
+}
+
+/// A first declaration and what became of it.
+#[derive(Clone, Debug)]
+struct Sequence {
+    first: Declared,
+    edits: Vec<(&'static str, usize, Wait)>,
+}
+
+/// What became of all sequences.
+#[derive(Debug)]
+pub struct Report {
+    /// The seed that makes the same sequences.
+    pub seed: u64,
+    /// Each sequence in words, and what was wrong with its end.
+    pub rows: Vec<(String, Vec<String>)>,
+}
+
+/// Plays `count` sequences that `seed` decides, on a stage of their own.
+///
+/// # Errors
+/// When the stage itself fails. What fails of the operator is in the report.
+pub async fn play(story: &Story<'_>, count: usize, seed: u64) -> Result<Report> {
+    for version in ["1.0.0", "1.1.0", "1.2.0"] {
+        story.push(&chart(version)).await?;
+    }
+    story.open_repository().await?;
+    let recorder = Recorder::start(story.client.clone()).await?;
+    let sequences: Vec<Sequence> = (0..count).map(|number| Sequence::of(seed, number)).collect();
+    let mut rows = Vec::new();
+    for (batch, sequences) in sequences.chunks(BATCH).enumerate() {
+        let run = Run { story, recorder: &recorder, first: batch * BATCH };
+        rows.extend(run.batch(sequences).await?);
+    }
+    Ok(Report { seed, rows })
+}
+
+/// A map that is always there, one that each version has alone, one that a value brings, and a Service.
+fn chart(version: &str) -> Chart {
+    let map = |name: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{{{ .Release.Name }}}}-{name}\ndata:\n  version: {{{{ .Chart.Version | quote }}}}\n  greeting: {{{{ .Values.greeting | quote }}}}\n"
+        )
+    };
+    let service = "apiVersion: v1\nkind: Service\nmetadata:\n  name: {{ .Release.Name }}\nspec:\n  clusterIP: None\n  ports: [{ port: 80 }]\n";
+    Chart::new("moving", version)
+        .file("values.yaml", "greeting: hello\nextra: false\n")
+        .file("templates/a.yaml", map("a"))
+        .file("templates/own.yaml", map(&version.replace('.', "-")))
+        .file("templates/extra.yaml", format!("{{{{- if .Values.extra }}}}\n{}{{{{- end }}}}\n", map("extra")))
+        .file("templates/service.yaml", service)
+}
+
+impl Sequence {
+    fn of(seed: u64, number: usize) -> Self {
+        let mut numbers = Numbers::new(seed, &format!("sequence {number}"));
+        let fields = fields();
+        let mut first = Declared::new();
+        for (field, _) in &fields {
+            // Most fields begin as they are when nobody sets them.
+            first.insert(field, if numbers.below(3) == 0 { numbers.below(3) } else { 0 });
+        }
+        let mut now = first.clone();
+        let mut edits = Vec::new();
+        for _ in 0..2 + numbers.below(EDITS - 1) {
+            let Some((field, _)) = numbers.pick(&fields) else { continue };
+            let value = (now[field] + 1 + numbers.below(2)) % 3;
+            let wait = [Wait::No, Wait::Observed, Wait::Settled][numbers.below(3)];
+            now.insert(field, value);
+            edits.push((*field, value, wait));
+        }
+        // The last declaration must be one that can be carried out.
+        if now["suspend"] == 2 {
+            edits.push(("suspend", 1, Wait::No));
+        }
+        if now["release.namespace"] == 2 && now["release.createNamespace"] != 1 {
+            edits.push(("release.createNamespace", 1, Wait::No));
+        }
+        Self { first, edits }
+    }
+
+    fn last(&self) -> Declared {
+        let mut last = self.first.clone();
+        last.extend(self.edits.iter().map(|(field, value, _)| (*field, *value)));
+        last
+    }
+}
+
+impl fmt::Display for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let values: BTreeMap<_, _> = fields().into_iter().collect();
+        let set = self.first.iter().filter(|(_, value)| **value > 0);
+        let first: Vec<String> = set.map(|(field, value)| format!("{field}={}", values[field][*value])).collect();
+        write!(f, "{}", first.join(" "))?;
+        for (field, value, wait) in &self.edits {
+            write!(f, " → {field}={}", values[field][*value])?;
+            match wait {
+                Wait::No => {}
+                Wait::Observed => write!(f, " (observed)")?,
+                Wait::Settled => write!(f, " (settled)")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A spec as JSON.
+fn spec(declared: &Declared, token: &str, repository_namespace: &str) -> Result<Value> {
+    let repository = json!({ "name": "charts", "namespace": repository_namespace });
+    let mut spec = json!({ "chart": { "name": "moving", "repository": repository }, "release": {} });
+    for (field, values) in fields() {
+        let value = &values[declared[field]];
+        if value.is_null() {
+            continue;
+        }
+        match field.split_once('.') {
+            Some((outer, inner)) => spec[outer][inner] = value.clone(),
+            None => spec[field] = value.clone(),
+        }
+    }
+    Ok(serde_json::from_str(&spec.to_string().replace("\"T-", &format!("\"{token}-")))?)
+}
+
+/// Sequences that are played at once.
+struct Run<'a> {
+    story: &'a Story<'a>,
+    recorder: &'a Recorder,
+    first: usize,
+}
+
+impl Run<'_> {
+    async fn batch(&self, sequences: &[Sequence]) -> Result<Vec<(String, Vec<String>)>> {
+        let numbered: Vec<(usize, &Sequence)> = (self.first..).zip(sequences).collect();
+        futures::stream::iter(&numbered)
+            .map(Ok)
+            .try_for_each_concurrent(BATCH, |(number, sequence)| self.sequence(*number, sequence))
+            .await?;
+        let ends = |number: usize, sequence: &Sequence, snapshot: &Snapshot| {
+            let (moved, fresh) = (snapshot.of(&token("tr", number)), snapshot.of(&token("fr", number)));
+            let mut wrong = stands(sequence, &token("tr", number), snapshot);
+            wrong.extend(stands(sequence, &token("fr", number), snapshot).into_iter().map(|is| format!("fresh: {is}")));
+            wrong.extend(fresh.difference(&moved).map(|line| format!("lacks {line}")));
+            wrong.extend(moved.difference(&fresh).map(|line| format!("has {line}")));
+            wrong
+        };
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let snapshot = Snapshot::take(self.story, &self.recorder.events()).await?;
+            let settled = numbered.iter().all(|(number, sequence)| ends(*number, sequence, &snapshot).is_empty());
+            if settled || Instant::now() > deadline {
+                break;
+            }
+            eventually::measure(Duration::from_millis(500)).await;
+        }
+        let verdict = self.recorder.verdict(End::Settled).await?;
+        let snapshot = Snapshot::take(self.story, &verdict.events).await?;
+        let rows = numbered.iter().map(|(number, sequence)| {
+            let mut wrong = ends(*number, sequence, &snapshot);
+            wrong.extend(verdict.of(&token("tr", *number)).map(ToString::to_string));
+            (format!("{number}: {sequence}"), wrong)
+        });
+        Ok(rows.collect())
+    }
+
+    /// Plays one sequence, and declares its end anew.
+    async fn sequence(&self, number: usize, sequence: &Sequence) -> Result<()> {
+        let namespaces: Api<Namespace> = Api::all(self.story.client.clone());
+        for token in [token("tr", number), token("fr", number)] {
+            for name in [token.clone(), format!("{token}-b")] {
+                let namespace = serde_json::from_value(json!({ "metadata": { "name": name } }))?;
+                namespaces.create(&PostParams::default(), &namespace).await?;
+            }
+        }
+        let moving = token("tr", number);
+        let mut now = sequence.first.clone();
+        self.declare(&moving, &now).await?;
+        for (field, value, wait) in &sequence.edits {
+            now.insert(field, *value);
+            let declared = self.declare(&moving, &now).await?;
+            self.wait(&declared, *wait).await;
+        }
+        self.declare(&token("fr", number), &sequence.last()).await.map(drop)
+    }
+
+    async fn declare(&self, token: &str, declared: &Declared) -> Result<HelmRelease> {
+        let release = json!({
+            "apiVersion": "helm-operator.ketches.cn/v1alpha1",
+            "kind": "HelmRelease",
+            "metadata": { "name": token, "namespace": token },
+            "spec": spec(declared, token, &self.story.namespace)?,
+        });
+        let releases: Api<HelmRelease> = Api::namespaced(self.story.client.clone(), token);
+        let parameters = PatchParams::apply("a-person").force();
+        releases.patch(token, &parameters, &Patch::Apply(&release)).await.context("the spec is refused")
+    }
+
+    /// A sequence goes on whatever came of the wait: not every declaration on the way can be carried out.
+    async fn wait(&self, declared: &HelmRelease, wait: Wait) {
+        const LONG_ENOUGH: Duration = Duration::from_secs(20);
+        let (namespace, name) = (declared.namespace().unwrap_or_default(), declared.name_any());
+        let releases: Api<HelmRelease> = Api::namespaced(self.story.client.clone(), &namespace);
+        let observed = |release: &HelmRelease| {
+            ensure!(release.observed_generation() >= declared.metadata.generation, "not observed");
+            Ok(())
+        };
+        let settled = |release: &HelmRelease| {
+            observed(release)?;
+            let ready = release.conditions().iter().find(|is| is.type_ == "Ready").context("no condition")?;
+            ensure!(ready.reason != "Progressing", "still at work");
+            Ok(())
+        };
+        match wait {
+            Wait::No => {}
+            Wait::Observed => drop(eventually::object(&releases, &name, LONG_ENOUGH, observed).await),
+            Wait::Settled => drop(eventually::object(&releases, &name, LONG_ENOUGH, settled).await),
+        }
+    }
+}
+
+fn token(kind: &str, number: usize) -> String {
+    format!("{kind}{number:04}")
+}
+
+/// What is wrong with the way a release stands: its readiness, and its history in each place.
+fn stands(sequence: &Sequence, token: &str, snapshot: &Snapshot) -> Vec<String> {
+    let mut wrong = Vec::new();
+    match snapshot.releases.get(token) {
+        None => wrong.push("the object is gone".to_owned()),
+        Some(release) => wrong.extend(status::ready(release).err().map(|error| error.to_string())),
+    }
+    let last = sequence.last();
+    let name = [String::new(), "-two".to_owned(), "-three".to_owned()][last["release.name"]].clone();
+    let namespace = ["", "-b", "-c"][last["release.namespace"]];
+    let target = Release { namespace: format!("{token}{namespace}"), name: format!("{token}{name}") };
+    let histories = snapshot.histories.get(token);
+    for (release, history) in histories.into_iter().flatten() {
+        let words: Vec<&str> = history.split([',', ' ']).collect();
+        let deployed = words.iter().filter(|word| **word == "deployed").count();
+        let right = if *release == target { deployed == 1 } else { history.is_empty() };
+        if !right {
+            wrong.push(format!("history of {release}: {history:?}"));
+        }
+    }
+    if histories.is_none_or(|histories| !histories.contains_key(&target)) {
+        wrong.push(format!("{target} has no history"));
+    }
+    wrong
+}
+
+/// What the cluster holds of all tokens.
+struct Snapshot {
+    releases: BTreeMap<String, HelmRelease>,
+    histories: BTreeMap<String, BTreeMap<Release, String>>,
+    objects: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Snapshot {
+    async fn take(story: &Story<'_>, events: &[Event]) -> Result<Self> {
+        let client = &story.client;
+        let mut snapshot = Self { releases: BTreeMap::new(), histories: BTreeMap::new(), objects: BTreeMap::new() };
+        let any = ListParams::default();
+        for release in Api::<HelmRelease>::all(client.clone()).list(&any).await? {
+            snapshot.releases.insert(release.namespace().unwrap_or_default(), release);
+        }
+        let maps = ListParams::default().fields("metadata.name!=kube-root-ca.crt");
+        for map in Api::<ConfigMap>::all(client.clone()).list(&maps).await? {
+            snapshot.object(&map)?;
+        }
+        for service in Api::<Service>::all(client.clone()).list(&any).await? {
+            snapshot.object(&service)?;
+        }
+        let mut of_release = BTreeMap::<&Release, Vec<Event>>::new();
+        for event in events {
+            of_release.entry(&event.release).or_default().push(event.clone());
+        }
+        for (release, events) in of_release {
+            if let Some(token) = own(&release.namespace) {
+                let history = model::history(&events, release);
+                snapshot.histories.entry(token).or_default().insert(release.clone(), history);
+            }
+        }
+        Ok(snapshot)
+    }
+
+    /// Enters an object without what the server made of it; `T` is the token.
+    fn object(&mut self, object: &(impl kube::Resource + Serialize)) -> Result<()> {
+        let Some(token) = own(&object.namespace().unwrap_or_default()) else { return Ok(()) };
+        let mut text = serde_json::to_value(object)?;
+        text.as_object_mut().context("an object")?.remove("status");
+        let metadata = text["metadata"].as_object_mut().context("metadata")?;
+        for key in ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields"] {
+            metadata.remove(key);
+        }
+        self.objects.entry(token.clone()).or_default().insert(text.to_string().replace(&token, "T"));
+        Ok(())
+    }
+
+    fn of(&self, token: &str) -> BTreeSet<String> {
+        self.objects.get(token).cloned().unwrap_or_default()
+    }
+}
+
+/// The token in a namespace's name.
+fn own(namespace: &str) -> Option<String> {
+    let token = namespace.get(..TOKEN)?;
+    (token.starts_with("tr") || token.starts_with("fr")).then(|| token.to_owned())
+}
+
+impl Report {
+    /// Fails if a sequence ended elsewhere.
+    ///
+    /// # Errors
+    /// The number of failures; the report itself tells which.
+    pub fn accept(&self) -> Result<()> {
+        let failed = self.rows.iter().filter(|(_, wrong)| !wrong.is_empty()).count();
+        ensure!(failed == 0, "{failed} of {} sequences failed", self.rows.len());
+        Ok(())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (sequence, wrong) in self.rows.iter().filter(|(_, wrong)| !wrong.is_empty()) {
+            writeln!(f, "FAILED {sequence}")?;
+            wrong.iter().try_for_each(|wrong| writeln!(f, "    {wrong}"))?;
+        }
+        let passed = self.rows.iter().filter(|(_, wrong)| wrong.is_empty()).count();
+        writeln!(f, "seed {}: {passed} of {} sequences ended as a fresh install", self.seed, self.rows.len())
+    }
+}
