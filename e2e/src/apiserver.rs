@@ -16,7 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::certificates::{Authority, Identity, signing_key};
@@ -36,11 +36,26 @@ enum Parts {
     Everything,
 }
 
+/// Whether the API server writes an audit log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Audit {
+    On,
+    Off,
+}
+
+/// Who, what, with what outcome; nothing of what was sent or answered.
+const AUDIT_POLICY: &str = r#"{"apiVersion": "audit.k8s.io/v1", "kind": "Policy",
+"omitStages": ["RequestReceived"], "rules": [{"level": "Metadata"}]}"#;
+
+const AUDIT_LOG: &str = "audit.log";
+
 /// A running cluster. Dropping it ends it.
 #[derive(Debug)]
 pub struct ControlPlane {
     kubeconfig: PathBuf,
     own: Option<Own>,
+    /// Where the kubeconfig of a cluster lies that is not ours, if it is a copy.
+    _scratch: Option<Scratch>,
 }
 
 /// The processes and files of a control plane that is ours.
@@ -62,7 +77,7 @@ impl ControlPlane {
     pub async fn start() -> Result<Self> {
         crate::install_tls_provider();
         match std::env::var_os("E2E_KUBECONFIG").filter(|value| !value.is_empty()) {
-            Some(kubeconfig) => Ok(Self { kubeconfig: kubeconfig.into(), own: None }),
+            Some(kubeconfig) => Ok(Self { kubeconfig: kubeconfig.into(), own: None, _scratch: None }),
             None => Self::start_own().await,
         }
     }
@@ -83,6 +98,32 @@ impl ControlPlane {
         Self::start_with(Parts::ApiOnly).await
     }
 
+    /// The cluster that kubectl speaks to for the person at the terminal. It is not ours: nothing of it is stopped.
+    ///
+    /// # Errors
+    /// When kubectl knows of none, or is missing.
+    pub async fn current() -> Result<Self> {
+        crate::install_tls_provider();
+        let mut kubectl = tokio::process::Command::new(Tool::Kubectl.ready().await?);
+        let read =
+            kubectl.args(["config", "view", "--raw", "--minify", "--flatten", "--output", "json"]).output().await?;
+        if !read.status.success() {
+            bail!("kubectl knows no current cluster: {}", String::from_utf8_lossy(&read.stderr).trim());
+        }
+        let scratch = Scratch::new("cluster")?;
+        let kubeconfig = scratch.join("kubeconfig");
+        fs::write(&kubeconfig, &read.stdout)?;
+        Ok(Self { kubeconfig, own: None, _scratch: Some(scratch) })
+    }
+
+    /// [`ControlPlane::start_own`] with an API server that writes down who asked for what: see [`ControlPlane::audit`].
+    ///
+    /// # Errors
+    /// As [`ControlPlane::start`].
+    pub async fn audited() -> Result<Self> {
+        Self::start_audited(Parts::Everything, Audit::On).await
+    }
+
     /// The one control plane that tests of this process share.
     ///
     /// # Errors
@@ -93,11 +134,15 @@ impl ControlPlane {
     }
 
     async fn start_with(parts: Parts) -> Result<Self> {
+        Self::start_audited(parts, Audit::Off).await
+    }
+
+    async fn start_audited(parts: Parts, audit: Audit) -> Result<Self> {
         crate::install_tls_provider();
         let scratch = Scratch::new("control-plane")?;
         let layout = Layout::decide(&scratch)?;
         let etcd = layout.etcd().await?;
-        let command = layout.apiserver().await?;
+        let command = layout.apiserver(audit).await?;
         let apiserver = command.spawn(scratch.path())?;
         let mut plane = Self {
             kubeconfig: layout.kubeconfig.clone(),
@@ -109,6 +154,7 @@ impl ControlPlane {
                 others: vec![etcd],
                 scratch,
             }),
+            _scratch: None,
         };
         plane.until_ready().await?;
         if parts == Parts::Everything {
@@ -146,6 +192,20 @@ impl ControlPlane {
     /// Whether the API server is ours to stop and start.
     pub fn is_own(&self) -> bool {
         self.own.is_some()
+    }
+
+    /// What the API server wrote down so far of the requests of `user`, as audit events without bodies.
+    ///
+    /// # Errors
+    /// When the cluster was not started by [`ControlPlane::audited`].
+    pub fn audit(&self, user: &str) -> Result<Vec<Value>> {
+        let path = self.own()?.scratch.join(AUDIT_LOG);
+        let log = fs::read_to_string(&path).context("the API server writes no audit log")?;
+        // A line that is being written is left for the next look.
+        let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let mut events: Vec<Value> = whole.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+        events.retain(|event| event["user"]["username"] == user);
+        Ok(events)
     }
 
     /// Ends the API server at once; its address stays reserved for [`ControlPlane::start_apiserver`].
@@ -269,7 +329,7 @@ impl Layout {
         Ok(process)
     }
 
-    async fn apiserver(&self) -> Result<Flags> {
+    async fn apiserver(&self, audit: Audit) -> Result<Flags> {
         let file = |name: &str| self.folder.join(name).display().to_string();
         let mut flags = Flags::new(Tool::KubeApiserver).await?;
         flags.set("etcd-servers", format!("http://127.0.0.1:{}", self.etcd_port));
@@ -282,6 +342,11 @@ impl Layout {
         flags.set("service-account-signing-key-file", file("service-account.key"));
         flags.set("service-cluster-ip-range", "10.0.0.0/20").set("endpoint-reconciler-type", "none");
         flags.set("authorization-mode", "RBAC").set("allow-privileged", true);
+        if audit == Audit::On {
+            fs::write(self.folder.join("audit-policy.json"), AUDIT_POLICY)?;
+            flags.set("audit-policy-file", file("audit-policy.json")).set("audit-log-path", file(AUDIT_LOG));
+            flags.set("audit-log-mode", "blocking");
+        }
         Ok(flags)
     }
 

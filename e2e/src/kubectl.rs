@@ -1,7 +1,7 @@
 //! The real `kubectl`: stories apply manifests as people do, and a failed one shows the cluster as people look at it.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use anyhow::{Context, Result, bail};
 use tokio::io::AsyncWriteExt as _;
@@ -49,7 +49,21 @@ impl Kubectl {
         self.run_with_input(&["apply", "--filename", "-"], manifests).await
     }
 
+    /// Runs kubectl and returns what it said on standard error: warnings, since it ended well.
+    ///
+    /// # Errors
+    /// Its own words, when it does not end well.
+    pub async fn warnings(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.output(arguments, "").await?;
+        Ok(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
     async fn run_with_input(&self, arguments: &[&str], input: &str) -> Result<String> {
+        let output = self.output(arguments, input).await?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    async fn output(&self, arguments: &[&str], input: &str) -> Result<Output> {
         let mut child = Command::new(&self.program)
             .args(arguments)
             .env("KUBECONFIG", &self.kubeconfig)
@@ -66,6 +80,6 @@ impl Kubectl {
         if !output.status.success() {
             bail!("kubectl {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
         }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        Ok(output)
     }
 }

@@ -100,8 +100,21 @@ pub fn alone(
     prepare: impl AsyncFnOnce(&ControlPlane, Setup) -> Result<Setup>,
     play: impl AsyncFnOnce(&Story<'_>) -> Result<()>,
 ) -> Result<()> {
+    alone_on(ControlPlane::start_own(), name, prepare, play)
+}
+
+/// [`alone`] on a control plane of a certain kind.
+///
+/// # Errors
+/// The story's, after the state of its namespace was shown.
+pub fn alone_on(
+    plane: impl Future<Output = Result<ControlPlane>>,
+    name: &str,
+    prepare: impl AsyncFnOnce(&ControlPlane, Setup) -> Result<Setup>,
+    play: impl AsyncFnOnce(&Story<'_>) -> Result<()>,
+) -> Result<()> {
     RUNTIME.block_on(async {
-        let stage = Stage::set(ControlPlane::start_own().await?, prepare).await?;
+        let stage = Stage::set(plane.await?, prepare).await?;
         // Nothing to clean up: the cluster goes with the stage.
         with_namespace(&stage, name, play).await.map(drop)
     })

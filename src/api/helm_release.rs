@@ -39,7 +39,8 @@ pub struct HelmReleaseSpec {
     #[serde(default)]
     pub release: ReleaseTarget,
 
-    /// The values, as an object or as YAML text (read as Helm reads a values file).
+    /// The values, as an object or as YAML text (read as Helm reads a values file). A null takes away what the chart
+    /// sets. `kubectl apply` loses the nulls of an object: use `kubectl apply --server-side`, or write them in a text.
     #[serde(default)]
     #[schemars(schema_with = "any_value")]
     pub values: Option<serde_json::Value>,
@@ -52,11 +53,12 @@ pub struct HelmReleaseSpec {
     #[serde(default)]
     pub suspend: bool,
 
-    /// Limit of each Helm action where `install`, `upgrade` or `uninstall` sets none. A Go duration.
+    /// Limit of each Helm action where `install`, `upgrade` or `uninstall` sets none. A Go duration. Default: `10m` for
+    /// installs and upgrades, `5m` for uninstalls.
     pub timeout: Option<GoDuration>,
 
     /// How many revisions Helm's history keeps; 0 keeps all. Default: `upgrade.maxHistory`, else 10.
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 2_147_483_647), extend("format" = "int32"))]
     pub max_history: Option<u32>,
 
     /// How the release is installed.
@@ -135,9 +137,9 @@ pub struct ReleaseTarget {
 pub struct Install {
     /// Limit of the whole install, hooks and waiting included. A Go duration. Default: `spec.timeout`, else `10m`.
     pub timeout: Option<GoDuration>,
-    /// Wait until the objects are ready.
+    /// Wait until the objects are ready. Default: true.
     pub wait: bool,
-    /// While waiting, wait for Jobs to complete too.
+    /// While waiting, wait for Jobs to complete too. Default: true.
     pub wait_for_jobs: bool,
     /// Do not install what is in the chart's `crds/`.
     #[serde(rename = "skipCRDs")]
@@ -159,17 +161,19 @@ impl Default for Install {
 pub struct Upgrade {
     /// Limit of the whole upgrade, hooks and waiting included. A Go duration. Default: `spec.timeout`, else `10m`.
     pub timeout: Option<GoDuration>,
-    /// Wait until the objects are ready.
+    /// Wait until the objects are ready. Default: true.
     pub wait: bool,
-    /// While waiting, wait for Jobs to complete too.
+    /// While waiting, wait for Jobs to complete too. Default: true.
     pub wait_for_jobs: bool,
     /// Take over fields that other managers own, instead of failing with a conflict.
     pub force: bool,
-    /// After a failed upgrade delete the objects that it created.
+    /// After a failed upgrade delete the objects that it created. Default: false, as Helm's: what is deleted and made
+    /// anew at the next try may hold data.
     pub cleanup_on_fail: bool,
     /// Do not run the chart's hooks.
     pub disable_hooks: bool,
-    /// How many revisions Helm's history keeps; 0 or less means the default of 10. `spec.maxHistory` goes before it.
+    /// How many revisions Helm's history keeps; 0 means the default of 10. `spec.maxHistory` goes before it.
+    #[schemars(range(min = 0))]
     pub max_history: i32,
 }
 
@@ -180,7 +184,7 @@ impl Default for Upgrade {
             wait: true,
             wait_for_jobs: true,
             force: false,
-            cleanup_on_fail: true,
+            cleanup_on_fail: false,
             disable_hooks: false,
             max_history: 10,
         }
@@ -197,7 +201,7 @@ pub struct Uninstall {
     pub disable_hooks: bool,
     /// Keep the history, with the release marked as uninstalled.
     pub keep_history: bool,
-    /// What becomes of the objects' dependents.
+    /// What becomes of the objects' dependents. Default: `background`.
     pub deletion_propagation: DeletionPropagation,
     /// Whether the release is uninstalled at all when this object is deleted. Default: `Uninstall`, but `Orphan` while
     /// the object is suspended.
@@ -347,7 +351,7 @@ pub struct InventoryEntry {
 impl HelmReleaseSpec {
     /// How long between two looks at the release.
     pub fn interval(&self) -> Duration {
-        self.interval.map_or(Duration::from_mins(30), |interval| interval.0)
+        self.interval.map_or(Duration::from_mins(30), GoDuration::at_least_a_second)
     }
 }
 

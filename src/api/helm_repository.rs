@@ -24,10 +24,14 @@ use super::GoDuration;
     printcolumn = r#"{"name":"Status","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].message"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
     printcolumn = r#"{"name":"Reason","type":"string","priority":1,"jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
-    printcolumn = r#"{"name":"Last Sync","type":"date","priority":1,"jsonPath":".status.lastSyncTime"}"#,
-    validation = "!has(self.spec.insecure) || !self.spec.insecure || self.spec.url.startsWith('oci://')"
+    printcolumn = r#"{"name":"Last Sync","type":"date","priority":1,"jsonPath":".status.lastSyncTime"}"#
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "!has(self.insecure) || !self.insecure || self.url.startsWith('oci://')",
+     "message": "insecure: true asks an OCI registry over plain HTTP, so it needs an oci:// url",
+     "fieldPath": ".insecure"}
+]))]
 pub struct HelmRepositorySpec {
     /// Where the charts are: `oci://host[:port][/path]`, a registry, a path in one, or one chart's repository.
     /// Releases whose chart lies below it use its credentials. An `http(s)://` URL is accepted but not served:
@@ -35,15 +39,16 @@ pub struct HelmRepositorySpec {
     #[schemars(regex(pattern = r"^(https?|oci)://.*"), length(min = 1))]
     pub url: String,
 
-    /// `oci` or `helm`; an `oci://` URL decides alone.
+    /// `oci` or `helm`; an `oci://` URL decides alone. Default: `helm`.
     #[serde(default, rename = "type")]
     pub repository_type: RepositoryType,
 
-    /// How often the registry is asked whether it answers, and whether tags have changed. A Go duration; some jitter is added.
+    /// How often the registry is asked whether it answers, and whether tags have changed. A Go duration; some jitter is
+    /// added. Default: `30m`.
     #[serde(default = "default_interval")]
     pub interval: GoDuration,
 
-    /// Limit of each call to the registry. A Go duration.
+    /// Limit of each call to the registry. A Go duration. Default: `5m`.
     #[serde(default = "default_timeout")]
     pub timeout: GoDuration,
 

@@ -22,7 +22,7 @@ pub use helm_repository::{
 };
 pub use reason::Reason;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSON};
 use kube::CustomResourceExt as _;
 
 /// The API group.
@@ -43,6 +43,20 @@ pub const ALLOWED_NAMESPACES: &str = "helm-operator.ketches.cn/allowed-namespace
 /// The definitions of both kinds, by the file name they have in `crds/`.
 pub fn definitions() -> [(&'static str, CustomResourceDefinition); 2] {
     [("helmreleases.yaml", HelmRelease::crd()), ("helmrepositories.yaml", HelmRepository::crd())]
+        .map(|(name, definition)| (name, unobserved_at_first(definition)))
+}
+
+/// Gives objects that the operator has not seen yet a status that says so. Tools that wait by kstatus (`helm --wait`,
+/// Flux, Argo CD) take an object without a status for one that needs no waiting.
+fn unobserved_at_first(mut definition: CustomResourceDefinition) -> CustomResourceDefinition {
+    for version in &mut definition.spec.versions {
+        let schema = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut());
+        let status = schema.and_then(|schema| schema.properties.as_mut()?.get_mut("status"));
+        if let Some(status) = status {
+            status.default = Some(JSON(serde_json::json!({ "observedGeneration": -1 })));
+        }
+    }
+    definition
 }
 
 /// A definition as YAML, as it stands in `crds/`.

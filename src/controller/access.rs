@@ -99,7 +99,7 @@ impl DereferencedRepository {
             ca_pem: self.ca_pem()?,
             insecure_skip_verify: everything && tls.is_some_and(|tls| tls.insecure_skip_verify),
             plain_http: everything && spec.insecure,
-            timeout: spec.timeout.0,
+            timeout: spec.timeout.at_least_a_second(),
         })
     }
 

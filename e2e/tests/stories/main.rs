@@ -3,7 +3,9 @@
 mod helm_cli;
 mod records;
 
+mod api_bounds;
 mod five_guides;
+mod least_rights;
 mod lifecycle;
 mod options;
 mod ordinary_charts;

@@ -7,7 +7,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::Api;
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn one_broken_release_does_not_stop_the_others() -> Result<()> {
@@ -16,7 +16,7 @@ fn one_broken_release_does_not_stop_the_others() -> Result<()> {
         story.open_repository().await?;
         story.release("before", "memo", "1.0.0", json!({})).await?;
         story.ready("before").await?;
-        break_one(story).await?;
+        store_unchecked(story, &broken()).await?;
         story.release("after", "memo", "1.0.0", json!({})).await?;
         story.ready("after").await?;
 
@@ -64,8 +64,40 @@ fn values_that_nest_too_deep_cost_their_own_release_only() -> Result<()> {
     })
 }
 
+#[test]
+fn durations_from_before_they_had_bounds_stop_nobody() -> Result<()> {
+    alone("endless", as_it_is, async |story| {
+        story.push(&charts::note("memo", "1.0.0")).await?;
+        story.open_repository().await?;
+        let spec = json!({
+            "chart": { "name": "memo", "version": "1.0.0", "repository": { "name": "charts" } },
+            "interval": "3000000000000000h",
+            "timeout": "3000000000000000h",
+            "upgrade": { "timeout": "0s", "maxHistory": -5 },
+        });
+        store_unchecked(story, &release("endless", spec)).await?;
+        story.ready("endless").await?;
+        story.patch("endless", json!({ "spec": { "values": { "greeting": "changed" } } })).await?;
+        story.ready("endless").await?;
+        story.delete("endless").await
+    })
+}
+
+fn release(name: &str, spec: Value) -> Value {
+    json!({
+        "apiVersion": "helm-operator.ketches.cn/v1alpha1",
+        "kind": "HelmRelease",
+        "metadata": { "name": name },
+        "spec": spec,
+    })
+}
+
+fn broken() -> Value {
+    release("a-broken-one", json!({ "chart": ["no", "object"], "interval": {}, "suspend": "perhaps" }))
+}
+
 /// Stores an object that the schema would refuse, while the schema is away.
-async fn break_one(story: &Story<'_>) -> Result<()> {
+async fn store_unchecked(story: &Story<'_>, object: &Value) -> Result<()> {
     let definitions: Api<CustomResourceDefinition> = Api::all(story.client.clone());
     let anything = json!([{
         "op": "replace",
@@ -78,17 +110,11 @@ async fn break_one(story: &Story<'_>) -> Result<()> {
     let kind = GroupVersionKind::gvk("helm-operator.ketches.cn", "v1alpha1", "HelmRelease");
     let resource = ApiResource::from_gvk(&kind);
     let releases: Api<DynamicObject> = Api::namespaced_with(story.client.clone(), &story.namespace, &resource);
-    let broken = json!({
-        "apiVersion": "helm-operator.ketches.cn/v1alpha1",
-        "kind": "HelmRelease",
-        "metadata": { "name": "a-broken-one" },
-        "spec": { "chart": ["no", "object"], "interval": {}, "suspend": "perhaps" },
-    });
-    let broken: DynamicObject = serde_json::from_value(broken)?;
+    let object: DynamicObject = serde_json::from_value(object.clone())?;
     // The API server takes the loosened schema over a moment after it has accepted it.
     story
         .eventually("the loosened schema is in force", async || {
-            Ok(releases.create(&PostParams::default(), &broken).await?)
+            Ok(releases.create(&PostParams::default(), &object).await?)
         })
         .await?;
     install_definitions(story.client.clone()).await

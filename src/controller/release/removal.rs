@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::dereference;
 use super::validate::Identity;
-use crate::api::{DeletionPolicy, DeletionPropagation, HelmRelease, InventoryEntry, ReleaseState};
+use crate::api::{DeletionPolicy, DeletionPropagation, GoDuration, HelmRelease, InventoryEntry, ReleaseState};
 
 /// How long an uninstall may take where nothing else is said.
 const UNINSTALL_TIMEOUT: Duration = Duration::from_mins(5);
@@ -125,7 +125,7 @@ fn removal(release: &HelmRelease) -> Removal {
     let uninstall = release.spec.uninstall.clone().unwrap_or_default();
     let timeout = uninstall.timeout.or(release.spec.timeout);
     Removal {
-        timeout: timeout.map_or(UNINSTALL_TIMEOUT, |timeout| timeout.0),
+        timeout: timeout.map_or(UNINSTALL_TIMEOUT, GoDuration::at_least_a_second),
         hooks: !uninstall.disable_hooks,
         keep_history: uninstall.keep_history,
         propagation: uninstall.deletion_propagation,

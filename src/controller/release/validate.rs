@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::dereference::{self, DereferencedRelease};
 use super::removal::owner;
-use crate::api::{HelmRelease, Reason};
+use crate::api::{GoDuration, HelmRelease, Reason};
 use crate::controller::halt::{Halt, chain};
 use crate::controller::source::Source;
 use crate::registry::{Access, ChartReference, Digest, VersionRequest};
@@ -167,7 +167,11 @@ fn version(text: Option<&str>, chart: &ChartReference) -> Result<VersionRequest,
 /// Half an interval: the releases of one repository look at about the same time, and share one answer of the registry.
 fn max_age(release: &HelmRelease, references: &DereferencedRelease) -> Duration {
     let own = release.spec.interval();
-    references.repository.as_ref().map_or(own, |repository| own.min(repository.repository.spec.interval.0)) / 2
+    references
+        .repository
+        .as_ref()
+        .map_or(own, |repository| own.min(repository.repository.spec.interval.at_least_a_second()))
+        / 2
 }
 
 fn values(values: Option<&Value>) -> Result<Map<String, Value>, Halt> {
@@ -206,8 +210,8 @@ fn upgrade(release: &HelmRelease) -> Action {
     }
 }
 
-fn timeout(own: Option<crate::api::GoDuration>, release: &HelmRelease) -> Duration {
-    own.or(release.spec.timeout).map_or(ACTION_TIMEOUT, |timeout| timeout.0)
+fn timeout(own: Option<GoDuration>, release: &HelmRelease) -> Duration {
+    own.or(release.spec.timeout).map_or(ACTION_TIMEOUT, GoDuration::at_least_a_second)
 }
 
 fn max_history(release: &HelmRelease) -> u32 {

@@ -49,7 +49,7 @@ pub(super) async fn reconcile(
     let started = context.now();
     let mut outcome = probe::probe(repository, &context).await;
     if let Err(halt) = &mut outcome {
-        context.retries.halted(repository, halt, repository.spec.interval.0, context.now());
+        context.retries.halted(repository, halt, repository.spec.interval.at_least_a_second(), context.now());
     }
     let status = report::report(repository, &outcome, context.now());
     tell(repository, &status, &outcome, &context).await?;
@@ -119,7 +119,7 @@ fn count(repository: &HelmRepository, outcome: &Result<Outcome, Halt>, started: 
 fn next(repository: &HelmRepository, outcome: &Result<Outcome, Halt>, context: &Context) -> Action {
     match outcome {
         Ok(Outcome::Suspended) => Action::await_change(),
-        Ok(Outcome::Answered(_)) => context.retries.settled(repository, repository.spec.interval.0),
+        Ok(Outcome::Answered(_)) => context.retries.settled(repository, repository.spec.interval.at_least_a_second()),
         Err(halt) => halt.next.map_or_else(Action::await_change, |next| next.action(context.now())),
     }
 }

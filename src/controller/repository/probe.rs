@@ -104,7 +104,7 @@ pub(super) async fn probe(repository: &HelmRepository, context: &Context) -> Res
 fn max_age(repository: &HelmRepository) -> Duration {
     let requested = repository.annotations().get(REQUESTED_AT);
     let handled = repository.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref());
-    if requested == handled { repository.spec.interval.0 / 2 } else { Duration::ZERO }
+    if requested == handled { repository.spec.interval.at_least_a_second() / 2 } else { Duration::ZERO }
 }
 
 fn fingerprint(tags: &[String]) -> [u8; 32] {

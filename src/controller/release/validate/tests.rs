@@ -52,7 +52,9 @@ fn defaults_are_those_of_the_documentation() {
         assert_eq!(action.timeout, Duration::from_mins(10));
         assert!(action.wait && action.wait_for_jobs && action.hooks);
     }
-    assert!(desired.install.crds && !desired.upgrade.crds && desired.upgrade.cleanup_on_fail && !desired.upgrade.force);
+    assert!(
+        desired.install.crds && !desired.upgrade.crds && !desired.upgrade.cleanup_on_fail && !desired.upgrade.force
+    );
     assert_eq!(desired.max_history, 10);
     assert!(desired.values.is_empty() && !desired.create_namespace);
     let removal = Leaving::of(&release(&json!({}))).removal;
