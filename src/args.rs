@@ -31,8 +31,9 @@ pub struct Args {
     #[arg(long, env = "POD_NAMESPACE", default_value = "default")]
     pub leader_election_namespace: String,
 
-    /// What this instance is called in leases and events.
-    #[arg(long, env = "POD_NAME", default_value = "helm-operator")]
+    /// What this instance is called in leases and events; no other that runs may have the same name. Default: the host's
+    /// name with some random letters.
+    #[arg(long, env = "POD_NAME", default_value_t = unique_name(), hide_default_value = true, value_parser = name)]
     pub instance: String,
 
     /// Where pulled charts are kept, by digest. It may be lost at any time.
@@ -56,7 +57,9 @@ pub struct Args {
     #[arg(long)]
     pub allow_cross_namespace_secrets: bool,
 
-    /// What to log: a level, or `tracing` directives such as `info,helm_operator=debug`.
+    /// What to log: a level (off, error, warn, info, debug, trace), or several `target=level` parted by commas, such as
+    /// `info,helm_operator::registry=debug`. A level alone opens libraries up to info only: below it they print whole
+    /// requests and answers, Secrets among them; one that is named, such as `kube_client=debug`, does print them.
     #[arg(long, env = "HELM_OPERATOR_LOG", default_value = "info")]
     pub log: String,
 
@@ -93,4 +96,37 @@ fn address(text: &str) -> Result<Address, String> {
     }
     let full = if text.starts_with(':') { format!("[::]{text}") } else { text.to_owned() };
     full.parse().map(|address| Address(Some(address))).map_err(|_| format!("{text:?} is no host:port, :port or 0"))
+}
+
+/// A name that no other process has by chance.
+fn unique_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = if host.trim().is_empty() { "helm-operator" } else { host.trim() };
+    let mut random = [0; 5];
+    // Without the kernel's randomness the process id still tells the processes of one host apart.
+    if getrandom::fill(&mut random).is_err() {
+        random[..4].copy_from_slice(&std::process::id().to_be_bytes());
+    }
+    random.iter().fold(format!("{host}_"), |name, byte| name + &format!("{byte:02x}"))
+}
+
+fn name(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("a name is needed".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::{Args, unique_name};
+
+    #[test]
+    fn two_processes_never_share_a_name_by_default() {
+        assert_ne!(unique_name(), unique_name());
+        let one = Args::try_parse_from(["helm-operator"]).expect("no flag is needed").instance;
+        assert!((12..=128).contains(&one.len()), "an Event's reportingInstance holds 128 characters: {one}");
+        let given = Args::try_parse_from(["helm-operator", "--instance=blue"]).expect("a name").instance;
+        assert_eq!(given, "blue");
+        assert!(Args::try_parse_from(["helm-operator", "--instance="]).is_err(), "an empty holder means a free lease");
+    }
 }

@@ -23,6 +23,7 @@ pub(crate) use self::backoff::jittered;
 use self::limit::LimitLayer;
 pub use self::limit::Limits;
 use crate::metrics::Metrics;
+use crate::shutdown::{Gate, Shutdown};
 
 /// How long a TCP and TLS handshake may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -50,16 +51,21 @@ pub enum Error {
 }
 
 /// A client for the cluster that `KUBECONFIG`, the home folder's kubeconfig or the pod's service account name.
-pub async fn connect(metrics: Arc<Metrics>) -> Result<Client, Error> {
+/// With `shutdown`, its writes are those that the end of the process waits for and keeps from beginning.
+pub async fn connect(metrics: Arc<Metrics>, shutdown: Option<Shutdown>) -> Result<Client, Error> {
     let config = Config::infer().await.map_err(Error::InferConfig)?;
-    build(config, metrics, Limits::default())
+    assemble(config, metrics, Limits::default(), Gate(shutdown))
 }
 
 /// A client for the cluster of `config`, whose requests `metrics` counts. Must be called within a Tokio runtime.
 ///
 /// Every request that is no watch ends within `limits.request`, its retries included; what it ends with is a
 /// [`kube::Error::Service`].
-pub fn build(mut config: Config, metrics: Arc<Metrics>, limits: Limits) -> Result<Client, Error> {
+pub fn build(config: Config, metrics: Arc<Metrics>, limits: Limits) -> Result<Client, Error> {
+    assemble(config, metrics, limits, Gate(None))
+}
+
+fn assemble(mut config: Config, metrics: Arc<Metrics>, limits: Limits, gate: Gate) -> Result<Client, Error> {
     config.connect_timeout = Some(CONNECT);
     // kube's own retries pause for up to a quarter of an hour, unseen by everybody.
     config.default_retry = false;
@@ -73,7 +79,7 @@ pub fn build(mut config: Config, metrics: Arc<Metrics>, limits: Limits) -> Resul
         .layer(RetryLayer::new(retries))
         .layer(BufferLayer::new(QUEUE))
         .layer(count);
-    Ok(ClientBuilder::try_from(config).map_err(Error::BuildClient)?.with_layer(&layers).build())
+    Ok(ClientBuilder::try_from(config).map_err(Error::BuildClient)?.with_layer(&layers).with_layer(&gate).build())
 }
 
 #[cfg(test)]

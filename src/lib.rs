@@ -13,7 +13,7 @@
 //! - [`cluster`]: the one door to users' objects: find kinds, apply, delete, wait by watching.
 //! - [`history`]: the one door to Helm's release Secrets.
 //! - [`controller`]: what is watched, and the two sentences `reconcile`.
-//! - [`args`], [`client`], [`leader`], [`telemetry`], [`metrics`], [`server`]: the process around it.
+//! - [`args`], [`client`], [`leader`], [`telemetry`], [`metrics`], [`server`], [`shutdown`]: the process around it.
 //!
 //! Apart from it: [`template`], the command that renders a chart without a cluster.
 //!
@@ -32,6 +32,7 @@ pub mod leader;
 pub mod metrics;
 pub mod registry;
 pub mod server;
+pub mod shutdown;
 pub mod telemetry;
 pub mod template;
 

@@ -1,8 +1,10 @@
 //! The process: read the arguments, print or run.
 
 use std::io::Write as _;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser as _;
@@ -11,10 +13,14 @@ use helm_operator::controller::{self, Policy, Setup};
 use helm_operator::leader::Election;
 use helm_operator::metrics::Metrics;
 use helm_operator::registry::Settings;
+use helm_operator::shutdown::Shutdown;
 use helm_operator::template::{self, Outcome};
-use helm_operator::{api, client, server, telemetry};
+use helm_operator::{api, client, leader, server, telemetry};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 /// The static binary's own allocator takes several times as long for the many small values of a render.
 #[global_allocator]
@@ -22,6 +28,15 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The largest chart archive that is pulled.
 const CHART_BYTES: u64 = 20 << 20;
+
+/// The stack of the controllers' thread: as much as a main thread has.
+const CONTROLLERS_STACK: usize = 8 << 20;
+
+/// How long the end waits for the answers to writes under way.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long the end waits for the lease to be given back.
+const GIVE_BACK: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
@@ -82,16 +97,55 @@ fn print_template(options: &template::Options) -> ExitCode {
     }
 }
 
-#[tokio::main(worker_threads = 2)]
-async fn run(args: Args) -> anyhow::Result<()> {
+/// Runs the operator until it is asked to end, or must.
+fn run(args: Args) -> anyhow::Result<()> {
     telemetry::start(&args.log, args.log_format)?;
     // One provider for all of rustls: with two to choose from it would refuse to choose.
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let ended = runtime.block_on(operate(args));
+    // What still computes writes nothing any more, and need not be waited for: it ends with the process.
+    std::mem::forget(runtime);
+    ended
+}
+
+async fn operate(args: Args) -> anyhow::Result<()> {
+    let mut signal = pin!(terminated());
+    let shutdown = Shutdown::default();
     let metrics = Arc::new(Metrics::default());
-    let client = client::connect(Arc::clone(&metrics)).await?;
-    let setup = Setup {
+    let client = client::connect(Arc::clone(&metrics), Some(shutdown.clone())).await?;
+    // The lease has a connection of its own: it is given back after the last write, and waits behind none.
+    let lease = client::connect(Arc::clone(&metrics), None).await?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), instance = %args.instance, "helm-operator starts");
+    for address in [args.health_probe_bind_address.0, args.metrics_bind_address.0].into_iter().flatten() {
+        let listener = TcpListener::bind(address).await.with_context(|| format!("failed to listen on {address}"))?;
+        tokio::spawn(server::serve(listener, Arc::clone(&metrics)));
+    }
+    let mut election = Election::new(lease, &args.leader_election_namespace, args.instance.clone());
+    if args.leader_elect {
+        tokio::select! {
+            () = election.win() => tracing::info!(lease = leader::NAME, "this instance holds the lease, and acts"),
+            signal = &mut signal => return signal,
+        }
+    }
+    let controllers = control(client, setup(&args, &shutdown), metrics)?;
+    tokio::select! {
+        ended = controllers => Err(ended.map_or_else(anyhow::Error::from, |()| anyhow::anyhow!("the controllers ended"))),
+        lost = election.keep(), if args.leader_elect => {
+            shutdown.request();
+            Err(lost.into())
+        }
+        signal = &mut signal => {
+            finish(&shutdown, args.leader_elect.then_some(&mut election)).await;
+            signal
+        }
+    }
+}
+
+fn setup(args: &Args, shutdown: &Shutdown) -> Setup {
+    Setup {
         instance: args.instance.clone(),
         registry: Settings {
             cache_dir: args.cache_dir.clone(),
@@ -103,35 +157,47 @@ async fn run(args: Args) -> anyhow::Result<()> {
             no_cross_namespace_refs: args.no_cross_namespace_refs,
             allow_cross_namespace_secrets: args.allow_cross_namespace_secrets,
         },
-    };
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), instance = %args.instance, "helm-operator starts");
-    for address in [args.health_probe_bind_address.0, args.metrics_bind_address.0].into_iter().flatten() {
-        let listener = TcpListener::bind(address).await.with_context(|| format!("failed to listen on {address}"))?;
-        tokio::spawn(server::serve(listener, Arc::clone(&metrics)));
-    }
-    let mut election = Election::new(client.clone(), &args.leader_election_namespace, args.instance);
-    if args.leader_elect {
-        tracing::info!("waits for the lease");
-        tokio::select! {
-            () = election.win() => tracing::info!("leads"),
-            signal = terminated() => return signal.context("failed to listen for signals"),
-        }
-    }
-    tokio::select! {
-        () = controller::run(client, setup, metrics) => Ok(()),
-        lost = election.keep(), if args.leader_elect => Err(lost.into()),
-        signal = terminated() => signal.context("failed to listen for signals"),
+        shutdown: shutdown.clone(),
     }
 }
 
-/// Resolves when the process is asked to end. Whatever goes on is dropped: the next process continues from what is recorded.
-async fn terminated() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// Runs the controllers on a thread of their own: whatever they compute there, the lease is renewed, health is told and
+/// signals are heard. Resolves when they have ended, which they do only by a defect.
+fn control(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) -> std::io::Result<oneshot::Receiver<()>> {
+    let (end, ended) = oneshot::channel();
+    let runtime = Handle::current();
+    std::thread::Builder::new().name("controllers".to_owned()).stack_size(CONTROLLERS_STACK).spawn(move || {
+        runtime.block_on(controller::run(client, setup, metrics));
+        // Nobody waits for it any more when the process ends.
+        end.send(()).unwrap_or_default();
+    })?;
+    Ok(ended)
+}
+
+/// Lets the writes under way be answered, begins no more, and gives the lease back.
+async fn finish(shutdown: &Shutdown, election: Option<&mut Election>) {
+    shutdown.request();
+    if timeout(GRACE, shutdown.drained()).await.is_err() {
+        // The write may still be carried out: nobody else may act before the lease has run out.
+        tracing::warn!("a write to the cluster was not answered within {GRACE:?}: the lease is not given back early");
+        return;
     }
-    tracing::info!("asked to end");
+    let Some(election) = election else { return };
+    match timeout(GIVE_BACK, election.give_back()).await {
+        Ok(Ok(())) => tracing::info!(lease = leader::NAME, "gave the lease back"),
+        Ok(Err(error)) => tracing::warn!(%error, lease = leader::NAME, "failed to give the lease back: it runs out"),
+        Err(_) => tracing::warn!(lease = leader::NAME, "the API server did not take the lease back: it runs out"),
+    }
+}
+
+/// Resolves when the process is asked to end.
+async fn terminated() -> anyhow::Result<()> {
+    let listen = || Ok::<_, std::io::Error>((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?));
+    let (mut terminate, mut interrupt) = listen().context("failed to listen for signals")?;
+    let name = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    tracing::info!("received {name}: finishing the writes under way, then ending");
     Ok(())
 }

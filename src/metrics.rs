@@ -1,7 +1,7 @@
 //! What the operator counts, for Prometheus. Labels are enums: no object ever names a series.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -26,13 +26,22 @@ struct Method {
     method: String,
 }
 
-/// All metrics, and whether the operator is ready.
+/// Between two signs of life of the controllers.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// After so long without a sign of life the controllers are stuck: their one thread hangs, or computes without an end.
+const STUCK: Duration = Duration::from_secs(30);
+
+/// All metrics, and whether the operator is ready and alive.
 pub struct Metrics {
     registry: Registry,
     reconciles: Family<Reconcile, Counter>,
     durations: Family<Controller, Histogram>,
     kube_requests: Family<Method, Counter>,
     ready: AtomicBool,
+    created: Instant,
+    /// When the controllers last gave a sign of life, in milliseconds since `created`; 0 before the first.
+    last_beat: AtomicU64,
 }
 
 impl Default for Metrics {
@@ -49,7 +58,15 @@ impl Default for Metrics {
         );
         let kube_requests = Family::<Method, Counter>::default();
         registry.register("kube_requests", "Requests to the API server, watches included", kube_requests.clone());
-        Self { registry, reconciles, durations, kube_requests, ready: AtomicBool::new(false) }
+        Self {
+            registry,
+            reconciles,
+            durations,
+            kube_requests,
+            ready: AtomicBool::new(false),
+            created: Instant::now(),
+            last_beat: AtomicU64::new(0),
+        }
     }
 }
 
@@ -75,9 +92,28 @@ impl Metrics {
         self.ready.load(Ordering::Relaxed)
     }
 
-    /// Adds metrics of another part, before serving begins.
-    pub fn registry_mut(&mut self) -> &mut Registry {
-        &mut self.registry
+    /// A sign of life of whoever calls it.
+    pub fn beat(&self) {
+        self.last_beat.store(self.millis().max(1), Ordering::Relaxed);
+    }
+
+    /// Gives a sign of life each second, for as long as its thread gets to it. Never resolves.
+    pub async fn keep_beating(&self) {
+        loop {
+            self.beat();
+            tokio::time::sleep(BEAT).await;
+        }
+    }
+
+    /// How long the controllers have given no sign of life, if that is too long. Before they run, nothing is.
+    pub fn stuck_for(&self) -> Option<Duration> {
+        let last = self.last_beat.load(Ordering::Relaxed);
+        let silent = Duration::from_millis(self.millis().saturating_sub(last));
+        (last > 0 && silent > STUCK).then_some(silent)
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.created.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// All of it in the text format of Prometheus.
@@ -85,5 +121,24 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+    use std::time::{Duration, Instant};
+
+    use super::{Metrics, STUCK};
+
+    #[test]
+    fn only_controllers_that_ran_and_fell_silent_are_stuck() {
+        let long_ago = Instant::now().checked_sub(STUCK * 2).expect("the machine runs for a minute");
+        let metrics = Metrics { created: long_ago, ..Metrics::default() };
+        assert_eq!(metrics.stuck_for(), None, "who waits for the lease is not stuck");
+        metrics.beat();
+        assert_eq!(metrics.stuck_for(), None);
+        metrics.last_beat.store(1, Ordering::Relaxed);
+        assert!(metrics.stuck_for().is_some_and(|silent| silent > STUCK && silent < STUCK + Duration::from_mins(1)));
     }
 }

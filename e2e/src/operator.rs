@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
@@ -33,6 +34,7 @@ pub struct Setup {
     environment: BTreeMap<String, String>,
     metrics: u16,
     health: u16,
+    open_files: Option<u32>,
 }
 
 /// What the operator's process has cost so far.
@@ -58,6 +60,7 @@ impl Setup {
             environment: BTreeMap::new(),
             metrics: ports::free()?,
             health: ports::free()?,
+            open_files: None,
         })
     }
 
@@ -82,15 +85,32 @@ impl Setup {
         self
     }
 
+    /// Bounds how many files and connections it may have open at once.
+    #[must_use]
+    pub fn open_files(mut self, limit: u32) -> Self {
+        self.open_files = Some(limit);
+        self
+    }
+
     /// Starts it, and returns when it says that it is ready.
     ///
     /// # Errors
     /// When the binary cannot be built, or ends, or does not become ready.
     pub async fn start(self) -> Result<Operator> {
+        let operator = self.spawn().await?;
+        operator.until_ready().await?;
+        Ok(operator)
+    }
+
+    /// Starts it without waiting until it is ready: one that waits for another's lease is not.
+    ///
+    /// # Errors
+    /// When the binary cannot be built or started.
+    pub async fn spawn(self) -> Result<Operator> {
         crate::install_tls_provider();
         let mut operator =
             Operator { setup: self, process: None, secrets: Mutex::default(), scratch: Scratch::new("operator")? };
-        operator.start().await?;
+        operator.spawn().await?;
         Ok(operator)
     }
 }
@@ -102,14 +122,29 @@ impl Operator {
     /// When it ends, or does not become ready.
     pub async fn start(&mut self) -> Result<()> {
         self.spawn().await?;
-        let process = self.process.as_ref().context("it has just been started")?;
-        let address = format!("http://127.0.0.1:{}/readyz", self.setup.health);
+        self.until_ready().await
+    }
+
+    /// Waits until the running operator says that it is ready.
+    ///
+    /// # Errors
+    /// When it ends, or does not become ready.
+    pub async fn until_ready(&self) -> Result<()> {
+        let process = self.process()?;
         let ready = eventually("the operator is ready", START, || async {
-            let answer = reqwest::get(&address).await?;
-            ensure!(answer.status().is_success(), "/readyz answers {}", answer.status());
+            ensure!(self.is_ready().await?, "/readyz says no");
             Ok(())
         });
         process.while_running(ready).await
+    }
+
+    /// Whether the operator says that it is ready.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn is_ready(&self) -> Result<bool> {
+        let answer = reqwest::get(format!("http://127.0.0.1:{}/readyz", self.setup.health)).await?;
+        Ok(answer.status().is_success())
     }
 
     /// Starts the operator without waiting until it is ready.
@@ -117,8 +152,15 @@ impl Operator {
     /// # Errors
     /// When the binary cannot be built or started.
     pub async fn spawn(&mut self) -> Result<()> {
-        let Setup { kubeconfig, arguments, environment, metrics, health } = &self.setup;
-        let mut command = Command::new(binary().await?);
+        let Setup { kubeconfig, arguments, environment, metrics, health, open_files } = &self.setup;
+        let mut command = match open_files {
+            None => Command::new(binary().await?),
+            Some(limit) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &limit.to_string()]).arg(binary().await?);
+                shell
+            }
+        };
         command
             .arg(format!("--metrics-bind-address=127.0.0.1:{metrics}"))
             .arg(format!("--health-probe-bind-address=127.0.0.1:{health}"))
@@ -210,6 +252,11 @@ impl Operator {
             Some((name.to_owned(), value.parse().ok()?))
         });
         Ok(series.collect())
+    }
+
+    /// Where it says whether it is alive.
+    pub fn health_address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.setup.health))
     }
 
     /// What it has cost so far, by the kernel's account.

@@ -44,6 +44,7 @@ use crate::cluster::Cluster;
 use crate::history::History;
 use crate::metrics::Metrics;
 use crate::registry::{Registry, Settings};
+use crate::shutdown::Shutdown;
 
 pub use self::context::Policy;
 
@@ -64,6 +65,8 @@ pub struct Setup {
     pub concurrent: u16,
     /// What is allowed.
     pub policy: Policy,
+    /// Tells when the process is to end.
+    pub shutdown: Shutdown,
 }
 
 /// Runs both controllers until the process ends.
@@ -124,7 +127,8 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
             controller(&context, context.releases.clone(), woken_releases, release::reconcile),
         );
     };
-    let all = Box::pin(async { futures::join!(watches, controllers, write_events) });
+    let alive = context.metrics.keep_beating();
+    let all = Box::pin(async { futures::join!(watches, controllers, write_events, alive) });
     LocalSet::new().run_until(all).await;
 }
 

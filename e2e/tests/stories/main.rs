@@ -5,6 +5,8 @@ mod records;
 
 mod api_bounds;
 mod five_guides;
+mod health;
+mod leader;
 mod least_rights;
 mod lifecycle;
 mod options;
