@@ -269,13 +269,20 @@ fn same(one: &Outcome, other: &Outcome) -> bool {
     one == other && lines(&notes[0]) == lines(&notes[1])
 }
 
+/// So many cases there are at least.
+const LEAST: usize = 400;
+
 #[test]
 fn charts_render_as_helm_renders_them() {
     let all = cases(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases"));
+    assert!(all.len() >= LEAST, "only {} cases: have they moved?", all.len());
     let only = std::env::var("CASE").unwrap_or_default();
+    assert!(only.is_empty() || std::env::var_os("CI").is_none(), "CASE={only} leaves cases out");
     let update = std::env::var_os("UPDATE").is_some();
     let mut failures = String::new();
-    for folder in all.into_iter().filter(|folder| folder.to_string_lossy().contains(&only)) {
+    let chosen: Vec<_> = all.into_iter().filter(|folder| folder.to_string_lossy().contains(&only)).collect();
+    assert!(!chosen.is_empty(), "no case has {only:?} in its path");
+    for folder in chosen {
         let case = Case::read(folder);
         if update {
             let asked = case.ask_helm();
