@@ -4,6 +4,7 @@ mod helm_cli;
 mod records;
 
 mod api_bounds;
+mod demo;
 mod five_guides;
 mod health;
 mod leader;

@@ -23,17 +23,26 @@ struct Args {
     /// Walk through, clean up and exit, instead of staying until Ctrl-C.
     #[arg(long)]
     once: bool,
+
+    /// Where to play.
+    #[arg(long, value_enum, default_value_t = Cluster::Own)]
+    cluster: Cluster,
+}
+
+/// Which cluster the demo plays on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Cluster {
+    /// A control plane that is started for it, with pods that are played.
+    Own,
+    /// The one that kubectl speaks to now. The operator runs here and not there; all that it made there is taken away.
+    Current,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
     let screen = Screen::default();
-    let shown = tokio::select! {
-        shown = show(&screen, args.once) => shown,
-        _ = tokio::signal::ctrl_c() => Ok(()),
-    };
-    match shown {
+    match show(&screen, &args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             screen.failed(&error);
@@ -42,22 +51,33 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn show(screen: &Screen, once: bool) -> Result<()> {
-    screen.title("A control plane, a registry and three charts");
-    let mut world = World::build(screen).await.context("building the world failed")?;
-    let played = play(screen, &mut world).await;
-    if let Err(error) = played {
+async fn show(screen: &Screen, args: &Args) -> Result<()> {
+    screen.title("A cluster, a registry and three charts");
+    let mut world = World::build(screen, args.cluster).await.context("building the world failed")?;
+    let played = tokio::select! {
+        played = play_through(screen, &mut world, args.once) => played,
+        _ = tokio::signal::ctrl_c() => Ok(()),
+    };
+    if played.is_err() {
         screen.lines(&world.operator_log());
-        return Err(error);
     }
+    let left = world.leave(screen).await.context("taking the demo away again failed");
+    played.and(left)
+}
+
+async fn play_through(screen: &Screen, world: &mut World, once: bool) -> Result<()> {
+    play(screen, world).await?;
     if once {
         screen.title("Uninstall: what was installed goes, in Helm's order");
-        return uninstall(screen, &world).await.context("step «uninstall» failed");
+        return uninstall(screen, world).await.context("step «uninstall» failed");
     }
     screen.title("Yours, until Ctrl-C");
-    screen.line(&format!("export KUBECONFIG={}", world.kubeconfig().display()));
-    screen.line("kubectl get helmrepositories,helmreleases");
-    screen.line("kubectl patch helmrelease web --type merge --patch '{\"spec\":{\"values\":{\"replicaCount\":3}}}'");
+    if let Some(kubeconfig) = world.own_kubeconfig() {
+        screen.line(&format!("export KUBECONFIG={}", kubeconfig.display()));
+    }
+    screen.line(&format!("kubectl get helmrepositories,helmreleases --namespace {NAMESPACE}"));
+    let patch = r#"{"spec":{"values":{"replicaCount":3}}}"#;
+    screen.line(&format!("kubectl patch helmrelease web --namespace {NAMESPACE} --type merge --patch '{patch}'"));
     std::future::pending().await
 }
 
@@ -132,8 +152,8 @@ async fn uninstall(screen: &Screen, world: &World) -> Result<()> {
 
 /// What a person looks at.
 async fn look(screen: &Screen, world: &World) -> Result<()> {
-    let arguments = ["get", "helmrepositories,helmreleases"];
-    screen.shell(&[&["kubectl"], arguments.as_slice()].concat(), &world.kubectl.run(&arguments).await?);
+    let arguments = ["get", "helmrepositories,helmreleases", "--namespace", NAMESPACE];
+    screen.shell(&[&["kubectl"], &arguments[..2]].concat(), &world.kubectl.run(&arguments).await?);
     let listed = world.helm.run(&["list", "--namespace", NAMESPACE]).await?;
     screen.shell(&["helm", "list"], &listed);
     Ok(())

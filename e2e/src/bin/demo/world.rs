@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use e2e::apiserver::ControlPlane;
 use e2e::helm::{Helm, Login};
 use e2e::kubectl::Kubectl;
@@ -15,14 +15,25 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::PATIENCE;
 use crate::screen::Screen;
+use crate::{Cluster, PATIENCE};
 
 /// Where the demo's objects live.
-pub(crate) const NAMESPACE: &str = "default";
+pub(crate) const NAMESPACE: &str = "helm-operator-demo";
 const USER: &str = "demo";
 /// The registry's password.
 pub(crate) const PASSWORD: &str = "correct-horse-battery-staple";
+
+/// What a cluster has that an operator of this kind may be at work in.
+const DEFINITIONS: [&str; 2] = ["helmreleases.helm-operator.ketches.cn", "helmrepositories.helm-operator.ketches.cn"];
+
+/// Refuses a cluster in which the demo would act beside an operator, or take away what is not its own.
+async fn free_of_operators(kubectl: &Kubectl) -> Result<()> {
+    let there = kubectl.run(&["get", "customresourcedefinitions", "--output", "name"]).await?;
+    let found = DEFINITIONS.iter().find(|name| there.contains(**name));
+    ensure!(found.is_none(), "the cluster has {} already: an operator may be at work in it", found.unwrap_or(&""));
+    Ok(())
+}
 
 /// Everything that runs. Dropping it ends it.
 pub(crate) struct World {
@@ -30,27 +41,48 @@ pub(crate) struct World {
     pub(crate) helm: Helm,
     pub(crate) kubectl: Kubectl,
     registry: Registry,
+    cluster: Cluster,
     plane: ControlPlane,
 }
 
 impl World {
-    pub(crate) async fn build(screen: &Screen) -> Result<Self> {
+    pub(crate) async fn build(screen: &Screen, cluster: Cluster) -> Result<Self> {
         operator::binary().await?;
-        let plane = ControlPlane::start().await?;
-        screen.line(&format!("  control plane ready after {:.1?}", screen.elapsed()));
+        let plane = match cluster {
+            Cluster::Own => ControlPlane::start_own().await?,
+            Cluster::Current => ControlPlane::current().await?,
+        };
+        screen.line(&format!("  cluster ready after {:.1?}", screen.elapsed()));
+        let kubectl = Kubectl::new(plane.kubeconfig()).await?;
+        if cluster == Cluster::Current {
+            free_of_operators(&kubectl).await?;
+            screen.line("  releases are not waited for: the images of the demo are in no registry");
+        }
         story::install_definitions(plane.client().await?).await?;
+        kubectl.run(&["create", "namespace", NAMESPACE]).await?;
         let user = User::new(USER, PASSWORD);
         let registry = Registry::start(Face::basic(vec![user]).tls(TlsMode::OwnCa)).await?;
         screen.line(&format!("  registry at {}, basic authentication, TLS by its own authority", registry.url()));
-        let world = Self {
-            operator: None,
-            helm: Helm::new(Some(plane.kubeconfig())).await?,
-            kubectl: Kubectl::new(plane.kubeconfig()).await?,
-            registry,
-            plane,
-        };
+        let helm = Helm::new(Some(plane.kubeconfig())).await?;
+        let world = Self { operator: None, helm, kubectl, registry, cluster, plane };
         world.push_charts(screen).await?;
         Ok(world)
+    }
+
+    /// Takes everything away that was made in a cluster that stays.
+    pub(crate) async fn leave(&self, screen: &Screen) -> Result<()> {
+        if self.cluster == Cluster::Own {
+            return Ok(());
+        }
+        screen.title("Leave the cluster as it was");
+        for arguments in [
+            &["delete", "helmreleases,helmrepositories", "--all", "--namespace", NAMESPACE, "--timeout", "60s"][..],
+            &["delete", "namespace", NAMESPACE, "--timeout", "120s"],
+            &["delete", "customresourcedefinitions", DEFINITIONS[0], DEFINITIONS[1], "--timeout", "60s"],
+        ] {
+            screen.lines(&self.kubectl.run(arguments).await?);
+        }
+        Ok(())
     }
 
     async fn push_charts(&self, screen: &Screen) -> Result<()> {
@@ -76,8 +108,9 @@ impl World {
         format!("{}/charts", self.registry.url())
     }
 
-    pub(crate) fn kubeconfig(&self) -> &Path {
-        self.plane.kubeconfig()
+    /// How to point kubectl at the cluster, where it does not speak to it anyway.
+    pub(crate) fn own_kubeconfig(&self) -> Option<&Path> {
+        (self.cluster == Cluster::Own).then(|| self.plane.kubeconfig())
     }
 
     pub(crate) async fn client(&self) -> Result<Client> {
@@ -127,6 +160,7 @@ impl World {
     }
 
     pub(crate) fn release(&self, chart: &str, version: &str) -> Value {
+        let wait = json!({ "wait": self.cluster == Cluster::Own });
         json!({
             "apiVersion": "helm-operator.ketches.cn/v1alpha1",
             "kind": "HelmRelease",
@@ -134,6 +168,8 @@ impl World {
             "spec": {
                 "chart": { "name": chart, "version": version, "ociRepository": format!("{}/{chart}", self.charts_url()) },
                 "values": { "replicaCount": 2 },
+                "install": wait,
+                "upgrade": wait,
             },
         })
     }
