@@ -54,7 +54,7 @@ pub enum Error {
 /// With `shutdown`, its writes are those that the end of the process waits for and keeps from beginning.
 pub async fn connect(metrics: Arc<Metrics>, shutdown: Option<Shutdown>) -> Result<Client, Error> {
     let config = Config::infer().await.map_err(Error::InferConfig)?;
-    assemble(config, metrics, Limits::default(), Gate(shutdown))
+    assemble(config, metrics, Limits::default(), &Gate(shutdown))
 }
 
 /// A client for the cluster of `config`, whose requests `metrics` counts. Must be called within a Tokio runtime.
@@ -62,10 +62,10 @@ pub async fn connect(metrics: Arc<Metrics>, shutdown: Option<Shutdown>) -> Resul
 /// Every request that is no watch ends within `limits.request`, its retries included; what it ends with is a
 /// [`kube::Error::Service`].
 pub fn build(config: Config, metrics: Arc<Metrics>, limits: Limits) -> Result<Client, Error> {
-    assemble(config, metrics, limits, Gate(None))
+    assemble(config, metrics, limits, &Gate(None))
 }
 
-fn assemble(mut config: Config, metrics: Arc<Metrics>, limits: Limits, gate: Gate) -> Result<Client, Error> {
+fn assemble(mut config: Config, metrics: Arc<Metrics>, limits: Limits, gate: &Gate) -> Result<Client, Error> {
     config.connect_timeout = Some(CONNECT);
     // kube's own retries pause for up to a quarter of an hour, unseen by everybody.
     config.default_retry = false;
@@ -79,7 +79,7 @@ fn assemble(mut config: Config, metrics: Arc<Metrics>, limits: Limits, gate: Gat
         .layer(RetryLayer::new(retries))
         .layer(BufferLayer::new(QUEUE))
         .layer(count);
-    Ok(ClientBuilder::try_from(config).map_err(Error::BuildClient)?.with_layer(&layers).with_layer(&gate).build())
+    Ok(ClientBuilder::try_from(config).map_err(Error::BuildClient)?.with_layer(&layers).with_layer(gate).build())
 }
 
 #[cfg(test)]

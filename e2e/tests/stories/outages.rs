@@ -58,7 +58,7 @@ fn a_registry_that_goes_and_comes_back_stops_new_releases_only() -> Result<()> {
         repositories.patch("charts", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(asked)).await?;
         let away = |repository: &_| status::failed(repository, Reason::ConnectionFailed);
         eventually::object(&repositories, "charts", SOON, away).await?;
-        story.release("new", "memo", "~1.0", json!({})).await?;
+        story.release("new", "fresh", "~1.0", json!({})).await?;
         story.failed("new", Reason::ConnectionFailed).await?;
         // What is deployed as declared stays ready, however often the registry is asked; another condition tells of it.
         story.patch("old", json!({ "metadata": { "annotations": { annotation: "during the outage" } } })).await?;
@@ -92,7 +92,10 @@ fn a_registry_that_goes_and_comes_back_stops_new_releases_only() -> Result<()> {
 
 async fn push(story: &Story<'_>, registry: &Registry) -> Result<()> {
     let scratch = Scratch::new("outage")?;
-    let archive =
-        story.helm.package(&charts::note("memo", "1.0.0").write(scratch.path())?, scratch.path(), None).await?;
-    story.helm.push(&archive, &registry.url(), &Login::default()).await
+    for chart in ["memo", "fresh"] {
+        let folder = charts::note(chart, "1.0.0").write(scratch.path())?;
+        let archive = story.helm.package(&folder, scratch.path(), None).await?;
+        story.helm.push(&archive, &registry.url(), &Login::default()).await?;
+    }
+    Ok(())
 }

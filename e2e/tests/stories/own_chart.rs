@@ -110,7 +110,9 @@ fn the_manifests_in_deploy_are_taken_whole_and_the_definitions_outlive_the_opera
 async fn deployment(helm: &Helm, values: &[&str]) -> Result<Value> {
     let chart = workspace()?.join("charts/helm-operator").display().to_string();
     let mut arguments = vec!["template", "helm-operator", &chart, "--show-only", "templates/deployment.yaml"];
-    values.iter().for_each(|value| arguments.extend(["--set-json", value]));
+    for value in values {
+        arguments.extend(["--set-json", value]);
+    }
     let manifest = helm.run(&arguments).await?;
     Ok(Value::Object(helm::values::parse(&manifest)?))
 }

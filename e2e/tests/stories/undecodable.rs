@@ -75,7 +75,7 @@ fn durations_from_before_they_had_bounds_stop_nobody() -> Result<()> {
             "timeout": "3000000000000000h",
             "upgrade": { "timeout": "0s", "maxHistory": -5 },
         });
-        store_unchecked(story, &release("endless", spec)).await?;
+        store_unchecked(story, &release("endless", &spec)).await?;
         story.ready("endless").await?;
         story.patch("endless", json!({ "spec": { "values": { "greeting": "changed" } } })).await?;
         story.ready("endless").await?;
@@ -83,7 +83,7 @@ fn durations_from_before_they_had_bounds_stop_nobody() -> Result<()> {
     })
 }
 
-fn release(name: &str, spec: Value) -> Value {
+fn release(name: &str, spec: &Value) -> Value {
     json!({
         "apiVersion": "helm-operator.ketches.cn/v1alpha1",
         "kind": "HelmRelease",
@@ -93,7 +93,7 @@ fn release(name: &str, spec: Value) -> Value {
 }
 
 fn broken() -> Value {
-    release("a-broken-one", json!({ "chart": ["no", "object"], "interval": {}, "suspend": "perhaps" }))
+    release("a-broken-one", &json!({ "chart": ["no", "object"], "interval": {}, "suspend": "perhaps" }))
 }
 
 /// Stores an object that the schema would refuse, while the schema is away.

@@ -76,7 +76,8 @@ async fn deleted(story: &Story<'_>, name: &str) -> Result<f64> {
 async fn suspended(story: &Story<'_>, name: &str) -> Result<f64> {
     let start = Instant::now();
     let declared = story.patch(name, json!({ "spec": { "suspend": true } })).await?;
-    let observed = eventually::object(&story.releases(), name, SOON, |release| {
+    let releases = story.releases();
+    let observed = eventually::object(&releases, name, SOON, |release| {
         let observed = release.observed_generation().context("no status")?;
         ensure!(Some(observed) >= declared.metadata.generation, "generation {observed} is observed");
         Ok(())
