@@ -1,7 +1,10 @@
 //! The house rules that no lint knows, as tests: sizes, layers, purity, names, module docs.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use crate::api::Reason;
 
 /// Most production lines of a file; tests at its end do not count.
 const FILE_LIMIT: usize = 500;
@@ -138,6 +141,23 @@ fn no_drawer_is_called_things() {
         |name: &String| ROOTS.iter().any(|root| name.strip_suffix(root).is_some_and(|folder| folder.ends_with('/')));
     let drawers: Vec<_> = all().into_iter().map(|(name, _)| name).filter(named).collect();
     report("a helper lives with its caller", &drawers);
+}
+
+/// Where reasons are declared, and where each has its reaction: neither gives one.
+const REASON_TABLES: [&str; 2] = ["src/api/reason.rs", "src/controller/halt.rs"];
+
+#[test]
+fn every_reason_is_given_somewhere() {
+    let sources =
+        files("src").into_iter().filter(|(name, _)| !is_test(name) && !REASON_TABLES.contains(&name.as_str()));
+    let code: String = sources.map(|(_, text)| production(&text).to_owned()).collect();
+    let words: BTreeSet<&str> = code
+        .split("Reason::")
+        .skip(1)
+        .map(|rest| &rest[..rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len())])
+        .collect();
+    let never = Reason::ALL.iter().map(Reason::to_string).filter(|reason| !words.contains(reason.as_str()));
+    report("a reason that nothing gives has no place in the API", &never.collect::<Vec<_>>());
 }
 
 #[test]

@@ -35,8 +35,6 @@ reasons! {
         InstallStarted,
         /// An upgrade starts.
         UpgradeStarted,
-        /// The release is being uninstalled.
-        UninstallStarted,
         /// The release is gone.
         UninstallCompleted,
         /// The release is left in the cluster though its object goes (an event only).
@@ -162,14 +160,10 @@ reasons! {
         InstallFailed,
         /// The upgrade was not carried out.
         UpgradeFailed,
-        /// The uninstall was not carried out.
-        UninstallFailed,
         /// The name of the chart is not the declared one (a warning event only).
         ChartNameMismatch,
         /// The chart is marked deprecated (a warning event only).
         ChartDeprecated,
-        /// The object was written by a person outside the operator and taken over (an event only).
-        Adopted,
     }
 }
 

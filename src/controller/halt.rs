@@ -126,7 +126,7 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 #[expect(clippy::too_many_lines, reason = "one flat table, whole on purpose")]
 pub(crate) fn retry(reason: Reason) -> Retry {
     use Reason::{
-        AccessDenied, AdmissionDenied, Adopted, AuthenticationFailed, CertificateExpired, CertificateNameMismatch,
+        AccessDenied, AdmissionDenied, AuthenticationFailed, CertificateExpired, CertificateNameMismatch,
         CertificateUnknownAuthority, ChartArchiveInvalid, ChartDeprecated, ChartMetadataInvalid, ChartNameMismatch,
         ChartRefused, ChartTooLarge, ClusterUnavailable, ConfigurationError, ConnectionFailed, DigestMismatch,
         DnsFailed, FieldConflict, Forbidden, HelmRepositoryNotFound, HistoryInvalid, HookFailed, ImmutableField,
@@ -135,9 +135,8 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         PendingRelease, PermissionDenied, PlainHttp, Progressing, ProxyFailed, QuotaExceeded, RateLimited,
         RegistryTimeout, RegistryUnavailable, RegistryUnexpected, ReleaseNameConflict, ReleaseTooLarge,
         RenderLimitExceeded, RepositoryNotFound, SchemaViolation, SecretInvalid, SecretNotFound, Suspended,
-        SyncCompleted, TagNotFound, TemplateFailed, TooManyRevisions, UninstallCompleted, UninstallFailed,
-        UninstallSkipped, UninstallStarted, UnknownKind, UnsupportedRepositoryType, UpgradeCompleted, UpgradeFailed,
-        UpgradeStarted, ValuesInvalid,
+        SyncCompleted, TagNotFound, TemplateFailed, TooManyRevisions, UninstallCompleted, UninstallSkipped,
+        UnknownKind, UnsupportedRepositoryType, UpgradeCompleted, UpgradeFailed, UpgradeStarted, ValuesInvalid,
     };
     match reason {
         // The object, the chart or the values have to change.
@@ -194,11 +193,9 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         | HistoryInvalid
         | TooManyRevisions
         | InstallFailed
-        | UpgradeFailed
-        | UninstallFailed => Retry::Backoff,
+        | UpgradeFailed => Retry::Backoff,
         InstallCompleted | UpgradeCompleted | SyncCompleted | Progressing | InstallStarted | UpgradeStarted
-        | UninstallStarted | UninstallCompleted | UninstallSkipped | Suspended | ChartNameMismatch
-        | ChartDeprecated | Adopted => Retry::Never,
+        | UninstallCompleted | UninstallSkipped | Suspended | ChartNameMismatch | ChartDeprecated => Retry::Never,
     }
 }
 
