@@ -141,6 +141,10 @@ pub struct Install {
     pub wait: bool,
     /// While waiting, wait for Jobs to complete too. Default: true.
     pub wait_for_jobs: bool,
+    /// Take over objects that exist and are another Helm release's or nobody's, instead of failing.
+    pub take_ownership: bool,
+    /// Take over fields that other managers own of objects that exist, instead of failing with a conflict.
+    pub force: bool,
     /// Do not install what is in the chart's `crds/`.
     #[serde(rename = "skipCRDs")]
     pub skip_crds: bool,
@@ -150,7 +154,15 @@ pub struct Install {
 
 impl Default for Install {
     fn default() -> Self {
-        Self { timeout: None, wait: true, wait_for_jobs: true, skip_crds: false, disable_hooks: false }
+        Self {
+            timeout: None,
+            wait: true,
+            wait_for_jobs: true,
+            take_ownership: false,
+            force: false,
+            skip_crds: false,
+            disable_hooks: false,
+        }
     }
 }
 
@@ -165,6 +177,8 @@ pub struct Upgrade {
     pub wait: bool,
     /// While waiting, wait for Jobs to complete too. Default: true.
     pub wait_for_jobs: bool,
+    /// Take over objects that exist and are another Helm release's or nobody's, instead of failing.
+    pub take_ownership: bool,
     /// Take over fields that other managers own, instead of failing with a conflict.
     pub force: bool,
     /// After a failed upgrade delete the objects that it created. Default: false, as Helm's: what is deleted and made
@@ -183,6 +197,7 @@ impl Default for Upgrade {
             timeout: None,
             wait: true,
             wait_for_jobs: true,
+            take_ownership: false,
             force: false,
             cleanup_on_fail: false,
             disable_hooks: false,

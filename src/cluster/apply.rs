@@ -1,5 +1,7 @@
 //! Apply: ownership of everything is checked first, then kinds go in install order by server-side apply.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::managed_fields;
@@ -8,8 +10,15 @@ use super::order::{concurrently, install_groups};
 use super::ownership;
 use super::ready::{self, Assessment, Subject};
 use super::request::Metadata;
+use super::wait::{Question, Target};
 use super::watch::Marks;
 use super::{Cluster, Error, Owner, Resource};
+
+/// How long a kind may take to be served once its definition is applied.
+const DEFINED: Duration = Duration::from_mins(1);
+
+/// How long an object that is being deleted is waited for before it is made anew.
+const TERMINATED: Duration = Duration::from_mins(1);
 
 /// How a set of objects is applied.
 #[derive(Debug, Clone)]
@@ -94,6 +103,7 @@ impl Cluster {
             let applied = concurrently(&group, |object| async move {
                 let existing = claims.0.get(object.reference());
                 let applied = self.apply_one(object, existing, Some(&options.owner), options.force_conflicts).await?;
+                self.wait_defined(object, &applied, objects, DEFINED).await?;
                 let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 done.insert(object.reference(), applied);
                 Ok(())
@@ -113,7 +123,16 @@ impl Cluster {
 
     /// The metadata of the object if it exists, unless it is somebody else's.
     async fn claimed(&self, object: &Object, options: &ApplyOptions) -> Result<Option<Metadata>, Error> {
-        let metadata = self.requests.metadata(object.resource(), object.reference()).await?;
+        let metadata = match self.requests.metadata(object.resource(), object.reference()).await {
+            // Its definition is yet to be applied: if it exists, then in a version that is served already.
+            Err(Error::UnknownKind { .. }) if object.awaits_definition() => {
+                match self.moved(object.resource()).await? {
+                    Some(resource) => self.requests.metadata(&resource, object.reference()).await?,
+                    None => None,
+                }
+            }
+            metadata => metadata?,
+        };
         if let Some(metadata) = metadata.as_ref().filter(|_| !options.take_ownership) {
             let claim = ownership::claim(metadata, &options.owner);
             if !options.previous.iter().any(|previous| claim.is_of(previous)) {
@@ -132,6 +151,14 @@ impl Cluster {
         force: bool,
     ) -> Result<Applied, Error> {
         let target = (object.resource(), object.reference());
+        let existing = match existing {
+            // It would take the change, and go all the same.
+            Some(existing) if existing.deletion_timestamp.is_some() => {
+                self.wait_terminated(object, existing).await?;
+                None
+            }
+            existing => existing,
+        };
         if let Some(existing) = existing {
             self.take_over_fields(target, existing).await?;
         }
@@ -146,11 +173,28 @@ impl Cluster {
             // It was served when the kind was looked up: what we know is out of date.
             self.discovery.invalidate();
         }
-        let answer = answer?;
+        let answer = answer.map_err(|error| match error {
+            Error::NamespaceMissing { object, namespace, .. } => {
+                let is_own = owner.is_some_and(|owner| owner.namespace == namespace);
+                Error::NamespaceMissing { object, namespace, is_own }
+            }
+            error => error,
+        })?;
         let subject = Subject::of(&answer);
         let assessment =
             if metadata_only && !subject.deleting { Assessment::CURRENT } else { ready::assess(group, kind, &subject) };
         Ok(applied(object, existing, &answer, assessment))
+    }
+
+    /// Waits until an object that is being deleted is gone.
+    async fn wait_terminated(&self, object: &Object, existing: &Metadata) -> Result<(), Error> {
+        let target = Target {
+            object: object.reference().clone(),
+            resource: object.resource().clone(),
+            marks: Marks::Unknown,
+            question: Question::Gone { uid: existing.uid.clone().unwrap_or_default() },
+        };
+        self.wait_gone(vec![target], TERMINATED).await
     }
 
     /// An object changed by someone between our read and this patch is read again, a few times.

@@ -1,11 +1,10 @@
 //! Objects that stand in the way, or are missing: noticed when that changes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::Notify;
-
 use super::object::ObjectRef;
-use super::watch::{Look, Marks, Subscription};
+use super::watch::{Look, Marks, Subscription, Waiter};
 use super::{Cluster, Error};
 
 /// An object whose coming or going is awaited.
@@ -42,20 +41,22 @@ impl Cluster {
     /// kinds that the cluster does not serve or does not let us watch.
     pub async fn changed(&self, awaited: Vec<Awaited>) -> Result<(), Error> {
         let kinds = self.discovery.kinds_with(std::iter::empty()).await?;
-        let waiter = Arc::new(Notify::new());
-        let subscribe = |awaited: Awaited| {
-            let resource = kinds.find_any(&awaited.object.group, &awaited.object.kind)?;
+        let waiter = Arc::new(Waiter::default());
+        let subscribe = |(number, awaited): (usize, Awaited)| {
+            let resource = kinds.any_version(&awaited.object.group, &awaited.object.kind)?;
             // It may be anybody's object: a feed of its own.
-            let subscription = self.hub.subscribe(resource, &awaited.object, Marks::Unknown, &waiter);
-            Some(Watched { awaited, subscription, uid: None })
+            let waiting = (Arc::clone(&waiter), number);
+            let subscription = self.hub.subscribe(resource, &awaited.object, Marks::Unknown, &waiting);
+            // A feed that runs already may have told all it knows before this.
+            waiter.wake(number);
+            Some((number, Watched { awaited, subscription, uid: None }))
         };
-        let mut watched: Vec<Watched> = awaited.into_iter().filter_map(subscribe).collect();
-        // A feed that runs already may have told all it knows before this.
-        waiter.notify_one();
+        let mut watched: BTreeMap<usize, Watched> = awaited.into_iter().enumerate().filter_map(subscribe).collect();
         loop {
-            waiter.notified().await;
-            if watched.iter_mut().any(Watched::has_changed) {
-                return Ok(());
+            for number in waiter.woken(usize::MAX).await {
+                if watched.get_mut(&number).is_some_and(Watched::has_changed) {
+                    return Ok(());
+                }
             }
         }
     }

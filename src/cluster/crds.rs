@@ -9,10 +9,11 @@ use super::object::{Object, Source};
 use super::order::concurrently;
 use super::wait::{Question, Target, Unsettled, Version};
 use super::watch::Marks;
-use super::{Change, Cluster, Error};
+use super::{Applied, Change, Cluster, Error, Reach, Resource};
 
-/// Between looks at what the server serves, after a CRD is established: discovery follows within moments.
-const DISCOVERY_PAUSE: Duration = Duration::from_millis(100);
+/// Between looks at what the server serves, after a CRD is established: discovery mostly follows within moments.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 impl Cluster {
     /// Makes the namespace if it does not exist, with the label `name` as Helm's `--create-namespace`. One that exists
@@ -34,33 +35,85 @@ impl Cluster {
     }
 
     /// Creates those of `crds` that do not exist, waits until all are established and the server serves their kinds.
-    /// One that exists is left as it is, as Helm does. The answer tells how many were created.
+    /// One that exists is left as it is, as Helm does, and waited for as it is. The answer tells how many were created.
     pub async fn install_crds(&self, crds: &[Source<'_>], timeout: Duration) -> Result<usize, Error> {
         let deadline = Instant::now() + timeout;
         let objects = self.objects(crds, "default").await?;
-        let created = concurrently(&objects, |object| self.install_crd(object, deadline)).await?;
-        let created = created.into_iter().filter(|created| *created).count();
+        let installed = concurrently(&objects, |object| self.install_crd(object, deadline)).await?;
+        let created = installed.iter().filter(|(created, _)| *created).count();
         if created > 0 {
             self.discovery.invalidate();
         }
-        self.wait_served(&objects, deadline).await?;
+        for (crd, (_, served)) in objects.iter().zip(&installed) {
+            self.wait_served(&crd.reference().name, served, deadline).await?;
+        }
         Ok(created)
     }
 
-    async fn install_crd(&self, crd: &Object, deadline: Instant) -> Result<bool, Error> {
-        let existing = self.requests.metadata(crd.resource(), crd.reference()).await?;
-        let created = existing.is_none();
-        let version = match existing {
-            Some(_) if self.serves(crd).await? => return Ok(false),
-            Some(metadata) => Version {
-                resource_version: metadata.resource_version.unwrap_or_default(),
-                generation: metadata.generation.unwrap_or_default(),
-            },
-            None => {
-                let applied = self.apply_one(crd, None, None, false).await?;
-                Version { resource_version: applied.resource_version, generation: applied.generation }
+    /// Refuses those of `crds` that do not exist yet and are out of `reach`, as all that have no namespace may be.
+    pub async fn admit_crds(&self, crds: &[Source<'_>], reach: &Reach) -> Result<(), Error> {
+        for crd in self.objects(crds, "default").await? {
+            let one = std::slice::from_ref(&crd);
+            if let refused @ Err(_) = reach.admit(one)
+                && self.requests.metadata(crd.resource(), crd.reference()).await?.is_none()
+            {
+                return refused;
             }
-        };
+        }
+        Ok(())
+    }
+
+    /// Waits until the server serves what `crd`, just applied, defines, as far as `objects` wait for it.
+    pub(super) async fn wait_defined(
+        &self,
+        crd: &Object,
+        applied: &Applied,
+        objects: &[Object],
+        timeout: Duration,
+    ) -> Result<(), Error> {
+        if crd.reference().kind != "CustomResourceDefinition" || !objects.iter().any(Object::awaits_definition) {
+            return Ok(());
+        }
+        let mut defined = defined_resources(crd.content());
+        defined.retain(|resource| {
+            objects.iter().any(|object| object.awaits_definition() && object.resource() == resource)
+        });
+        if defined.is_empty() {
+            return Ok(());
+        }
+        let deadline = Instant::now() + timeout;
+        let version = Version { resource_version: applied.resource_version.clone(), generation: applied.generation };
+        self.wait_established(crd, version, deadline).await?;
+        self.discovery.invalidate();
+        self.wait_served(&crd.reference().name, &defined, deadline).await
+    }
+
+    /// Whether the CRD was created, and the kinds that it then serves.
+    async fn install_crd(&self, crd: &Object, deadline: Instant) -> Result<(bool, Vec<Resource>), Error> {
+        let defined = defined_resources(crd.content());
+        let existing = self.requests.metadata(crd.resource(), crd.reference()).await?;
+        if existing.is_some() && self.serves(&defined).await? {
+            return Ok((false, Vec::new()));
+        }
+        // What counts of one that exists is what it defines, not what the chart's own would.
+        if existing.is_some()
+            && let Some(Value::Object(live)) = self.requests.get(crd.resource(), crd.reference()).await?
+        {
+            let metadata = &live["metadata"];
+            let version = Version {
+                resource_version: metadata["resourceVersion"].as_str().unwrap_or_default().to_owned(),
+                generation: metadata["generation"].as_i64().unwrap_or_default(),
+            };
+            self.wait_established(crd, version, deadline).await?;
+            return Ok((false, defined_resources(&live)));
+        }
+        let applied = self.apply_one(crd, None, None, false).await?;
+        let version = Version { resource_version: applied.resource_version, generation: applied.generation };
+        self.wait_established(crd, version, deadline).await?;
+        Ok((true, defined))
+    }
+
+    async fn wait_established(&self, crd: &Object, version: Version, deadline: Instant) -> Result<(), Error> {
         let target = Target {
             object: crd.reference().clone(),
             resource: crd.resource().clone(),
@@ -68,47 +121,52 @@ impl Cluster {
             question: Question::Ready(version),
         };
         let left = deadline.saturating_duration_since(Instant::now());
-        let unsettled = match self.settle(vec![target], left).await {
-            Ok(()) => return Ok(created),
-            Err(unsettled) => unsettled,
-        };
-        let message = match unsettled {
-            Unsettled::Late(mut targets) | Unsettled::Failed(mut targets) => targets.swap_remove(0).1,
-            Unsettled::Unwatchable(_, message) => message,
+        let message = match self.settle(vec![target], left).await {
+            Ok(()) => return Ok(()),
+            Err(Unsettled::Late(mut targets) | Unsettled::Failed(mut targets)) => targets.swap_remove(0).1,
+            Err(Unsettled::Unwatchable(_, message)) => message,
         };
         Err(Error::CrdNotEstablished { name: crd.reference().name.clone(), message })
     }
 
     /// Discovery lags the Established condition a little; objects of the new kinds are refused until it has caught up.
-    async fn wait_served(&self, crds: &[Object], deadline: Instant) -> Result<(), Error> {
-        for crd in crds {
-            while !self.serves(crd).await? {
-                if Instant::now() > deadline {
-                    let message = "it is established, but the server does not list its kind yet".to_owned();
-                    return Err(Error::CrdNotEstablished { name: crd.reference().name.clone(), message });
-                }
-                tokio::time::sleep(DISCOVERY_PAUSE).await;
-                self.discovery.invalidate();
+    async fn wait_served(&self, crd: &str, served: &[Resource], deadline: Instant) -> Result<(), Error> {
+        let mut pause = FIRST_PAUSE;
+        while !self.serves(served).await? {
+            if Instant::now() > deadline {
+                let message = "it is established, but the server does not list its kind yet".to_owned();
+                return Err(Error::CrdNotEstablished { name: crd.to_owned(), message });
             }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            self.discovery.invalidate();
         }
         Ok(())
     }
 
-    /// Whether the kinds that `crd` defines are served. True for anything else that a chart keeps in `crds/`.
-    async fn serves(&self, crd: &Object) -> Result<bool, Error> {
+    async fn serves(&self, defined: &[Resource]) -> Result<bool, Error> {
         let kinds = self.discovery.kinds_with(std::iter::empty()).await?;
-        let defined = defined_kinds(crd.content());
-        Ok(defined.iter().all(|(version, kind)| matches!(kinds.find(version, kind), Served::Found(_))))
+        let found =
+            |resource: &Resource| matches!(kinds.find(&resource.api_version(), &resource.kind), Served::Found(_));
+        Ok(defined.iter().all(found))
     }
 }
 
-/// `group/version` and kind of each version that the CRD serves.
-fn defined_kinds(crd: &serde_json::Map<String, Value>) -> Vec<(String, String)> {
+/// What a CRD defines: its kind in each version that it serves. Nothing for anything else that a chart keeps in `crds/`.
+pub(super) fn defined_resources(crd: &serde_json::Map<String, Value>) -> Vec<Resource> {
     let spec = crd.get("spec").unwrap_or(&Value::Null);
-    let (Some(group), Some(kind)) = (spec["group"].as_str(), spec["names"]["kind"].as_str()) else {
+    let (group, names) = (spec["group"].as_str(), &spec["names"]);
+    let (Some(group), Some(kind), Some(plural)) = (group, names["kind"].as_str(), names["plural"].as_str()) else {
         return Vec::new();
     };
     let versions = spec["versions"].as_array().into_iter().flatten();
     let served = versions.filter(|version| version["served"] == true).filter_map(|version| version["name"].as_str());
-    served.map(|version| (format!("{group}/{version}"), kind.to_owned())).collect()
+    let resource = |version: &str| Resource {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        kind: kind.to_owned(),
+        plural: plural.to_owned(),
+        namespaced: spec["scope"] == "Namespaced",
+    };
+    served.map(resource).collect()
 }

@@ -10,7 +10,7 @@ use super::ownership::{self, Claim};
 use super::request::Deletion;
 use super::wait::{Question, Target, Unsettled};
 use super::watch::Marks;
-use super::{Cluster, Error, Owner};
+use super::{Cluster, Error, Owner, Resource};
 
 /// Annotation that protects an object from removal.
 const RESOURCE_POLICY: &str = "helm.sh/resource-policy";
@@ -83,7 +83,7 @@ impl Cluster {
         Ok(removals)
     }
 
-    async fn wait_gone(&self, remaining: Vec<Target>, timeout: Duration) -> Result<(), Error> {
+    pub(super) async fn wait_gone(&self, remaining: Vec<Target>, timeout: Duration) -> Result<(), Error> {
         match self.settle(remaining, timeout).await {
             Ok(()) => Ok(()),
             Err(Unsettled::Late(targets) | Unsettled::Failed(targets)) => {
@@ -96,17 +96,38 @@ impl Cluster {
         }
     }
 
-    /// Deletes one object; the target to wait for if it is not gone at once.
+    /// Deletes one object; the target to wait for if it is not gone at once. With its kind an object is gone, too.
     async fn delete_one(&self, object: &Object, options: &DeleteOptions) -> Result<(Removed, Option<Target>), Error> {
-        let (resource, reference) = (object.resource(), object.reference());
+        let mut outcome = self.delete_as(object.resource(), object, options).await;
+        if matches!(outcome, Err(Error::UnknownKind { .. }))
+            && let Some(resource) = self.moved(object.resource()).await?
+        {
+            outcome = self.delete_as(&resource, object, options).await;
+        }
+        match outcome {
+            Err(Error::UnknownKind { .. }) => Ok((Removed::Absent, None)),
+            outcome => outcome,
+        }
+    }
+
+    /// Deletes one object by the API resource that serves it.
+    async fn delete_as(
+        &self,
+        resource: &Resource,
+        object: &Object,
+        options: &DeleteOptions,
+    ) -> Result<(Removed, Option<Target>), Error> {
+        let reference = object.reference();
         let Some(metadata) = self.requests.metadata(resource, reference).await? else {
             return Ok((Removed::Absent, None));
         };
         if !object.is_uid(metadata.uid.as_deref()) {
             return Ok((Removed::NotOurs(None), None));
         }
+        // Helm deletes a hook by its own policies alone.
         let live_policy = metadata.annotations.as_ref().and_then(|annotations| annotations.get(RESOURCE_POLICY));
-        if is_keep(object.annotation(RESOURCE_POLICY)) || is_keep(live_policy.map(String::as_str)) {
+        let keeps = is_keep(object.annotation(RESOURCE_POLICY)) || is_keep(live_policy.map(String::as_str));
+        if keeps && options.owner.is_some() {
             return Ok((Removed::Kept, None));
         }
         match options.owner.as_ref().map(|owner| ownership::claim(&metadata, owner)) {

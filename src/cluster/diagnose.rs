@@ -21,6 +21,8 @@ const PODS: usize = 3;
 const PODS_READ: u32 = 50;
 /// Warnings told per object or pod.
 const WARNINGS: usize = 2;
+/// Selects those among all events.
+const WARNINGS_ONLY: &str = ",type=Warning";
 /// Events read to find those.
 const EVENTS_READ: u32 = 50;
 /// Characters of one sentence.
@@ -44,7 +46,9 @@ impl Cluster {
             reasons.push(self.pod_reasons(namespace, pod).await);
         }
         if object.kind != "Pod" {
-            reasons.extend(self.warnings(namespace, live["metadata"]["uid"].as_str().unwrap_or_default()).await);
+            // Why a claim is not bound is no warning where it waits for its first consumer, or for a provisioner.
+            let kinds = if object.kind == "PersistentVolumeClaim" { "" } else { WARNINGS_ONLY };
+            reasons.extend(self.events(namespace, live["metadata"]["uid"].as_str().unwrap_or_default(), kinds).await);
         }
         reasons
     }
@@ -64,17 +68,18 @@ impl Cluster {
     async fn pod_reasons(&self, namespace: &str, pod: &Pod) -> String {
         let name = pod.metadata.name.as_deref().unwrap_or_default();
         let mut reasons = pod_troubles(pod);
-        reasons.extend(self.warnings(namespace, pod.metadata.uid.as_deref().unwrap_or_default()).await);
+        let uid = pod.metadata.uid.as_deref().unwrap_or_default();
+        reasons.extend(self.events(namespace, uid, WARNINGS_ONLY).await);
         format!("pod {name:?}: {}", reasons.join(", "))
     }
 
-    /// The newest Warning events about the object with this uid, one per reason.
-    async fn warnings(&self, namespace: &str, uid: &str) -> Vec<String> {
+    /// The newest events of some `kinds` about the object with this uid, one per reason.
+    async fn events(&self, namespace: &str, uid: &str, kinds: &str) -> Vec<String> {
         if uid.is_empty() {
             return Vec::new();
         }
         let api: Api<Event> = Api::namespaced(self.requests.client().clone(), namespace);
-        let selector = format!("involvedObject.uid={uid},type=Warning");
+        let selector = format!("involvedObject.uid={uid}{kinds}");
         let params = ListParams::default().fields(&selector).limit(EVENTS_READ);
         let mut events = api.list(&params).await.map(|list| list.items).unwrap_or_default();
         events.sort_by_key(|event| std::cmp::Reverse(happened(event)));

@@ -14,7 +14,7 @@ use super::{Cluster, Error};
 /// except by our own CRDs, which call [`Discovery::invalidate`].
 const YOUNG: Duration = Duration::from_secs(2);
 
-/// A snapshot older than this is read again for [`Cluster::capabilities`], so that what charts see follows the cluster.
+/// A snapshot older than this is read again, so that what charts see follows the cluster.
 const OLD: Duration = Duration::from_mins(10);
 
 /// How one kind is addressed.
@@ -99,6 +99,14 @@ impl Kinds {
         Self { resources: BTreeMap::new(), stale: BTreeSet::new(), version_set: BTreeSet::new(), version }
     }
 
+    /// What a cluster with these resources serves.
+    #[cfg(test)]
+    pub(super) fn serving(resources: impl IntoIterator<Item = Resource>) -> Self {
+        let key = |resource: &Resource| (resource.api_version(), resource.kind.clone());
+        let resources = resources.into_iter().map(|resource| (key(&resource), resource)).collect();
+        Self { resources, ..Self::none_of(KubeVersion::from_server("v1.36.0", "1", "36")) }
+    }
+
     /// The resource that serves `kind` of `api_version`.
     pub(super) fn find(&self, api_version: &str, kind: &str) -> Served<'_> {
         if let Some(resource) = self.resources.get(&(api_version.to_owned(), kind.to_owned())) {
@@ -112,8 +120,8 @@ impl Kinds {
         Served::Unknown { served: self.resources.values().filter(other).map(Resource::api_version).collect() }
     }
 
-    /// A resource that serves `kind` of `group`, in whatever version.
-    pub(super) fn find_any(&self, group: &str, kind: &str) -> Option<&Resource> {
+    /// A resource that serves `kind` of `group` in any version.
+    pub(super) fn any_version(&self, group: &str, kind: &str) -> Option<&Resource> {
         self.resources.values().find(|resource| resource.group == group && resource.kind == kind)
     }
 
@@ -191,7 +199,7 @@ impl Discovery {
         &self,
         needed: impl Iterator<Item = (&'a str, &'a str)>,
     ) -> Result<Arc<Kinds>, Error> {
-        let snapshot = self.no_older_than(Duration::MAX).await?;
+        let snapshot = self.no_older_than(OLD).await?;
         let mut needed = needed;
         if needed.all(|(api_version, kind)| matches!(snapshot.kinds.find(api_version, kind), Served::Found(_))) {
             return Ok(snapshot.kinds);
@@ -246,6 +254,14 @@ impl Discovery {
 }
 
 impl Cluster {
+    /// Where the objects of a kind are when the server does not know `resource` (any more): in another version, or
+    /// nowhere.
+    pub(super) async fn moved(&self, resource: &Resource) -> Result<Option<Resource>, Error> {
+        self.discovery.invalidate();
+        let kinds = self.discovery.kinds_with(std::iter::empty()).await?;
+        Ok(kinds.any_version(&resource.group, &resource.kind).filter(|served| *served != resource).cloned())
+    }
+
     /// What charts see as `.Capabilities`: the server's version and Helm's version set (`group/version` and
     /// `group/version/Kind`, sorted). At most ten minutes old.
     pub async fn capabilities(&self) -> Result<Capabilities, Error> {

@@ -79,7 +79,7 @@ pub enum Error {
     },
     /// The object exists and belongs to another Helm release.
     #[error(
-        "{object} exists and belongs to release {release:?} in namespace {namespace:?}: remove it from one of the two charts, or let this release take ownership"
+        "{object} exists and belongs to release {release:?} in namespace {namespace:?}: remove it from one of the two charts, or set spec.install.takeOwnership (for an upgrade, spec.upgrade.takeOwnership) to true"
     )]
     Owned {
         /// The object.
@@ -91,7 +91,7 @@ pub enum Error {
     },
     /// The object exists and no Helm release owns it.
     #[error(
-        "{object} exists and was not made by a Helm release ({missing}): delete it, let this release take ownership, or set on it the label app.kubernetes.io/managed-by=Helm and the annotations meta.helm.sh/release-name={release} and meta.helm.sh/release-namespace={namespace}"
+        "{object} exists and was not made by a Helm release ({missing}): delete it, set spec.install.takeOwnership (for an upgrade, spec.upgrade.takeOwnership) to true, or set on it the label app.kubernetes.io/managed-by=Helm and the annotations meta.helm.sh/release-name={release} and meta.helm.sh/release-namespace={namespace}"
     )]
     Unowned {
         /// The object.
@@ -104,7 +104,7 @@ pub enum Error {
         namespace: String,
     },
     /// Other field managers own fields that the chart sets.
-    #[error("{object} has fields that others manage: {}; drop them from the chart's values, or force the conflicts", conflict_list(.conflicts))]
+    #[error("{object} has fields that others manage: {}; drop them from the chart's values, or set spec.upgrade.force (for an install, spec.install.force) to true", conflict_list(.conflicts))]
     Conflict {
         /// The object.
         object: Box<ObjectRef>,
@@ -113,13 +113,23 @@ pub enum Error {
     },
     /// A field that cannot be changed once the object exists.
     #[error(
-        "{object} cannot be changed in place: {field} is immutable; delete the object (or replace it) and apply again"
+        "{object} cannot be changed in place: {field}: {message}; change the field back, or delete the object, which is then made anew"
     )]
     Immutable {
         /// The object.
         object: Box<ObjectRef>,
         /// Field path.
         field: String,
+        /// The server's words: which rule, and what may change.
+        message: String,
+    },
+    /// The Job or Pod of a hook exists already, and its end would be taken for the end of this run.
+    #[error(
+        "hook {object} exists already: delete it, or give the hook the delete policy before-hook-creation in the chart"
+    )]
+    HookExists {
+        /// The object.
+        object: Box<ObjectRef>,
     },
     /// The server finds the object invalid.
     #[error("{object} is refused as invalid: {message}")]
@@ -171,13 +181,16 @@ pub enum Error {
     },
     /// The namespace of the object does not exist.
     #[error(
-        "{object} cannot be made: namespace {namespace:?} does not exist; create it, or set release.createNamespace"
+        "{object} cannot be made: namespace {namespace:?} does not exist; create it{}",
+        if *.is_own { ", or set spec.release.createNamespace to true" } else { ", or add it to the chart: it is not the release's own namespace" }
     )]
     NamespaceMissing {
         /// The object.
         object: Box<ObjectRef>,
         /// Its namespace.
         namespace: String,
+        /// Whether it is the release's own.
+        is_own: bool,
     },
     /// The namespace of the object is being deleted.
     #[error("{object} cannot be made: namespace {namespace:?} is being deleted")]
@@ -202,6 +215,22 @@ pub enum Error {
         name: String,
         /// Its condition's words.
         message: String,
+    },
+    /// The release reaches for what it may not touch or read.
+    #[error(
+        "{what} is out of reach: the operator runs with --no-cross-namespace-refs, so a release holds and looks up objects of its own namespace {namespace:?} only"
+    )]
+    OutOfReach {
+        /// The object, or what was looked up.
+        what: String,
+        /// The namespace that is in reach.
+        namespace: String,
+    },
+    /// A chart looks up too much.
+    #[error("the chart's templates look up more than {limit}")]
+    LookupLimit {
+        /// How much may be looked up.
+        limit: String,
     },
     /// The identity we use is not accepted at all.
     #[error("the API server does not accept our credentials: {message}")]
@@ -247,7 +276,9 @@ pub enum Error {
 
 fn served_hint(served: &[String]) -> String {
     if served.is_empty() {
-        return "; install the CustomResourceDefinition that defines it first".to_owned();
+        let hint = "; install the CustomResourceDefinition that defines it first (of a chart's crds/ folder the first \
+                    install does that, and no upgrade: apply it with kubectl)";
+        return hint.to_owned();
     }
     format!("; it serves that kind in {}", served.join(", "))
 }
@@ -270,5 +301,6 @@ fn stuck_list(objects: &[(ObjectRef, String)]) -> String {
 }
 
 fn seconds(waited: Duration) -> String {
-    format!("{}s", waited.as_secs())
+    // What is left of a timeout when it begins is a little less than was declared.
+    format!("{:.0}s", waited.as_secs_f64())
 }

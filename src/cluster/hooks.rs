@@ -1,8 +1,11 @@
-//! One hook: applied, then waited for until it has done its work. Its delete policies are the caller's, by delete.
+//! One hook: created, then waited for until it has done its work. Its delete policies are the caller's, by delete.
 
 use std::time::Duration;
 
-use super::object::Object;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::object::{Object, ObjectRef};
 use super::wait::{Question, Target, Unready, Unsettled, Version};
 use super::watch::Marks;
 use super::{Cluster, Error};
@@ -18,22 +21,39 @@ pub enum HookOutcome {
     TimedOut(Unready),
 }
 
+/// A Job or Pod that a run of its hook has made.
+struct Begun {
+    version: Version,
+    /// Whether a Job removes itself when it is done.
+    vanishes: bool,
+}
+
 impl Cluster {
-    /// Applies one hook object, without ownership marks as Helm does, and waits until it has ended: Jobs and Pods;
+    /// Creates one hook object, without ownership marks as Helm does, and waits until it has ended: Jobs and Pods;
     /// every other kind has ended when it is applied.
-    pub async fn run_hook(&self, hook: &Object, timeout: Duration) -> Result<HookOutcome, Error> {
-        let applied = self.apply_one(hook, None, None, true).await?;
-        let ends =
-            matches!((applied.object.group.as_str(), applied.object.kind.as_str()), ("batch", "Job") | ("", "Pod"));
-        if !ends {
+    ///
+    /// A Job or Pod that exists is not touched: it has run, or runs, for something else, and its end would be taken for
+    /// this hook's ([`Error::HookExists`]). But one that was made since `begun`, when an earlier attempt at this run
+    /// began, is the one to wait for.
+    pub async fn run_hook(
+        &self,
+        hook: &Object,
+        begun: Option<Timestamp>,
+        timeout: Duration,
+    ) -> Result<HookOutcome, Error> {
+        if !ends(hook.reference()) {
+            self.apply_one(hook, None, None, false).await?;
             return Ok(HookOutcome::Succeeded);
         }
-        let version = Version { resource_version: applied.resource_version.clone(), generation: applied.generation };
+        let begun = match self.left_by(hook, begun).await? {
+            Some(left) => left,
+            None => self.create_hook(hook, timeout).await?,
+        };
         let target = Target {
-            object: applied.object,
-            resource: applied.resource,
+            object: hook.reference().clone(),
+            resource: hook.resource().clone(),
             marks: Marks::Unknown,
-            question: Question::Complete(version, applied.vanishes),
+            question: Question::Complete(begun.version, begun.vanishes),
         };
         match self.settle(vec![target], timeout).await {
             Ok(()) => Ok(HookOutcome::Succeeded),
@@ -45,6 +65,40 @@ impl Cluster {
         }
     }
 
+    /// Whether the object of a hook is a Job or Pod that was made since `begun`.
+    pub async fn hook_stands(&self, hook: &Object, begun: Timestamp) -> Result<bool, Error> {
+        Ok(ends(hook.reference()) && self.left_by(hook, Some(begun)).await?.is_some())
+    }
+
+    /// The hook's object, if it was made since `begun` and nobody deletes it.
+    async fn left_by(&self, hook: &Object, begun: Option<Timestamp>) -> Result<Option<Begun>, Error> {
+        let Some(begun) = begun else { return Ok(None) };
+        let Some(live) = self.requests.get(hook.resource(), hook.reference()).await? else { return Ok(None) };
+        let created = live["metadata"]["creationTimestamp"].as_str().and_then(|text| text.parse::<Timestamp>().ok());
+        // The server tells whole seconds.
+        let is_since = created.is_some_and(|created| created.as_second() >= begun.as_second());
+        Ok((is_since && live["metadata"]["deletionTimestamp"].is_null()).then(|| Begun::of(&live)))
+    }
+
+    async fn create_hook(&self, hook: &Object, timeout: Duration) -> Result<Begun, Error> {
+        let (resource, reference) = (hook.resource(), hook.reference());
+        if let Some(existing) = self.requests.metadata(resource, reference).await? {
+            if existing.deletion_timestamp.is_none() {
+                return Err(Error::HookExists { object: Box::new(reference.clone()) });
+            }
+            let target = Target {
+                object: reference.clone(),
+                resource: resource.clone(),
+                marks: Marks::Unknown,
+                question: Question::Gone { uid: existing.uid.unwrap_or_default() },
+            };
+            self.wait_gone(vec![target], timeout).await?;
+        }
+        let content = Value::Object(hook.content().clone());
+        let live = self.requests.apply((resource, reference), &content, false, false).await?;
+        Ok(Begun::of(&live))
+    }
+
     async fn ended_badly(
         &self,
         targets: Vec<(Target, String)>,
@@ -53,4 +107,22 @@ impl Cluster {
         let mut unready = self.unready(targets).await;
         outcome(unready.swap_remove(0))
     }
+}
+
+impl Begun {
+    fn of(live: &Value) -> Self {
+        let metadata = &live["metadata"];
+        Self {
+            version: Version {
+                resource_version: metadata["resourceVersion"].as_str().unwrap_or_default().to_owned(),
+                generation: metadata["generation"].as_i64().unwrap_or_default(),
+            },
+            vanishes: live["spec"]["ttlSecondsAfterFinished"].is_number(),
+        }
+    }
+}
+
+/// Whether a hook of this kind is waited for until it ends.
+fn ends(object: &ObjectRef) -> bool {
+    matches!((object.group.as_str(), object.kind.as_str()), ("batch", "Job") | ("", "Pod"))
 }

@@ -23,9 +23,11 @@ mod managed_fields;
 mod object;
 mod order;
 mod ownership;
+mod reach;
 mod ready;
 mod refusal;
 mod request;
+mod secrecy;
 mod wait;
 mod watch;
 
@@ -38,7 +40,9 @@ pub use discovery::Resource;
 pub use error::{Error, FieldConflict};
 pub use hooks::HookOutcome;
 pub use lookup::Lookup;
-pub use object::{Object, ObjectRef, Source, left_behind};
+pub use object::{Object, ObjectRef, Source, distinct, left_behind};
+pub use reach::Reach;
+pub use secrecy::SecretValues;
 pub use wait::{Unready, WaitError, WaitOptions};
 
 /// The release that owns objects, as Helm's ownership marks name it.

@@ -1,12 +1,12 @@
 //! Rendered text to objects: parsed, lists opened, kind found, namespace settled. First step of every act.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde_json::{Map, Value};
 
 use super::discovery::{Kinds, Resource, Served};
-use super::{Cluster, Error};
+use super::{Cluster, Error, crds};
 
 /// Rendered YAML and where it came from. May hold several documents.
 #[derive(Clone, Copy)]
@@ -61,6 +61,8 @@ pub struct Object {
     content: Map<String, Value>,
     /// The uid it must have to be this object, where that is known.
     uid: Option<String>,
+    /// Its kind is not served yet: a `CustomResourceDefinition` beside it defines it.
+    awaits_definition: bool,
 }
 
 impl Object {
@@ -89,6 +91,11 @@ impl Object {
         self.uid.as_deref().is_none_or(|expected| uid == Some(expected))
     }
 
+    /// Whether its kind becomes known only when a definition of the same manifest is applied.
+    pub(super) fn awaits_definition(&self) -> bool {
+        self.awaits_definition
+    }
+
     /// An annotation as rendered.
     pub fn annotation(&self, key: &str) -> Option<&str> {
         self.content.get("metadata")?.get("annotations")?.get(key)?.as_str()
@@ -104,33 +111,52 @@ impl fmt::Debug for Object {
 
 /// The objects of `old` that `new` no longer has.
 pub fn left_behind(old: &[Object], new: &[Object]) -> Vec<Object> {
-    let kept: std::collections::BTreeSet<_> = new.iter().map(Object::reference).collect();
+    let kept: BTreeSet<_> = new.iter().map(Object::reference).collect();
     old.iter().filter(|object| !kept.contains(object.reference())).cloned().collect()
+}
+
+/// The objects of several manifests, each once: as the first manifest that has it describes it.
+pub fn distinct(manifests: Vec<Vec<Object>>) -> Vec<Object> {
+    let mut known = BTreeSet::new();
+    let objects = manifests.into_iter().flatten();
+    objects.filter(|object| known.insert(object.reference().clone())).collect()
 }
 
 impl Cluster {
     /// The objects that `sources` describe, in their order. An object without a namespace gets `namespace` if its
     /// kind is namespaced; one that names another namespace keeps it, as with Helm.
     ///
-    /// The kinds are looked up in what the cluster serves; that is read again once when a kind is unknown.
+    /// The kinds are looked up in what the cluster serves; that is read again once when a kind is unknown. A kind that
+    /// only a `CustomResourceDefinition` among the documents defines is taken from there. The work is done off the
+    /// calling thread: a manifest may be large.
     pub async fn objects(&self, sources: &[Source<'_>], namespace: &str) -> Result<Vec<Object>, Error> {
-        let documents = parse(sources)?;
+        let documents = parsed(sources).await?;
         let kinds = self.kinds_for(&documents).await?;
-        let objects: Result<Vec<_>, Error> =
-            documents.into_iter().map(|document| document.resolve(&kinds, namespace)).collect();
-        Ok(last_of_each(objects?))
+        let namespace = namespace.to_owned();
+        off_thread(move || {
+            let defined = definitions(&documents);
+            let objects: Result<Vec<_>, Error> =
+                documents.into_iter().map(|document| document.resolve(&kinds, &defined, &namespace)).collect();
+            Ok(last_of_each(objects?))
+        })
+        .await
     }
 
-    /// As [`Cluster::objects`], for a manifest of the past whose objects are only to be removed: a document whose
-    /// kind the cluster no longer serves is left out, because no object of it can exist.
+    /// As [`Cluster::objects`], for a manifest of the past whose objects are only to be removed: a version that the
+    /// cluster no longer serves is replaced by one that it does, and a document whose kind is served in none is left
+    /// out, because no object of it can exist.
     pub async fn recorded_objects(&self, sources: &[Source<'_>], namespace: &str) -> Result<Vec<Object>, Error> {
-        let documents = parse(sources)?;
+        let documents = parsed(sources).await?;
         let kinds = self.kinds_for(&documents).await?;
-        documents
-            .into_iter()
-            .map(|document| document.resolve(&kinds, namespace))
-            .filter(|object| !matches!(object, Err(Error::UnknownKind { .. })))
-            .collect()
+        let namespace = namespace.to_owned();
+        off_thread(move || {
+            documents
+                .into_iter()
+                .map(|document| document.in_served_version(&kinds).resolve(&kinds, &Definitions::new(), &namespace))
+                .filter(|object| !matches!(object, Err(Error::UnknownKind { .. })))
+                .collect()
+        })
+        .await
     }
 
     /// Objects that are known by their identity alone, with their uid where it is known, to be removed. Those of kinds
@@ -138,8 +164,15 @@ impl Cluster {
     pub async fn known_objects(&self, known: Vec<(ObjectRef, Option<String>)>) -> Result<Vec<Object>, Error> {
         let kinds = self.discovery.kinds_with(std::iter::empty()).await?;
         let object = |(reference, uid): (ObjectRef, Option<String>)| {
-            let resource = kinds.find_any(&reference.group, &reference.kind)?.clone();
-            Some(Object { reference, resource, origin: "the inventory".to_owned(), content: Map::new(), uid })
+            let resource = kinds.any_version(&reference.group, &reference.kind)?.clone();
+            Some(Object {
+                reference,
+                resource,
+                origin: "the inventory".to_owned(),
+                content: Map::new(),
+                uid,
+                awaits_definition: false,
+            })
         };
         Ok(known.into_iter().filter_map(object).collect())
     }
@@ -148,6 +181,36 @@ impl Cluster {
         let needed = documents.iter().map(|document| (document.api_version.as_str(), document.kind.as_str()));
         self.discovery.kinds_with(needed).await
     }
+}
+
+/// Computes without holding up what else runs on this thread.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The process ends, and nobody waits for this any more.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+async fn parsed(sources: &[Source<'_>]) -> Result<Vec<Document>, Error> {
+    let owned: Vec<_> = sources.iter().map(|source| (source.origin.to_owned(), source.text.to_owned())).collect();
+    off_thread(move || {
+        let sources: Vec<_> = owned.iter().map(|(origin, text)| Source { origin, text }).collect();
+        parse(&sources)
+    })
+    .await
+}
+
+/// By `group/version` and kind: what serves the kinds that a manifest itself defines.
+type Definitions = BTreeMap<(String, String), Resource>;
+
+fn definitions(documents: &[Document]) -> Definitions {
+    let crds = documents.iter().filter(|document| document.kind == "CustomResourceDefinition");
+    let defined = crds.flat_map(|crd| crds::defined_resources(&crd.content));
+    defined.map(|resource| ((resource.api_version(), resource.kind.clone()), resource)).collect()
 }
 
 /// One document before its kind is looked up.
@@ -219,16 +282,31 @@ fn collect(origin: &str, value: Value, documents: &mut Vec<Document>) -> Result<
 }
 
 impl Document {
-    fn resolve(mut self, kinds: &Kinds, default_namespace: &str) -> Result<Object, Error> {
-        let resource = match kinds.find(&self.api_version, &self.kind) {
-            Served::Found(resource) => resource.clone(),
-            Served::Stale => {
+    /// The document with another version, if its own is no longer served but one of the same kind is.
+    fn in_served_version(mut self, kinds: &Kinds) -> Self {
+        if matches!(kinds.find(&self.api_version, &self.kind), Served::Unknown { .. })
+            && let Some(served) = kinds.any_version(group(&self.api_version), &self.kind)
+        {
+            self.api_version = served.api_version();
+        }
+        self
+    }
+
+    fn resolve(mut self, kinds: &Kinds, defined: &Definitions, default_namespace: &str) -> Result<Object, Error> {
+        let found = kinds.find(&self.api_version, &self.kind);
+        let own = || defined.get(&(self.api_version.clone(), self.kind.clone())).cloned();
+        let own = if matches!(found, Served::Unknown { .. }) { own() } else { None };
+        let awaits_definition = own.is_some();
+        let resource = match (found, own) {
+            (Served::Found(resource), _) => resource.clone(),
+            (_, Some(resource)) => resource,
+            (Served::Stale, None) => {
                 return Err(Error::StaleGroup {
                     object: format!("{} {:?}", self.kind, self.name),
                     api_version: self.api_version,
                 });
             }
-            Served::Unknown { served } => {
+            (Served::Unknown { served }, None) => {
                 return Err(Error::UnknownKind {
                     object: format!("{} {:?}", self.kind, self.name),
                     api_version: self.api_version,
@@ -240,8 +318,12 @@ impl Document {
         };
         let namespace = settle_namespace(&mut self.content, resource.namespaced, default_namespace);
         let reference = ObjectRef { group: resource.group.clone(), kind: self.kind, namespace, name: self.name };
-        Ok(Object { reference, resource, origin: self.origin, content: self.content, uid: None })
+        Ok(Object { reference, resource, origin: self.origin, content: self.content, uid: None, awaits_definition })
     }
+}
+
+fn group(api_version: &str) -> &str {
+    api_version.rsplit_once('/').map_or("", |(group, _)| group)
 }
 
 /// Writes the namespace that the object will have into it, and returns it.

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kube::core::Status;
+use kube::core::response::StatusCause;
 
+use self::readable::Quotable;
 use super::error::FieldConflict;
 use super::object::ObjectRef;
 use super::{Error, Resource};
+
+mod readable;
 
 /// Patience with a server that answers "internal error": mostly a webhook that restarts.
 const INTERNAL_ERROR_PATIENCE: Duration = Duration::from_secs(15);
@@ -58,25 +62,30 @@ pub(super) fn explain(attempt: &Attempt<'_>, error: kube::Error) -> Error {
 
 fn explain_status(attempt: &Attempt<'_>, status: &Status) -> Error {
     let object = Box::new(attempt.object.clone());
-    let message = readable(attempt, &status.message);
-    if let Some((webhook, message)) = denial(&message) {
+    if let Some((webhook, message)) = denial(&status.message) {
         return Error::Webhook { object, webhook, message };
     }
+    if status.code == 403 {
+        return explain_forbidden(attempt, status);
+    }
+    let message = readable(attempt, &status.message);
     match status.code {
         401 => Error::Unauthorized { message },
-        403 => explain_forbidden(attempt, status, message),
         404 => explain_missing(attempt, status, message),
         409 => match conflicts(status) {
             conflicts if conflicts.is_empty() => refused(attempt, status.code, message),
             conflicts => Error::Conflict { object, conflicts },
         },
-        422 => match immutable_field(status) {
-            Some(field) => Error::Immutable { object, field },
+        422 => match immutable_field(attempt, status) {
+            Some((field, message)) => Error::Immutable { object, field, message },
             None => Error::Invalid { object, message },
         },
         400 => Error::Invalid { object, message },
-        500 => match between(&message, "failed calling webhook \"", "\"") {
-            Some(webhook) => Error::WebhookUnreachable { object, webhook: webhook.to_owned(), message },
+        500 => match between(&status.message, "failed calling webhook \"", "\"") {
+            // It speaks of the webhook's address, not of the object.
+            Some(webhook) => {
+                Error::WebhookUnreachable { object, webhook: webhook.to_owned(), message: one_line(&status.message) }
+            }
             None if is_passing(status) => unavailable(attempt, status),
             None => Error::Invalid { object, message },
         },
@@ -85,8 +94,10 @@ fn explain_status(attempt: &Attempt<'_>, status: &Status) -> Error {
     }
 }
 
-fn explain_forbidden(attempt: &Attempt<'_>, status: &Status, message: String) -> Error {
+/// Of what is forbidden the server names users, resources, quotas and limits, which a person needs.
+fn explain_forbidden(attempt: &Attempt<'_>, status: &Status) -> Error {
     let object = Box::new(attempt.object.clone());
+    let message = one_line(&status.message);
     let causes = status.details.iter().flat_map(|details| &details.causes);
     let namespace = attempt.object.namespace.clone();
     if let (true, Some(namespace)) = (causes.clone().any(|cause| cause.reason == "NamespaceTerminating"), &namespace) {
@@ -108,7 +119,7 @@ fn explain_missing(attempt: &Attempt<'_>, status: &Status, message: String) -> E
     let details = status.details.as_ref();
     if details.is_some_and(|details| details.kind == "namespaces") && attempt.object.kind != "Namespace" {
         let namespace = attempt.object.namespace.clone().unwrap_or_default();
-        return Error::NamespaceMissing { object, namespace };
+        return Error::NamespaceMissing { object, namespace, is_own: false };
     }
     if details.is_none_or(|details| details.name.is_empty()) {
         return Error::UnknownKind {
@@ -127,7 +138,8 @@ fn refused(attempt: &Attempt<'_>, code: u16, message: String) -> Error {
 }
 
 fn unavailable(attempt: &Attempt<'_>, status: &Status) -> Error {
-    let source = Box::new(kube::Error::Api(status.clone().boxed()));
+    let status = Status { message: readable(attempt, &status.message), details: None, ..status.clone() };
+    let source = Box::new(kube::Error::Api(status.boxed()));
     Error::Unavailable { verb: attempt.verb, target: attempt.object.to_string(), source }
 }
 
@@ -137,27 +149,22 @@ fn conflicts(status: &Status) -> Vec<FieldConflict> {
     let causes = status.details.iter().flat_map(|details| &details.causes);
     for cause in causes.filter(|cause| cause.reason == "FieldManagerConflict") {
         let manager = between(&cause.message, "conflict with \"", "\"").unwrap_or("unknown");
-        by_manager.entry(manager).or_default().push(cause.field.clone());
+        by_manager.entry(manager).or_default().push(readable::path(&cause.field));
     }
     let claim = |(manager, fields): (&str, _)| FieldConflict { manager: manager.to_owned(), fields };
     by_manager.into_iter().map(claim).collect()
 }
 
-/// The field of a 422 that cannot be changed. The server has no reason of its own for it: the words tell.
-fn immutable_field(status: &Status) -> Option<String> {
-    let immutable = |message: &str| {
-        [
-            "field is immutable",
-            "may not be changed",
-            "updates to statefulset spec for fields",
-            "pod updates may not change fields",
-            "is immutable after creation",
-        ]
-        .iter()
-        .any(|words| message.contains(words))
-    };
+/// The field of a 422 that cannot be changed, and the server's words for it. It has no reason of its own for that: the
+/// words tell.
+fn immutable_field(attempt: &Attempt<'_>, status: &Status) -> Option<(String, String)> {
+    const WORDS: [&str; 5] = ["immutable", "may not change", "may not be changed", "cannot change", "updates to "];
     let details = status.details.as_ref()?;
-    details.causes.iter().find(|cause| immutable(&cause.message)).map(|cause| cause.field.clone())
+    let words = |cause: &StatusCause| readable(attempt, &cause.message);
+    let mut told = details.causes.iter().map(|cause| (readable::path(&cause.field), words(cause)));
+    let (field, words) = told.find(|(_, told)| WORDS.iter().any(|words| told.contains(words)))?;
+    let rule = ["Forbidden: ", "Invalid value: "].iter().find_map(|kind| words.strip_prefix(kind)).unwrap_or(&words);
+    Some((field, rule.trim_start_matches("(value left out): ").to_owned()))
 }
 
 /// Who denied, and the words: of a webhook or of a policy.
@@ -171,17 +178,19 @@ fn denial(message: &str) -> Option<(String, String)> {
     Some((name.to_owned(), words.to_owned()))
 }
 
-/// The server's words. It quotes what it refuses; of a Secret nothing is repeated that may be data.
-fn readable(attempt: &Attempt<'_>, message: &str) -> String {
-    if attempt.object.kind != "Secret" {
-        return message.to_owned();
-    }
-    let quotes = ["Invalid value:", ", got ", "cannot unmarshal", "cannot be handled", "unable to convert"];
-    let end = quotes.iter().filter_map(|quote| message.find(quote)).min();
-    match end {
-        Some(end) => format!("{}(the rest is left out, it may hold secret data)", &message[..end]),
-        None => message.to_owned(),
-    }
+/// The server's words in one line, without values of the object.
+fn readable(attempt: &Attempt<'_>, words: &str) -> String {
+    let (object, resource) = (attempt.object, attempt.resource);
+    let qualified = resource.qualified();
+    let api_version = resource.api_version();
+    let namespace = object.namespace.as_deref().unwrap_or_default();
+    let names =
+        [&*object.name, namespace, &*object.kind, &*object.group, &*resource.version, &*api_version, &*qualified];
+    readable::readable(words, &Quotable { names: &names, naming_fields: object.kind != "Secret" })
+}
+
+fn one_line(words: &str) -> String {
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {

@@ -140,6 +140,20 @@ impl Requests {
     where
         B: Fn() -> Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     {
+        Ok(self.send_measured(verb, resource, object, build).await?.0)
+    }
+
+    /// As [`Self::send`], with the answer's length in bytes.
+    pub(super) async fn send_measured<T: DeserializeOwned, B>(
+        &self,
+        verb: &'static str,
+        resource: &Resource,
+        object: &ObjectRef,
+        build: B,
+    ) -> Result<(T, usize), Error>
+    where
+        B: Fn() -> Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    {
         let attempt = Attempt { verb, resource, object };
         // The text is parsed here, not by kube, which logs a text that it cannot parse: it may be a Secret.
         let answer = self
@@ -149,7 +163,8 @@ impl Requests {
             })
             .await;
         let text = answer.map_err(|error| refusal::explain(&attempt, error))?;
-        serde_json::from_str(&text).map_err(|source| Error::ReadAnswer { verb, target: object.to_string(), source })
+        let read = |source| Error::ReadAnswer { verb, target: object.to_string(), source };
+        Ok((serde_json::from_str(&text).map_err(read)?, text.len()))
     }
 
     /// Repeats `operation` with growing, jittered pauses while its failure is one that passes. It is repeated at least

@@ -1,15 +1,14 @@
 //! Waiting until objects are ready, complete or gone: by watch, woken by the hub, ended at once when dropped.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
 use super::apply::Applied;
 use super::object::ObjectRef;
 use super::ready::Verdict;
-use super::watch::{Look, Marks, Seen, Subscription};
+use super::watch::{Look, Marks, Refusal, Seen, Subscription, Waiter};
 use super::{Cluster, Resource};
 
 /// What to wait for.
@@ -17,6 +16,8 @@ use super::{Cluster, Resource};
 pub struct WaitOptions {
     /// For how long.
     pub timeout: Duration,
+    /// The timeout that was declared, of which [`Self::timeout`] is what is left: what a person is told.
+    pub declared: Duration,
     /// Whether Jobs must be complete; else it is enough that they run.
     pub jobs: bool,
 }
@@ -43,9 +44,9 @@ impl fmt::Display for Unready {
 #[derive(Debug, thiserror::Error)]
 pub enum WaitError {
     /// Time is up.
-    #[error("not ready after {}s: {}", .after.as_secs(), list(.objects))]
+    #[error("not ready within {}s: {}", .after.as_secs(), list(.objects))]
     Timeout {
-        /// How long we waited.
+        /// The timeout that was declared.
         after: Duration,
         /// What is not ready.
         objects: Vec<Unready>,
@@ -87,6 +88,12 @@ pub(super) enum Question {
     Complete(Version, Vanishes),
     /// Is the object with this uid gone?
     Gone { uid: String },
+}
+
+impl Question {
+    fn is_of_absence(&self) -> bool {
+        matches!(self, Self::Gone { .. })
+    }
 }
 
 /// Whether a Job removes itself when it is done (`ttlSecondsAfterFinished`).
@@ -136,7 +143,7 @@ impl Cluster {
             Ok(()) => Ok(()),
             Err(Unsettled::Late(targets)) => {
                 let objects = self.unready(targets).await;
-                Err(WaitError::Timeout { after: options.timeout, objects })
+                Err(WaitError::Timeout { after: options.declared, objects })
             }
             Err(Unsettled::Failed(targets)) => Err(WaitError::Failed { objects: self.unready(targets).await }),
             Err(Unsettled::Unwatchable(object, message)) => Err(WaitError::Watch { object, message }),
@@ -153,61 +160,83 @@ impl Cluster {
         objects
     }
 
-    /// Waits until each target's question is answered with yes.
+    /// Waits until each target's question is answered with yes. What it costs grows with what changes, not with what
+    /// is waited for, and it gives way to others after each [`BATCH`].
     pub(super) async fn settle(&self, targets: Vec<Target>, timeout: Duration) -> Result<(), Unsettled> {
-        if targets.is_empty() {
-            return Ok(());
-        }
         let deadline = tokio::time::Instant::now() + timeout;
-        let waiter = Arc::new(Notify::new());
-        let subscribe = |target: Target| {
-            let subscription = self.hub.subscribe(&target.resource, &target.object, target.marks, &waiter);
-            // A feed that runs already may have told all it knows before this: look at it at least once.
-            waiter.notify_one();
-            (target, subscription)
-        };
-        let mut pending: Vec<_> = targets.into_iter().map(subscribe).collect();
-        loop {
-            let (open, failed) = sift(pending, subscribe)?;
+        let waiter = Arc::new(Waiter::default());
+        let mut open = BTreeMap::new();
+        for (number, target) in targets.into_iter().enumerate() {
+            let subscription = self.subscribe(&target, &waiter, number);
+            open.insert(number, Pending { target, subscription, outstanding: NOT_SEEN.to_owned() });
+            if number % BATCH == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        while !open.is_empty() {
+            let Ok(woken) = tokio::time::timeout_at(deadline, waiter.woken(BATCH)).await else {
+                return Err(Unsettled::Late(open.into_values().map(Pending::into_outstanding).collect()));
+            };
+            let is_batch = woken.len() == BATCH;
+            let failed = self.look(woken, &mut open, &waiter)?;
             if !failed.is_empty() {
                 return Err(Unsettled::Failed(failed));
             }
-            if open.is_empty() {
-                return Ok(());
+            if is_batch {
+                tokio::task::yield_now().await;
             }
-            if tokio::time::timeout_at(deadline, waiter.notified()).await.is_err() {
-                let late = |(target, _, outstanding)| (target, outstanding);
-                return Err(Unsettled::Late(open.into_iter().map(late).collect()));
-            }
-            pending = open.into_iter().map(|(target, subscription, _)| (target, subscription)).collect();
         }
+        Ok(())
+    }
+
+    fn subscribe(&self, target: &Target, waiter: &Arc<Waiter>, number: usize) -> Subscription {
+        self.hub.subscribe(&target.resource, &target.object, target.marks, &(waiter.clone(), number))
+    }
+
+    /// Looks at the targets that changed: what is done is no longer open, what failed is returned.
+    fn look(
+        &self,
+        woken: BTreeSet<usize>,
+        open: &mut BTreeMap<usize, Pending>,
+        waiter: &Arc<Waiter>,
+    ) -> Result<Vec<(Target, String)>, Unsettled> {
+        let mut failed = Vec::new();
+        for number in woken {
+            let Some(mut pending) = open.remove(&number) else { continue };
+            let standing = match pending.subscription.look() {
+                Look::Lost(_) if pending.subscription.has_alternative() => {
+                    pending.subscription = self.subscribe(&pending.target, waiter, number);
+                    Standing::Pending(NOT_SEEN.to_owned())
+                }
+                // With its kind an object is gone, too.
+                Look::Lost(Refusal { code: 404, .. }) if pending.target.question.is_of_absence() => Standing::Done,
+                Look::Lost(refusal) => return Err(Unsettled::Unwatchable(pending.target.object, refusal.message)),
+                look => standing(&pending.target.question, &look),
+            };
+            match standing {
+                Standing::Done => {}
+                Standing::Pending(outstanding) => drop(open.insert(number, Pending { outstanding, ..pending })),
+                Standing::Failed(reason) => failed.push((pending.target, reason)),
+            }
+        }
+        Ok(failed)
     }
 }
 
-type Open = Vec<(Target, Subscription, String)>;
-type Failures = Vec<(Target, String)>;
+/// Targets looked at in one go.
+const BATCH: usize = 500;
 
-/// Looks at each target: what is open stays subscribed, what is done is dropped.
-fn sift(
-    pending: Vec<(Target, Subscription)>,
-    resubscribe: impl Fn(Target) -> (Target, Subscription),
-) -> Result<(Open, Failures), Unsettled> {
-    let (mut open, mut failed) = (Vec::new(), Vec::new());
-    for (target, subscription) in pending {
-        match subscription.look() {
-            Look::Lost(_) if subscription.has_alternative() => {
-                let (target, subscription) = resubscribe(target);
-                open.push((target, subscription, NOT_SEEN.to_owned()));
-            }
-            Look::Lost(reason) => return Err(Unsettled::Unwatchable(target.object, reason)),
-            look => match standing(&target.question, &look) {
-                Standing::Done => {}
-                Standing::Pending(outstanding) => open.push((target, subscription, outstanding)),
-                Standing::Failed(reason) => failed.push((target, reason)),
-            },
-        }
+/// A target that is waited for.
+struct Pending {
+    target: Target,
+    subscription: Subscription,
+    outstanding: String,
+}
+
+impl Pending {
+    fn into_outstanding(self) -> (Target, String) {
+        (self.target, self.outstanding)
     }
-    Ok((open, failed))
 }
 
 const NOT_SEEN: &str = "its state could not be read yet";

@@ -77,8 +77,52 @@ pub(super) enum Look {
     /// The object as last seen.
     Seen(Seen),
     /// The feed cannot be kept: the server refuses it.
-    Lost(String),
+    Lost(Refusal),
 }
+
+/// Why the server refuses a feed.
+#[derive(Debug, Clone)]
+pub(super) struct Refusal {
+    /// HTTP status code.
+    pub(super) code: u16,
+    /// The server's words.
+    pub(super) message: String,
+}
+
+/// One who waits for several targets: woken for those that changed.
+#[derive(Default)]
+pub(super) struct Waiter {
+    woken: Mutex<BTreeSet<usize>>,
+    notify: Notify,
+}
+
+impl Waiter {
+    /// Wakes for the target with this number.
+    pub(super) fn wake(&self, number: usize) {
+        lock(&self.woken).insert(number);
+        self.notify.notify_one();
+    }
+
+    /// The targets that changed since they were last told, at least one and at most `limit` at a time.
+    pub(super) async fn woken(&self, limit: usize) -> BTreeSet<usize> {
+        loop {
+            let woken = self.take(limit);
+            if !woken.is_empty() {
+                return woken;
+            }
+            self.notify.notified().await;
+        }
+    }
+
+    fn take(&self, limit: usize) -> BTreeSet<usize> {
+        let mut woken = lock(&self.woken);
+        let rest = woken.iter().nth(limit).copied().map(|first| woken.split_off(&first)).unwrap_or_default();
+        std::mem::replace(&mut *woken, rest)
+    }
+}
+
+/// A waiter and the number that a target has with it.
+type Waiting = (Arc<Waiter>, usize);
 
 /// All feeds of one cluster.
 pub(super) struct Hub {
@@ -98,13 +142,13 @@ impl Hub {
         Arc::new(Self { client, feeds: Mutex::default() })
     }
 
-    /// Wakes `waiter` at each change of `object` until the subscription is dropped.
+    /// Wakes `waiter` for `number` at each change of `object` until the subscription is dropped.
     pub(super) fn subscribe(
         self: &Arc<Self>,
         resource: &Resource,
         object: &ObjectRef,
         marks: Marks,
-        waiter: &Arc<Notify>,
+        waiter: &Waiting,
     ) -> Subscription {
         let place = (object.namespace.clone(), object.name.clone());
         let mut feeds = lock(&self.feeds);
@@ -116,6 +160,8 @@ impl Hub {
         });
         feed.subscribers.send_modify(|count| *count += 1);
         lock(&feed.state).waiting.entry(place.clone()).or_default().push(waiter.clone());
+        // A feed that runs already may have told all it knows before this.
+        waiter.0.wake(waiter.1);
         Subscription { feed: feed.clone(), place, waiter: waiter.clone() }
     }
 
@@ -130,10 +176,10 @@ impl Hub {
     }
 
     /// Removes a feed that the server refuses, so that later subscribers try anew.
-    fn lose(&self, feed: &Feed) {
+    fn lose(&self, feed: &Feed, code: u16) {
         let mut feeds = lock(&self.feeds);
         feeds.running.remove(&feed.key);
-        if feed.key.1 == Scope::Everywhere && feed.key.0.namespaced {
+        if code == 403 && feed.key.1 == Scope::Everywhere && feed.key.0.namespaced {
             feeds.confined.insert(feed.key.0.clone());
         }
     }
@@ -165,11 +211,11 @@ struct Feed {
 #[derive(Default)]
 struct State {
     synced: bool,
-    lost: Option<String>,
+    lost: Option<Refusal>,
     seen: BTreeMap<Place, Seen>,
     /// Places seen in the listing that is under way.
     listed: BTreeSet<Place>,
-    waiting: BTreeMap<Place, Vec<Arc<Notify>>>,
+    waiting: BTreeMap<Place, Vec<Waiting>>,
 }
 
 impl Feed {
@@ -202,9 +248,12 @@ impl Feed {
                     lock(&self.state).take(&self.key.0, event);
                 }
                 Some(Err(error)) => {
-                    refused_since = refused_since.or_else(|| Some(Instant::now())).filter(|_| is_refusal(&error));
-                    if refused_since.is_some_and(|since| since.elapsed() > REFUSED) {
-                        self.lose(&hub, &error);
+                    let refusal = refusal(&error);
+                    refused_since = refused_since.or_else(|| Some(Instant::now())).filter(|_| refusal.is_some());
+                    if let (Some(refusal), Some(since)) = (refusal, refused_since)
+                        && since.elapsed() > REFUSED
+                    {
+                        self.lose(&hub, refusal);
                         return;
                     }
                 }
@@ -240,13 +289,13 @@ impl Feed {
         }
     }
 
-    fn lose(&self, hub: &Weak<Hub>, error: &watcher::Error) {
+    fn lose(&self, hub: &Weak<Hub>, refusal: Refusal) {
         if let Some(hub) = hub.upgrade() {
-            hub.lose(self);
+            hub.lose(self, refusal.code);
         }
         let mut state = lock(&self.state);
-        state.lost = Some(refusal_words(error));
-        state.waiting.values().flatten().for_each(|waiter| waiter.notify_one());
+        state.lost = Some(refusal);
+        state.waiting.values().flatten().for_each(|(waiter, number)| waiter.wake(*number));
     }
 }
 
@@ -267,7 +316,7 @@ impl State {
                     self.vanish(place);
                 }
                 if !std::mem::replace(&mut self.synced, true) {
-                    self.waiting.values().flatten().for_each(|waiter| waiter.notify_one());
+                    self.waiting.values().flatten().for_each(|(waiter, number)| waiter.wake(*number));
                 }
             }
         }
@@ -285,7 +334,7 @@ impl State {
     }
 
     fn wake(&self, place: &Place) {
-        self.waiting.get(place).into_iter().flatten().for_each(|waiter| waiter.notify_one());
+        self.waiting.get(place).into_iter().flatten().for_each(|(waiter, number)| waiter.wake(*number));
     }
 }
 
@@ -310,7 +359,7 @@ fn place(object: &DynamicObject) -> Place {
 }
 
 /// No right to watch, or no such kind (any more): waiting longer does not help.
-fn is_refusal(error: &watcher::Error) -> bool {
+fn refusal(error: &watcher::Error) -> Option<Refusal> {
     let status = match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
         | watcher::Error::WatchStartFailed(kube::Error::Api(status))
@@ -318,25 +367,17 @@ fn is_refusal(error: &watcher::Error) -> bool {
         watcher::Error::InitialListFailed(_)
         | watcher::Error::WatchStartFailed(_)
         | watcher::Error::WatchFailed(_)
-        | watcher::Error::NoResourceVersion => return false,
+        | watcher::Error::NoResourceVersion => return None,
     };
-    matches!(status.code, 403..=405)
-}
-
-fn refusal_words(error: &watcher::Error) -> String {
-    match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchError(status) => status.message.clone(),
-        other => other.to_string(),
-    }
+    let refusal = Refusal { code: status.code, message: status.message.clone() };
+    matches!(status.code, 403..=405).then_some(refusal)
 }
 
 /// A place in the list of those whom a feed wakes; dropping it gives the place up.
 pub(super) struct Subscription {
     feed: Arc<Feed>,
     place: Place,
-    waiter: Arc<Notify>,
+    waiter: Waiting,
 }
 
 impl Subscription {
@@ -344,7 +385,7 @@ impl Subscription {
     pub(super) fn look(&self) -> Look {
         let state = lock(&self.feed.state);
         match (&state.lost, state.seen.get(&self.place)) {
-            (Some(reason), _) => Look::Lost(reason.clone()),
+            (Some(refusal), _) => Look::Lost(refusal.clone()),
             (None, Some(seen)) => Look::Seen(seen.clone()),
             (None, None) if state.synced => Look::Absent,
             (None, None) => Look::NotYet,
@@ -361,7 +402,10 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         let mut state = lock(&self.feed.state);
         if let Some(waiters) = state.waiting.get_mut(&self.place) {
-            if let Some(position) = waiters.iter().position(|waiter| Arc::ptr_eq(waiter, &self.waiter)) {
+            if let Some(position) = waiters
+                .iter()
+                .position(|(waiter, number)| Arc::ptr_eq(waiter, &self.waiter.0) && *number == self.waiter.1)
+            {
                 waiters.swap_remove(position);
             }
             if waiters.is_empty() {

@@ -20,7 +20,7 @@ use super::secrets::Secrets;
 use super::status;
 use super::watch::Wake;
 use crate::api::{HelmRelease, HelmRepository};
-use crate::cluster::{Cluster, Object, Source};
+use crate::cluster::{Cluster, Object, Reach, Source};
 use crate::history::{History, Record};
 use crate::metrics::Metrics;
 use crate::registry::Registry;
@@ -32,6 +32,17 @@ pub struct Policy {
     pub no_cross_namespace_refs: bool,
     /// Repositories may use Secrets of other namespaces that do not say so.
     pub allow_cross_namespace_secrets: bool,
+}
+
+impl Policy {
+    /// How far `release` may reach into the cluster.
+    pub(crate) fn reach(&self, release: &HelmRelease) -> Reach {
+        if self.no_cross_namespace_refs {
+            Reach::Namespace(release.namespace().unwrap_or_default())
+        } else {
+            Reach::Cluster
+        }
+    }
 }
 
 /// A reconcile's turn to work. Of a thousand releases that were declared at once a few are in memory; the others queue.

@@ -1,8 +1,12 @@
 //! What comes before a release's objects: namespaces, CRDs, and looking things up while rendering.
 
-use anyhow::{Context, Result, ensure};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
 use helm::engine::Lookup;
-use helm_operator::cluster::{Change, Source};
+use helm_operator::cluster::{Change, Error, Reach, Source};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
 use crate::{Ground, LONG, config_map};
@@ -44,9 +48,7 @@ async fn objects_of_a_new_crd_can_be_applied_at_once_and_an_existing_crd_is_left
     let text = crd("crds.example.com", "second").to_string();
     let created = ground.cluster.install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], LONG).await?;
     ensure!(created == 0, "{created}");
-    let crds: kube::Api<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition> =
-        kube::Api::all(ground.client.clone());
-    let live = serde_json::to_value(crds.get("gadgets.crds.example.com").await?)?;
+    let live = serde_json::to_value(definitions(&ground).get("gadgets.crds.example.com").await?)?;
     let description = &live["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["description"];
     ensure!(description == "first", "{description}");
     Ok(())
@@ -64,6 +66,85 @@ async fn a_kind_that_appears_later_is_found_without_being_told() -> Result<()> {
     Ok(())
 }
 
+/// What exists is left as Helm leaves it, and what the chart would have defined beyond it is not waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chart_whose_definition_is_newer_than_the_clusters_is_not_held_up() -> Result<()> {
+    let ground = Ground::new("crds-newer").await?;
+    let old = crd("newer.example.com", "old");
+    let mut new = old.clone();
+    let mut second = new["spec"]["versions"][0].clone();
+    (second["name"], second["storage"]) = ("v2".into(), false.into());
+    new["spec"]["versions"].as_array_mut().context("versions")?.push(second);
+    let install = async |crd: &Value| {
+        let text = crd.to_string();
+        ground.cluster.install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], LONG).await
+    };
+    ensure!(install(&old).await? == 1, "not created");
+    let begun = Instant::now();
+    ensure!(install(&new).await? == 0, "created");
+    ensure!(begun.elapsed() < LONG / 4, "after {:?}", begun.elapsed());
+    Ok(())
+}
+
+/// With its kind an object is gone, whatever we believe that the cluster serves.
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_of_a_kind_that_is_gone_are_gone() -> Result<()> {
+    let ground = Ground::new("crds-gone").await?;
+    let text = crd("gone.example.com", "").to_string();
+    ground.cluster.install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], LONG).await?;
+    let gadget = json!({ "apiVersion": "gone.example.com/v1", "kind": "Gadget", "metadata": { "name": "g" } });
+    let objects = ground.objects(&[gadget.clone(), config_map("a", json!({}))]).await?;
+    ground.cluster.apply(&objects, &ground.apply_options("shop")).await?;
+    definitions(&ground).delete("gadgets.gone.example.com", &DeleteParams::default()).await?;
+    e2e::eventually::gone(&definitions(&ground), "gadgets.gone.example.com", LONG).await?;
+
+    let removals = ground.cluster.delete(&objects, &ground.delete_options("shop")).await?;
+    ensure!(removals.len() == 2, "{removals:?}");
+    ensure!(ground.api("v1", "ConfigMap").get_opt("a").await?.is_none(), "the rest was not deleted");
+    let text = gadget.to_string();
+    let recorded = [Source { origin: "g.yaml", text: &text }];
+    e2e::eventually::eventually("the kind is forgotten", LONG, || async {
+        let left = ground.cluster.recorded_objects(&recorded, &ground.namespace).await?;
+        ensure!(left.is_empty(), "{left:?}");
+        Ok(())
+    })
+    .await
+}
+
+/// People keep a definition and objects of it among the templates, and expect an operator to cope.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_definition_and_objects_of_it_are_applied_together() -> Result<()> {
+    let ground = Ground::new("crds-together").await?;
+    let gadget = json!({
+        "apiVersion": "together.example.com/v1", "kind": "Gadget", "metadata": { "name": "g" }, "spec": { "size": 1 },
+    });
+    let documents = [gadget.clone(), crd("together.example.com", "")];
+    let objects = ground.objects(&documents).await?;
+    let applied = ground.cluster.apply(&objects, &ground.apply_options("shop")).await?;
+    ensure!(applied.len() == 2 && applied[0].change == Change::Created, "{applied:?}");
+    ensure!(ground.live("together.example.com/v1", "Gadget", "g").await?["spec"]["size"] == 1, "not applied");
+    let again = ground.objects(&documents).await?;
+    let again = ground.cluster.apply(&again, &ground.apply_options("shop")).await?;
+    ensure!(again.iter().all(|applied| applied.change == Change::Unchanged), "{again:?}");
+
+    // A new version in the same upgrade as the first object that uses it.
+    let mut newer = documents.clone();
+    newer[0]["apiVersion"] = "together.example.com/v2".into();
+    let mut second = newer[1]["spec"]["versions"][0].clone();
+    (second["name"], second["storage"]) = ("v2".into(), false.into());
+    newer[1]["spec"]["versions"].as_array_mut().context("versions")?.push(second);
+    let newer = ground.objects(&newer).await?;
+    let theirs = ground.cluster.claim(&newer, &ground.apply_options("other")).await;
+    ensure!(matches!(theirs, Err(Error::Owned { .. })), "{theirs:?}");
+    let newer = ground.cluster.apply(&newer, &ground.apply_options("shop")).await?;
+    ensure!(newer[0].change != Change::Created, "{newer:?}");
+    Ok(())
+}
+
+fn definitions(ground: &Ground) -> kube::Api<CustomResourceDefinition> {
+    kube::Api::all(ground.client.clone())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_is_made_once() -> Result<()> {
     let ground = Ground::new("namespaces").await?;
@@ -77,7 +158,7 @@ async fn lookup_finds_one_all_or_nothing() -> Result<()> {
     let ground = Ground::new("lookup").await?;
     let objects = ground.objects(&[config_map("a", json!({ "k": "v" })), config_map("b", json!({}))]).await?;
     ground.cluster.apply(&objects, &ground.apply_options("shop")).await?;
-    let lookup = ground.cluster.lookup(tokio::runtime::Handle::current());
+    let lookup = ground.cluster.lookup(tokio::runtime::Handle::current(), Reach::Cluster);
     tokio::task::spawn_blocking(move || {
         let one = lookup.lookup("v1", "ConfigMap", "lookup", "a")?;
         ensure!(one["data"]["k"] == "v" && one["kind"] == "ConfigMap", "{one}");
@@ -91,4 +172,93 @@ async fn lookup_finds_one_all_or_nothing() -> Result<()> {
         Ok(())
     })
     .await?
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lookup_is_bounded_and_asks_each_question_once() -> Result<()> {
+    let ground = Ground::new("lookup-bounds").await?;
+    let objects = ground.objects(&[config_map("a", json!({ "k": "before" }))]).await?;
+    ground.cluster.apply(&objects, &ground.apply_options("shop")).await?;
+    let lookup = ground.cluster.lookup(tokio::runtime::Handle::current(), Reach::Cluster);
+    let (lookup, first) = tokio::task::spawn_blocking(move || {
+        let first = lookup.lookup("v1", "ConfigMap", "lookup-bounds", "a").map_err(|error| error.to_string());
+        (lookup, first)
+    })
+    .await?;
+    let changed = ground.objects(&[config_map("a", json!({ "k": "after" }))]).await?;
+    ground.cluster.apply(&changed, &ground.apply_options("shop")).await?;
+    tokio::task::spawn_blocking(move || {
+        let again = lookup.lookup("v1", "ConfigMap", "lookup-bounds", "a")?;
+        ensure!(first == Ok(again), "asked again");
+        let beyond =
+            (0..1000).map(|number| lookup.lookup("v1", "ConfigMap", "lookup-bounds", &format!("none-{number}")));
+        let errors: Vec<_> = beyond.filter_map(Result::err).map(|error| error.to_string()).collect();
+        ensure!(errors.len() == 1 && errors[0].contains("1000 different objects or lists"), "{errors:?}");
+        Ok(())
+    })
+    .await?
+}
+
+/// More than one page of objects is one list, and more than fits is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_list_is_looked_up_whole_unless_it_is_too_much() -> Result<()> {
+    let ground = Ground::new("lookup-long").await?;
+    let maps: Vec<_> = (0..300).map(|number| config_map(&format!("m-{number:03}"), json!({}))).collect();
+    let objects = ground.objects(&maps).await?;
+    ground.cluster.apply(&objects, &ground.apply_options("shop")).await?;
+    let lookup = ground.cluster.lookup(tokio::runtime::Handle::current(), Reach::Cluster);
+    let list = move || lookup.lookup("v1", "ConfigMap", "lookup-long", "").map_err(|error| error.to_string());
+    let all = tokio::task::spawn_blocking(list).await?.map_err(anyhow::Error::msg)?;
+    let names = all["items"].as_array().context("items")?.iter().filter_map(|item| item["metadata"]["name"].as_str());
+    ensure!(names.filter(|name| name.starts_with("m-")).count() == 300, "not all");
+    ensure!(all["metadata"]["continue"].is_null() && all["kind"] == "ConfigMapList", "{}", all["metadata"]);
+
+    let large: Vec<_> =
+        (0..40).map(|number| config_map(&format!("l-{number}"), json!({ "text": "x".repeat(900_000) }))).collect();
+    let objects = ground.objects(&large).await?;
+    ground.cluster.apply(&objects, &ground.apply_options("shop")).await?;
+    let lookup = ground.cluster.lookup(tokio::runtime::Handle::current(), Reach::Cluster);
+    let list = move || lookup.lookup("v1", "ConfigMap", "lookup-long", "").map_err(|error| error.to_string());
+    let Err(error) = tokio::task::spawn_blocking(list).await? else { bail!("it was not refused") };
+    ensure!(error.contains("32 MiB"), "{error}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confined_release_reaches_its_own_namespace_only() -> Result<()> {
+    let ground = Ground::new("reach").await?;
+    let reach = Reach::Namespace("reach".to_owned());
+    let mut elsewhere = config_map("b", json!({}));
+    elsewhere["metadata"]["namespace"] = "default".into();
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": { "name": "r" }, "rules": [],
+    });
+    reach.admit(&ground.objects(&[config_map("a", json!({}))]).await?)?;
+    for stranger in [elsewhere, role] {
+        let objects = ground.objects(&[config_map("a", json!({})), stranger]).await?;
+        let Err(error @ Error::OutOfReach { .. }) = reach.admit(&objects) else { bail!("admitted") };
+        ensure!(error.to_string().contains("--no-cross-namespace-refs"), "{error}");
+        Reach::Cluster.admit(&objects)?;
+    }
+    let lookup = ground.cluster.lookup(tokio::runtime::Handle::current(), reach.clone());
+    tokio::task::spawn_blocking(move || {
+        ensure!(lookup.lookup("v1", "ConfigMap", "reach", "none")? == json!({}), "its own");
+        for (kind, namespace, name) in [("Secret", "default", "s"), ("Secret", "", ""), ("Node", "", "n")] {
+            let refused = lookup.lookup("v1", kind, namespace, name);
+            ensure!(
+                refused.is_err_and(|error| error.to_string().contains("out of reach")),
+                "{kind} {namespace} {name}"
+            );
+        }
+        Ok(())
+    })
+    .await??;
+
+    // A definition that exists is shared; one that does not is not made.
+    let text = crd("reach.example.com", "").to_string();
+    let source = [Source { origin: "crds/gadget.yaml", text: &text }];
+    ensure!(ground.cluster.admit_crds(&source, &reach).await.is_err(), "admitted");
+    ground.cluster.install_crds(&source, LONG).await?;
+    ground.cluster.admit_crds(&source, &reach).await?;
+    Ok(())
 }

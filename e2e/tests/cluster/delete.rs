@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use helm_operator::cluster::{Error, Propagation, Removed, left_behind};
-use kube::api::{ListParams, Patch, PatchParams};
+use helm_operator::cluster::{Change, Error, Propagation, Removed, left_behind};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::json;
 
 use crate::{Ground, LONG, config_map, deployment};
@@ -75,12 +75,37 @@ async fn a_foreground_deletion_ends_after_the_pods() -> Result<()> {
     let ground = Ground::new("delete-foreground").await?;
     let objects = ground.objects(&[deployment("web", "")]).await?;
     let applied = ground.cluster.apply(&objects, &ground.apply_options("shop")).await?;
-    let options = helm_operator::cluster::WaitOptions { timeout: LONG, jobs: false };
+    let options = helm_operator::cluster::WaitOptions { timeout: LONG, declared: LONG, jobs: false };
     ground.cluster.wait_ready(&applied, &options).await?;
     let mut options = ground.delete_options("shop");
     options.propagation = Propagation::Foreground;
     ground.cluster.delete(&objects, &options).await?;
     let pods = ground.api("v1", "Pod").list(&ListParams::default().labels("app=web")).await?;
     ensure!(pods.items.is_empty(), "{} pods are left", pods.items.len());
+    Ok(())
+}
+
+/// An object that is being deleted would take a change, and go all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_still_terminating_is_made_anew_once_it_is_gone() -> Result<()> {
+    let ground = Ground::new("delete-again").await?;
+    let mut held = config_map("held", json!({ "of": "first" }));
+    held["metadata"]["finalizers"] = json!(["example.com/hold"]);
+    let options = ground.apply_options("shop");
+    ground.cluster.apply(&ground.objects(&[held]).await?, &options).await?;
+    let config_maps = ground.api("v1", "ConfigMap");
+    config_maps.delete("held", &DeleteParams::default()).await?;
+    let again = ground.objects(&[config_map("held", json!({ "of": "second" }))]).await?;
+    let free = async {
+        // Time enough for an apply that does not wait to be done before.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let patch = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+        config_maps.patch("held", &PatchParams::default(), &patch).await
+    };
+    let (applied, freed) = tokio::join!(ground.cluster.apply(&again, &options), free);
+    freed?;
+    ensure!(applied?[0].change == Change::Created, "it was changed in place");
+    let live = ground.live("v1", "ConfigMap", "held").await?;
+    ensure!(live["data"]["of"] == "second" && live["metadata"]["deletionTimestamp"].is_null(), "{live}");
     Ok(())
 }

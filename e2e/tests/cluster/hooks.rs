@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use e2e::kwok::play;
-use helm_operator::cluster::{DeleteOptions, HookOutcome, Propagation};
+use helm_operator::cluster::{DeleteOptions, Error, HookOutcome, Propagation};
 use serde_json::json;
 
 use crate::{Ground, LONG, config_map, job};
@@ -14,7 +14,7 @@ async fn a_hook_ends_with_its_job_and_can_be_run_again_after_deletion() -> Resul
     let ground = Ground::new("hook-job").await?;
     let hooks = ground.objects(&[job("migrate", "")]).await?;
     for _ in 0..2 {
-        let outcome = ground.cluster.run_hook(&hooks[0], LONG).await?;
+        let outcome = ground.cluster.run_hook(&hooks[0], None, LONG).await?;
         ensure!(outcome == HookOutcome::Succeeded, "{outcome:?}");
         let before_creation = DeleteOptions { owner: None, propagation: Propagation::Background, timeout: Some(LONG) };
         ground.cluster.delete(&hooks, &before_creation).await?;
@@ -26,9 +26,11 @@ async fn a_hook_ends_with_its_job_and_can_be_run_again_after_deletion() -> Resul
 async fn a_hook_that_fails_or_hangs_says_so() -> Result<()> {
     let ground = Ground::new("hook-fails").await?;
     let hooks = ground.objects(&[job("broken", play::FAIL), job("hangs", play::HANG)]).await?;
-    let HookOutcome::Failed(broken) = ground.cluster.run_hook(&hooks[0], LONG).await? else { bail!("no failure") };
+    let HookOutcome::Failed(broken) = ground.cluster.run_hook(&hooks[0], None, LONG).await? else {
+        bail!("no failure")
+    };
     ensure!(broken.message.starts_with("Job Failed"), "{broken}");
-    let HookOutcome::TimedOut(hangs) = ground.cluster.run_hook(&hooks[1], Duration::from_secs(2)).await? else {
+    let HookOutcome::TimedOut(hangs) = ground.cluster.run_hook(&hooks[1], None, Duration::from_secs(2)).await? else {
         bail!("it ended")
     };
     ensure!(hangs.message == "Job in progress", "{hangs}");
@@ -39,8 +41,44 @@ async fn a_hook_that_fails_or_hangs_says_so() -> Result<()> {
 async fn a_hook_of_another_kind_has_ended_when_it_is_applied() -> Result<()> {
     let ground = Ground::new("hook-config").await?;
     let hooks = ground.objects(&[config_map("seed", json!({ "a": "1" }))]).await?;
-    ensure!(ground.cluster.run_hook(&hooks[0], LONG).await? == HookOutcome::Succeeded, "not ended");
+    ensure!(ground.cluster.run_hook(&hooks[0], None, LONG).await? == HookOutcome::Succeeded, "not ended");
     let live = ground.live("v1", "ConfigMap", "seed").await?;
     ensure!(live["metadata"]["labels"].is_null(), "hooks bear no marks: {live}");
+    Ok(())
+}
+
+/// A finished Job proves nothing about the run that is to come: neither touched nor believed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_exists_is_neither_touched_nor_taken_for_this_run() -> Result<()> {
+    let ground = Ground::new("hook-exists").await?;
+    let hooks = ground.objects(&[job("migrate", "")]).await?;
+    let before = jiff::Timestamp::now();
+    ground.cluster.run_hook(&hooks[0], None, LONG).await?;
+    let first = ground.live("batch/v1", "Job", "migrate").await?;
+    let refused = ground.cluster.run_hook(&hooks[0], None, LONG).await;
+    let Err(error @ Error::HookExists { .. }) = refused else { bail!("{refused:?}") };
+    ensure!(error.to_string().contains("before-hook-creation"), "{error}");
+
+    // An attempt that was cut off goes on with what it has made, and with nothing older.
+    let outcome = ground.cluster.run_hook(&hooks[0], Some(before), LONG).await?;
+    ensure!(outcome == HookOutcome::Succeeded, "{outcome:?}");
+    let later = jiff::Timestamp::now() + Duration::from_mins(1);
+    let refused = ground.cluster.run_hook(&hooks[0], Some(later), LONG).await;
+    ensure!(matches!(refused, Err(Error::HookExists { .. })), "{refused:?}");
+    ensure!(ground.live("batch/v1", "Job", "migrate").await?["metadata"]["uid"] == first["metadata"]["uid"], "remade");
+    Ok(())
+}
+
+/// Helm deletes a hook by its own policies, whatever its resource policy says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hook_that_is_to_be_kept_is_deleted_before_it_is_created_again() -> Result<()> {
+    let ground = Ground::new("hook-keep").await?;
+    let mut kept = job("migrate", "");
+    kept["metadata"]["annotations"] = json!({ "helm.sh/resource-policy": "keep" });
+    let hooks = ground.objects(&[kept]).await?;
+    ground.cluster.run_hook(&hooks[0], None, LONG).await?;
+    let before_creation = DeleteOptions { owner: None, propagation: Propagation::Background, timeout: Some(LONG) };
+    ground.cluster.delete(&hooks, &before_creation).await?;
+    ensure!(ground.api("batch/v1", "Job").get_opt("migrate").await?.is_none(), "it was kept");
     Ok(())
 }

@@ -4,6 +4,7 @@ mod apply;
 mod crds;
 mod delete;
 mod hooks;
+mod quoting;
 mod refusals;
 mod restart;
 mod silence;

@@ -1,7 +1,7 @@
 //! Each refusal of the server, provoked for real, is the error that says so.
 
 use anyhow::{Result, bail, ensure};
-use helm_operator::cluster::{Cluster, Error, Source};
+use helm_operator::cluster::{ApplyOptions, Cluster, Error, Owner, Source};
 use serde_json::{Value, json};
 
 use crate::{Ground, config_map, deployment, impersonated};
@@ -24,7 +24,7 @@ async fn a_changed_selector_is_an_immutable_field() -> Result<()> {
     changed["spec"]["selector"]["matchLabels"] = json!({ "app": "other" });
     changed["spec"]["template"]["metadata"]["labels"] = json!({ "app": "other" });
     let error = refusal(&ground, &[changed]).await?;
-    let Error::Immutable { field, object } = &error else { bail!("{error:?}") };
+    let Error::Immutable { field, object, .. } = &error else { bail!("{error:?}") };
     ensure!(field == "spec.selector" && object.kind == "Deployment", "{error}");
     Ok(())
 }
@@ -53,6 +53,7 @@ async fn a_changed_job_template_and_a_changed_volume_claim_template_are_immutabl
     ground.cluster.apply(&objects, &ground.apply_options("shop")).await?;
     let error = refusal(&ground, &[set("2Gi")]).await?;
     ensure!(matches!(error, Error::Immutable { .. }), "{error:?}");
+    ensure!(error.to_string().contains("fields other than 'replicas'"), "what may change is missing: {error}");
     job["spec"]["template"]["spec"]["containers"][0]["image"] = "job:2".into();
     let error = refusal(&ground, &[job]).await?;
     let Error::Immutable { field, .. } = &error else { bail!("{error:?}") };
@@ -180,7 +181,13 @@ async fn a_missing_namespace_and_one_that_is_being_deleted_are_told_apart() -> R
     elsewhere["metadata"]["namespace"] = "no-such-namespace".into();
     let error = refusal(&ground, &[elsewhere]).await?;
     let Error::NamespaceMissing { namespace, .. } = &error else { bail!("{error:?}") };
-    ensure!(namespace == "no-such-namespace", "{error}");
+    ensure!(namespace == "no-such-namespace" && !error.to_string().contains("createNamespace"), "{error}");
+    let mut own = config_map("settings", json!({}));
+    own["metadata"]["namespace"] = "not-made-yet".into();
+    let owner = Owner { release: "shop".to_owned(), namespace: "not-made-yet".to_owned() };
+    let options = ApplyOptions { owner, ..ground.apply_options("shop") };
+    let Err(error) = ground.cluster.apply(&ground.objects(&[own]).await?, &options).await else { bail!("applied") };
+    ensure!(error.to_string().contains("spec.release.createNamespace"), "{error}");
 
     let held = json!({ "metadata": { "name": "held", "finalizers": ["example.com/hold"] } });
     ground.create("v1", "ConfigMap", held).await?;
@@ -214,6 +221,16 @@ async fn invalid_objects_are_told_and_secrets_are_not_quoted() -> Result<()> {
         ensure!(matches!(error, Error::Invalid { .. }), "{told}");
         ensure!(!told.contains("hunter2"), "{told}");
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_errors_of_one_apply_are_told_in_one_line() -> Result<()> {
+    let ground = Ground::new("refusal-several").await?;
+    let mut wrong = deployment("web", "");
+    (wrong["spec"]["replica"], wrong["spec"]["stategy"]) = (1.into(), json!({}));
+    let text = refusal(&ground, &[wrong]).await?.to_string();
+    ensure!(text.contains(".spec.replica:") && text.contains(".spec.stategy:") && !text.contains('\n'), "{text:?}");
     Ok(())
 }
 

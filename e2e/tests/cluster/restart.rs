@@ -29,7 +29,7 @@ async fn an_apply_and_a_wait_outlive_a_restart_of_the_api_server() -> Result<()>
     let applied = applied?;
     ensure!(applied.iter().all(|applied| applied.change == Change::Created), "{applied:?}");
 
-    let options = WaitOptions { timeout: LONG, jobs: true };
+    let options = WaitOptions { timeout: LONG, declared: LONG, jobs: true };
     let restart_and_mend = async {
         plane.stop_apiserver().await?;
         plane.start_apiserver().await?;

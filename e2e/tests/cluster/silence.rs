@@ -89,7 +89,7 @@ async fn requests_and_waits_outlive_connections_that_go_dead() -> Result<()> {
     ground.cluster.apply(&objects, &options).await?;
     ensure!(begun.elapsed() < LIMITS.request * 3, "after {:?}", begun.elapsed());
 
-    let wait = WaitOptions { timeout: LONG, jobs: true };
+    let wait = WaitOptions { timeout: LONG, declared: LONG, jobs: true };
     let forget_and_mend = async {
         // The watch is open, and has told what there is to tell, once it has seen the pod fail to become ready.
         let pods = ground.api("v1", "Pod");

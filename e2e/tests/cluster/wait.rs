@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 
 use crate::{Ground, LONG, config_map, deployment, impersonated, job};
 
-const PATIENT: WaitOptions = WaitOptions { timeout: LONG, jobs: true };
-const HASTY: WaitOptions = WaitOptions { timeout: Duration::from_secs(3), jobs: true };
+const PATIENT: WaitOptions = WaitOptions { timeout: LONG, declared: LONG, jobs: true };
+const HASTY: WaitOptions =
+    WaitOptions { timeout: Duration::from_secs(3), declared: Duration::from_secs(4), jobs: true };
 
 /// Applies `documents` and waits for them.
 async fn wait(ground: &Ground, documents: &[Value], options: &WaitOptions) -> Result<Result<(), WaitError>> {
@@ -59,11 +60,30 @@ async fn what_is_not_ready_in_time_is_explained() -> Result<()> {
     ];
     let Err(error @ WaitError::Timeout { .. }) = wait(&ground, &documents, &HASTY).await? else { bail!("ready") };
     let text = error.to_string();
-    ensure!(text.starts_with("not ready after 3s: "), "{text}");
+    ensure!(text.starts_with("not ready within 4s: "), "{text}");
     for words in [r#"Deployment "crash""#, "CrashLoopBackOff", "ImagePullBackOff", "is not ready"] {
         ensure!(text.contains(words), "{words:?} is not in {text}");
     }
     ensure!(!text.contains(r#"Deployment "web""#), "{text}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_that_waits_for_its_first_consumer_says_so() -> Result<()> {
+    let ground = Ground::new("wait-claim").await?;
+    let class = json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": { "name": "wait-claim" },
+        "provisioner": "kubernetes.io/no-provisioner", "volumeBindingMode": "WaitForFirstConsumer",
+    });
+    let claim = json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": { "name": "data" },
+        "spec": {
+            "storageClassName": "wait-claim", "accessModes": ["ReadWriteOnce"],
+            "resources": { "requests": { "storage": "1Gi" } },
+        },
+    });
+    let Err(error) = wait(&ground, &[class, claim], &HASTY).await? else { bail!("it is bound") };
+    ensure!(error.to_string().contains("WaitForFirstConsumer: waiting for first consumer"), "{error}");
     Ok(())
 }
 

@@ -7,6 +7,7 @@ mod api_bounds;
 mod demo;
 mod five_guides;
 mod health;
+mod hooks;
 mod leader;
 mod least_rights;
 mod lifecycle;

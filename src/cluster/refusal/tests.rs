@@ -111,6 +111,72 @@ fn what_is_refused_in_a_secret_is_not_repeated() {
     assert!(text.contains("Secret") && !text.contains("hunter2"), "{text}");
 }
 
+/// Real answers of Kubernetes 1.36, and what is repeated of them.
+#[test]
+fn values_are_left_out_and_what_helps_stays() {
+    let words = |kind: &str, message: &str| {
+        let text = explained(kind, status(422, "Invalid", message, Value::Null)).to_string();
+        text.split_once("invalid: ").map(|(_, words)| words.to_owned()).expect("an invalid object")
+    };
+    let out = "(value left out)";
+    let cases = [
+        (
+            r#".spec.containers[name="main"].env[name="DB_PASSWORD"].value: expected string, got &value.valueUnstructured{Value:31337424242}"#,
+            r#".spec.containers[name="main"].env[name="DB_PASSWORD"].value: expected string, got a number"#.to_owned(),
+        ),
+        (".data: expected map, got &{hunter2}", ".data: expected map, got something else".to_owned()),
+        (
+            "errors:\n  .spec.a: field not declared in schema\n  .spec.b: expected string, got &value.valueUnstructured{Value:true}",
+            "errors: .spec.a: field not declared in schema; .spec.b: expected string, got a boolean".to_owned(),
+        ),
+        (
+            r#"spec.restartPolicy: Unsupported value: "hunter2": supported values: "Always", "Never", spec.x: Required value"#,
+            format!(
+                r#"spec.restartPolicy: Unsupported value: {out}: supported values: "Always", "Never", spec.x: Required value"#
+            ),
+        ),
+        (
+            r#"spec.schedule: Invalid value: "hunter2": found 1: [hunter2]"#,
+            format!("spec.schedule: Invalid value: {out}: found 1: [{out}]"),
+        ),
+        (
+            r#"spec.template: Invalid value: {"Env":[{"Value":"a}b"}]}: field is wrong"#,
+            format!("spec.template: Invalid value: {out}: field is wrong"),
+        ),
+        ("spec.pin: Invalid value: 31337: must be less", format!("spec.pin: Invalid value: {out}: must be less")),
+        ("spec: Invalid value: size must not be less", "spec: Invalid value: size must not be less".to_owned()),
+        (
+            r#"spec.size: Invalid value: "string": must be of type integer"#,
+            r#"spec.size: Invalid value: "string": must be of type integer"#.to_owned(),
+        ),
+        (
+            r#"spec.containers[0].name: Invalid value: "A_B": a label (e.g. 'my-name', regex '[a-z]{1,2}')"#,
+            r#"spec.containers[0].name: Invalid value: "A_B": a label (e.g. 'my-name', regex '[a-z]{1,2}')"#.to_owned(),
+        ),
+        (
+            "spec.ports[0].port: Invalid value: 99999: must be between",
+            "spec.ports[0].port: Invalid value: 99999: must be between".to_owned(),
+        ),
+        (
+            r#"unknown field "spec.foo", cannot unmarshal number 5000000000 into Go struct field"#,
+            format!(r#"unknown field "spec.foo", cannot unmarshal number {out} into Go struct field"#),
+        ),
+        (r#"parsing time "hunter2" as "2006": cannot parse"#, format!("parsing time {out} as {out}: cannot parse")),
+        (r#".spec.finalizers["hunter2"].x[id=hunter2]: wrong"#, format!(".spec.finalizers[{out}].x[id={out}]: wrong")),
+        ("spec: Forbidden: may not\n@@ -1,7 @@\n-  \"Value\": \"hunter2\",\n", "spec: Forbidden: may not".to_owned()),
+        (r#"Deployment.apps "web" is "#, r#"Deployment.apps "web" is"#.to_owned()),
+        (r#"ends early: "hunter2é"#, format!("ends early: {out}")),
+    ];
+    for (message, expected) in cases {
+        assert_eq!(words("Deployment", message), expected, "{message}");
+    }
+    // Of a Secret not even names of keys' values.
+    assert_eq!(
+        words("Secret", r#"x.name: Invalid value: "hunter2": wrong"#),
+        format!("x.name: Invalid value: {out}: wrong")
+    );
+}
+
 #[test]
 fn only_what_passes_is_retried() {
     let full = Duration::from_mins(1);

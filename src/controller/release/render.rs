@@ -57,13 +57,14 @@ pub(super) async fn render(
             crds.into_iter().map(|crd| (crd.filename, String::from_utf8_lossy(&crd.data).into_owned())).collect();
         let sources: Vec<Source<'_>> = texts.iter().map(|(origin, text)| Source { origin, text }).collect();
         if !sources.is_empty() {
+            job.context.cluster.admit_crds(&sources, &job.reach()).await?;
             job.turn.pause();
             job.context.cluster.install_crds(&sources, remaining).await?;
             job.turn.resume().await;
         }
     }
     let capabilities = job.context.cluster.capabilities().await?;
-    let lookup = Arc::new(job.context.cluster.lookup(Handle::current()));
+    let lookup = Arc::new(job.context.cluster.lookup(Handle::current(), job.reach()));
     let info = ReleaseInfo {
         name: job.desired.identity.name.to_string(),
         namespace: job.desired.identity.namespace.clone(),

@@ -80,6 +80,8 @@ pub(crate) struct Action {
     pub(crate) hooks: bool,
     /// Install what is in `crds/`.
     pub(crate) crds: bool,
+    /// Take objects from other releases, and from nobody.
+    pub(crate) take_ownership: bool,
     /// Take fields from other managers.
     pub(crate) force: bool,
     /// Delete what a failed upgrade created.
@@ -192,7 +194,8 @@ fn install(release: &HelmRelease) -> Action {
         wait_for_jobs: install.wait_for_jobs,
         hooks: !install.disable_hooks,
         crds: !install.skip_crds,
-        force: false,
+        take_ownership: install.take_ownership,
+        force: install.force,
         cleanup_on_fail: false,
     }
 }
@@ -205,6 +208,7 @@ fn upgrade(release: &HelmRelease) -> Action {
         wait_for_jobs: upgrade.wait_for_jobs,
         hooks: !upgrade.disable_hooks,
         crds: false,
+        take_ownership: upgrade.take_ownership,
         force: upgrade.force,
         cleanup_on_fail: upgrade.cleanup_on_fail,
     }

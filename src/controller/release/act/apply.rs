@@ -77,7 +77,11 @@ impl Run<'_> {
         self.apply(objects, claims, replaced).await?;
         self.job.turn.pause();
         if self.action.wait {
-            let options = WaitOptions { timeout: self.deadline.remaining(), jobs: self.action.wait_for_jobs };
+            let options = WaitOptions {
+                timeout: self.deadline.remaining(),
+                declared: self.action.timeout,
+                jobs: self.action.wait_for_jobs,
+            };
             self.job.context.cluster.wait_ready(&self.applied, &options).await?;
         }
         self.hooks(after).await

@@ -25,6 +25,7 @@ use super::removal::{Leaving, Place};
 use super::trace::Trace;
 use super::validate::{self, Action, DesiredRelease};
 use crate::api::{HelmRelease, REQUESTED_AT, Reason};
+use crate::cluster::Reach;
 use crate::controller::context::{Context, Turn};
 use crate::controller::halt::{Halt, NextAttempt};
 use crate::registry::Resolved;
@@ -43,6 +44,13 @@ pub(super) struct Job<'a> {
     pub(super) turn: &'a Turn,
     /// Handles.
     pub(super) context: &'a Context,
+}
+
+impl Job<'_> {
+    /// How far the release may reach.
+    pub(super) fn reach(&self) -> Reach {
+        self.context.policy.reach(self.release)
+    }
 }
 
 /// Takes one step; then it is planned again.

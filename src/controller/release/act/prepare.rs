@@ -98,7 +98,7 @@ pub(super) fn options(action: &Action, job: &Job<'_>) -> ApplyOptions {
     let previous = former.into_iter().map(|place| Owner { release: place.name, namespace: place.namespace });
     ApplyOptions {
         owner: owner(job),
-        take_ownership: false,
+        take_ownership: action.take_ownership,
         force_conflicts: action.force,
         previous: previous.collect(),
     }
@@ -107,6 +107,7 @@ pub(super) fn options(action: &Action, job: &Job<'_>) -> ApplyOptions {
 async fn objects(release: &Release, action: &Action, job: &Job<'_>) -> Result<(Vec<Object>, Claims), Halt> {
     let source = Source { origin: release.chart.name(), text: &release.manifest };
     let objects = job.context.cluster.objects(&[source], &release.namespace).await?;
+    job.reach().admit(&objects)?;
     let claims = job.context.cluster.claim(&objects, &options(action, job)).await?;
     Ok((objects, claims))
 }

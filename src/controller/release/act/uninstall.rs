@@ -13,7 +13,7 @@ use kube::core::CustomResourceExt as _;
 
 use super::{Deadline, hooks, record};
 use crate::api::{DeletionPolicy, DeletionPropagation, HelmRelease, InventoryEntry, Reason};
-use crate::cluster::{DeleteOptions, Object, ObjectRef, Owner, Propagation, Removal as Removed};
+use crate::cluster::{DeleteOptions, Object, ObjectRef, Owner, Propagation, Removal as Removed, distinct};
 use crate::controller::context::{Context, Turn};
 use crate::controller::halt::{Halt, chain};
 use crate::controller::matching::Key;
@@ -177,6 +177,9 @@ async fn take_down(
     context: &Context,
 ) -> Result<Vec<Removed>, Halt> {
     let deadline = Deadline::after(removal.timeout);
+    if let Some(newest) = &newest {
+        hooks::end_running(newest, context).await?;
+    }
     if let Some(newest) = newest.as_mut().filter(|_| removal.hooks) {
         hooks::run(HookEvent::PreDelete, newest, deadline, context).await?;
     }
@@ -225,11 +228,12 @@ async fn objects(
     inventory: &[InventoryEntry],
     context: &Context,
 ) -> Result<Vec<Object>, Halt> {
-    let (mut known, mut objects) = (BTreeSet::new(), Vec::new());
+    let mut manifests = Vec::new();
     for record in records {
-        let described = context.objects_of(record).await?;
-        objects.extend(described.into_iter().filter(|object| known.insert(object.reference().clone())));
+        manifests.push(context.objects_of(record).await?);
     }
+    let mut objects = distinct(manifests);
+    let known: BTreeSet<ObjectRef> = objects.iter().map(|object| object.reference().clone()).collect();
     let entries = inventory.iter().map(|entry| (reference(entry), entry.uid.clone()));
     let others = entries.filter(|(reference, _)| !known.contains(reference)).collect();
     objects.extend(context.cluster.known_objects(others).await?);

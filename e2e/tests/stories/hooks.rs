@@ -1,0 +1,154 @@
+//! Hooks that fail, that are cut off, and that somebody gives up: what becomes of their Jobs.
+
+use anyhow::{Context, Result, ensure};
+use e2e::charts::{self, Chart};
+use e2e::eventually;
+use e2e::kwok::{PLAY, play};
+use e2e::story::{SOON, Story, alone, as_it_is, story};
+use helm_operator::api::Reason;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::ResourceExt as _;
+use kube::api::{ListParams, Patch, PatchParams};
+use serde_json::json;
+
+/// A pre-install Job whose pod lives as `play` says.
+fn job(name: &str, weight: u8, policies: &str, play: &str) -> String {
+    format!(
+        "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: {{{{ .Release.Name }}}}-{name}\n  annotations:\n    \
+         helm.sh/hook: pre-install\n    helm.sh/hook-weight: \"{weight}\"\n    helm.sh/hook-delete-policy: {policies}\nspec:\n  \
+         backoffLimit: 0\n  template:\n    metadata:\n      annotations:\n        {PLAY}: \"{play}\"\n    spec:\n      \
+         restartPolicy: Never\n      containers:\n      - name: main\n        image: main:1\n"
+    )
+}
+
+fn hooked(jobs: &[String]) -> Chart {
+    charts::note("hooked", "1.0.0").file("templates/jobs.yaml", jobs.join("---\n"))
+}
+
+#[test]
+fn what_succeeded_before_a_hook_that_failed_is_deleted_as_its_policy_says() -> Result<()> {
+    story("hook-before", async |story| {
+        let jobs = [
+            job("first", 1, "hook-succeeded", ""),
+            job("second", 2, "hook-succeeded", play::FAIL),
+            job("third", 3, "hook-succeeded", ""),
+        ];
+        story.push(&hooked(&jobs)).await?;
+        story.open_repository().await?;
+        story.release("app", "hooked", "1.0.0", json!({})).await?;
+        story.refused("app", Reason::HookFailed, &["app-second"]).await?;
+        let jobs = story.objects::<Job>();
+        eventually::gone(&jobs, "app-first", SOON).await?;
+        ensure!(jobs.get_opt("app-second").await?.is_some(), "the failed one is gone");
+        ensure!(jobs.get_opt("app-third").await?.is_none(), "the hook after the failed one ran");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_hook_in_flight_ends_with_its_release() -> Result<()> {
+    story("hook-deleted", async |story| {
+        let policies = "before-hook-creation,hook-succeeded,hook-failed";
+        story.push(&hooked(&[job("hangs", 1, policies, play::HANG)])).await?;
+        story.open_repository().await?;
+        story.release("app", "hooked", "1.0.0", json!({})).await?;
+        running_pod(story, "app-hangs").await?;
+        story.delete("app").await?;
+        eventually::gone(&story.objects::<Job>(), "app-hangs", SOON).await
+    })
+}
+
+/// Killed in the middle of the second of two hooks: the second goes on, neither is run again, both are cleaned up.
+#[test]
+fn a_hook_that_was_cut_off_is_waited_for_and_those_before_it_are_deleted() -> Result<()> {
+    alone("hook-killed", as_it_is, async |story| {
+        let policies = "before-hook-creation,hook-succeeded";
+        story.push(&hooked(&[job("first", 1, policies, ""), job("hangs", 2, policies, play::HANG)])).await?;
+        story.open_repository().await?;
+        story.release("app", "hooked", "1.0.0", json!({})).await?;
+        let pod = running_pod(story, "app-hangs").await?;
+        let (first, hangs) = (uid(story, "app-first").await?, uid(story, "app-hangs").await?);
+
+        let mut operator = story.stage.operator().await;
+        operator.kill().await?;
+        operator.start().await?;
+        drop(operator);
+        let free = json!({ "metadata": { "annotations": { PLAY: "" } } });
+        story.objects::<Pod>().patch(&pod, &PatchParams::default(), &Patch::Merge(free)).await?;
+        story.ready("app").await?;
+        let jobs = story.objects::<Job>();
+        for name in ["app-first", "app-hangs"] {
+            eventually::gone(&jobs, name, SOON).await?;
+        }
+        let made: Vec<_> = story
+            .kubectl
+            .run(&["get", "events", "--namespace", &story.namespace, "--output=json"])
+            .await
+            .and_then(|text| Ok(serde_json::from_str::<serde_json::Value>(&text)?))?["items"]
+            .as_array()
+            .context("events")?
+            .iter()
+            .filter(|event| event["reason"] == "SuccessfulCreate" && event["involvedObject"]["kind"] == "Job")
+            .map(|event| event["involvedObject"]["uid"].as_str().unwrap_or_default().to_owned())
+            .collect();
+        ensure!(made.iter().all(|uid| [&first, &hangs].contains(&uid)), "Jobs were made again: {made:?}");
+        Ok(())
+    })
+}
+
+/// The name of the pod of a Job, once it runs.
+async fn running_pod(story: &Story<'_>, job: &str) -> Result<String> {
+    let selector = ListParams::default().labels(&format!("job-name={job}"));
+    story
+        .eventually("the hook runs", async || {
+            let pods = story.objects::<Pod>().list(&selector).await?;
+            let phase = |pod: &&Pod| pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running");
+            Ok(pods.items.iter().find(phase).context("not yet")?.name_any())
+        })
+        .await
+}
+
+async fn uid(story: &Story<'_>, job: &str) -> Result<String> {
+    story.objects::<Job>().get(job).await?.uid().context("a uid")
+}
+
+/// What a message tells a person to set exists, and helps.
+#[test]
+fn taking_ownership_and_forcing_are_declared_where_the_message_says() -> Result<()> {
+    story("taking-over", async |story| {
+        story.push(&charts::note("memo", "1.0.0")).await?;
+        story.open_repository().await?;
+        let theirs = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "memo-config", "namespace": story.namespace },
+            "data": { "greeting": "from the platform team" },
+        });
+        let maps = story.objects::<ConfigMap>();
+        let params = PatchParams::apply("platform-team");
+        maps.patch("memo-config", &params, &Patch::Apply(&theirs)).await?;
+        story.release("memo", "memo", "1.0.0", json!({})).await?;
+        story.refused("memo", Reason::OwnershipConflict, &["memo-config", "spec.install.takeOwnership"]).await?;
+        story.patch("memo", json!({ "spec": { "install": { "takeOwnership": true } } })).await?;
+        story.refused("memo", Reason::FieldConflict, &["platform-team", "greeting", "spec.install.force"]).await?;
+        story.patch("memo", json!({ "spec": { "install": { "force": true } } })).await?;
+        story.ready("memo").await?;
+        let taken = maps.get("memo-config").await?;
+        ensure!(taken.data.context("data")?["greeting"] == "hello", "it was not taken over");
+
+        // The same for an upgrade.
+        let again = json!({ "metadata": { "labels": { "app.kubernetes.io/managed-by": "them" } }, "data": { "greeting": "theirs again" } });
+        maps.patch(
+            "memo-config",
+            &PatchParams { field_manager: Some("platform-team".to_owned()), ..PatchParams::default() },
+            &Patch::Merge(again),
+        )
+        .await?;
+        story.patch("memo", json!({ "spec": { "values": { "greeting": "changed" } } })).await?;
+        story.refused("memo", Reason::OwnershipConflict, &["spec.upgrade.takeOwnership"]).await?;
+        story.patch("memo", json!({ "spec": { "upgrade": { "takeOwnership": true } } })).await?;
+        story.refused("memo", Reason::FieldConflict, &["spec.upgrade.force"]).await?;
+        story.patch("memo", json!({ "spec": { "upgrade": { "force": true } } })).await?;
+        story.ready("memo").await?;
+        Ok(())
+    })
+}
