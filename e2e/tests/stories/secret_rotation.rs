@@ -5,10 +5,10 @@ use e2e::charts;
 use e2e::helm::Login;
 use e2e::process::Scratch;
 use e2e::registry::{Face, Registry, User};
-use e2e::story::{SOON, Story, story};
+use e2e::story::{SOON, Story, alone, story};
 use e2e::{eventually, status};
 use helm_operator::api::Reason;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const PASSWORD: &str = "s3cret-of-the-story";
 const WRONG: &str = "mistyped-by-somebody";
@@ -56,6 +56,72 @@ fn a_wrong_password_is_told_and_a_corrected_one_heals_repository_and_release() -
     })
 }
 
+/// A password in a namespace of another team, and a repository of the story's that names it.
+async fn borrow(story: &Story<'_>, registry: &Registry) -> Result<String> {
+    story.stage.operator().await.keep_secret(PASSWORD);
+    push(story, registry).await?;
+    let other = format!("{}-platform", story.namespace);
+    story.kubectl.run(&["create", "namespace", &other]).await?;
+    story.kubectl.apply(&other, &login(PASSWORD).to_string()).await?;
+    let repository = json!({
+        "apiVersion": "helm-operator.ketches.cn/v1alpha1",
+        "kind": "HelmRepository",
+        "metadata": { "name": "charts" },
+        "spec": {
+            "url": format!("{}/team", registry.url()),
+            "insecure": true,
+            "auth": { "basic": { "secretRef": { "name": "login", "namespace": other } } },
+        },
+    });
+    story.apply(&repository.to_string()).await?;
+    Ok(other)
+}
+
+#[test]
+fn a_secret_of_another_namespace_is_used_once_its_owner_allows_it() -> Result<()> {
+    story("consent", async |story| {
+        let registry = Registry::start(Face::basic(vec![User::new("reader", PASSWORD)])).await?;
+        let other = borrow(story, &registry).await?;
+        story.release("memo", "memo", "1.0.0", json!({})).await?;
+        let repositories = story.repositories();
+        let denied = |repository: &_| status::stalled(repository, Reason::AccessDenied);
+        let told = eventually::object(&repositories, "charts", SOON, denied).await?;
+        story.failed("memo", Reason::AccessDenied).await?;
+
+        // The message holds the command that ends it, and what it does is noticed at once.
+        let message = status::message(&told);
+        let command = message.split("kubectl ").nth(1).unwrap_or_default();
+        let words: Vec<&str> = command.split_whitespace().take(6).collect();
+        ensure!(words.first() == Some(&"annotate") && words.contains(&other.as_str()), "message: {message}");
+        story.kubectl.run(&words).await?;
+        eventually::object(&repositories, "charts", SOON, status::ready).await?;
+        story.ready("memo").await?;
+
+        let withdraw =
+            ["annotate", "secret", "login", "--namespace", &other, "helm-operator.ketches.cn/allowed-namespaces-"];
+        story.kubectl.run(&withdraw).await?;
+        eventually::object(&repositories, "charts", SOON, denied).await?;
+        story.kubectl.run(&["delete", "namespace", &other, "--wait=false"]).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn an_operator_can_be_told_to_ask_for_no_consent() -> Result<()> {
+    alone(
+        "no-consent",
+        async |_, setup| Ok(setup.argument("--allow-cross-namespace-secrets")),
+        async |story| {
+            let registry = Registry::start(Face::basic(vec![User::new("reader", PASSWORD)])).await?;
+            borrow(story, &registry).await?;
+            eventually::object(&story.repositories(), "charts", SOON, status::ready).await?;
+            story.release("memo", "memo", "1.0.0", json!({})).await?;
+            story.ready("memo").await?;
+            Ok(())
+        },
+    )
+}
+
 async fn push(story: &Story<'_>, registry: &Registry) -> Result<()> {
     let scratch = Scratch::new("rotation")?;
     let archive =
@@ -65,12 +131,15 @@ async fn push(story: &Story<'_>, registry: &Registry) -> Result<()> {
 }
 
 async fn set_password(story: &Story<'_>, password: &str) -> Result<()> {
-    let secret = json!({
+    story.apply(&login(password).to_string()).await
+}
+
+fn login(password: &str) -> Value {
+    json!({
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": { "name": "login" },
         "type": "kubernetes.io/basic-auth",
         "stringData": { "username": "reader", "password": password },
-    });
-    story.apply(&secret.to_string()).await
+    })
 }

@@ -1,7 +1,8 @@
-//! Declarations that name what is not there: repositories, charts, tags, versions, Secrets.
+//! Declarations that name what is not there: repositories, charts, tags, versions, Secrets; and what comes later.
 
-use anyhow::Result;
-use e2e::story::{SOON, registry, story};
+use anyhow::{Result, ensure};
+use e2e::faults::Server;
+use e2e::story::{SOON, alone, as_it_is, registry, repository, story};
 use e2e::{charts, eventually, status};
 use helm_operator::api::Reason;
 use serde_json::{Value, json};
@@ -49,6 +50,14 @@ fn what_is_not_there_is_told_with_what_is() -> Result<()> {
         for (name, .., reason, words) in &cases {
             story.refused(name, *reason, words).await?;
         }
+        // The repository tells which of the charts in use it lacks.
+        let told = |repository: &_| {
+            status::ready(repository)?;
+            let message = status::message(repository);
+            ensure!(message.contains("/momo not found"), "message: {message}");
+            Ok(())
+        };
+        eventually::object(&story.repositories(), "charts", SOON, told).await?;
         // A tag that comes later is found without a change of the release.
         story.push(&charts::note("memo", "1.2.0")).await?;
         story.ready("no-tag").await?;
@@ -82,6 +91,100 @@ fn a_repository_that_cannot_be_used_says_why() -> Result<()> {
             let told = |repository: &_| status::failed(repository, *reason);
             eventually::object(&story.repositories(), name, SOON, told).await?;
         }
+        // What the grammar of references rules out is told, though the registry answers.
+        story.apply(&repository("upper-case", &format!("oci://{host}/UPPER"))).await?;
+        let told = eventually::object(&story.repositories(), "upper-case", SOON, status::ready).await?;
+        ensure!(status::message(&told).contains("lower case"), "message: {}", status::message(&told));
+        Ok(())
+    })
+}
+
+#[test]
+fn what_is_pushed_is_found_in_the_rhythm_of_its_repository() -> Result<()> {
+    story("rhythm", async |story| {
+        story.push(&charts::note("memo", "1.0.0")).await?;
+        let mut often: Value = serde_json::from_str(&repository("charts", &story.charts_url().await?))?;
+        often["spec"]["interval"] = json!("2s");
+        story.apply(&often.to_string()).await?;
+        story.release("memo", "memo", "^1", json!({ "interval": "1h" })).await?;
+        story.release("fixed", "memo", "1.0.0", json!({ "interval": "1h" })).await?;
+        story.release("early", "later", "0.1.0", json!({ "interval": "1h" })).await?;
+        story.ready("memo").await?;
+        story.ready("fixed").await?;
+        story.failed("early", Reason::RepositoryNotFound).await?;
+
+        story.push(&charts::note("memo", "1.1.0")).await?;
+        story.push(&charts::note("later", "0.1.0")).await?;
+        let upgraded = |release: &helm_operator::api::HelmRelease| {
+            status::ready(release)?;
+            let state = release.status.as_ref().and_then(|status| status.helm_release.as_ref());
+            let chart = state.and_then(|state| state.chart.as_deref());
+            ensure!(chart == Some("memo-1.1.0"), "the chart is {chart:?}");
+            Ok(())
+        };
+        eventually::object(&story.releases(), "memo", SOON, upgraded).await?;
+        story.ready("early").await?;
+        let told = story.history("fixed").await?;
+        ensure!(told == "1 deployed", "an exact version changes with no push: {told}");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_repository_of_the_go_operator_is_taken_over_counted_and_asked_no_more_than_needed() -> Result<()> {
+    alone("taken-over", as_it_is, async |story| {
+        story.push(&charts::note("memo", "1.0.0")).await?;
+        let front = Server::before(&registry().await?.host(), |_| None).await?;
+        let url = format!("oci://{}/{}", front.host(), story.namespace);
+        let mut held: Value = serde_json::from_str(&repository("charts", &url))?;
+        let finalizer = "helm-operator.ketches.cn/repository-finalizer";
+        held["metadata"]["finalizers"] = json!([finalizer]);
+        story.apply(&held.to_string()).await?;
+        let told = eventually::object(&story.repositories(), "charts", SOON, status::ready).await?;
+        let left = told.metadata.finalizers.unwrap_or_default();
+        ensure!(!left.iter().any(|name| name == finalizer), "finalizers: {left:?}");
+
+        // The release has its tags listed; the repository, which learns of the chart, takes that list.
+        story.release("memo", "memo", "^1", json!({})).await?;
+        story.ready("memo").await?;
+        let told = |repository: &_| {
+            status::ready(repository)?;
+            ensure!(status::message(repository).contains("has the charts that releases use"), "not told yet");
+            Ok(())
+        };
+        eventually::object(&story.repositories(), "charts", SOON, told).await?;
+        let lists = front.count("/tags/list");
+        ensure!(lists == 1, "the tags were listed {lists} times");
+
+        let metrics = story.stage.operator().await.metrics().await?;
+        let counted = metrics.iter().any(|(series, count)| {
+            series.starts_with("helm_operator_reconcile_total{controller=\"helmrepository\"") && *count >= 1.0
+        });
+        ensure!(counted, "no reconcile of a repository is counted: {:?}", metrics.keys());
+        Ok(())
+    })
+}
+
+#[test]
+fn a_release_gets_the_repository_that_comes_later() -> Result<()> {
+    story("later", async |story| {
+        story.push(&charts::note("memo", "1.0.0")).await?;
+        story.release("named", "memo", "1.0.0", json!({})).await?;
+        story.refused("named", Reason::HelmRepositoryNotFound, &["charts"]).await?;
+        let reference = format!("{}/memo", story.charts_url().await?);
+        let unnamed = json!({
+            "apiVersion": "helm-operator.ketches.cn/v1alpha1",
+            "kind": "HelmRelease",
+            "metadata": { "name": "unnamed" },
+            "spec": { "chart": { "name": "memo", "ociRepository": reference } },
+        });
+        story.apply(&unnamed.to_string()).await?;
+        // Plain HTTP is nothing that passes by itself: without a wake-up it would be half an hour.
+        let words = ["no HelmRepository", "covers oci://", "create one there with url", "insecure: true"];
+        story.refused("unnamed", Reason::PlainHttp, &words).await?;
+        story.open_repository().await?;
+        story.ready("named").await?;
+        story.ready("unnamed").await?;
         Ok(())
     })
 }
