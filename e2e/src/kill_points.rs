@@ -38,6 +38,9 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// How long nothing may be written until a run in peace counts as ended.
 const QUIET: Duration = Duration::from_secs(2);
 
+/// How long nothing may change until releases count as stuck: longer than the first pauses of a back-off.
+const STUCK: Duration = Duration::from_secs(45);
+
 /// Releases that die at once.
 const BATCH: usize = 40;
 
@@ -256,14 +259,19 @@ impl World<'_> {
     /// Looks at all releases again and again until `check` accepts each of them.
     async fn until(&self, casts: &[Cast], check: impl Fn(&Self, &Cast, &Snapshot) -> Result<()>) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
+        let mut last = (Vec::new(), Instant::now());
         loop {
             let snapshot = Snapshot::take(&self.story.client, &self.recorder.events()).await?;
             let missing = casts
                 .iter()
                 .find_map(|cast| check(self, cast, &snapshot).err().map(|error| error.context(format!("{cast:?}"))));
+            let stand: Vec<Outcome> = casts.iter().map(|cast| snapshot.of(&cast.token)).collect();
+            if stand != last.0 {
+                last = (stand, Instant::now());
+            }
             match missing {
                 None => return Ok(()),
-                Some(error) if Instant::now() > deadline => return Err(error),
+                Some(error) if Instant::now() > deadline || last.1.elapsed() > STUCK => return Err(error),
                 Some(_) => eventually::measure(Duration::from_millis(400)).await,
             }
         }

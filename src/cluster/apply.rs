@@ -67,6 +67,13 @@ pub struct Applied {
 #[derive(Debug, Default)]
 pub struct Claims(std::collections::BTreeMap<ObjectRef, Metadata>);
 
+impl Claims {
+    /// Whether the object existed.
+    pub fn contains(&self, object: &ObjectRef) -> bool {
+        self.0.contains_key(object)
+    }
+}
+
 impl Cluster {
     /// Reads which of `objects` exist, and refuses any that is not the owner's (unless `take_ownership` is set).
     ///

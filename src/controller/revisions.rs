@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use tokio::sync::Notify;
 
 use crate::history::RecordMeta;
 
@@ -23,6 +24,8 @@ type Key = (Release, u32);
 pub(crate) struct Revisions {
     state: Arc<Mutex<State>>,
     news: UnboundedSender<Release>,
+    /// Notified whenever a write has ended.
+    ended: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -63,7 +66,7 @@ impl Revisions {
     /// An empty store, and the releases that somebody else wrote, as they become known.
     pub(crate) fn new() -> (Self, UnboundedReceiver<Release>) {
         let (news, told) = unbounded();
-        (Self { state: Arc::default(), news }, told)
+        (Self { state: Arc::default(), news, ended: Arc::default() }, told)
     }
 
     /// The revisions of one release, oldest first.
@@ -90,6 +93,17 @@ impl Revisions {
         let key = (release, revision);
         self.lock().writes.entry(key.clone()).or_default().writes += 1;
         Write { revisions: self.clone(), key: Some(key) }
+    }
+
+    /// Resolves when no write of a record of this release is under way: what a cancelled reconcile began is known then.
+    pub(crate) async fn quiet(&self, release: &Release) {
+        loop {
+            let ended = self.ended.notified();
+            if !self.lock().writes.keys().any(|(written, _)| written == release) {
+                return;
+            }
+            ended.await;
+        }
     }
 
     /// The watch shows a record.
@@ -151,6 +165,11 @@ impl Revisions {
 
     /// One write of `key` has ended: `outcome` is what its answer says, if it was clear.
     fn ended(&self, key: Key, outcome: Option<Seen>) {
+        self.settle(key, outcome);
+        self.ended.notify_waiters();
+    }
+
+    fn settle(&self, key: Key, outcome: Option<Seen>) {
         let mut state = self.lock();
         match outcome {
             Some(Seen::Present(meta)) => drop(state.enter(&key, *meta)),

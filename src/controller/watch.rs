@@ -126,6 +126,8 @@ pub(super) async fn follow<K>(
         if let Event::Apply(object) | Event::InitApply(object) = &mut event {
             object.meta_mut().managed_fields = None;
         }
+        // A new list does not say what is no longer in it.
+        let before = if matches!(event, Event::InitDone) { writer.as_reader().state() } else { Vec::new() };
         writer.apply_watcher_event(&event);
         let uid = |object: &Guarded<K>| object.uid().unwrap_or_default();
         match event {
@@ -139,6 +141,9 @@ pub(super) async fn follow<K>(
                         changed(&object);
                     }
                     seen.insert(uid(&object), declared);
+                }
+                for gone in before.iter().filter(|object| !seen.contains_key(&uid(object))) {
+                    changed(gone);
                 }
             }
             Event::Apply(object) => {

@@ -15,6 +15,7 @@ const ATTEMPT: &str = "helm-operator.ketches.cn/attempt";
 const MADE: &str = "helm-operator.ketches.cn/made";
 const APPLIED: &str = "helm-operator.ketches.cn/applied";
 const ENDED: &str = "helm-operator.ketches.cn/ended";
+const ABSENT: &str = "helm-operator.ketches.cn/absent";
 
 /// "This revision was made by us for that."
 ///
@@ -45,6 +46,9 @@ pub struct Marks {
     pub applied: bool,
     /// Why it did not end well: the reason that the object's condition gives. `None` while it goes on, and after success.
     pub ended: Option<String>,
+    /// Which objects of the manifest, by their position in it, were not there before: what is deleted when the revision
+    /// fails, where that is declared. `None` where it is not, and once it is done.
+    pub absent: Option<Vec<usize>>,
 }
 
 /// Revisions counted since a moment.
@@ -80,16 +84,17 @@ impl Marks {
             made: annotations.get(MADE).and_then(|made| Made::parse(made)).unwrap_or_default(),
             applied: annotations.contains_key(APPLIED),
             ended: text(ENDED),
+            absent: annotations.get(ABSENT).map(|list| list.split(',').filter_map(|at| at.parse().ok()).collect()),
         })
     }
 
     /// Puts the marks among the other annotations, or takes them away.
     pub(super) fn put(marks: Option<&Self>, annotations: &mut BTreeMap<String, String>) {
-        for key in [OWNER, UID, GENERATION, INPUTS, DECLARED, CHART, DIGEST, ATTEMPT, MADE, APPLIED, ENDED] {
+        for key in [OWNER, UID, GENERATION, INPUTS, DECLARED, CHART, DIGEST, ATTEMPT, MADE, APPLIED, ENDED, ABSENT] {
             annotations.remove(key);
         }
         let Some(marks) = marks else { return };
-        let Self { owner, uid, generation, inputs, declared, chart, digest, attempt, made, applied, ended } =
+        let Self { owner, uid, generation, inputs, declared, chart, digest, attempt, made, applied, ended, absent } =
             marks.clone();
         let marks = [
             (OWNER, Some(owner)),
@@ -103,6 +108,7 @@ impl Marks {
             (MADE, Some(format!("{}/{}", made.since.as_second(), made.revisions))),
             (APPLIED, applied.then(|| "true".to_owned())),
             (ENDED, ended),
+            (ABSENT, absent.map(|absent| absent.iter().map(usize::to_string).collect::<Vec<_>>().join(","))),
         ];
         annotations.extend(marks.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
     }

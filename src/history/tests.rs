@@ -33,6 +33,7 @@ fn marks() -> Marks {
         made: Made { since: time(100), revisions: 3 },
         applied: true,
         ended: Some("NotReady".to_owned()),
+        absent: Some(vec![0, 12]),
     }
 }
 
@@ -84,6 +85,7 @@ fn a_new_secret_is_what_helm_makes_with_our_marks() {
                     "helm-operator.ketches.cn/made": "100/3",
                     "helm-operator.ketches.cn/applied": "true",
                     "helm-operator.ketches.cn/ended": "NotReady",
+                    "helm-operator.ketches.cn/absent": "0,12",
                 },
             },
         })

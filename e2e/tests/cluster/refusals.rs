@@ -228,9 +228,13 @@ async fn invalid_objects_are_told_and_secrets_are_not_quoted() -> Result<()> {
 async fn several_errors_of_one_apply_are_told_in_one_line() -> Result<()> {
     let ground = Ground::new("refusal-several").await?;
     let mut wrong = deployment("web", "");
-    (wrong["spec"]["replica"], wrong["spec"]["stategy"]) = (1.into(), json!({}));
+    wrong["spec"]["template"]["spec"]["containers"][0]["args"] = json!([1, 2]);
     let text = refusal(&ground, &[wrong]).await?.to_string();
-    ensure!(text.contains(".spec.replica:") && text.contains(".spec.stategy:") && !text.contains('\n'), "{text:?}");
+    ensure!(
+        text.contains(".args[0]: expected") && text.contains("; .spec") && text.contains(".args[1]: expected"),
+        "{text:?}"
+    );
+    ensure!(!text.contains('\n'), "{text:?}");
     Ok(())
 }
 

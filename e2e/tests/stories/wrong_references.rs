@@ -1,10 +1,15 @@
 //! Declarations that name what is not there: repositories, charts, tags, versions, Secrets; and what comes later.
 
-use anyhow::{Result, ensure};
+use std::cell::OnceCell;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
 use e2e::faults::Server;
+use e2e::gateway::{Gateway, Which};
 use e2e::story::{SOON, alone, as_it_is, registry, repository, story};
 use e2e::{charts, eventually, status};
 use helm_operator::api::Reason;
+use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
 #[test]
@@ -187,4 +192,31 @@ fn a_release_gets_the_repository_that_comes_later() -> Result<()> {
         story.ready("unnamed").await?;
         Ok(())
     })
+}
+
+#[test]
+fn a_repository_that_goes_while_nobody_watches_is_missed() -> Result<()> {
+    let gateway = OnceCell::new();
+    alone(
+        "vanished",
+        async |plane, setup| {
+            let started = Gateway::start(plane.kubeconfig()).await?;
+            let setup = setup.kubeconfig(started.kubeconfig());
+            gateway.set(started).map_err(|_| anyhow::anyhow!("the stage is set twice"))?;
+            Ok(setup)
+        },
+        async |story| {
+            story.push(&charts::note("memo", "1.0.0")).await?;
+            story.open_repository().await?;
+            story.release("memo", "memo", "1.0.0", json!({})).await?;
+            story.ready("memo").await?;
+            let gateway = gateway.get().context("the stage is set")?;
+            gateway.cut_watches(Which::watches("helmrepositories"), Duration::from_secs(3));
+            story.repositories().delete("charts", &DeleteParams::default()).await?;
+            story.refused("memo", Reason::HelmRepositoryNotFound, &["charts"]).await?;
+            story.open_repository().await?;
+            story.ready("memo").await?;
+            Ok(())
+        },
+    )
 }

@@ -113,6 +113,7 @@ const UNDECODABLE_INTERVAL: Duration = Duration::from_mins(30);
 
 /// The stages, in order.
 async fn advance(release: &HelmRelease, context: &Context, trace: &mut Trace) -> Result<Outcome, Halt> {
+    context.revisions.quiet(&dereference::target(release)).await;
     if release.meta().deletion_timestamp.is_some() {
         act::uninstall::uninstall(&Leaving::of(release), context, trace).await?;
         return Ok(Outcome::Gone);
@@ -146,7 +147,7 @@ async fn advance(release: &HelmRelease, context: &Context, trace: &mut Trace) ->
         }
         let inputs = &observed.inputs;
         let job = act::Job { release, desired: &desired, resolved: &resolved, inputs, turn: &turn, context };
-        act::act(plan, &job, trace).await?;
+        Box::pin(act::act(plan, &job, trace)).await?;
     }
     let message = "the history of the release was changed by somebody else as often as the operator changed it: \
                    find out what else writes release Secrets of this name";

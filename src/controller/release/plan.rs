@@ -58,6 +58,11 @@ pub(crate) enum Plan {
         /// The next attempt.
         next: NextAttempt,
     },
+    /// The newest revision failed, and what it created is to be deleted. Then plan again.
+    CleanUp {
+        /// That revision.
+        revision: u32,
+    },
     /// Too many revisions were made for this generation.
     TooMany {
         /// When the next one may be made.
@@ -146,6 +151,9 @@ pub(crate) fn plan(facts: &Facts<'_>) -> Plan {
         Status::Uninstalling => {
             let lock = foreign_lock(last, facts.now);
             lock.map_or(Plan::FinishUninstall { revision }, |remaining| Plan::AwaitOther { revision, remaining })
+        }
+        Status::Failed if ours && last.marks.as_ref().is_some_and(|marks| marks.absent.is_some()) => {
+            Plan::CleanUp { revision }
         }
         Status::Failed if made_for_this => back_off(last, facts).unwrap_or_else(|| release(facts)),
         Status::Deployed | Status::Failed | Status::Superseded | Status::Uninstalled | Status::Unknown => {

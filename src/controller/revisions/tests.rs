@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use futures::FutureExt as _;
 use futures::channel::mpsc::UnboundedReceiver;
 
 use super::{Release, Revisions};
@@ -90,6 +91,18 @@ fn an_unclear_answer_explains_nothing() {
     revisions.gone(release(), 1);
     drop(write);
     assert_eq!((known(&revisions), woken(&mut news)), (vec![], 1));
+}
+
+#[test]
+fn a_release_is_quiet_when_the_writes_of_its_records_have_ended() {
+    let (revisions, _news) = Revisions::new();
+    let quiet = || revisions.quiet(&release()).now_or_never().is_some();
+    assert!(quiet());
+    let (one, other) = (revisions.write(release(), 1), revisions.write(release(), 2));
+    one.written(at(1));
+    assert!(!quiet());
+    drop(other);
+    assert!(quiet());
 }
 
 #[test]

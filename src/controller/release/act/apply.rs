@@ -6,7 +6,7 @@ use helm::release::Status;
 use super::prepare::{self, Pending};
 use super::{Deadline, Job, hooks, record};
 use crate::api::Reason;
-use crate::cluster::{Applied, Change, Claims, DeleteOptions, Object, Propagation, WaitOptions, left_behind};
+use crate::cluster::{Applied, Claims, DeleteOptions, Object, Propagation, WaitOptions, left_behind};
 use crate::controller::halt::Halt;
 use crate::controller::release::plan::{self, Step, StepKind};
 use crate::controller::release::publish;
@@ -133,40 +133,40 @@ impl Run<'_> {
         Ok(record)
     }
 
-    /// The failure is recorded before anything is cleaned up: killed in between, more is left than asked for, never less.
+    /// The failure is recorded before anything is cleaned up; what is to be cleaned stands in the record until it is done.
     async fn fail(self, halt: Halt, objects: &[Object], trace: &mut Trace) -> Result<(), Halt> {
-        let context = self.job.context;
-        let deletion = self.deletion();
-        let created = self.created(objects);
-        let cleans_up = self.action.cleanup_on_fail && self.step.kind == StepKind::Upgrade && !created.is_empty();
-        let record = record::fail(self.record, &halt, context).await?;
+        let record = record::fail(self.record, &halt, self.job.context).await?;
         trace.record(&record);
-        if cleans_up && let Err(error) = context.cluster.delete(&created, &deletion).await {
-            let message = format!("failed to delete what the failed upgrade created: {}", Halt::from(error).message);
+        let next =
+            plan::next_attempt(&record.meta()?, self.job.release.spec.interval(), &self.job.desired.identity.uid);
+        if let Err(error) = clean_up(record, objects, self.job).await {
+            let message = format!("failed to delete what the failed upgrade created: {}", error.message);
             trace.warn(Reason::UpgradeFailed, message);
         }
         record::prune(self.job).await?;
-        let next =
-            plan::next_attempt(&record.meta()?, self.job.release.spec.interval(), &self.job.desired.identity.uid);
         Err(Halt { next, ..halt })
-    }
-
-    /// What this revision created and nobody keeps data in.
-    fn created(&self, objects: &[Object]) -> Vec<Object> {
-        let created: std::collections::BTreeSet<_> = self
-            .applied
-            .iter()
-            .filter(|applied| applied.change == Change::Created)
-            .map(|applied| &applied.object)
-            .collect();
-        let is_volume = |kind: &str| matches!(kind, "PersistentVolumeClaim" | "PersistentVolume");
-        let cleaned =
-            |object: &&Object| created.contains(object.reference()) && !is_volume(object.reference().kind.as_str());
-        objects.iter().filter(cleaned).cloned().collect()
     }
 
     /// Only what is this release's, and without waiting for its end.
     fn deletion(&self) -> DeleteOptions {
-        DeleteOptions { owner: Some(prepare::owner(self.job)), propagation: Propagation::Background, timeout: None }
+        deletion(self.job)
     }
+}
+
+fn deletion(job: &Job<'_>) -> DeleteOptions {
+    DeleteOptions { owner: Some(prepare::owner(job)), propagation: Propagation::Background, timeout: None }
+}
+
+/// Deletes what a failed revision created, where that is declared, but for what people keep data in; and notes that it is
+/// done. `objects` are those of its manifest.
+pub(super) async fn clean_up(mut record: Record, objects: &[Object], job: &Job<'_>) -> Result<(), Halt> {
+    let Some(absent) = record.marks.as_mut().and_then(|marks| marks.absent.take()) else { return Ok(()) };
+    let is_volume =
+        |object: &Object| matches!(object.reference().kind.as_str(), "PersistentVolumeClaim" | "PersistentVolume");
+    let created = absent.iter().filter_map(|at| objects.get(*at)).filter(|object| !is_volume(object));
+    if job.desired.upgrade.cleanup_on_fail {
+        let created: Vec<Object> = created.cloned().collect();
+        job.context.cluster.delete(&created, &deletion(job)).await?;
+    }
+    record::update(job.context, record).await.map(drop)
 }

@@ -72,14 +72,20 @@ pub(super) async fn act(plan: Plan, job: &Job<'_>, trace: &mut Trace) -> Result<
         }
         Plan::Supersede { revision } => {
             let why = "something else is declared now";
-            let record = record::supersede(record::get(job, revision).await?, why, job.context).await?;
-            trace.record(&record);
+            let record = record::get(job, revision).await?;
+            hooks::end_running(&record, job.context).await?;
+            trace.record(&record::supersede(record, why, job.context).await?);
             Ok(())
         }
         Plan::Abandon { revision } => {
             let why = "whoever began it has not gone on with it for 15 minutes, and another revision takes its place";
             let record = record::get(job, revision).await?;
             record::fail(record, &Halt::new(Reason::PendingRelease, why), job.context).await.map(drop)
+        }
+        Plan::CleanUp { revision } => {
+            let record = record::get(job, revision).await?;
+            let objects = prepare::manifest(&record.release, job).await?;
+            apply::clean_up(record, &objects, job).await
         }
         Plan::BackOff { revision, reason, next } => {
             let record = record::get(job, revision).await?;
@@ -115,6 +121,7 @@ pub(super) async fn pause(release: &HelmRelease, context: &Context, trace: &mut 
     let pending = revisions.last().filter(|last| plan::is_pending(last.status) && plan::is_of(last, &identity));
     let Some(pending) = pending else { return Ok(()) };
     if let Some(record) = record::read(context, &identity.namespace, identity.name.as_str(), pending.revision).await? {
+        hooks::end_running(&record, context).await?;
         trace.record(&record::supersede(record, "the HelmRelease was suspended", context).await?);
     }
     Ok(())

@@ -60,7 +60,12 @@ pub(super) async fn prepare(step: &Step, job: &Job<'_>, trace: &mut Trace) -> Re
         return Ok(Prepared::Adopted);
     }
     let (objects, claims) = objects(&release, action, job).await?;
-    let record = record::create(release, &marks(step, job), job).await?;
+    let mut marks = marks(step, job);
+    if action.cleanup_on_fail && step.kind == StepKind::Upgrade {
+        let is_absent = |(at, object): (usize, &Object)| (!claims.contains(object.reference())).then_some(at);
+        marks.absent = Some(objects.iter().enumerate().filter_map(is_absent).collect());
+    }
+    let record = record::create(release, &marks, job).await?;
     Ok(Prepared::Recorded(Box::new(Pending { record, objects, claims, replaced, deadline })))
 }
 
@@ -104,9 +109,14 @@ pub(super) fn options(action: &Action, job: &Job<'_>) -> ApplyOptions {
     }
 }
 
-async fn objects(release: &Release, action: &Action, job: &Job<'_>) -> Result<(Vec<Object>, Claims), Halt> {
+/// The objects of a release's manifest.
+pub(super) async fn manifest(release: &Release, job: &Job<'_>) -> Result<Vec<Object>, Halt> {
     let source = Source { origin: release.chart.name(), text: &release.manifest };
-    let objects = job.context.cluster.objects(&[source], &release.namespace).await?;
+    Ok(job.context.cluster.objects(&[source], &release.namespace).await?)
+}
+
+async fn objects(release: &Release, action: &Action, job: &Job<'_>) -> Result<(Vec<Object>, Claims), Halt> {
+    let objects = manifest(release, job).await?;
     job.reach().admit(&objects)?;
     let claims = job.context.cluster.claim(&objects, &options(action, job)).await?;
     Ok((objects, claims))
@@ -157,6 +167,7 @@ fn marks(step: &Step, job: &Job<'_>) -> Marks {
         made: step.made,
         applied: false,
         ended: None,
+        absent: None,
     }
 }
 

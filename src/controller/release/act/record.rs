@@ -1,6 +1,7 @@
 //! Helm's history, as the steps write it; what is written is known at once, before the watch brings it.
 
 use helm::release::{Release, Status};
+use tokio::task::spawn_local;
 
 use super::Job;
 use crate::api::Reason;
@@ -46,9 +47,19 @@ pub(super) async fn read(
 /// Writes a new revision.
 pub(super) async fn create(release: Release, marks: &Marks, job: &Job<'_>) -> Result<Record, Halt> {
     let write = job.context.revisions.write(key(&release), release.version);
-    let record = job.context.history.create(&release, marks).await?;
-    write.written(record.meta()?);
-    Ok(record)
+    let (history, marks) = (job.context.history.clone(), marks.clone());
+    finished(async move {
+        let record = history.create(&release, &marks).await?;
+        write.written(record.meta()?);
+        Ok(record)
+    })
+    .await
+}
+
+/// Finishes a write once it is begun, though the reconcile that wants it is cancelled meanwhile: a request that was sent
+/// may be carried out all the same, and the next reconcile has to know.
+async fn finished<T: 'static>(write: impl Future<Output = Result<T, Halt>> + 'static) -> Result<T, Halt> {
+    spawn_local(write).await.unwrap_or_else(|defect| Err(Halt::caused(Reason::ClusterUnavailable, &defect)))
 }
 
 /// Marks a revision as ours, made for these inputs.
@@ -62,9 +73,13 @@ pub(super) async fn adopt(record: &Record, marks: &Marks, job: &Job<'_>) -> Resu
 /// it then no longer holds, and nothing follows from it but to look again.
 pub(super) async fn update(context: &Context, record: Record) -> Result<Record, Halt> {
     let write = context.revisions.write(key(&record.release), record.release.version);
-    let record = context.history.update(&record).await?;
-    write.written(record.meta()?);
-    Ok(record)
+    let history = context.history.clone();
+    finished(async move {
+        let record = history.update(&record).await?;
+        write.written(record.meta()?);
+        Ok(record)
+    })
+    .await
 }
 
 /// Records that a revision failed, with Helm's words for it, so that `helm history` reads as ever.
@@ -93,16 +108,22 @@ pub(super) async fn supersede(mut record: Record, why: &str, context: &Context) 
     record.release.info.description = format!("Ended before it was complete: {why}");
     if let Some(marks) = &mut record.marks {
         marks.ended = Some(SUPERSEDED.to_owned());
+        marks.absent = None;
     }
     update(context, record).await
 }
 
 /// Deletes one revision.
 pub(super) async fn delete(context: &Context, namespace: &str, name: &str, revision: u32) -> Result<(), Halt> {
-    let write = context.revisions.write((namespace.to_owned(), name.to_owned()), revision);
-    context.history.delete(namespace, name, revision).await?;
-    write.deleted();
-    Ok(())
+    let place = (namespace.to_owned(), name.to_owned());
+    let write = context.revisions.write(place.clone(), revision);
+    let history = context.history.clone();
+    finished(async move {
+        history.delete(&place.0, &place.1, revision).await?;
+        write.deleted();
+        Ok(())
+    })
+    .await
 }
 
 /// Deletes the oldest revisions beyond the number that is kept.

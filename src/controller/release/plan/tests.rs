@@ -126,6 +126,13 @@ fn a_revision_of_another_object_is_not_ours() {
 }
 
 #[test]
+fn what_a_failed_revision_created_is_cleaned_up_before_anything_else() {
+    let mut revisions = history("deployed=old failed=now:NotReady:1@0");
+    revisions[1].marks.as_mut().expect("marks").absent = Some(vec![1]);
+    assert_eq!(planned(OWNER, &revisions, Prompt::default()), Plan::CleanUp { revision: 2 });
+}
+
+#[test]
 fn a_restored_object_marks_its_release_anew() {
     let mut revisions = history("deployed=now");
     revisions[0].marks.as_mut().expect("marks").uid = "of-the-lost-one".to_owned();
