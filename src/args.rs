@@ -44,6 +44,10 @@ pub struct Args {
     #[arg(long, default_value_t = 512)]
     pub cache_mib: u64,
 
+    /// A file of PEM certificates of authorities that are trusted besides the system's, for all registries.
+    #[arg(long, env = "HELM_OPERATOR_CA_FILE")]
+    pub ca_file: Option<PathBuf>,
+
     /// How many releases are fetched, rendered and applied at the same time. Waiting ones do not count.
     #[arg(long, default_value_t = 8)]
     pub concurrent: u16,

@@ -1,6 +1,7 @@
 //! The process: read the arguments, print or run.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use helm_operator::args::{Args, Command};
 use helm_operator::controller::{self, Policy, Setup};
 use helm_operator::leader::Election;
 use helm_operator::metrics::Metrics;
-use helm_operator::registry::Settings;
+use helm_operator::registry::{CaBundle, Settings};
 use helm_operator::shutdown::Shutdown;
 use helm_operator::template::{self, Outcome};
 use helm_operator::{api, client, leader, server, telemetry};
@@ -130,7 +131,7 @@ async fn operate(args: Args) -> anyhow::Result<()> {
             signal = &mut signal => return signal,
         }
     }
-    let controllers = control(client, setup(&args, &shutdown), metrics)?;
+    let controllers = control(client, setup(&args, &shutdown)?, metrics)?;
     tokio::select! {
         ended = controllers => Err(ended.map_or_else(anyhow::Error::from, |()| anyhow::anyhow!("the controllers ended"))),
         lost = election.keep(), if args.leader_elect => {
@@ -144,13 +145,12 @@ async fn operate(args: Args) -> anyhow::Result<()> {
     }
 }
 
-fn setup(args: &Args, shutdown: &Shutdown) -> Setup {
-    Setup {
+fn setup(args: &Args, shutdown: &Shutdown) -> anyhow::Result<Setup> {
+    Ok(Setup {
         instance: args.instance.clone(),
         registry: Settings {
-            cache_dir: args.cache_dir.clone(),
-            cache_bytes: args.cache_mib << 20,
-            chart_bytes: CHART_BYTES,
+            ca: args.ca_file.as_deref().map(authorities).transpose()?,
+            ..Settings::new(&args.cache_dir, args.cache_mib << 20, CHART_BYTES)
         },
         concurrent: args.concurrent,
         policy: Policy {
@@ -158,7 +158,17 @@ fn setup(args: &Args, shutdown: &Shutdown) -> Setup {
             allow_cross_namespace_secrets: args.allow_cross_namespace_secrets,
         },
         shutdown: shutdown.clone(),
+    })
+}
+
+/// The certificates of `--ca-file`.
+fn authorities(file: &Path) -> anyhow::Result<CaBundle> {
+    let pem = std::fs::read(file).with_context(|| format!("failed to read --ca-file {}", file.display()))?;
+    let bundle = CaBundle::parse(&pem).with_context(|| format!("--ca-file {} is of no use", file.display()))?;
+    for problem in bundle.unusable() {
+        tracing::warn!(file = %file.display(), problem, "a certificate of --ca-file cannot be used and is left out");
     }
+    Ok(bundle)
 }
 
 /// Runs the controllers on a thread of their own: whatever they compute there, the lease is renewed, health is told and

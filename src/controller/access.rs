@@ -94,8 +94,14 @@ impl DereferencedRepository {
         let spec = &self.repository.spec;
         let tls = spec.auth.as_ref().and_then(|auth| auth.tls.as_ref());
         let everything = self.gives == Gives::Everything;
+        let credentials = self.credentials(host, path)?;
+        let docker_hosts = match (&credentials, &self.credentials) {
+            (None, Some(secret)) => Credentials::docker_hosts(&contents(secret)),
+            _ => None,
+        };
         Ok(Access {
-            credentials: self.credentials(host, path)?,
+            credentials,
+            docker_hosts,
             ca_pem: self.ca_pem()?,
             insecure_skip_verify: everything && tls.is_some_and(|tls| tls.insecure_skip_verify),
             plain_http: everything && spec.insecure,

@@ -8,7 +8,7 @@ use crate::{cluster, history, registry};
 impl From<registry::Error> for Halt {
     fn from(error: registry::Error) -> Self {
         use registry::Error as E;
-        let reason = match &error {
+        let reason = match error.cause() {
             E::Reference { .. } | E::VersionConflict { .. } => Reason::ConfigurationError,
             E::Unauthorized { .. } => Reason::AuthenticationFailed,
             E::Forbidden { .. } => Reason::PermissionDenied,
@@ -16,7 +16,10 @@ impl From<registry::Error> for Halt {
             E::TagNotFound { .. } | E::DigestNotFound { .. } => Reason::TagNotFound,
             E::NoMatchingVersion { .. } => Reason::NoMatchingVersion,
             E::NotAChart { .. } => Reason::NotAHelmChart,
-            E::DigestMismatch { .. } => Reason::DigestMismatch,
+            E::DigestMismatch {
+                kind: registry::Mismatch::TagMoved | registry::Mismatch::Apart | registry::Mismatch::Chosen,
+                ..
+            } => Reason::DigestMismatch,
             E::TlsUnknownCa { .. } => Reason::CertificateUnknownAuthority,
             E::TlsExpired { .. } => Reason::CertificateExpired,
             E::TlsWrongName { .. } => Reason::CertificateNameMismatch,
@@ -28,8 +31,9 @@ impl From<registry::Error> for Halt {
             E::Timeout { .. } => Reason::RegistryTimeout,
             E::RateLimited { .. } => Reason::RateLimited,
             E::TooLarge { .. } => Reason::ChartTooLarge,
-            E::ServerError { .. } => Reason::RegistryUnavailable,
-            E::Unexpected { .. } | E::Redirect { .. } => Reason::RegistryUnexpected,
+            E::ServerError { .. } | E::Paused { .. } => Reason::RegistryUnavailable,
+            // A digest that does not fit is damage on the way: the next answer may be sound.
+            E::Unexpected { .. } | E::Redirect { .. } | E::DigestMismatch { .. } => Reason::RegistryUnexpected,
         };
         Self { retry_after: error.retry_after(), ..Self::caused(reason, &error) }
     }

@@ -1,4 +1,4 @@
-//! Charts that were loaded and parsed once, kept by digest within a memory bound.
+//! Charts that were loaded and parsed once, kept by repository and digest within a memory bound.
 //!
 //! A hundred releases of one chart unpack and parse it once. The least recently used go first.
 
@@ -16,7 +16,7 @@ pub(crate) struct LoadedChart {
     pub(crate) templates: ParsedTemplates,
 }
 
-/// Loaded charts by the digest of their archive.
+/// Loaded charts by their repository and the digest of their manifest.
 #[derive(Clone)]
 pub(crate) struct Charts {
     bound: usize,
@@ -42,7 +42,7 @@ impl Charts {
         Self { bound, kept: Arc::default() }
     }
 
-    /// The chart with this digest, if it is kept.
+    /// The chart with this reference, if it is kept.
     pub(crate) fn get(&self, digest: &str) -> Option<Arc<LoadedChart>> {
         let mut kept = self.lock();
         kept.clock += 1;

@@ -6,7 +6,7 @@
 use super::halt::{Halt, chain};
 use super::matching::{Choice, Closed, Gives, Key, Used};
 use crate::api::Reason;
-use crate::registry::{self, ChartReference};
+use crate::registry::{self, ChartReference, Denial};
 
 /// By whose access a release asks a registry.
 #[derive(Debug, Clone)]
@@ -154,6 +154,8 @@ impl Source {
 fn finding(error: &registry::Error) -> String {
     use registry::Error as E;
     match error {
+        // These say more than that they were refused.
+        E::Unauthorized { why: Denial::Expired | Denial::LineBreak | Denial::NoEntry(_), .. } => chain(error),
         E::Unauthorized { attempt, detail, anonymous: true, .. } => {
             format!("failed to {attempt}: the registry asks for credentials (401){detail}")
         }

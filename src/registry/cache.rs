@@ -65,6 +65,30 @@ impl Cache {
         }
     }
 
+    /// The file `name`, if it is here and at most `max` bytes, and when it was written. What is in it, the caller checks.
+    pub(super) async fn named(&self, name: &str, max: u64) -> Option<(Vec<u8>, SystemTime)> {
+        let path = self.folder.join(name);
+        let read = move || -> io::Result<(Vec<u8>, SystemTime)> {
+            let file = File::open(&path)?;
+            let written = file.metadata()?.modified()?;
+            let mut content = Vec::new();
+            file.take(max.saturating_add(1)).read_to_end(&mut content)?;
+            Ok((content, written))
+        };
+        // What cannot be read is not here: it is fetched again.
+        let (content, written) = tokio::task::spawn_blocking(read).await.ok()?.ok()?;
+        (content.len() as u64 <= max).then_some((content, written))
+    }
+
+    /// Keeps `content` as the file `name`; what was written or used longest ago makes room.
+    pub(super) async fn put_named(&self, name: &str, content: Bytes) {
+        let (cache, name) = (self.clone(), name.to_owned());
+        let written = tokio::task::spawn_blocking(move || cache.write_to(&cache.folder.join(name), &content)).await;
+        if let Ok(Err(error)) = written {
+            tracing::warn!(%error, "failed to write the cache");
+        }
+    }
+
     fn read(&self, digest: &Digest, max: u64) -> io::Result<Option<Bytes>> {
         let path = self.path(digest);
         let file = match File::open(&path) {
@@ -85,6 +109,10 @@ impl Cache {
     }
 
     fn write(&self, digest: &Digest, content: &[u8]) -> io::Result<()> {
+        self.write_to(&self.path(digest), content)
+    }
+
+    fn write_to(&self, path: &Path, content: &[u8]) -> io::Result<()> {
         let size = content.len() as u64;
         if size > self.limit {
             return Ok(());
@@ -93,7 +121,7 @@ impl Cache {
         self.make_room(size)?;
         let mut file = NamedTempFile::with_prefix_in(TEMPORARY, &self.folder)?;
         file.write_all(content)?;
-        file.persist(self.path(digest)).map_err(|error| error.error)?;
+        file.persist(path).map_err(|error| error.error)?;
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::reference::endpoint;
+use super::reference::{endpoint, hex};
 
 /// A user name and a password (or token), as given: the bytes are not trimmed.
 #[derive(Clone, PartialEq, Eq)]
@@ -106,6 +106,23 @@ impl Credentials {
         }
     }
 
+    /// The hosts that the Docker configuration of a Secret has entries for, in order; `None` where it holds none, or one
+    /// that cannot be read. For messages: why [`Self::from_secret`] found nothing.
+    pub fn docker_hosts(data: &BTreeMap<String, Vec<u8>>) -> Option<Vec<String>> {
+        let entries: BTreeMap<String, serde_json::Value> = match (data.get(".dockerconfigjson"), data.get(".dockercfg"))
+        {
+            (Some(json), _) => serde_json::from_slice::<DockerHosts>(json).ok()?.auths,
+            (None, Some(json)) => serde_json::from_slice(json).ok()?,
+            (None, None) => return None,
+        };
+        Some(entries.into_keys().collect())
+    }
+
+    /// Whether the password ends with a line break: `echo` was at work. It is sent all the same.
+    pub(super) fn ends_with_line_break(&self) -> bool {
+        self.password.ends_with(['\n', '\r'])
+    }
+
     /// The value of a basic `Authorization` header.
     pub(super) fn basic(&self) -> String {
         format!("Basic {}", STANDARD.encode(format!("{}:{}", self.username, self.password)))
@@ -134,6 +151,12 @@ struct DockerConfig {
 }
 
 #[derive(Deserialize)]
+struct DockerHosts {
+    #[serde(default)]
+    auths: BTreeMap<String, serde_json::Value>,
+}
+
+#[derive(Deserialize)]
 struct DockerEntry {
     auth: Option<String>,
     username: Option<String>,
@@ -154,7 +177,7 @@ fn text(key: &'static str, value: &[u8]) -> Result<String, CredentialsError> {
     String::from_utf8(value.to_vec()).map_err(|_| CredentialsError::NotText { key })
 }
 
-/// The entry that fits best: the longest path prefix, then an exact host before a wildcard.
+/// The entry that fits best: the longest path prefix, then the host as it is before an URL of it, then wildcards.
 fn pick(
     auths: &BTreeMap<String, DockerEntry>,
     host: &str,
@@ -168,8 +191,10 @@ fn pick(
 }
 
 /// How well the configuration key `key` (`host`, `https://host/v1/`, `*.host`, `host/path`) covers `host/path`:
-/// `None` when it does not, else the length of its path and whether the host is exact.
-fn fit(key: &str, host: &str, path: &str) -> Option<(usize, bool)> {
+/// `None` when it does not, else the length of its path, whether the host is exact, and whether it is the key that
+/// Docker itself writes for the host.
+fn fit(key: &str, host: &str, path: &str) -> Option<(usize, bool, bool)> {
+    let written = if endpoint(host) == endpoint("docker.io") { "https://index.docker.io/v1/" } else { host };
     let bare = key.split_once("://").map_or(key, |(_, rest)| rest);
     let (key_host, key_path) = bare.split_once('/').unwrap_or((bare, ""));
     let key_host = key_host.to_ascii_lowercase();
@@ -183,7 +208,7 @@ fn fit(key: &str, host: &str, path: &str) -> Option<(usize, bool)> {
     }
     let rest = path.trim_matches('/').strip_prefix(key_path)?;
     let on_border = key_path.is_empty() || rest.is_empty() || rest.starts_with('/');
-    on_border.then_some((key_path.len(), exact))
+    on_border.then_some((key_path.len(), exact, key == written))
 }
 
 /// Whether `pattern`, where a whole label or a part of it may be `*`, covers `host`; both have the same labels and port.
@@ -212,13 +237,20 @@ impl DockerEntry {
         Ok(Credentials { username, password, identity_token })
     }
 
-    /// User name and password: given as such, or as `auth`.
+    /// User name and password: as `auth`, which counts where there is one, or given as such.
     fn basic(&self) -> Option<(String, String)> {
+        if let Some(decoded) = self.decoded() {
+            return Some(decoded);
+        }
         if let (Some(username), Some(password)) = (&self.username, &self.password)
             && !username.is_empty()
         {
             return Some((username.clone(), password.clone()));
         }
+        None
+    }
+
+    fn decoded(&self) -> Option<(String, String)> {
         let decoded = STANDARD.decode(self.auth.as_deref()?.trim()).ok()?;
         let decoded = String::from_utf8(decoded).ok()?;
         let (username, password) = decoded.split_once(':')?;
@@ -232,6 +264,8 @@ impl DockerEntry {
 pub struct Access {
     /// Who asks; nobody when absent.
     pub credentials: Option<Credentials>,
+    /// The hosts of a Docker configuration that was given and has no entry for this registry: for messages only.
+    pub docker_hosts: Option<Vec<String>>,
     /// Certificates trusted besides the system's, PEM.
     pub ca_pem: Option<Vec<u8>>,
     /// Accept any certificate.
@@ -247,6 +281,7 @@ impl Default for Access {
     fn default() -> Self {
         Self {
             credentials: None,
+            docker_hosts: None,
             ca_pem: None,
             insecure_skip_verify: false,
             plain_http: false,
@@ -259,6 +294,7 @@ impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Access")
             .field("anonymous", &self.credentials.is_none())
+            .field("docker_hosts", &self.docker_hosts)
             .field("ca_pem", &self.ca_pem.as_ref().map(Vec::len))
             .field("insecure_skip_verify", &self.insecure_skip_verify)
             .field("plain_http", &self.plain_http)
@@ -274,6 +310,13 @@ pub struct AccessKey([u8; 32]);
 impl fmt::Debug for AccessKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AccessKey(redacted)")
+    }
+}
+
+impl AccessKey {
+    /// The key as text.
+    pub(super) fn to_hex(&self) -> String {
+        hex(&self.0)
     }
 }
 

@@ -4,11 +4,17 @@
 //! registry sent are cut to one short line and stripped of the caller's credentials before they get here.
 //! Errors are `Clone`, because callers that waited for the same request share its failure.
 
+mod words;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::reference::{Digest, ReferenceError};
+pub use words::{Denial, Detail, Mismatch, Wait};
+use words::{late, names, neighbours, no_permission, plain_http, prereleases, what_exists, when};
 
 /// What was being done when a trouble came, and on what: `list the tags of oci://host/repository`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,12 +71,14 @@ pub enum Error {
         source: ReferenceError,
     },
     /// 401: the credentials are wrong, or none were given where some are needed.
-    #[error("failed to {attempt}: {} (401){detail}", wrong_credentials(*.anonymous))]
+    #[error("failed to {attempt}: {why}{detail}")]
     Unauthorized {
         /// What was tried.
         attempt: Attempt,
         /// Whether no credentials were given.
         anonymous: bool,
+        /// What is wrong with the credentials, as far as it is known.
+        why: Denial,
         /// What the registry said.
         detail: Detail,
     },
@@ -113,7 +121,9 @@ pub enum Error {
         attempt: Attempt,
     },
     /// No tag satisfies the constraint.
-    #[error("failed to {attempt}: no version matches {constraint:?}; {}", what_exists(.existing, *.total))]
+    #[error(
+        "failed to {attempt}: no version matches {constraint:?}; {}{}", what_exists(.existing, *.total), prereleases(.hint.as_ref())
+    )]
     NoMatchingVersion {
         /// What was tried.
         attempt: Attempt,
@@ -123,6 +133,8 @@ pub enum Error {
         existing: Vec<String>,
         /// How many versions exist.
         total: usize,
+        /// The constraint that matches, where only pre-releases do.
+        hint: Option<String>,
     },
     /// The tag in the reference and the version asked for are not the same.
     #[error(
@@ -145,7 +157,7 @@ pub enum Error {
         media_type: String,
     },
     /// The bytes, or the tag, do not have the digest they must have.
-    #[error("failed to {attempt}: expected {expected}, got {actual}; {}", mismatch(*.moved))]
+    #[error("failed to {attempt}: expected {expected}, got {actual}; {kind}")]
     DigestMismatch {
         /// What was tried.
         attempt: Attempt,
@@ -153,12 +165,12 @@ pub enum Error {
         expected: Digest,
         /// The digest found.
         actual: Digest,
-        /// Whether a tag moved away from a pin, rather than content being damaged.
-        moved: bool,
+        /// What does not fit with what.
+        kind: Mismatch,
     },
     /// The server's certificate is signed by nobody we trust.
     #[error(
-        "failed to {attempt}: the certificate of {host:?} is signed by an unknown authority; put the authority's certificate into ca.crt of the Secret in auth.tls.secretRef"
+        "failed to {attempt}: the certificate of {host:?} is signed by an unknown authority; put the authority's certificate into ca.crt of the Secret in spec.auth.tls.secretRef of the HelmRepository"
     )]
     TlsUnknownCa {
         /// What was tried.
@@ -256,14 +268,28 @@ pub enum Error {
         detail: String,
     },
     /// No answer in time.
-    #[error("failed to {attempt}: no complete answer from {host:?} within {after:?}")]
+    #[error("failed to {attempt}: {}", late(*.wait, .host, *.after))]
     Timeout {
         /// What was tried.
         attempt: Attempt,
         /// The host.
         host: String,
+        /// What was waited for.
+        wait: Wait,
         /// The limit that was reached.
         after: Duration,
+    },
+    /// The registry failed a moment ago, and is left alone for a while; nothing was asked of it now.
+    #[error("{last}; {host:?} has failed since {since}, so one request now and then tries it for all that wait for it")]
+    Paused {
+        /// The host.
+        host: String,
+        /// When it began to fail.
+        since: Timestamp,
+        /// When to come back, from now.
+        retry_after: Duration,
+        /// The last failure, as if it had been this caller's.
+        last: Arc<Self>,
     },
     /// The connection ended in the middle of an answer.
     #[error("failed to {attempt}: the connection to {host:?} ended in the middle of the answer ({detail})")]
@@ -337,94 +363,57 @@ impl Error {
     /// How long the registry asked to wait before the next request, where it did.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
+            Self::Paused { retry_after, .. } => Some(*retry_after),
             Self::RateLimited { retry_after, .. } | Self::ServerError { retry_after, .. } => *retry_after,
             _ => None,
         }
     }
 }
 
-/// What the other side said, ready to end a text: empty, or ` (it says: …)` in one short line.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Detail(String);
-
-impl Detail {
-    /// Longest text that is kept, in characters.
-    const MAX: usize = 200;
-
-    /// `text` in one line of at most [`Self::MAX`] characters.
-    pub(super) fn new(text: &str) -> Self {
-        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let kept: String = line.chars().filter(|c| !c.is_control()).take(Self::MAX).collect();
-        Self(kept)
-    }
-}
-
-impl fmt::Display for Detail {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return Ok(());
+impl Error {
+    /// The failure itself, where this is one that was passed on.
+    pub fn cause(&self) -> &Self {
+        match self {
+            Self::Paused { last, .. } => last,
+            other => other,
         }
-        write!(f, " (it says: {})", self.0)
     }
-}
 
-fn wrong_credentials(anonymous: bool) -> &'static str {
-    if anonymous {
-        "the registry asks for credentials and none are given, or what is asked for does not exist; name a Secret with username and password in auth.basic.secretRef"
-    } else {
-        "the registry refuses the given credentials; correct or renew the username and password"
-    }
-}
-
-fn no_permission(anonymous: bool) -> &'static str {
-    if anonymous {
-        "the registry lets nobody pull this without credentials, or it does not exist; name a Secret in auth.basic.secretRef"
-    } else {
-        "the given credentials may not pull this, or it does not exist; grant the account read access"
-    }
-}
-
-fn names(presented: &[String]) -> String {
-    if presented.is_empty() { String::new() } else { format!(", it holds {}", presented.join(", ")) }
-}
-
-fn neighbours(nearest: &[String]) -> String {
-    if nearest.is_empty() {
-        "it lists no versions near it".to_owned()
-    } else {
-        format!("the nearest are {}", nearest.join(", "))
-    }
-}
-
-fn what_exists(existing: &[String], total: usize) -> String {
-    match (existing.len(), total) {
-        (0, _) => "the repository holds no tags that are versions".to_owned(),
-        (shown, total) if shown < total => {
-            format!("the newest of the {total} that exist are {}", existing.join(", "))
+    /// Whether it may pass without anybody's doing: the registry cannot be reached, is in trouble, or what it sent was
+    /// damaged on the way. What was known before is then as good as it was.
+    pub fn is_outage(&self) -> bool {
+        match self.cause() {
+            Self::Dns { .. }
+            | Self::Connect { .. }
+            | Self::Proxy { .. }
+            | Self::Timeout { .. }
+            | Self::RateLimited { .. }
+            | Self::ServerError { .. } => true,
+            error => error.is_damage(),
         }
-        _ => format!("there are {}", existing.join(", ")),
     }
-}
 
-fn mismatch(moved: bool) -> &'static str {
-    if moved {
-        "the tag moved away from the pinned digest: pin the new one, or have the tag put back"
-    } else {
-        "the registry, or something between, sent other bytes than the digest names"
+    /// Whether an answer came that was damaged or cut on the way.
+    pub(super) fn is_damage(&self) -> bool {
+        matches!(self, Self::Interrupted { .. } | Self::DigestMismatch { kind: Mismatch::Content, .. })
     }
-}
 
-fn plain_http(server_is_plain: bool) -> &'static str {
-    if server_is_plain {
-        "the server speaks plain HTTP where HTTPS was asked; set insecure: true to speak plain HTTP to it"
-    } else {
-        "the server speaks HTTPS where plain HTTP was asked; remove insecure: true"
-    }
-}
-
-fn when(retry_after: Option<Duration>) -> String {
-    match retry_after {
-        Some(wait) => format!("it asks to wait {} seconds", wait.as_secs()),
-        None => "it does not say for how long".to_owned(),
+    /// This failure of somebody's request as the answer to another's: with what the other tried, and without the words
+    /// that the registry sent to the first.
+    pub(super) fn passed_on(&self, to: &Attempt) -> Self {
+        let mut error = self.clone();
+        match &mut error {
+            Self::Dns { attempt, .. }
+            | Self::Connect { attempt, .. }
+            | Self::Proxy { attempt, .. }
+            | Self::Timeout { attempt, .. }
+            | Self::Interrupted { attempt, .. } => attempt.clone_from(to),
+            Self::ServerError { attempt, detail, .. } | Self::RateLimited { attempt, detail, .. } => {
+                attempt.clone_from(to);
+                *detail = Detail::default();
+            }
+            _ => {}
+        }
+        error
     }
 }

@@ -10,7 +10,8 @@ use oci_client::manifest::{
 use reqwest::StatusCode;
 use reqwest::header::HeaderName;
 
-use super::error::{Attempt, Error};
+use super::error::{Attempt, Detail, Error, Mismatch};
+use super::pull::{self, Store};
 use super::reference::{ChartReference, Digest};
 use super::transport::{Answer, Session};
 
@@ -27,18 +28,27 @@ const DIGEST_HEADER: HeaderName = HeaderName::from_static("docker-content-digest
 
 /// The digest that `reference`'s tag (or digest) has in the registry now; `None` when there is no such manifest.
 ///
-/// `HEAD` says it without a body. A registry that does not answer it, or leaves the digest out, is asked for the
-/// document, whose bytes are hashed.
-pub(super) async fn digest(session: &Session<'_>, reference: &ChartReference) -> Result<Option<Digest>, Error> {
+/// `HEAD` says it without a body. It is believed where the repository has given the bytes of that digest before; else,
+/// and where a registry does not answer it or leaves the digest out, the document is asked for and its bytes are hashed.
+pub(super) async fn digest(
+    session: &Session<'_>,
+    store: &Store<'_>,
+    reference: &ChartReference,
+) -> Result<Option<Digest>, Error> {
     let answer = session.head(&path(reference), &accept()).await?;
     let told = answer.header(&DIGEST_HEADER).and_then(|text| Digest::from_str(text).ok());
     match (answer.status(), told) {
-        (status, Some(digest)) if status.is_success() => Ok(Some(digest)),
-        (StatusCode::NOT_FOUND, _) => missing(session, answer, reference).await,
-        (StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED | StatusCode::BAD_REQUEST, _) => {
-            by_document(session, reference).await
-        }
-        (status, None) if status.is_success() => by_document(session, reference).await,
+        (status, Some(digest)) if status.is_success() && store.memory.holds(reference, &digest) => Ok(Some(digest)),
+        (StatusCode::NOT_FOUND, _) => missing(session, store, answer, reference).await,
+        // A refusal of `HEAD` has no body, and its words tell an expired token from a missing right.
+        (
+            StatusCode::METHOD_NOT_ALLOWED
+            | StatusCode::NOT_IMPLEMENTED
+            | StatusCode::BAD_REQUEST
+            | StatusCode::FORBIDDEN,
+            _,
+        ) => by_document(session, store, reference).await,
+        (status, _) if status.is_success() => by_document(session, store, reference).await,
         _ => Err(answer.trouble().await),
     }
 }
@@ -46,18 +56,26 @@ pub(super) async fn digest(session: &Session<'_>, reference: &ChartReference) ->
 /// A 404 of `HEAD` has no body to tell a web page from a missing manifest: a type of HTML is asked again by `GET`.
 async fn missing(
     session: &Session<'_>,
+    store: &Store<'_>,
     answer: Answer<'_>,
     reference: &ChartReference,
 ) -> Result<Option<Digest>, Error> {
     if answer.is_web_page() {
-        return by_document(session, reference).await;
+        return by_document(session, store, reference).await;
     }
     Ok(None)
 }
 
-async fn by_document(session: &Session<'_>, reference: &ChartReference) -> Result<Option<Digest>, Error> {
-    let document = fetch(session, reference).await?;
-    Ok(document.map(|(digest, _)| digest))
+async fn by_document(
+    session: &Session<'_>,
+    store: &Store<'_>,
+    reference: &ChartReference,
+) -> Result<Option<Digest>, Error> {
+    let Some((digest, document)) = pull::twice(async || fetch(session, reference).await).await? else {
+        return Ok(None);
+    };
+    store.keep(reference, &digest, &document).await;
+    Ok(Some(digest))
 }
 
 /// The manifest document of `reference` and its digest, computed from the bytes; `None` when there is none.
@@ -68,6 +86,7 @@ pub(super) async fn fetch(session: &Session<'_>, reference: &ChartReference) -> 
         return Ok(None);
     }
     let answer = answer.success().await?;
+    let host = answer.host();
     let told = answer.header(&DIGEST_HEADER).and_then(|text| Digest::from_str(text).ok());
     let body = answer.body(MAX_MANIFEST, "the manifest").await?;
     let expected = reference.digest().cloned().or(told);
@@ -75,6 +94,15 @@ pub(super) async fn fetch(session: &Session<'_>, reference: &ChartReference) -> 
         Some(expected) => verify(&body, expected, session.attempt())?,
         None => Digest::of(&body),
     };
+    // What is asked for by a tag is whatever comes; at least it must be of the kind.
+    if reference.digest().is_none() && !is_manifest(&body) {
+        return Err(Error::Unexpected {
+            attempt: session.attempt().clone(),
+            host,
+            what: "a document that is no manifest".to_owned(),
+            detail: Detail::default(),
+        });
+    }
     Ok(Some((digest, body)))
 }
 
@@ -84,7 +112,14 @@ pub(super) fn verify(bytes: &[u8], expected: Digest, attempt: &Attempt) -> Resul
     if actual == expected {
         return Ok(expected);
     }
-    Err(Error::DigestMismatch { attempt: attempt.clone(), expected, actual, moved: false })
+    Err(Error::DigestMismatch { attempt: attempt.clone(), expected, actual, kind: Mismatch::Content })
+}
+
+/// Whether `document` may be a manifest or an index of any kind, rather than something that took its place.
+fn is_manifest(document: &[u8]) -> bool {
+    let json: Option<serde_json::Value> = serde_json::from_slice(document).ok();
+    let marks = ["schemaVersion", "mediaType", "config", "manifests"];
+    json.is_some_and(|json| marks.iter().any(|mark| json.get(mark).is_some()))
 }
 
 /// The layer that is the chart's archive: its digest and size.

@@ -4,8 +4,9 @@ use bytes::Bytes;
 use reqwest::StatusCode;
 
 use super::cache::Cache;
-use super::error::Error;
+use super::error::{Attempt, Error};
 use super::manifest;
+use super::memory::Memory;
 use super::reference::{ChartReference, Digest};
 use super::transport::Session;
 
@@ -23,45 +24,100 @@ pub struct ChartArchive {
     pub bytes: Bytes,
 }
 
-/// The archive of `reference`, which names a digest; nothing is asked of the registry that the cache holds.
-/// `limit` bounds the archive, in bytes.
-pub(super) async fn archive(
-    session: &Session<'_>,
-    cache: &Cache,
-    reference: &ChartReference,
-    digest: &Digest,
-    limit: u64,
-) -> Result<ChartArchive, Error> {
-    let manifest = match cache.get(digest, MAX_CACHED_MANIFEST).await {
-        Some(manifest) => manifest,
-        None => fetch_manifest(session, cache, reference).await?,
-    };
-    let (chart_digest, size) = manifest::chart_layer(&manifest, session.attempt())?;
-    if size > limit {
-        return Err(too_large(session, limit));
-    }
-    let bytes = match cache.get(&chart_digest, limit).await {
-        Some(bytes) => {
-            session.stats().cache_hits.add(1);
-            bytes
-        }
-        None => fetch_layer(session, cache, reference, &chart_digest, limit).await?,
-    };
-    Ok(ChartArchive { digest: digest.clone(), chart_digest, bytes })
+/// What is kept of pulled content, and who has shown that they hold it.
+///
+/// The cache is shared by all, so what is in it is given only for a repository that gave the same bytes before.
+pub(super) struct Store<'a> {
+    pub(super) cache: &'a Cache,
+    pub(super) memory: &'a Memory,
+    /// Most bytes of an archive.
+    pub(super) limit: u64,
 }
 
-async fn fetch_manifest(session: &Session<'_>, cache: &Cache, reference: &ChartReference) -> Result<Bytes, Error> {
+impl Store<'_> {
+    /// The archive of `reference`, which has `digest`, where nothing needs to be asked for it.
+    pub(super) async fn kept(
+        &self,
+        reference: &ChartReference,
+        digest: &Digest,
+        attempt: &Attempt,
+    ) -> Result<Option<ChartArchive>, Error> {
+        let Some(manifest) = self.get(reference, digest, MAX_CACHED_MANIFEST).await else { return Ok(None) };
+        let (chart_digest, size) = manifest::chart_layer(&manifest, attempt)?;
+        if size > self.limit {
+            return Err(self.too_large(attempt));
+        }
+        let bytes = self.get(reference, &chart_digest, self.limit).await;
+        Ok(bytes.map(|bytes| ChartArchive { digest: digest.clone(), chart_digest, bytes }))
+    }
+
+    /// The archive of `reference`, which names `digest`. The manifest is asked for in any case where `anew`, so that
+    /// the registry itself lets the session read it.
+    pub(super) async fn fetch(
+        &self,
+        session: &Session<'_>,
+        reference: &ChartReference,
+        digest: &Digest,
+        anew: bool,
+    ) -> Result<ChartArchive, Error> {
+        let kept = if anew { None } else { self.get(reference, digest, MAX_CACHED_MANIFEST).await };
+        let manifest = if let Some(manifest) = kept {
+            manifest
+        } else {
+            let manifest = twice(async || fetch_manifest(session, reference).await).await?;
+            self.keep(reference, digest, &manifest).await;
+            manifest
+        };
+        let (chart_digest, size) = manifest::chart_layer(&manifest, session.attempt())?;
+        if size > self.limit {
+            return Err(self.too_large(session.attempt()));
+        }
+        let bytes = if let Some(bytes) = self.get(reference, &chart_digest, self.limit).await {
+            bytes
+        } else {
+            let layer = async || fetch_layer(session, reference, &chart_digest, self.limit).await;
+            let bytes = twice(layer).await?;
+            self.keep(reference, &chart_digest, &bytes).await;
+            bytes
+        };
+        Ok(ChartArchive { digest: digest.clone(), chart_digest, bytes })
+    }
+
+    /// What `reference`'s repository gave, verified.
+    pub(super) async fn keep(&self, reference: &ChartReference, digest: &Digest, content: &Bytes) {
+        self.cache.put(digest, content).await;
+        self.memory.gave(reference, digest);
+    }
+
+    async fn get(&self, reference: &ChartReference, digest: &Digest, max: u64) -> Option<Bytes> {
+        if !self.memory.holds(reference, digest) {
+            return None;
+        }
+        self.cache.get(digest, max).await
+    }
+
+    fn too_large(&self, attempt: &Attempt) -> Error {
+        let (attempt, limit) = (attempt.clone(), self.limit);
+        Error::TooLarge { attempt, what: "the chart's archive", limit, unit: "bytes" }
+    }
+}
+
+/// What `ask` gets, asked once more where it came damaged: a flipped bit is gone the next time.
+pub(super) async fn twice<T>(ask: impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
+    match ask().await {
+        Err(error) if error.is_damage() => ask().await,
+        result => result,
+    }
+}
+
+async fn fetch_manifest(session: &Session<'_>, reference: &ChartReference) -> Result<Bytes, Error> {
     let fetched = manifest::fetch(session, reference).await?;
-    let Some((digest, document)) = fetched else {
-        return Err(Error::DigestNotFound { attempt: session.attempt().clone() });
-    };
-    cache.put(&digest, &document).await;
-    Ok(document)
+    let document = fetched.map(|(_, document)| document);
+    document.ok_or_else(|| Error::DigestNotFound { attempt: session.attempt().clone() })
 }
 
 async fn fetch_layer(
     session: &Session<'_>,
-    cache: &Cache,
     reference: &ChartReference,
     digest: &Digest,
     limit: u64,
@@ -72,13 +128,8 @@ async fn fetch_layer(
         return Err(Error::DigestNotFound { attempt: session.attempt().clone() });
     }
     let bytes = answer.success().await?.body(limit, "the chart's archive").await?;
-    let digest = manifest::verify(&bytes, digest.clone(), session.attempt())?;
+    manifest::verify(&bytes, digest.clone(), session.attempt())?;
     session.stats().downloads.add(1);
     session.stats().downloaded_bytes.add(bytes.len() as u64);
-    cache.put(&digest, &bytes).await;
     Ok(bytes)
-}
-
-fn too_large(session: &Session<'_>, limit: u64) -> Error {
-    Error::TooLarge { attempt: session.attempt().clone(), what: "the chart's archive", limit, unit: "bytes" }
 }

@@ -6,9 +6,12 @@
 
 use std::cmp::Reverse;
 use std::fmt;
+use std::time::Duration;
 
 use helm::semver::{self, Constraint, Version};
 
+use super::credentials::{Access, AccessKey};
+use super::error::Error;
 use super::reference::{ChartReference, Digest};
 
 /// How many neighbours of a missing tag an error names.
@@ -34,6 +37,12 @@ pub enum VersionRequestError {
     /// `latest` is a tag that moves, and no version.
     #[error("\"latest\" is no version: leave the version empty for the newest stable one, or name one")]
     Latest,
+    /// A version with `_` where a `+` belongs.
+    #[error("{version:?} is written as a tag: write {:?}", .version.replace('_', "+"))]
+    Underscore {
+        /// The text as given.
+        version: String,
+    },
     /// Neither a version nor a constraint.
     #[error("{version:?} is neither a version nor a constraint such as \">=1.2.0 <2.0.0\", \"~1.2\" or \"1.x\"")]
     Malformed {
@@ -58,6 +67,9 @@ impl VersionRequest {
         }
         if Version::parse(version.strip_prefix('v').unwrap_or(version)).is_ok() {
             return Ok(Self::Exact(version.to_owned()));
+        }
+        if version.contains('_') && Version::parse_loose(&version_of(version)).is_ok() {
+            return Err(VersionRequestError::Underscore { version: version.to_owned() });
         }
         match Constraint::parse(version) {
             Ok(constraint) => Ok(Self::Constraint(constraint)),
@@ -85,6 +97,32 @@ pub struct Resolved {
     pub version: String,
     /// The digest of the manifest.
     pub digest: Digest,
+    /// Whose question it answers: the registry showed this access that it may read the manifest. None where that is
+    /// not known, as of a record that somebody else may have written.
+    pub(super) proof: Option<AccessKey>,
+}
+
+impl Resolved {
+    /// Whether the registry showed `access` that it may read this: what others pulled may then be given to it.
+    pub fn is_proven(&self, access: &Access) -> bool {
+        self.proof.as_ref() == Some(&access.key())
+    }
+}
+
+/// An answer about a version, of now or of an earlier time.
+#[derive(Debug, Clone)]
+pub enum Resolution {
+    /// What the registry says.
+    Fresh(Resolved),
+    /// What it said when it was last reached.
+    Recalled {
+        /// The answer of then.
+        resolved: Resolved,
+        /// How old it is.
+        age: Duration,
+        /// Why there is none of now.
+        trouble: Error,
+    },
 }
 
 /// The tag that answers `constraint` (the newest stable one where absent) among `tags`.
@@ -127,6 +165,37 @@ pub(super) fn nearest(tags: &[String], tag: &str) -> Vec<String> {
         (distance, Reverse((*tag).to_owned()))
     });
     versions.iter().take(NEAREST).map(|(_, tag)| version_of(tag)).collect()
+}
+
+/// Whether `tag` can answer a question about versions: it reads as one, with or without a `v`, if only in part (`1.2`).
+pub(super) fn can_be_version(tag: &str) -> bool {
+    Version::parse_loose(&version_of(tag)).is_ok()
+}
+
+/// The constraint that admits pre-releases and is otherwise `constraint`, where one of `tags` then satisfies it.
+pub(super) fn with_prereleases(tags: &[String], constraint: Option<&Constraint>) -> Option<String> {
+    let text = constraint.map_or_else(|| ">0.0.0-0".to_owned(), |constraint| widened(&constraint.to_string()));
+    let wide = Constraint::parse(&text).ok()?;
+    versions(tags).iter().any(|(version, _)| wide.check(version)).then_some(text)
+}
+
+/// `text` with `-0` after each version in it: Masterminds' way to ask for pre-releases, too.
+fn widened(text: &str) -> String {
+    let is_version = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+' | '*');
+    let mut wide = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(is_version) {
+        let end = rest[start..].find(|c| !is_version(c)).map_or(rest.len(), |length| start + length);
+        let (before, version) = (&rest[..start], &rest[start..end]);
+        wide.push_str(before);
+        wide.push_str(version);
+        // A lone hyphen is a range's.
+        if version.starts_with(|c: char| c.is_ascii_digit() || c == 'v') && !version.contains(['-', '+']) {
+            wide.push_str("-0");
+        }
+        rest = &rest[end..];
+    }
+    wide + rest
 }
 
 /// The version that a tag stands for, as text.
@@ -222,6 +291,40 @@ mod tests {
             let constraint = (!text.is_empty()).then(|| Constraint::parse(text).expect(text));
             assert_eq!(choose(&tags, constraint.as_ref()), expected, "{text:?} of {list}");
         }
+    }
+
+    #[test]
+    fn where_only_pre_releases_match_the_way_to_them_is_told() {
+        let cases = [
+            ("^0.3.0", "0.2.0 0.3.0-rc.1", Some("^0.3.0-0")),
+            ("~0.3", "0.3.0-rc.1", Some("~0.3-0")),
+            (">=0.3.0 <0.4.0", "0.3.1-beta", Some(">=0.3.0-0 <0.4.0-0")),
+            ("", "0.3.0-rc.1", Some(">0.0.0-0")),
+            ("^0.3.0", "0.2.0 0.4.0-rc.1", None),
+            ("^0.3.0-0", "0.2.0", None),
+            ("", "latest", None),
+        ];
+        for (text, list, expected) in cases {
+            let constraint = (!text.is_empty()).then(|| Constraint::parse(text).expect(text));
+            assert_eq!(with_prereleases(&tags(list), constraint.as_ref()).as_deref(), expected, "{text:?} of {list}");
+        }
+    }
+
+    #[test]
+    fn a_version_in_a_tags_spelling_is_told_the_right_one() {
+        for (text, right) in [("0.1.6_build.7", "0.1.6+build.7"), ("v1.2.3-rc.1_b", "v1.2.3-rc.1+b")] {
+            let error = VersionRequest::parse(text).expect_err(text).to_string();
+            assert!(error.contains(right), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_tags_that_can_be_versions_are_kept() {
+        let kept = |tag: &&str| can_be_version(tag);
+        let all =
+            ["1.0.0", "v1.0.0", "1.2", "1", "1.0.0_b.1", "2024.1.1", "latest", "main", "sha256-abc.sig", "pr-7", ""];
+        let expected = ["1.0.0", "v1.0.0", "1.2", "1", "1.0.0_b.1", "2024.1.1"];
+        assert_eq!(all.iter().copied().filter(kept).collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use reqwest::header::LINK;
 use serde::Deserialize;
 
 use super::error::{Detail, Error};
+use super::resolve;
 use super::transport::{Answer, Session};
 
 /// Tags asked for per page. Registries that allow fewer answer with fewer.
@@ -17,8 +18,11 @@ const MAX_TAGS: usize = 250_000;
 /// Most bytes of one page: registries without pagination send everything at once.
 const MAX_PAGE_BYTES: u64 = 32 * 1024 * 1024;
 
+/// Most bytes of all pages together.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+
 /// Most pages, against a registry whose pages never end.
-const MAX_PAGES: usize = 5_000;
+const MAX_PAGES: usize = 500;
 
 /// One page. Registries send `null`, or nothing, for a repository whose tags were all deleted.
 #[derive(Deserialize)]
@@ -26,44 +30,51 @@ struct TagPage {
     tags: Option<Vec<String>>,
 }
 
-/// Lists the tags of `repository`, in the registry's order.
+/// Lists the tags of `repository` that can be versions, in the registry's order. Others, such as `latest` and the tags
+/// of signatures, answer no question about versions.
 pub(super) async fn list(session: &Session<'_>, repository: &str) -> Result<Arc<[String]>, Error> {
     session.stats().tag_lists.add(1);
     let mut tags = Vec::new();
-    let mut next = Some(format!("{repository}/tags/list?n={PAGE}"));
+    let mut room = MAX_BYTES;
+    let mut next = Some(session.url(&format!("{repository}/tags/list?n={PAGE}"))?);
     for _ in 0..MAX_PAGES {
-        let Some(path) = next else {
+        let Some(url) = next else {
             return Ok(tags.into());
         };
-        let answer = session.get(&path, "application/json").await?;
-        next = match answer.header(&LINK) {
-            Some(link) => next_page(link),
-            None => None,
-        };
-        tags.extend(page(session, answer).await?);
+        let answer = session.get_at(url.clone(), "application/json").await?;
+        let link = answer.header(&LINK).and_then(next_page);
+        next = link.map(|link| session.link(answer.url(), &link)).transpose()?;
+        if next.as_ref() == Some(&url) {
+            return Err(unexpected(session, answer.host(), "a page of tags that is followed by itself"));
+        }
+        let (page, size) = page(session, answer, room.min(MAX_PAGE_BYTES)).await?;
+        room -= size.min(room);
+        tags.extend(page.into_iter().filter(|tag| resolve::can_be_version(tag)));
         if tags.len() > MAX_TAGS {
-            break;
+            return Err(too_large(session, MAX_TAGS, "tags"));
         }
     }
-    Err(Error::TooLarge {
-        attempt: session.attempt().clone(),
-        what: "the list of tags",
-        limit: MAX_TAGS as u64,
-        unit: "tags",
-    })
+    Err(too_large(session, MAX_PAGES, "pages"))
 }
 
-async fn page(session: &Session<'_>, answer: Answer<'_>) -> Result<Vec<String>, Error> {
+async fn page(session: &Session<'_>, answer: Answer<'_>, limit: u64) -> Result<(Vec<String>, u64), Error> {
     let host = answer.host();
     let answer = answer.success().await?;
-    let body = answer.body(MAX_PAGE_BYTES, "a page of the list of tags").await?;
-    let page: TagPage = serde_json::from_slice(&body).map_err(|_| Error::Unexpected {
-        attempt: session.attempt().clone(),
-        host,
-        what: "no list of tags; is it an OCI registry?".to_owned(),
-        detail: Detail::default(),
-    })?;
-    Ok(page.tags.unwrap_or_default())
+    let body = answer.body(limit, LIST).await?;
+    let page: TagPage = serde_json::from_slice(&body)
+        .map_err(|_| unexpected(session, host, "no list of tags; is it an OCI registry?"))?;
+    Ok((page.tags.unwrap_or_default(), body.len() as u64))
+}
+
+/// The list in errors, and the way around it.
+const LIST: &str = "the list of tags, which an exact version would not need,";
+
+fn too_large(session: &Session<'_>, limit: usize, unit: &'static str) -> Error {
+    Error::TooLarge { attempt: session.attempt().clone(), what: LIST, limit: limit as u64, unit }
+}
+
+fn unexpected(session: &Session<'_>, host: String, what: &str) -> Error {
+    Error::Unexpected { attempt: session.attempt().clone(), host, what: what.to_owned(), detail: Detail::default() }
 }
 
 /// The target of a `Link` header's `rel="next"`.

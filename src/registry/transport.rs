@@ -12,19 +12,29 @@
 mod answer;
 mod clients;
 mod diagnose;
+mod retry_after;
 mod token;
 mod verifier;
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, WWW_AUTHENTICATE};
-use reqwest::{Client, Method, StatusCode, Url};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
+use tokio::sync::broadcast;
 
 pub(super) use self::answer::Answer;
 use self::clients::Clients;
+pub(super) use self::clients::tls_config;
+pub(super) use self::diagnose::{find as cause, innermost};
 use self::token::Tokens;
 use super::credentials::{Access, AccessKey};
-use super::error::{Attempt, Detail, Error};
+use super::error::{Attempt, Denial, Detail, Error, Wait};
+use super::hosts::{Asker, Hosts, Pass, Sign};
 use super::reference::endpoint;
 use super::stats::Stats;
+use super::trust::{Roots, Trust};
+use super::{Limits, Settings};
 
 /// Most redirects followed for one request.
 const MAX_REDIRECTS: usize = 5;
@@ -32,21 +42,38 @@ const MAX_REDIRECTS: usize = 5;
 /// What all sessions share: connections, tokens, counters.
 pub(super) struct Transport {
     clients: Clients,
+    hosts: Hosts,
+    limits: Limits,
     tokens: Tokens,
     stats: Stats,
 }
 
 impl Transport {
-    pub(super) fn new() -> Self {
-        Self { clients: Clients::default(), tokens: Tokens::default(), stats: Stats::default() }
+    pub(super) fn new(settings: &Settings) -> Self {
+        let limits = settings.limits;
+        let clients = Clients::new(Arc::new(Roots::new(settings.ca.clone())), limits.connect);
+        Self { clients, hosts: Hosts::new(limits), limits, tokens: Tokens::default(), stats: Stats::default() }
+    }
+
+    pub(super) fn roots(&self) -> Arc<Roots> {
+        self.clients.roots()
+    }
+
+    pub(super) fn trust(&self) -> Trust {
+        self.clients.trust()
+    }
+
+    pub(super) fn recoveries(&self) -> broadcast::Receiver<String> {
+        self.hosts.recoveries()
     }
 
     pub(super) fn stats(&self) -> &Stats {
         &self.stats
     }
 
-    /// A session with `host` for one `attempt`; `repository` is what a token is asked for.
-    pub(super) fn session<'a>(
+    /// A session with `host` for one `attempt`, when it is this attempt's turn there; `repository` is what a token is
+    /// asked for.
+    pub(super) async fn session<'a>(
         &'a self,
         access: &'a Access,
         host: &str,
@@ -61,11 +88,20 @@ impl Transport {
             what: "no request: the host does not form an URL".to_owned(),
             detail: Detail::default(),
         })?;
+        let client = self.clients.get(access, &attempt)?;
+        let key = access.key();
+        let asker = Asker {
+            origin: base.origin().ascii_serialization(),
+            host: host.to_owned(),
+            repository: repository.map(str::to_owned),
+            access: key.clone(),
+        };
         Ok(Session {
-            client: self.clients.get(access, &attempt)?,
+            client,
+            pass: self.hosts.enter(asker, &attempt).await?,
             transport: self,
             access,
-            key: access.key(),
+            key,
             base,
             repository,
             attempt,
@@ -76,6 +112,7 @@ impl Transport {
 /// One attempt's conversation with one registry.
 pub(super) struct Session<'a> {
     transport: &'a Transport,
+    pass: Pass<'a>,
     access: &'a Access,
     key: AccessKey,
     client: Client,
@@ -110,7 +147,11 @@ impl Session<'_> {
 
     /// `GET`s `/v2/` + `path`, authorized as the registry demands. Any status but 401 is an answer.
     pub(super) async fn get(&self, path: &str, accept: &str) -> Result<Answer<'_>, Error> {
-        let url = self.url(path)?;
+        self.get_at(self.url(path)?, accept).await
+    }
+
+    /// `GET`s `url`, which [`Self::url`] or [`Self::link`] gave.
+    pub(super) async fn get_at(&self, url: Url, accept: &str) -> Result<Answer<'_>, Error> {
         // Boxed: reqwest's futures are large, and would make every caller's as large.
         Box::pin(self.authorized(Method::GET, url, accept)).await
     }
@@ -133,9 +174,14 @@ impl Session<'_> {
         .await
     }
 
-    /// `path` under `/v2/`, or the absolute path or URL of a `Link`, which must stay with the registry.
-    fn url(&self, path: &str) -> Result<Url, Error> {
-        match self.base.join(path) {
+    /// `path` under `/v2/`.
+    pub(super) fn url(&self, path: &str) -> Result<Url, Error> {
+        self.link(&self.base, path)
+    }
+
+    /// What the `Link` of the answer to `from` means, which must stay with the registry.
+    pub(super) fn link(&self, from: &Url, link: &str) -> Result<Url, Error> {
+        match from.join(link) {
             Ok(url) if url.origin() == self.base.origin() => Ok(url),
             Ok(url) => {
                 Err(self.redirect(&url, "another host, for the rest of the answer: a registry must give it itself"))
@@ -167,14 +213,28 @@ impl Session<'_> {
 
     /// A 401 after the token flow: a token that lacks the right is a question of permission, not of passwords.
     async fn refused_with(&self, grant: &token::Grant, answer: Answer<'_>) -> Error {
-        let lacks_scope = grant.bearer && token::lacks_scope(&answer);
+        let challenge = challenges(&answer);
+        let lacks_scope = grant.bearer && token::lacks_scope(&challenge);
         let (anonymous, attempt) = (self.anonymous(), self.attempt.clone());
         let detail = answer.detail().await;
         if lacks_scope && !anonymous {
             Error::Forbidden { attempt, anonymous, detail }
         } else {
-            Error::Unauthorized { attempt, anonymous, detail }
+            self.unauthorized(grant.bearer && token::is_invalid(&challenge), detail)
         }
+    }
+
+    /// The credentials, or the lack of them, open nothing; `expired` when the registry says so.
+    fn unauthorized(&self, expired: bool, detail: Detail) -> Error {
+        let Access { credentials, docker_hosts, .. } = self.access;
+        let why = match (credentials, docker_hosts) {
+            (None, Some(hosts)) => Denial::NoEntry(hosts.clone()),
+            (None, None) => Denial::NoCredentials,
+            (Some(credentials), _) if credentials.ends_with_line_break() => Denial::LineBreak,
+            (Some(_), _) if expired => Denial::Expired,
+            (Some(_), _) => Denial::Refused,
+        };
+        Error::Unauthorized { attempt: self.attempt.clone(), anonymous: credentials.is_none(), why, detail }
     }
 
     /// Credentials are for the registry: a 401 of a host that it redirected to is not answered.
@@ -182,6 +242,9 @@ impl Session<'_> {
         let url = answer.url();
         if url.origin() == self.base.origin() {
             return Ok(());
+        }
+        if url.scheme() == "https" && self.base.scheme() == "http" && url.host() == self.base.host() {
+            return Err(Error::PlainHttp { attempt: self.attempt.clone(), server_is_plain: false });
         }
         Err(self.redirect(
             url,
@@ -204,11 +267,7 @@ impl Session<'_> {
             if let Some(form) = &outgoing.form {
                 request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone());
             }
-            self.stats().requests.add(1);
-            let response = request.send().await.map_err(|error| {
-                self.stats().failures.add(1);
-                diagnose::failure(error, self, &url)
-            })?;
+            let response = self.send(request, &url).await?;
             match redirect_target(&response) {
                 None => return Ok(Answer::new(self, response)),
                 Some(location) if outgoing.form.is_some() => {
@@ -221,6 +280,44 @@ impl Session<'_> {
         Err(self.redirect(&url, "after five redirects already; the registry's redirects go in circles"))
     }
 
+    /// Sends one request to `url`, and notes what it shows of the registry where there is no answer.
+    async fn send(&self, request: RequestBuilder, url: &Url) -> Result<Response, Error> {
+        self.stats().requests.add(1);
+        let mut unanswered = Unanswered { session: self, url, since: Instant::now(), over: false };
+        let limit = self.transport.limits.answer;
+        let sent = tokio::time::timeout(limit, request.send()).await;
+        unanswered.over = true;
+        let error = match sent {
+            Ok(Ok(response)) => return Ok(response),
+            Ok(Err(error)) => diagnose::failure(error, self, url).await,
+            Err(_) => self.late(url, Wait::Answer, limit),
+        };
+        self.stats().failures.add(1);
+        self.note_failure(url, &error);
+        Err(error)
+    }
+
+    fn late(&self, url: &Url, wait: Wait, after: Duration) -> Error {
+        Error::Timeout { attempt: self.attempt.clone(), host: url.authority().to_owned(), wait, after }
+    }
+
+    /// No answer from `url`: the registry is down, or a host that it needs.
+    fn note_failure(&self, url: &Url, error: &Error) {
+        let outage = matches!(
+            error,
+            Error::Dns { .. }
+                | Error::Connect { .. }
+                | Error::Proxy { .. }
+                | Error::Timeout { .. }
+                | Error::Interrupted { .. }
+        );
+        if !outage {
+            return;
+        }
+        let own = url.origin() == self.base.origin();
+        self.pass.note(if own { Sign::Unreachable(error.clone()) } else { Sign::Troubled(error.clone()) });
+    }
+
     /// The URL that `location` means, if it may be followed from `url`.
     fn next_hop(&self, url: &Url, location: &HeaderValue) -> Result<Url, Error> {
         let next = location.to_str().ok().and_then(|text| url.join(text).ok());
@@ -229,9 +326,6 @@ impl Session<'_> {
         };
         match (url.scheme(), next.scheme()) {
             ("https", "http") => Err(self.redirect(&next, "over plain HTTP, which is never followed from HTTPS")),
-            ("http", "https") if next.host() == url.host() => {
-                Err(Error::PlainHttp { attempt: self.attempt.clone(), server_is_plain: false })
-            }
             (_, "http" | "https") => Ok(next),
             _ => Err(self.redirect(&next, "which is not HTTP")),
         }
@@ -247,6 +341,27 @@ impl Session<'_> {
             host: host.to_owned(),
             what: what.into(),
             detail: Detail::default(),
+        }
+    }
+}
+
+/// From this age on, a request that is given up before its answer tells that the host hangs.
+const HANGING: Duration = Duration::from_secs(10);
+
+/// A request that has no answer yet. Who has little time gives it up before its limit: that, too, is no answer.
+struct Unanswered<'a> {
+    session: &'a Session<'a>,
+    url: &'a Url,
+    since: Instant,
+    over: bool,
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        let waited = self.since.elapsed();
+        if !self.over && waited >= HANGING {
+            let error = self.session.late(self.url, Wait::Answer, waited);
+            self.session.note_failure(self.url, &error);
         }
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! The only step that needs a runtime and TLS: both start here, when an `oci://` reference is given.
 
-use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -98,5 +97,5 @@ fn fetch(wanted: &Wanted, access: &Access) -> Result<(Resolved, ChartArchive), E
 
 /// Nothing is kept: a cache of no bytes writes no file, and needs no folder.
 fn no_cache() -> Settings {
-    Settings { cache_dir: Path::new("/nonexistent").to_owned(), cache_bytes: 0, chart_bytes: CHART_BYTES }
+    Settings::new("/nonexistent", 0, CHART_BYTES)
 }

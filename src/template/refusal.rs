@@ -7,7 +7,7 @@ use super::Error;
 use super::error::quote;
 use super::pull::Stage;
 use super::wanted::Wanted;
-use crate::registry::{Access, Error as RegistryError, ReferenceError};
+use crate::registry::{Access, Error as RegistryError, Mismatch, ReferenceError};
 
 /// A reference that is none.
 pub(super) fn reference(url: &str, source: ReferenceError) -> Error {
@@ -60,7 +60,7 @@ fn about_versions(error: &RegistryError, wanted: &Wanted) -> Option<String> {
         RegistryError::NoMatchingVersion { .. } => {
             format!("could not locate a version matching provided version string {version}")
         }
-        RegistryError::DigestMismatch { expected, actual, moved: true, .. } => {
+        RegistryError::DigestMismatch { expected, actual, kind, .. } if *kind != Mismatch::Content => {
             format!("chart reference digest mismatch: {actual} is not {expected}")
         }
         RegistryError::TagNotFound { .. } => {

@@ -3,7 +3,9 @@
 use anyhow::Result;
 use e2e::registry::{Face, Registry as Server, TlsMode, User};
 use e2e::tools::Tool;
-use helm_operator::registry::{Access, Digest, Error};
+use std::time::Duration;
+
+use helm_operator::registry::{Access, ChartReference, Digest, Error, Mismatch, Resolution, VersionRequest};
 
 use super::{Operator, plain, push, refusal, run, text, trusting, with};
 
@@ -264,13 +266,24 @@ async fn a_pin_holds_the_content_and_notices_a_moved_tag() -> Result<()> {
 
     let second = push(&server, "", ("podinfo", "1.0.0"), None).await?;
     assert_ne!(first, second);
-    let operator = Operator::new()?;
-    match refusal(operator.resolve(&format!("{url}@{first}"), "1.0.0", &plain()).await, &[]) {
-        Error::DigestMismatch { expected, actual, moved: true, .. } => {
-            assert_eq!((expected.as_str(), actual.as_str()), (first.as_str(), second.as_str()));
+    // Who saw the tag at the pinned digest knows that it moved; who did not, says what is known.
+    let [witness, stranger] = [operator.restarted(), Operator::new()?.registry];
+    let pinned = ChartReference::parse(&format!("{url}@{first}"))?;
+    for (registry, version, known) in [
+        (&witness, "1.0.0", Mismatch::TagMoved),
+        (&stranger, "1.0.0", Mismatch::Apart),
+        (&stranger, "^1.0.0", Mismatch::Chosen),
+    ] {
+        let request = VersionRequest::parse(version)?;
+        match refusal(registry.resolve(&pinned, &request, &plain(), Duration::ZERO).await, &[]) {
+            Error::DigestMismatch { expected, actual, kind, .. } => {
+                assert_eq!((expected.as_str(), actual.as_str()), (first.as_str(), second.as_str()));
+                assert_eq!(kind, known, "{version}");
+            }
+            error => panic!("{error}"),
         }
-        error => panic!("{error}"),
     }
+    let operator = Operator::new()?;
     let archive = operator.pull(&format!("{url}@{first}"), "", &plain()).await?;
     assert_eq!(archive.digest.as_str(), first, "the content is still there by digest");
     let gone = operator.resolve(&format!("{url}@{first}"), "9.9.9", &plain()).await?;
@@ -323,6 +336,38 @@ async fn an_outage_is_bridged_by_what_is_known_and_told_otherwise() -> Result<()
 }
 
 #[tokio::test]
+async fn an_outage_after_a_restart_is_bridged_by_the_answer_of_last_time() -> Result<()> {
+    let mut server = Server::start(Face::anonymous()).await?;
+    let operator = Operator::new()?;
+    push(&server, "", ("podinfo", "1.0.0"), None).await?;
+    let url = format!("{}/podinfo", server.url());
+    let known = operator.resolve(&url, "^1.0.0", &plain()).await?;
+    let archive = operator.registry.pull(&known, &plain()).await?;
+    server.stop().await?;
+    let restarted = operator.restarted();
+    let reference = ChartReference::parse(&url)?;
+    let ask = async |version: &str, access: &Access| {
+        let request = VersionRequest::parse(version).expect("a version");
+        restarted.resolve_or_recall(&reference, &request, access, Duration::ZERO).await
+    };
+    match ask("^1.0.0", &plain()).await? {
+        Resolution::Recalled { resolved, age, trouble } => {
+            assert_eq!(resolved, known);
+            assert!(age < Duration::from_mins(5) && trouble.is_outage(), "{trouble}");
+            assert_eq!(restarted.pull(&resolved, &plain()).await?.bytes, archive.bytes);
+        }
+        Resolution::Fresh(resolved) => panic!("{resolved:?}"),
+    }
+    // Nobody is answered what was not asked, or by another.
+    assert!(ask("^2.0.0", &plain()).await.is_err());
+    assert!(ask("^1.0.0", &with(plain(), &robot())).await.is_err());
+
+    server.restart().await?;
+    assert!(matches!(ask("^1.0.0", &plain()).await?, Resolution::Fresh(resolved) if resolved == known));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_damaged_cache_costs_a_download_and_nothing_else() -> Result<()> {
     let server = Server::start(Face::anonymous()).await?;
     let operator = Operator::new()?;
@@ -330,7 +375,10 @@ async fn a_damaged_cache_costs_a_download_and_nothing_else() -> Result<()> {
     let url = format!("{}/podinfo", server.url());
     let first = operator.pull(&url, "", &plain()).await?;
     for file in std::fs::read_dir(operator.cache.path())? {
-        std::fs::write(file?.path(), "damaged")?;
+        let file = file?;
+        if file.file_type()?.is_file() {
+            std::fs::write(file.path(), "damaged")?;
+        }
     }
     let again = operator.pull(&url, "", &plain()).await?;
     assert_eq!(first.bytes, again.bytes);

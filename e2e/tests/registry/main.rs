@@ -1,10 +1,17 @@
 //! `helm_operator::registry` against real registries in every face, and against servers that misbehave.
 //!
 //! Charts are pushed by the real Helm, other artifacts by crane. [`faces`] is the healthy world with its ordinary
-//! refusals, [`answers`] what no healthy registry says.
+//! refusals, [`answers`] what no healthy registry says, [`outages`] registries that fail for a while, [`possession`] who may have
+//! what is in the cache, [`refusals`] how registries word their refusals, and [`roots`] a
+//! system without certificates, [`schemas`] what charts refer to elsewhere.
 
 mod answers;
 mod faces;
+mod outages;
+mod possession;
+mod refusals;
+mod roots;
+mod schemas;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,7 +20,7 @@ use anyhow::{Context, Result, bail};
 use e2e::registry::{Registry as Server, User};
 use e2e::tools::Tool;
 use helm_operator::registry::{
-    Access, ChartArchive, ChartReference, Credentials, Error, Registry, RepositoryUrl, Resolved, Settings,
+    Access, ChartArchive, ChartReference, Credentials, Error, Limits, Registry, RepositoryUrl, Resolved, Settings,
     VersionRequest,
 };
 use tempfile::TempDir;
@@ -28,10 +35,16 @@ struct Operator {
 
 impl Operator {
     fn new() -> Result<Self> {
+        Self::with(|_| {})
+    }
+
+    /// With other settings than most tests.
+    fn with(change: impl Fn(&mut Settings)) -> Result<Self> {
         e2e::install_tls_provider();
         let cache = tempfile::tempdir()?;
-        let registry = Registry::new(&settings(cache.path()));
-        Ok(Self { registry, cache })
+        let mut settings = settings(cache.path());
+        change(&mut settings);
+        Ok(Self { registry: Registry::new(&settings), cache })
     }
 
     /// Another process that shares the cache's folder.
@@ -62,7 +75,9 @@ impl Operator {
 }
 
 fn settings(cache: &Path) -> Settings {
-    Settings { cache_dir: cache.to_owned(), cache_bytes: 64 << 20, chart_bytes: 4 << 20 }
+    // Tests ask a failing server again and again; what pauses has tests of its own.
+    let limits = Limits { first_pause: Duration::ZERO, ..Limits::default() };
+    Settings { limits, ..Settings::new(cache, 64 << 20, 4 << 20) }
 }
 
 /// Plain HTTP, nobody.

@@ -125,7 +125,7 @@ fn a_blob_with_another_digest_is_never_applied() -> Result<()> {
         let url = format!("oci://{}/{}", front.host(), story.namespace);
         repository(story, "charts", json!({ "url": url, "insecure": true })).await?;
         story.release("memo", "memo", "1.0.0", json!({})).await?;
-        story.failed("memo", Reason::DigestMismatch).await?;
+        story.failed("memo", Reason::RegistryUnexpected).await?;
         ensure!(story.helm.list(&story.namespace).await?.is_empty(), "something was installed");
         Ok(())
     })

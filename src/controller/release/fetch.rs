@@ -56,7 +56,7 @@ fn known(desired: &DesiredRelease, context: &Context) -> Option<Resolved> {
     }
     let digest: Digest = marks.digest.parse().ok()?;
     let version = marks.chart.strip_prefix(&format!("{}-", desired.chart_name))?.to_owned();
-    Some(Resolved { reference: desired.chart.with_digest(digest.clone()), version, digest })
+    Some(context.registry.recorded(&desired.chart, version, digest, &desired.access))
 }
 
 /// The chart, loaded and parsed; pulled unless it is still there from another release.
@@ -67,10 +67,12 @@ pub(super) async fn fetch(
     context: &Context,
     trace: &mut Trace,
 ) -> Result<Arc<LoadedChart>, Halt> {
-    let digest = resolved.digest.to_string();
-    let loaded = match context.charts.get(&digest) {
+    // By the repository, too, which this release's access was just allowed to read: a digest alone opens nothing.
+    let key = resolved.reference.untagged().with_digest(resolved.digest.clone()).to_string();
+    let loaded = resolved.is_proven(&desired.access).then(|| context.charts.get(&key)).flatten();
+    let loaded = match loaded {
         Some(loaded) => loaded,
-        None => load(digest, resolved, desired, turn, context).await?,
+        None => load(key, resolved, desired, turn, context).await?,
     };
     turn.resume().await;
     let name = &loaded.chart.metadata.name;
@@ -89,7 +91,7 @@ pub(super) async fn fetch(
 }
 
 async fn load(
-    digest: String,
+    key: String,
     resolved: &Resolved,
     desired: &DesiredRelease,
     turn: &Turn,
@@ -107,6 +109,6 @@ async fn load(
     });
     let loaded = loaded.await.map_err(|panic| Halt::caused(Reason::ChartArchiveInvalid, &panic))??;
     let size = loaded.chart.memory() + loaded.templates.memory();
-    context.charts.insert(digest, Arc::clone(&loaded), size);
+    context.charts.insert(key, Arc::clone(&loaded), size);
     Ok(loaded)
 }

@@ -130,13 +130,7 @@ pub(crate) fn identity(release: &HelmRelease) -> Result<Identity, Halt> {
 
 /// Without a `HelmRepository` above the chart the registry is asked as a stranger.
 fn anonymous() -> Access {
-    Access {
-        credentials: None,
-        ca_pem: None,
-        insecure_skip_verify: false,
-        plain_http: false,
-        timeout: REGISTRY_TIMEOUT,
-    }
+    Access { timeout: REGISTRY_TIMEOUT, ..Access::default() }
 }
 
 fn pinned(chart: ChartReference, digest: Option<&str>) -> Result<ChartReference, Halt> {

@@ -37,7 +37,7 @@ fn source(repositories: &[(&str, Value)]) -> Source {
 /// A real attempt, of a real failure: nothing listens on port 1.
 async fn attempt() -> registry::Attempt {
     let folder = tempfile::tempdir().expect("a folder");
-    let settings = Settings { cache_dir: folder.path().to_owned(), cache_bytes: 1 << 20, chart_bytes: 1 << 20 };
+    let settings = Settings::new(folder.path(), 1 << 20, 1 << 20);
     drop(rustls::crypto::ring::default_provider().install_default());
     let chart: ChartReference = ChartReference::parse("oci://127.0.0.1:1/charts/web").expect("a reference");
     let access = Access { timeout: std::time::Duration::from_secs(10), ..Access::default() };
@@ -57,8 +57,10 @@ type Case = (Vec<(&'static str, Value)>, registry::Error, Reason, &'static [&'st
 async fn what_to_do_names_the_repository_or_that_there_is_none() {
     let attempt = attempt().await;
     let detail = registry::Detail::default;
-    let unauthorized =
-        |anonymous| registry::Error::Unauthorized { attempt: attempt.clone(), anonymous, detail: detail() };
+    let unauthorized = |anonymous| {
+        let why = if anonymous { registry::Denial::NoCredentials } else { registry::Denial::Refused };
+        registry::Error::Unauthorized { attempt: attempt.clone(), anonymous, why, detail: detail() }
+    };
     let plain = || registry::Error::PlainHttp { attempt: attempt.clone(), server_is_plain: true };
     let unknown_ca = || registry::Error::TlsUnknownCa { attempt: attempt.clone(), host: "127.0.0.1:1".to_owned() };
     let missing = || registry::Error::RepositoryNotFound { attempt: attempt.clone(), detail: detail() };

@@ -114,3 +114,31 @@ fn the_key_tells_accesses_apart_but_not_by_timeout() {
     let keys: std::collections::BTreeSet<_> = others.iter().chain([&base]).map(Access::key).collect();
     assert_eq!(keys.len(), others.len() + 1);
 }
+
+#[test]
+fn the_key_that_docker_writes_and_its_auth_come_first() {
+    let user = |auth: &str| format!("{{\"auth\": \"{}\"}}", STANDARD.encode(format!("{auth}:x")));
+    let (first, second) = (user("first"), user("second"));
+    let cases = [
+        (format!("{{\"h\": {first}, \"https://h/v2/\": {second}}}"), "h"),
+        (format!("{{\"https://h/v2/\": {second}, \"h\": {first}, \"http://h\": {second}}}"), "h"),
+        (format!("{{\"docker.io\": {second}, \"https://index.docker.io/v1/\": {first}}}"), "docker.io"),
+        (format!("{{\"h\": {{\"username\": \"other\", \"password\": \"x\", {}}}", &first[1..]), "h"),
+    ];
+    for (auths, host) in cases {
+        let read = Credentials::from_secret("Opaque", &docker(&auths), host, "").expect("readable");
+        assert_eq!(read.expect("an entry").username, "first", "{auths}");
+    }
+    let unreadable = docker(r#"{"h": {"auth": "!", "username": "u", "password": "p"}}"#);
+    let read = Credentials::from_secret("Opaque", &unreadable, "h", "").expect("readable");
+    assert_eq!(read, Some(Credentials::new("u", "p")), "what can be used of an entry is used");
+}
+
+#[test]
+fn the_hosts_of_a_docker_configuration_are_told() {
+    let hosts = Credentials::docker_hosts(&docker(r#"{"b.io": {}, "a.io": {"auth": "x"}}"#));
+    assert_eq!(hosts, Some(vec!["a.io".to_owned(), "b.io".to_owned()]));
+    assert_eq!(Credentials::docker_hosts(&secret(&[(".dockercfg", r#"{"h": {}}"#)])), Some(vec!["h".to_owned()]));
+    assert_eq!(Credentials::docker_hosts(&secret(&[("username", "u")])), None);
+    assert_eq!(Credentials::docker_hosts(&secret(&[(".dockerconfigjson", "nonsense")])), None);
+}

@@ -3,19 +3,16 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use jiff::fmt::rfc2822;
 use oci_client::errors::{OciEnvelope, OciErrorCode};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Response, StatusCode, Url};
 
-use super::{Session, diagnose, token};
-use crate::registry::error::{Detail, Error};
+use super::{Session, diagnose, retry_after, token};
+use crate::registry::error::{Detail, Error, Wait};
+use crate::registry::hosts::Sign;
 
 /// Most bytes read of an error's body.
 const MAX_ERROR_BODY: usize = 16 * 1024;
-
-/// Longest wait taken over from a `Retry-After`.
-const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 /// What Go's and nginx's TLS servers say to plain HTTP.
 const SPOKEN_TO_TLS: [&str; 2] = ["HTTP request to an HTTPS server", "HTTP request was sent to HTTPS port"];
@@ -39,6 +36,12 @@ impl<'a> Answer<'a> {
         if !asked && (status.is_client_error() || status.is_server_error()) {
             session.stats().failures.add(1);
         }
+        match status.as_u16() {
+            // Their bodies tell more; see `trouble`.
+            429 | 500..=599 => {}
+            401 => session.pass.note(Sign::Challenged),
+            _ => session.pass.note(Sign::Answered),
+        }
         Self { session, response }
     }
 
@@ -56,7 +59,7 @@ impl<'a> Answer<'a> {
     }
 
     /// Where the answer comes from, redirects followed.
-    pub(super) fn url(&self) -> &Url {
+    pub(in crate::registry) fn url(&self) -> &Url {
         self.response.url()
     }
 
@@ -88,7 +91,7 @@ impl<'a> Answer<'a> {
         // A size that a server announces is taken as a hint for small bodies only.
         let expected = usize::try_from(announced.min(4 << 20)).unwrap_or_default();
         let mut body = BytesMut::with_capacity(expected);
-        while let Some(chunk) = self.response.chunk().await.map_err(|error| self.broken(error))? {
+        while let Some(chunk) = self.part().await? {
             if (body.len() + chunk.len()) as u64 > limit {
                 return Err(too_large());
             }
@@ -97,9 +100,22 @@ impl<'a> Answer<'a> {
         Ok(body.freeze())
     }
 
-    fn broken(&self, error: reqwest::Error) -> Error {
-        self.session.stats().failures.add(1);
-        diagnose::failure(error, self.session, self.response.url())
+    /// The next part of the body.
+    async fn part(&mut self) -> Result<Option<Bytes>, Error> {
+        let session = self.session;
+        let limit = session.transport.limits.idle;
+        let url = self.response.url().clone();
+        match tokio::time::timeout(limit, self.response.chunk()).await {
+            Ok(Ok(chunk)) => Ok(chunk),
+            Ok(Err(error)) => {
+                session.stats().failures.add(1);
+                Err(diagnose::failure(error, session, &url).await)
+            }
+            Err(_) => {
+                session.stats().failures.add(1);
+                Err(session.late(&url, Wait::NextPart, limit))
+            }
+        }
     }
 
     /// What the other side says about its refusal.
@@ -124,6 +140,17 @@ impl<'a> Answer<'a> {
 
     /// The trouble that a status other than 2xx, or a web page, means.
     pub(in crate::registry) async fn trouble(self) -> Error {
+        let session = self.session;
+        let error = self.classify().await;
+        match &error {
+            Error::RateLimited { .. } => session.pass.note(Sign::Limited(error.clone())),
+            Error::ServerError { .. } => session.pass.note(Sign::Troubled(error.clone())),
+            _ => {}
+        }
+        error
+    }
+
+    async fn classify(self) -> Error {
         let (session, status) = (self.session, self.status());
         let (web_page, retry_after) = (self.is_web_page(), self.retry_after());
         let host = self.host();
@@ -131,11 +158,13 @@ impl<'a> Answer<'a> {
         let (attempt, anonymous) = (session.attempt.clone(), session.anonymous());
         let detail = session.detail(&refusal.text);
         let limited = matches!(refusal.code, Some(OciErrorCode::Toomanyrequests));
+        let expired = !anonymous && says_expired(&refusal.text);
         match status.as_u16() {
             429 => Error::RateLimited { attempt, retry_after, detail },
             _ if limited => Error::RateLimited { attempt, retry_after, detail },
             500..=599 => Error::ServerError { attempt, status: status.as_u16(), retry_after, detail },
-            401 => Error::Unauthorized { attempt, anonymous, detail },
+            401 => session.unauthorized(expired, detail),
+            403 if expired => session.unauthorized(true, detail),
             403 => Error::Forbidden { attempt, anonymous, detail },
             400 if SPOKEN_TO_TLS.iter().any(|words| refusal.text.contains(words)) => {
                 Error::PlainHttp { attempt, server_is_plain: false }
@@ -155,7 +184,7 @@ impl<'a> Answer<'a> {
         let web_page = self.is_web_page();
         let mut body = Vec::new();
         // A body that breaks off still tells what came before.
-        while let Ok(Some(chunk)) = self.response.chunk().await
+        while let Ok(Some(chunk)) = self.part().await
             && body.len() < MAX_ERROR_BODY
         {
             body.extend_from_slice(&chunk);
@@ -164,20 +193,77 @@ impl<'a> Answer<'a> {
         if let Some(first) = envelope.ok().and_then(|envelope| envelope.errors.into_iter().next()) {
             return Refusal { code: Some(first.code), text: first.message };
         }
+        if let Some(text) = said(&body) {
+            return Refusal { code: None, text };
+        }
         let text = if web_page { String::new() } else { String::from_utf8_lossy(&body).into_owned() };
         Refusal { code: None, text }
     }
 
-    /// How long the registry asks to wait. A date is counted from the answer's own `Date`, so clocks do not matter.
     fn retry_after(&self) -> Option<Duration> {
-        let text = self.header(&RETRY_AFTER)?.trim();
-        if let Ok(seconds) = text.parse() {
-            return Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
+        retry_after::wait(self.header(&RETRY_AFTER)?, self.header(&DATE))
+    }
+
+    /// The trouble that a token server's refusal means.
+    ///
+    /// GHCR says nothing but "denied", with 403, to a password that has expired; who may not read something is told so
+    /// by others with a word about permissions. OAuth 2 servers answer 400 to a token that they do not take.
+    pub(super) async fn token_trouble(self) -> Error {
+        let session = self.session;
+        let (status, anonymous, web_page) = (self.status().as_u16(), session.anonymous(), self.is_web_page());
+        if anonymous || web_page || ![400, 403].contains(&status) {
+            return self.trouble().await;
         }
-        let until = rfc2822::parse(text).ok()?;
-        let now = rfc2822::parse(self.header(&DATE)?).ok()?;
-        let wait = now.duration_until(&until);
-        Duration::try_from(wait).ok().map(|wait| wait.min(MAX_RETRY_AFTER))
+        let text = self.refusal().await.text;
+        let detail = session.detail(&text);
+        let lower = text.to_ascii_lowercase();
+        let bare = ["", "denied", "denied: denied", "forbidden"].contains(&lower.trim());
+        let grant = lower.contains("invalid_grant") || lower.contains("invalid_client");
+        if says_expired(&text) || bare || grant {
+            return session.unauthorized(true, detail);
+        }
+        if status == 403 {
+            return Error::Forbidden { attempt: session.attempt.clone(), anonymous, detail };
+        }
+        let host = session.base.authority().to_owned();
+        let what = "status 400 of its token server".to_owned();
+        Error::Unexpected { attempt: session.attempt.clone(), host, what, detail }
+    }
+}
+
+/// What registries say of a password or token that was valid once, or never: ECR, Artifact Registry, ACR, Quay, Harbor.
+const EXPIRED: [&str; 12] = [
+    "expired",
+    "reauthenticate",
+    "invalid token",
+    "token is invalid",
+    "invalid credential",
+    "bad credential",
+    "unauthenticated",
+    "authentication failed",
+    "failed to authenticate",
+    "invalid username or password",
+    "incorrect username or password",
+    "revoked",
+];
+
+fn says_expired(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    EXPIRED.iter().any(|words| text.contains(words))
+}
+
+/// The sentence in a JSON error that is not the distribution specification's: OAuth 2, Docker Hub, plain ones.
+fn said(body: &[u8]) -> Option<String> {
+    let json: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let text = |key: &str| json.get(key).and_then(serde_json::Value::as_str).filter(|text| !text.is_empty());
+    let first = json.get("errors").and_then(|errors| errors.get(0)).and_then(|first| first.get("message"));
+    let first = first.and_then(serde_json::Value::as_str);
+    match (text("error"), text("error_description")) {
+        (Some(error), Some(description)) => Some(format!("{error}: {description}")),
+        (one, other) => {
+            let text = first.or(other).or_else(|| text("details")).or_else(|| text("message")).or(one);
+            text.map(str::to_owned)
+        }
     }
 }
 

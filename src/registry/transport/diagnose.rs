@@ -3,17 +3,18 @@
 use std::error::Error as StdError;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::Url;
 use rustls::{CertificateError, InvalidMessage};
 
 use super::Session;
-use super::clients::{CONNECT_TIMEOUT, DnsFailure};
+use super::clients::DnsFailure;
 use super::verifier;
-use crate::registry::error::Error;
+use crate::registry::error::{Error, Wait};
 
 /// The trouble behind `error`, met on the way to `url`.
-pub(super) fn failure(error: reqwest::Error, session: &Session<'_>, url: &Url) -> Error {
+pub(super) async fn failure(error: reqwest::Error, session: &Session<'_>, url: &Url) -> Error {
     // reqwest's texts quote the URL, which may be signed.
     let error = error.without_url();
     let attempt = session.attempt.clone();
@@ -22,13 +23,13 @@ pub(super) fn failure(error: reqwest::Error, session: &Session<'_>, url: &Url) -
         return Error::Dns { attempt, host: dns.host.clone(), detail: dns.source.to_string() };
     }
     if let Some(tls) = find::<rustls::Error>(&error) {
-        return tls_failure(tls, session, url);
+        return tls_failure(tls, session, url).await;
     }
     if error.is_timeout() {
-        return Error::Timeout { attempt, host, after: CONNECT_TIMEOUT };
+        return session.late(url, Wait::Connection, session.transport.limits.connect);
     }
     if find::<hyper::Error>(&error).is_some_and(hyper::Error::is_parse) {
-        return no_http(session, url);
+        return no_http(session, url).await;
     }
     let detail = innermost(&error);
     let broke_off = find::<hyper::Error>(&error).is_some_and(hyper::Error::is_incomplete_message);
@@ -42,21 +43,42 @@ pub(super) fn failure(error: reqwest::Error, session: &Session<'_>, url: &Url) -
     Error::Connect { attempt, host, detail }
 }
 
-/// The answer is no HTTP: asked over plain HTTP, it is most likely TLS.
-fn no_http(session: &Session<'_>, url: &Url) -> Error {
-    if url.scheme() == "http" {
-        Error::PlainHttp { attempt: session.attempt.clone(), server_is_plain: false }
-    } else {
-        session.unexpected(url.authority(), "something that is not HTTP")
+/// The answer is no HTTP: that it is TLS is said when a try shows it.
+async fn no_http(session: &Session<'_>, url: &Url) -> Error {
+    if url.scheme() == "http" && speaks(session, url, "https").await {
+        return Error::PlainHttp { attempt: session.attempt.clone(), server_is_plain: false };
+    }
+    session.unexpected(url.authority(), "something that is not HTTP")
+}
+
+/// How long a host is asked for the other scheme.
+const OTHER_SCHEME: Duration = Duration::from_secs(5);
+
+/// Whether the host and port of `url` speak `scheme`, by a request without anything in it. TLS with a certificate that
+/// we do not trust is TLS.
+async fn speaks(session: &Session<'_>, url: &Url, scheme: &str) -> bool {
+    let Some(port) = url.port_or_known_default() else { return false };
+    let other = Url::parse(&format!("{scheme}://{}:{port}/v2/", url.host_str().unwrap_or_default()));
+    let Ok(other) = other else { return false };
+    session.stats().requests.add(1);
+    let asked = tokio::time::timeout(OTHER_SCHEME, session.client.head(other).send()).await;
+    match asked {
+        Ok(Ok(_)) => true,
+        Ok(Err(error)) => matches!(find::<rustls::Error>(&error), Some(rustls::Error::InvalidCertificate(_))),
+        Err(_) => false,
     }
 }
 
-fn tls_failure(error: &rustls::Error, session: &Session<'_>, url: &Url) -> Error {
+async fn tls_failure(error: &rustls::Error, session: &Session<'_>, url: &Url) -> Error {
     let attempt = session.attempt.clone();
     let host = url.authority().to_owned();
     match error {
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            Error::PlainHttp { attempt, server_is_plain: true }
+            if speaks(session, url, "http").await {
+                Error::PlainHttp { attempt, server_is_plain: true }
+            } else {
+                session.unexpected(&host, "something that is not TLS")
+            }
         }
         rustls::Error::InvalidCertificate(certificate) => match certificate {
             CertificateError::UnknownIssuer => Error::TlsUnknownCa { attempt, host },
@@ -104,10 +126,10 @@ fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (d
     })
 }
 
-fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+pub(in crate::registry) fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
     chain(error).find_map(|cause| cause.downcast_ref())
 }
 
-fn innermost(error: &(dyn StdError + 'static)) -> String {
+pub(in crate::registry) fn innermost(error: &(dyn StdError + 'static)) -> String {
     chain(error).last().map(ToString::to_string).unwrap_or_default()
 }

@@ -102,10 +102,19 @@ pub(super) fn offers_tokens(answer: &Answer<'_>) -> bool {
 }
 
 /// Whether a 401 says that the token was good but lacks the right (RFC 6750).
-pub(super) fn lacks_scope(answer: &Answer<'_>) -> bool {
-    challenges(answer).iter().any(|header| {
-        parse(header).any(|challenge| parameter(&challenge, "error").as_deref() == Some("insufficient_scope"))
-    })
+pub(super) fn lacks_scope(challenges: &[String]) -> bool {
+    says(challenges, "insufficient_scope")
+}
+
+/// Whether a 401 says that the token is none, or no longer (RFC 6750).
+pub(super) fn is_invalid(challenges: &[String]) -> bool {
+    says(challenges, "invalid_token")
+}
+
+fn says(challenges: &[String], error: &str) -> bool {
+    challenges
+        .iter()
+        .any(|header| parse(header).any(|challenge| parameter(&challenge, "error").as_deref() == Some(error)))
 }
 
 /// Authorization that answers the 401 `answer`.
@@ -113,11 +122,7 @@ pub(super) async fn obtain(session: &Session<'_>, answer: Answer<'_>) -> Result<
     match (demand(&challenges(&answer)), &session.access.credentials) {
         (Demand::Bearer { realm, service }, _) => fetch(session, &realm, service.as_deref()).await,
         (Demand::Basic, Some(credentials)) => grant(session, &credentials.basic(), MAX_LIFE, false),
-        (Demand::Basic | Demand::Other, _) => Err(Error::Unauthorized {
-            attempt: session.attempt.clone(),
-            anonymous: session.anonymous(),
-            detail: answer.detail().await,
-        }),
+        (Demand::Basic | Demand::Other, _) => Err(session.unauthorized(false, answer.detail().await)),
     }
 }
 
@@ -155,7 +160,24 @@ fn parameter(challenge: &ChallengeRef<'_>, name: &str) -> Option<String> {
 struct TokenAnswer {
     token: Option<String>,
     access_token: Option<String>,
-    expires_in: Option<u64>,
+    /// Seconds. Some servers write `300.0`, or a text.
+    expires_in: Option<serde_json::Value>,
+}
+
+impl TokenAnswer {
+    /// Some servers send both, one of them empty.
+    fn token(&self) -> Option<&str> {
+        [&self.token, &self.access_token].into_iter().flatten().map(String::as_str).find(|token| !token.is_empty())
+    }
+
+    fn life(&self) -> Duration {
+        let seconds = self.expires_in.as_ref().and_then(|value| match value {
+            serde_json::Value::String(text) => text.trim().parse().ok(),
+            other => other.as_f64(),
+        });
+        let life = seconds.map(|seconds: f64| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(MAX_LIFE));
+        life.unwrap_or(DEFAULT_LIFE)
+    }
 }
 
 /// A token from `realm` for the session's repository (or for none, which only proves the credentials).
@@ -167,15 +189,16 @@ async fn fetch(session: &Session<'_>, realm: &str, service: Option<&str>) -> Res
     if answer.status() == StatusCode::NOT_FOUND {
         return Err(session.unexpected(&host, "status 404 where the registry sends for a token"));
     }
+    if !answer.status().is_success() {
+        return Err(answer.token_trouble().await);
+    }
     let body = answer.success().await?.body(MAX_TOKEN_BODY, "the token server's answer").await?;
     let answer: TokenAnswer = serde_json::from_slice(&body)
         .map_err(|_| session.unexpected(&host, "no token document where the registry sends for a token"))?;
-    let token = answer.token.or(answer.access_token).filter(|token| !token.is_empty());
-    let Some(token) = token else {
+    let Some(token) = answer.token() else {
         return Err(session.unexpected(&host, "a document without a token where the registry sends for one"));
     };
-    let life = answer.expires_in.map_or(DEFAULT_LIFE, Duration::from_secs);
-    grant(session, &format!("Bearer {token}"), life, true)
+    grant(session, &format!("Bearer {token}"), answer.life(), true)
 }
 
 /// The realm as an URL. An HTTPS registry's realm over plain HTTP would hand the credentials to anybody.
