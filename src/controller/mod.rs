@@ -98,14 +98,16 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
         wake: Wake::new(wake_releases, wake_repositories),
         turns: Arc::new(Semaphore::new(usize::from(setup.concurrent.max(1)))),
         declared: signal::Sender::new(()),
-        client,
+        client: client.clone(),
     });
     let (history_listed, history_known) = oneshot::channel();
     let (namespaces_listed, namespaces_known) = oneshot::channel();
     let watches = async {
         futures::join!(
-            watch::follow(context.client.clone(), release_writer, |release| release_changed(release, &context)),
-            watch::follow(context.client.clone(), repository_writer, |repository| repository_changed(
+            watch::follow(context.client.clone(), release_writer, |release, told| release_changed(
+                release, told, &context
+            )),
+            watch::follow(context.client.clone(), repository_writer, |repository, _| repository_changed(
                 repository, &context
             )),
             watch::follow_secrets(&context),
@@ -116,8 +118,7 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
     };
     let controllers = async {
         // Without the history a release that is there would look like one that is not.
-        drop(history_known.await);
-        drop(namespaces_known.await);
+        drop(futures::join!(history_known, namespaces_known));
         drop(context.releases.wait_until_ready().await);
         drop(context.repositories.wait_until_ready().await);
         context.metrics.set_ready();
@@ -127,12 +128,14 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
             controller(&context, context.releases.clone(), woken_releases, release::reconcile),
         );
     };
-    let alive = context.metrics.keep_beating();
-    let all = Box::pin(async { futures::join!(watches, controllers, write_events, alive) });
-    LocalSet::new().run_until(all).await;
+    let all = async { futures::join!(watches, controllers, write_events, context.metrics.keep_beating()) };
+    LocalSet::new().run_until(Box::pin(all)).await;
 }
 
-fn release_changed(release: &Guarded<HelmRelease>, context: &Context) {
+fn release_changed(release: &Guarded<HelmRelease>, told: watch::Told, context: &Arc<Context>) {
+    if let (watch::Told::Deleted, Ok(gone)) = (told, &release.0) {
+        release::gone(gone, context);
+    }
     context.declared.send_replace(());
     context.wake.release(ObjectRef::from_obj(release));
     let current = context.releases.get(&ObjectRef::from_obj(release));

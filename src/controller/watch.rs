@@ -102,12 +102,23 @@ impl Declared {
     }
 }
 
+/// What a watch tells of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It is declared like this.
+    Declared,
+    /// It is gone; this was its last state.
+    Deleted,
+    /// It went while nobody watched; this is what was last seen of it.
+    Missed,
+}
+
 /// Keeps `writer`'s store as the cluster has it, and tells of each object whose declaration changed, or that is gone.
 /// Never ends.
 pub(super) async fn follow<K>(
     client: kube::Client,
     mut writer: Writer<Guarded<K>>,
-    mut changed: impl FnMut(&Guarded<K>),
+    mut changed: impl FnMut(&Guarded<K>, Told),
 ) where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
@@ -138,24 +149,24 @@ pub(super) async fn follow<K>(
                 for object in listed.drain(..) {
                     let declared = Declared::of(&object);
                     if known.get(&uid(&object)) != Some(&declared) {
-                        changed(&object);
+                        changed(&object, Told::Declared);
                     }
                     seen.insert(uid(&object), declared);
                 }
                 for gone in before.iter().filter(|object| !seen.contains_key(&uid(object))) {
-                    changed(gone);
+                    changed(gone, Told::Missed);
                 }
             }
             Event::Apply(object) => {
                 let declared = Declared::of(&object);
                 if seen.get(&uid(&object)) != Some(&declared) {
                     seen.insert(uid(&object), declared);
-                    changed(&object);
+                    changed(&object, Told::Declared);
                 }
             }
             Event::Delete(object) => {
                 seen.remove(&uid(&object));
-                changed(&object);
+                changed(&object, Told::Deleted);
             }
         }
     }

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt as _};
+use tokio::task::spawn_local;
 
 use self::plan::{Plan, Prompt};
 use self::removal::{Leaving, Place};
@@ -106,6 +107,23 @@ async fn reconcile_undecodable(
             Ok(halt.next.map_or_else(Action::await_change, |next| next.action(context.now())))
         }
     }
+}
+
+/// An object is gone. It should be held until its release is: but the API server may delete one in the very moment in which
+/// it gets its finalizer. What was installed for it meanwhile is uninstalled then.
+pub(super) fn gone(release: &HelmRelease, context: &Arc<Context>) {
+    let is_held = release.finalizers().iter().any(|finalizer| finalizer == RELEASE_FINALIZER);
+    // One that was let go has no finalizer at its end, or was asked to end before.
+    if !is_held || release.meta().deletion_timestamp.is_some() {
+        return;
+    }
+    let (leaving, target, context) = (Leaving::of(release), dereference::target(release), Arc::clone(context));
+    spawn_local(async move {
+        context.revisions.quiet(&target).await;
+        if let Err(halt) = act::uninstall::uninstall_gone(&leaving, &context, &mut Trace::default()).await {
+            tracing::warn!(object = %leaving.owner, message = %halt.message, "failed to uninstall the release of an object that was deleted while it got its finalizer");
+        }
+    });
 }
 
 /// The longest between two attempts to uninstall what an object declared that cannot be read.

@@ -39,6 +39,21 @@ pub(in crate::controller::release) async fn uninstall(
     Ok(())
 }
 
+/// Uninstalls what was made for an object that is gone already: what bears its uid.
+pub(in crate::controller::release) async fn uninstall_gone(
+    leaving: &Leaving,
+    context: &Context,
+    trace: &mut Trace,
+) -> Result<(), Halt> {
+    if stays(leaving, context).await?.is_some() {
+        return Ok(());
+    }
+    for place in context.revisions.owned_by(&leaving.owner, &leaving.uid) {
+        remove(&place.into(), leaving, context, trace).await?;
+    }
+    Ok(())
+}
+
 /// Why the release stays in the cluster though its object goes.
 async fn stays(leaving: &Leaving, context: &Context) -> Result<Option<&'static str>, Halt> {
     match leaving.removal.policy {
