@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser as _;
 use helm_operator::args::{Args, Command};
-use helm_operator::controller::{self, Policy, Setup};
+use helm_operator::controller::{self, Memory, Policy, Setup};
 use helm_operator::leader::Election;
 use helm_operator::metrics::Metrics;
 use helm_operator::registry::{CaBundle, Settings};
@@ -153,6 +153,7 @@ fn setup(args: &Args, shutdown: &Shutdown) -> anyhow::Result<Setup> {
             ..Settings::new(&args.cache_dir, args.cache_mib << 20, CHART_BYTES)
         },
         concurrent: args.concurrent,
+        memory: Memory::of_container(),
         policy: Policy {
             no_cross_namespace_refs: args.no_cross_namespace_refs,
             allow_cross_namespace_secrets: args.allow_cross_namespace_secrets,

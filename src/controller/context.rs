@@ -1,12 +1,12 @@
 //! What every reconcile may use.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::runtime::reflector::{ObjectRef, Store};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 
 use super::awaits::Awaits;
 use super::charts::Charts;
@@ -14,6 +14,7 @@ use super::events::Events;
 use super::guarded::Guarded;
 use super::halt::{Halt, Retries};
 use super::index::Index;
+use super::permits::{Permit, Permits};
 use super::repository::KnownCharts;
 use super::revisions::Revisions;
 use super::secrets::Secrets;
@@ -45,23 +46,36 @@ impl Policy {
     }
 }
 
-/// A reconcile's turn to work. Of a thousand releases that were declared at once a few are in memory; the others queue.
-pub(crate) struct Turn {
-    turns: Arc<Semaphore>,
-    held: RefCell<Option<OwnedSemaphorePermit>>,
+/// How many releases may be worked on at the same time, by what the work takes.
+pub(crate) struct Bounds {
+    /// Fetching, rendering, applying.
+    pub(crate) work: Permits,
+    /// The same for releases that take more memory than [`Bounds::work`] leaves to each.
+    pub(crate) large: Permits,
+    /// Uninstalling.
+    pub(crate) removals: Permits,
 }
 
-impl Turn {
-    /// One that is not held yet.
-    pub(crate) fn new(context: &Context) -> Self {
-        Self { turns: Arc::clone(&context.turns), held: RefCell::default() }
+impl Bounds {
+    /// So many releases at work, `large` of which may be large, and so many being uninstalled.
+    pub(crate) fn new(concurrent: usize, large: usize) -> Self {
+        Self { work: Permits::new(concurrent), large: Permits::new(large), removals: Permits::new(concurrent) }
     }
+}
 
-    /// Queues for a turn.
-    pub(crate) async fn take(context: &Context) -> Self {
-        let turn = Self::new(context);
-        turn.resume().await;
-        turn
+/// A reconcile's turn to work: held while it costs memory and CPU, given back while it waits.
+pub(crate) struct Turn<'a> {
+    bounds: &'a Bounds,
+    namespace: String,
+    large: Cell<bool>,
+    held: RefCell<Option<Permit>>,
+}
+
+impl<'a> Turn<'a> {
+    /// One for `release` that is not held yet.
+    pub(crate) fn new(release: &HelmRelease, context: &'a Context) -> Self {
+        let namespace = release.namespace().unwrap_or_default();
+        Self { bounds: &context.bounds, namespace, large: Cell::default(), held: RefCell::default() }
     }
 
     /// Gives the turn back, before waiting.
@@ -69,12 +83,25 @@ impl Turn {
         self.held.take();
     }
 
-    /// Queues for it, unless it is held. The turns are never closed, so there is always one to come.
+    /// Queues for it, unless it is held.
     pub(crate) async fn resume(&self) {
         if self.held.borrow().is_none() {
-            let permit = Arc::clone(&self.turns).acquire_owned().await.ok();
-            self.held.replace(permit);
+            let permits = if self.large.get() { &self.bounds.large } else { &self.bounds.work };
+            let permit = permits.acquire(&self.namespace).await;
+            self.held.replace(Some(permit));
         }
+    }
+
+    /// Whether it is one of the few for what takes much memory.
+    pub(crate) fn is_large(&self) -> bool {
+        self.large.get()
+    }
+
+    /// Queues for a turn of the large ones instead, for the rest of the reconcile.
+    pub(crate) async fn enlarge(&self) {
+        self.pause();
+        self.large.set(true);
+        self.resume().await;
     }
 }
 
@@ -98,8 +125,8 @@ pub(crate) struct Context {
     pub(crate) awaits: Awaits,
     pub(crate) policy: Policy,
     pub(crate) wake: Wake,
-    /// Turns for the part of a reconcile that costs memory and CPU; given back while it waits.
-    pub(crate) turns: Arc<Semaphore>,
+    /// How much goes on at the same time.
+    pub(crate) bounds: Bounds,
     /// Ticks whenever some release got a new generation or is being deleted.
     pub(crate) declared: watch::Sender<()>,
 }

@@ -13,7 +13,9 @@ mod guarded;
 mod halt;
 mod index;
 mod matching;
+mod memory;
 mod ownership;
+mod permits;
 mod release;
 mod repository;
 mod revisions;
@@ -32,7 +34,7 @@ use futures::{FutureExt as _, Stream, StreamExt as _};
 use kube::runtime::controller::{Action, Config, applier};
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::{Resource, ResourceExt as _};
-use tokio::sync::{Semaphore, oneshot, watch as signal};
+use tokio::sync::{oneshot, watch as signal};
 use tokio::task::{LocalSet, spawn_local};
 
 use self::context::Context;
@@ -47,6 +49,7 @@ use crate::registry::{Registry, Settings};
 use crate::shutdown::Shutdown;
 
 pub use self::context::Policy;
+pub use self::memory::Memory;
 
 /// The field manager of our own status and finalizers.
 pub(crate) const MANAGER: &str = "helm-operator";
@@ -63,6 +66,8 @@ pub struct Setup {
     pub registry: Settings,
     /// How many releases are worked on at the same time.
     pub concurrent: u16,
+    /// How much memory the process may take.
+    pub memory: Memory,
     /// What is allowed.
     pub policy: Policy,
     /// Tells when the process is to end.
@@ -96,7 +101,7 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
         awaits: awaits::Awaits::default(),
         policy: setup.policy,
         wake: Wake::new(wake_releases, wake_repositories),
-        turns: Arc::new(Semaphore::new(usize::from(setup.concurrent.max(1)))),
+        bounds: context::Bounds::new(usize::from(setup.concurrent), setup.memory.large()),
         declared: signal::Sender::new(()),
         client: client.clone(),
     });

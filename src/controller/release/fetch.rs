@@ -63,7 +63,7 @@ fn known(desired: &DesiredRelease, context: &Context) -> Option<Resolved> {
 pub(super) async fn fetch(
     desired: &DesiredRelease,
     resolved: &Resolved,
-    turn: &Turn,
+    turn: &Turn<'_>,
     context: &Context,
     trace: &mut Trace,
 ) -> Result<Arc<LoadedChart>, Halt> {
@@ -94,7 +94,7 @@ async fn load(
     key: String,
     resolved: &Resolved,
     desired: &DesiredRelease,
-    turn: &Turn,
+    turn: &Turn<'_>,
     context: &Context,
 ) -> Result<Arc<LoadedChart>, Halt> {
     // A registry may take its time: no turn is held meanwhile.

@@ -144,7 +144,7 @@ async fn advance(release: &HelmRelease, context: &Context, trace: &mut Trace) ->
     let references = dereference::dereference(release, context).await?;
     let desired = validate::validate(release, references)?;
     let resolved = fetch::resolve(&desired, release, context, trace).await?;
-    let turn = Turn::new(context);
+    let turn = Turn::new(release, context);
     let prompt = Prompt { asked: is_requested(release), cleared: context.awaits.take_cleared(release) };
     for _ in 0..MAX_STEPS {
         let observed = observe::observe(&desired, &resolved, context).await?;

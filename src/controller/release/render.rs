@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use helm::engine::{self, Limits, ReleaseInfo, Rendered, Request, SEED_BYTES};
+use helm::engine::{self, Capabilities, ErrorKind, Limits, Lookup, ReleaseInfo, Rendered, Request, SEED_BYTES};
 use helm::manifest::Hook;
 use helm::release::ReleaseChart;
 use helm::values::ActiveChart;
+use k8s_openapi::jiff::Zoned;
+use k8s_openapi::jiff::tz::TimeZone;
+use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 
 use super::act::Job;
@@ -17,6 +20,7 @@ use crate::api::Reason;
 use crate::cluster::Source;
 use crate::controller::charts::LoadedChart;
 use crate::controller::halt::Halt;
+use crate::controller::memory;
 
 /// The longest a chart may render.
 const RENDER_TIMEOUT: Duration = Duration::from_mins(1);
@@ -42,7 +46,7 @@ pub(super) struct Output {
     pub(super) chart: ReleaseChart,
 }
 
-/// Renders the chart for this step. An install installs the chart's CRDs first, since templates may ask for them.
+/// Renders the chart for this step; one that needs much memory waits for a turn of those. An install installs the chart's CRDs first, since templates may ask for them.
 /// Dropped, it stops rendering.
 pub(super) async fn render(
     step: &Step,
@@ -63,40 +67,46 @@ pub(super) async fn render(
             job.turn.resume().await;
         }
     }
-    let capabilities = job.context.cluster.capabilities().await?;
-    let lookup = Arc::new(job.context.cluster.lookup(Handle::current(), job.reach()));
-    let info = ReleaseInfo {
-        name: job.desired.identity.name.to_string(),
-        namespace: job.desired.identity.namespace.clone(),
-        revision: step.revision,
-        is_upgrade: step.kind == StepKind::Upgrade,
-    };
-    let (chart, values) = (Arc::clone(chart), job.desired.values.clone());
-    let now = job.context.now().to_zoned(k8s_openapi::jiff::tz::TimeZone::UTC);
-    let limits = Limits::default();
+    let inputs = Arc::new(Inputs {
+        chart: Arc::clone(chart),
+        values: job.desired.values.clone(),
+        release: ReleaseInfo {
+            name: job.desired.identity.name.to_string(),
+            namespace: job.desired.identity.namespace.clone(),
+            revision: step.revision,
+            is_upgrade: step.kind == StepKind::Upgrade,
+        },
+        capabilities: job.context.cluster.capabilities().await?,
+        lookup: Arc::new(job.context.cluster.lookup(Handle::current(), job.reach())),
+        now: job.context.now().to_zoned(TimeZone::UTC),
+    });
+    if !job.turn.is_large() {
+        match within(memory::small(), &inputs).await? {
+            Err(error) if error.kind() == ErrorKind::Limit => job.turn.enlarge().await,
+            rendered => return Ok(rendered?),
+        }
+    }
+    Ok(within(Limits::default(), &inputs).await??)
+}
+
+/// What a render depends on, without its limits.
+struct Inputs {
+    chart: Arc<LoadedChart>,
+    values: Map<String, Value>,
+    release: ReleaseInfo,
+    capabilities: Capabilities,
+    lookup: Arc<dyn Lookup>,
+    now: Zoned,
+}
+
+/// One render on a thread of its own, at most [`RENDER_TIMEOUT`] long.
+async fn within(limits: Limits, inputs: &Arc<Inputs>) -> Result<Result<Output, engine::Error>, Halt> {
     let guard = StopOnDrop(Arc::clone(&limits.stop));
     let mut seed = [0; SEED_BYTES];
     getrandom::fill(&mut seed).map_err(|error| Halt::caused(Reason::RenderLimitExceeded, &error))?;
-    let rendering = tokio::task::spawn_blocking(move || {
-        // Both walk values that may nest deeply.
-        engine::on_stack(|| {
-            let rendered = engine::render(&Request {
-                chart: &chart.chart,
-                values: &values,
-                release: &info,
-                capabilities: &capabilities,
-                lookup,
-                now,
-                seed,
-                limits,
-                templates: Some(&chart.templates),
-                subchart_notes: false,
-            })?;
-            let active = ActiveChart::new(&chart.chart, &values).map_err(engine::Error::Dependencies)?;
-            let Rendered { manifest, hooks, notes, .. } = rendered;
-            Ok::<_, engine::Error>(Output { manifest, hooks, notes, chart: ReleaseChart::from(&active) })
-        })?
-    });
+    let inputs = Arc::clone(inputs);
+    // Both walk values that may nest deeply.
+    let rendering = tokio::task::spawn_blocking(move || engine::on_stack(|| output(&inputs, limits, seed))?);
     let mut task = std::pin::pin!(rendering);
     let rendered = if let Ok(rendered) = tokio::time::timeout(RENDER_TIMEOUT, &mut task).await {
         rendered
@@ -104,5 +114,24 @@ pub(super) async fn render(
         drop(guard);
         task.await
     };
-    Ok(rendered.map_err(|panic| Halt::caused(Reason::TemplateFailed, &panic))??)
+    rendered.map_err(|panic| Halt::caused(Reason::TemplateFailed, &panic))
+}
+
+fn output(inputs: &Inputs, limits: Limits, seed: [u8; SEED_BYTES]) -> Result<Output, engine::Error> {
+    let Inputs { chart, values, release, capabilities, lookup, now } = inputs;
+    let rendered = engine::render(&Request {
+        chart: &chart.chart,
+        values,
+        release,
+        capabilities,
+        lookup: Arc::clone(lookup),
+        now: now.clone(),
+        seed,
+        limits,
+        templates: Some(&chart.templates),
+        subchart_notes: false,
+    })?;
+    let active = ActiveChart::new(&chart.chart, values).map_err(engine::Error::Dependencies)?;
+    let Rendered { manifest, hooks, notes, .. } = rendered;
+    Ok(Output { manifest, hooks, notes, chart: ReleaseChart::from(&active) })
 }

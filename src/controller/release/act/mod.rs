@@ -41,7 +41,7 @@ pub(super) struct Job<'a> {
     /// The digest of what the manifest depends on.
     pub(super) inputs: &'a str,
     /// The turn in which it works.
-    pub(super) turn: &'a Turn,
+    pub(super) turn: &'a Turn<'a>,
     /// Handles.
     pub(super) context: &'a Context,
 }

@@ -14,7 +14,7 @@ use kube::core::CustomResourceExt as _;
 use super::{Deadline, hooks, record};
 use crate::api::{DeletionPolicy, DeletionPropagation, HelmRelease, InventoryEntry, Reason};
 use crate::cluster::{DeleteOptions, Object, ObjectRef, Owner, Propagation, Removal as Removed, distinct};
-use crate::controller::context::{Context, Turn};
+use crate::controller::context::Context;
 use crate::controller::halt::{Halt, chain};
 use crate::controller::matching::Key;
 use crate::controller::release::dereference;
@@ -124,7 +124,7 @@ async fn remove(place: &Place, leaving: &Leaving, context: &Context, trace: &mut
     if revisions.last().is_some_and(|last| last.status == Status::Uninstalled) {
         return Ok(());
     }
-    let turn = Turn::take(context).await;
+    let permit = context.bounds.removals.acquire(&place.namespace).await;
     let (mut records, damaged) = read(place, &revisions, context).await?;
     let inventory = if leaving.is_at(place) { leaving.inventory.as_slice() } else { &[] };
     if let (true, Some(why)) = (records.is_empty() && inventory.is_empty(), damaged) {
@@ -145,7 +145,7 @@ async fn remove(place: &Place, leaving: &Leaving, context: &Context, trace: &mut
         trace.record(newest);
     }
     let objects = objects(newest.iter().chain(&records), inventory, context).await?;
-    drop(turn);
+    drop(permit);
     let removed = take_down(newest, &objects, (place, &leaving.removal), context).await?;
     trace.removed(place, &removed);
     wake_waiting(place, leaving, context);

@@ -1,0 +1,183 @@
+//! Permits to work, shared fairly between namespaces.
+//!
+//! Of a thousand releases that were declared at once a few are worked on; the others queue. Whose turn it is is decided
+//! between namespaces, not between releases: next is the namespace that was at work for the shortest time so far. One that
+//! comes late begins at the time of the one served last, so that it neither waits for what others did before nor owes them
+//! anything.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+/// A number of permits, and who waits for one. Cloning shares them.
+#[derive(Clone)]
+pub(crate) struct Permits {
+    shared: Arc<Mutex<Shared>>,
+}
+
+struct Shared {
+    free: usize,
+    /// The time of the namespace served last.
+    floor: Duration,
+    namespaces: BTreeMap<String, Share>,
+}
+
+/// A namespace's part.
+#[derive(Default)]
+struct Share {
+    /// How long it was at work.
+    used: Duration,
+    queue: VecDeque<oneshot::Sender<()>>,
+}
+
+/// One permit; dropping it gives it back.
+pub(crate) struct Permit {
+    permits: Permits,
+    namespace: String,
+    since: Instant,
+}
+
+/// A place in the queue. One that is left after the permit was granted hands it on.
+struct Queued<'a> {
+    permits: &'a Permits,
+    namespace: &'a str,
+    granted: oneshot::Receiver<()>,
+}
+
+impl Permits {
+    /// So many permits, at least one.
+    pub(crate) fn new(number: usize) -> Self {
+        let shared = Shared { free: number.max(1), floor: Duration::ZERO, namespaces: BTreeMap::new() };
+        Self { shared: Arc::new(Mutex::new(shared)) }
+    }
+
+    /// Waits for a permit for work in `namespace`. Dropping the future leaves the queue.
+    pub(crate) async fn acquire(&self, namespace: &str) -> Permit {
+        let queued = self.lock().enter(namespace);
+        if let Some(granted) = queued {
+            let mut queued = Queued { permits: self, namespace, granted };
+            // Never closed without a grant: whoever queues is taken out of the queue by one only.
+            drop((&mut queued.granted).await);
+        }
+        Permit { permits: self.clone(), namespace: namespace.to_owned(), since: Instant::now() }
+    }
+
+    /// Takes a permit back that was held for so long, and hands it to the namespace whose turn it is.
+    fn release(&self, namespace: &str, held: Duration) {
+        let mut shared = self.lock();
+        if let Some(share) = shared.namespaces.get_mut(namespace) {
+            share.used += held;
+        }
+        while let Some(grant) = shared.next() {
+            if grant.send(()).is_ok() {
+                return;
+            }
+        }
+        shared.free += 1;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    /// A permit at once, or a place in the queue.
+    fn enter(&mut self, namespace: &str) -> Option<oneshot::Receiver<()>> {
+        let share = self.namespaces.entry(namespace.to_owned()).or_default();
+        share.used = share.used.max(self.floor);
+        if self.free > 0 {
+            self.free -= 1;
+            return None;
+        }
+        let (grant, granted) = oneshot::channel();
+        share.queue.push_back(grant);
+        Some(granted)
+    }
+
+    /// Who is next, taken out of the queue.
+    fn next(&mut self) -> Option<oneshot::Sender<()>> {
+        let floor = self.floor;
+        self.namespaces.retain(|_, share| !share.queue.is_empty() || share.used > floor);
+        let waiting = self.namespaces.values_mut().filter(|share| !share.queue.is_empty());
+        let share = waiting.min_by_key(|share| share.used)?;
+        self.floor = self.floor.max(share.used);
+        share.queue.pop_front()
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.permits.release(&self.namespace, self.since.elapsed());
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.granted.close();
+        if self.granted.try_recv().is_ok() {
+            self.permits.release(self.namespace, Duration::ZERO);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures::FutureExt as _;
+
+    use super::{Permit, Permits};
+
+    /// A permit that was held for so long.
+    fn held(mut permit: Permit, seconds: u64) -> Permit {
+        permit.since = permit.since.checked_sub(Duration::from_secs(seconds)).expect("the machine runs for a while");
+        permit
+    }
+
+    #[tokio::test]
+    async fn turns_go_round_among_namespaces_and_not_among_releases() {
+        let permits = Permits::new(1);
+        let first = permits.acquire("many").await;
+        let mut many: Vec<_> = (0..3).map(|_| Box::pin(permits.acquire("many"))).collect();
+        assert!(many.iter_mut().all(|queued| queued.now_or_never().is_none()));
+        let mut few = Box::pin(permits.acquire("few"));
+        assert!((&mut few).now_or_never().is_none());
+        drop(held(first, 1));
+        let few = few.now_or_never().expect("three were there before it, of a namespace that had its turn");
+        assert!(many.iter_mut().all(|queued| queued.now_or_never().is_none()));
+        drop(held(few, 60));
+        let mut second = (&mut many[0]).now_or_never().expect("nobody else waits");
+        let mut few = Box::pin(permits.acquire("few"));
+        assert!((&mut few).now_or_never().is_none());
+        for next in &mut many[1..] {
+            drop(held(second, 10));
+            second = next.now_or_never().expect("who cost a minute waits until others cost as much");
+        }
+        assert!((&mut few).now_or_never().is_none());
+        drop(second);
+        assert!(few.now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn who_leaves_the_queue_costs_nobody_a_permit() {
+        let permits = Permits::new(1);
+        let first = permits.acquire("a").await;
+        let mut gone = Box::pin(permits.acquire("a"));
+        let mut granted = Box::pin(permits.acquire("b"));
+        let mut last = Box::pin(permits.acquire("c"));
+        assert!((&mut gone).now_or_never().is_none());
+        assert!((&mut granted).now_or_never().is_none());
+        assert!((&mut last).now_or_never().is_none());
+        drop(gone);
+        drop(held(first, 1));
+        // Granted, and dropped before anybody saw it.
+        drop(granted);
+        let last = last.now_or_never().expect("the permit is handed on");
+        assert!(permits.acquire("d").now_or_never().is_none());
+        drop(last);
+        assert!(permits.acquire("d").now_or_never().is_some());
+    }
+}
