@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::managed_fields;
 use super::object::{Object, ObjectRef};
 use super::order::{concurrently, install_groups};
-use super::ownership;
-use super::ready::{self, Assessment, Subject};
+use super::ownership::{self, Claim};
+use super::ready::{self, Assessment, Subject, Verdict};
 use super::request::Metadata;
 use super::wait::{Question, Target};
 use super::watch::Marks;
@@ -72,6 +72,47 @@ impl Claims {
     pub fn contains(&self, object: &ObjectRef) -> bool {
         self.0.contains_key(object)
     }
+
+    /// The objects of an earlier apply for `owner`: as they stand, and those that have to be applied again, since they are
+    /// gone or lost its marks. A Job that removes itself when it is done is done when it is gone.
+    pub fn since_apply(&self, objects: &[Object], owner: &Owner) -> (Vec<Applied>, Vec<Object>) {
+        let (mut standing, mut lost) = (Vec::new(), Vec::new());
+        for object in objects {
+            match self.0.get(object.reference()) {
+                Some(metadata) if ownership::claim(metadata, owner) == Claim::Ours => {
+                    standing.push(Applied::unseen(object, metadata));
+                }
+                None if vanishes(object.content()) => {}
+                _ => lost.push(object.clone()),
+            }
+        }
+        (standing, lost)
+    }
+}
+
+impl Applied {
+    /// An object of which the metadata is known alone: whether it is ready is to be seen.
+    fn unseen(object: &Object, metadata: &Metadata) -> Self {
+        let ObjectRef { group, kind, .. } = object.reference();
+        let unseen = || Verdict::InProgress("it was not seen yet".to_owned());
+        let is_ready = ready::ready_by_existing(group, kind) && metadata.deletion_timestamp.is_none();
+        Self {
+            object: object.reference().clone(),
+            change: Change::Unchanged,
+            uid: metadata.uid.clone().unwrap_or_default(),
+            resource: object.resource().clone(),
+            resource_version: metadata.resource_version.clone().unwrap_or_default(),
+            generation: metadata.generation.unwrap_or_default(),
+            assessment: if is_ready { Assessment::CURRENT } else { Assessment { ready: unseen(), complete: unseen() } },
+            marks: Marks::Helm,
+            vanishes: vanishes(object.content()),
+        }
+    }
+}
+
+/// Whether a Job removes itself when it is done.
+fn vanishes(content: &serde_json::Map<String, Value>) -> bool {
+    content.get("spec").is_some_and(|spec| spec["ttlSecondsAfterFinished"].is_number())
 }
 
 impl Cluster {

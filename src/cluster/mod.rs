@@ -24,6 +24,7 @@ mod object;
 mod order;
 mod ownership;
 mod reach;
+mod readiness;
 mod ready;
 mod refusal;
 mod request;
@@ -42,6 +43,7 @@ pub use hooks::HookOutcome;
 pub use lookup::Lookup;
 pub use object::{Object, ObjectRef, Source, distinct, left_behind};
 pub use reach::Reach;
+pub use readiness::Readiness;
 pub use secrecy::SecretValues;
 pub use wait::{Unready, WaitError, WaitOptions};
 

@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::apply::Applied;
+use tokio::time::Instant;
+
 use super::object::ObjectRef;
 use super::ready::Verdict;
 use super::watch::{Look, Marks, Refusal, Seen, Subscription, Waiter};
@@ -133,23 +134,6 @@ pub(super) enum Unsettled {
 }
 
 impl Cluster {
-    /// Waits until all of `objects` are ready, as Helm 4 and Flux understand it.
-    ///
-    /// Objects that were ready in the answer to their apply cost nothing. The first failure ends the wait, and so does
-    /// dropping the future. The error tells which objects are not ready and what their pods and events say.
-    pub async fn wait_ready(&self, objects: &[Applied], options: &WaitOptions) -> Result<(), WaitError> {
-        let targets = objects.iter().filter_map(|applied| target(applied, options.jobs)).collect();
-        match self.settle(targets, options.timeout).await {
-            Ok(()) => Ok(()),
-            Err(Unsettled::Late(targets)) => {
-                let objects = self.unready(targets).await;
-                Err(WaitError::Timeout { after: options.declared, objects })
-            }
-            Err(Unsettled::Failed(targets)) => Err(WaitError::Failed { objects: self.unready(targets).await }),
-            Err(Unsettled::Unwatchable(object, message)) => Err(WaitError::Watch { object, message }),
-        }
-    }
-
     pub(super) async fn unready(&self, targets: Vec<(Target, String)>) -> Vec<Unready> {
         let mut objects = Vec::with_capacity(targets.len());
         for (position, (target, message)) in targets.into_iter().enumerate() {
@@ -163,22 +147,45 @@ impl Cluster {
     /// Waits until each target's question is answered with yes. What it costs grows with what changes, not with what
     /// is waited for, and it gives way to others after each [`BATCH`].
     pub(super) async fn settle(&self, targets: Vec<Target>, timeout: Duration) -> Result<(), Unsettled> {
-        let deadline = tokio::time::Instant::now() + timeout;
+        let deadline = Instant::now() + timeout;
+        let mut open = self.open(targets).await;
+        if open.settle_until(self, deadline).await? { Ok(()) } else { Err(Unsettled::Late(open.into_outstanding())) }
+    }
+
+    /// Begins to watch targets.
+    pub(super) async fn open(&self, targets: Vec<Target>) -> Open {
         let waiter = Arc::new(Waiter::default());
-        let mut open = BTreeMap::new();
+        let mut pending = BTreeMap::new();
         for (number, target) in targets.into_iter().enumerate() {
             let subscription = self.subscribe(&target, &waiter, number);
-            open.insert(number, Pending { target, subscription, outstanding: NOT_SEEN.to_owned() });
+            pending.insert(number, Pending { target, subscription, outstanding: NOT_SEEN.to_owned() });
             if number % BATCH == 0 {
                 tokio::task::yield_now().await;
             }
         }
-        while !open.is_empty() {
-            let Ok(woken) = tokio::time::timeout_at(deadline, waiter.woken(BATCH)).await else {
-                return Err(Unsettled::Late(open.into_values().map(Pending::into_outstanding).collect()));
+        Open { waiter, pending }
+    }
+
+    fn subscribe(&self, target: &Target, waiter: &Arc<Waiter>, number: usize) -> Subscription {
+        self.hub.subscribe(&target.resource, &target.object, target.marks, &(waiter.clone(), number))
+    }
+}
+
+/// Targets that are watched, and what of each is outstanding.
+pub(super) struct Open {
+    waiter: Arc<Waiter>,
+    pending: BTreeMap<usize, Pending>,
+}
+
+impl Open {
+    /// Waits until no target is left, or for the deadline: then the answer is `false`, and the wait may be gone on with.
+    pub(super) async fn settle_until(&mut self, cluster: &Cluster, deadline: Instant) -> Result<bool, Unsettled> {
+        while !self.pending.is_empty() {
+            let Ok(woken) = tokio::time::timeout_at(deadline, self.waiter.woken(BATCH)).await else {
+                return Ok(false);
             };
             let is_batch = woken.len() == BATCH;
-            let failed = self.look(woken, &mut open, &waiter)?;
+            let failed = self.look(woken, cluster)?;
             if !failed.is_empty() {
                 return Err(Unsettled::Failed(failed));
             }
@@ -186,26 +193,28 @@ impl Cluster {
                 tokio::task::yield_now().await;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
-    fn subscribe(&self, target: &Target, waiter: &Arc<Waiter>, number: usize) -> Subscription {
-        self.hub.subscribe(&target.resource, &target.object, target.marks, &(waiter.clone(), number))
+    /// What is outstanding of which target.
+    pub(super) fn into_outstanding(self) -> Vec<(Target, String)> {
+        self.pending.into_values().map(|pending| (pending.target, pending.outstanding)).collect()
+    }
+
+    /// The first target that is outstanding, what of it is, and how many others are.
+    pub(super) fn first(&self) -> Option<(&ObjectRef, &str, usize)> {
+        let first = self.pending.values().next()?;
+        Some((&first.target.object, &first.outstanding, self.pending.len() - 1))
     }
 
     /// Looks at the targets that changed: what is done is no longer open, what failed is returned.
-    fn look(
-        &self,
-        woken: BTreeSet<usize>,
-        open: &mut BTreeMap<usize, Pending>,
-        waiter: &Arc<Waiter>,
-    ) -> Result<Vec<(Target, String)>, Unsettled> {
+    fn look(&mut self, woken: BTreeSet<usize>, cluster: &Cluster) -> Result<Vec<(Target, String)>, Unsettled> {
         let mut failed = Vec::new();
         for number in woken {
-            let Some(mut pending) = open.remove(&number) else { continue };
+            let Some(mut pending) = self.pending.remove(&number) else { continue };
             let standing = match pending.subscription.look() {
                 Look::Lost(_) if pending.subscription.has_alternative() => {
-                    pending.subscription = self.subscribe(&pending.target, waiter, number);
+                    pending.subscription = cluster.subscribe(&pending.target, &self.waiter, number);
                     Standing::Pending(NOT_SEEN.to_owned())
                 }
                 // With its kind an object is gone, too.
@@ -215,7 +224,7 @@ impl Cluster {
             };
             match standing {
                 Standing::Done => {}
-                Standing::Pending(outstanding) => drop(open.insert(number, Pending { outstanding, ..pending })),
+                Standing::Pending(outstanding) => drop(self.pending.insert(number, Pending { outstanding, ..pending })),
                 Standing::Failed(reason) => failed.push((pending.target, reason)),
             }
         }
@@ -231,12 +240,6 @@ struct Pending {
     target: Target,
     subscription: Subscription,
     outstanding: String,
-}
-
-impl Pending {
-    fn into_outstanding(self) -> (Target, String) {
-        (self.target, self.outstanding)
-    }
 }
 
 const NOT_SEEN: &str = "its state could not be read yet";
@@ -282,18 +285,6 @@ fn holders(seen: &Seen) -> String {
         [] => "it is still terminating".to_owned(),
         finalizers => format!("held by finalizers {}", finalizers.join(", ")),
     }
-}
-
-fn target(applied: &Applied, jobs: bool) -> Option<Target> {
-    let complete = jobs && applied.object.kind == "Job" && applied.object.group == "batch";
-    let verdict = if complete { &applied.assessment.complete } else { &applied.assessment.ready };
-    if *verdict == Verdict::Current {
-        return None;
-    }
-    let version = Version { resource_version: applied.resource_version.clone(), generation: applied.generation };
-    let question = if complete { Question::Complete(version, applied.vanishes) } else { Question::Ready(version) };
-    let (object, resource) = (applied.object.clone(), applied.resource.clone());
-    Some(Target { object, resource, marks: applied.marks, question })
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use super::repository::KnownCharts;
 use super::revisions::Revisions;
 use super::secrets::Secrets;
 use super::status;
+use super::waits::Waits;
 use super::watch::Wake;
 use crate::api::{HelmRelease, HelmRepository};
 use crate::cluster::{Cluster, Object, Reach, Source};
@@ -123,6 +124,7 @@ pub(crate) struct Context {
     pub(crate) statuses: status::Writer,
     pub(crate) retries: Retries,
     pub(crate) awaits: Awaits,
+    pub(crate) waits: Waits,
     pub(crate) policy: Policy,
     pub(crate) wake: Wake,
     /// How much goes on at the same time.

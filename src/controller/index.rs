@@ -115,6 +115,11 @@ impl Index {
         matching::choose(wanted, &self.repositories)
     }
 
+    /// The chart that a release declares, where it can be told.
+    pub(crate) fn chart_of(&self, release: &Key) -> Option<ChartReference> {
+        Some(self.choose(self.releases.get(release)?.wanted.as_ref()?).ok()?.chart)
+    }
+
     /// The repository that a release uses, and its chart.
     pub(crate) fn used_by(&self, release: &Key) -> Option<(Arc<HelmRepository>, ChartReference)> {
         let choice = self.choose(self.releases.get(release)?.wanted.as_ref()?).ok()?;

@@ -22,6 +22,7 @@ mod revisions;
 mod secrets;
 mod source;
 mod status;
+mod waits;
 mod watch;
 
 use std::convert::Infallible;
@@ -99,6 +100,7 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
         statuses: status::Writer::default(),
         retries: halt::Retries::default(),
         awaits: awaits::Awaits::default(),
+        waits: waits::Waits::default(),
         policy: setup.policy,
         wake: Wake::new(wake_releases, wake_repositories),
         bounds: context::Bounds::new(usize::from(setup.concurrent), setup.memory.large()),
@@ -119,15 +121,13 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
             watch::follow_namespaces(&context, || namespaces_listed.send(()).unwrap_or_default()),
             watch::follow_history(&context, || history_listed.send(()).unwrap_or_default()),
             watch::wake_by_history(&context, written_by_others),
+            watch::wake_by_recovery(&context),
         );
     };
     let controllers = async {
         // Without the history a release that is there would look like one that is not.
         drop(futures::join!(history_known, namespaces_known));
-        drop(context.releases.wait_until_ready().await);
-        drop(context.repositories.wait_until_ready().await);
-        context.metrics.set_ready();
-        tracing::info!(releases = context.releases.len(), repositories = context.repositories.len(), "ready");
+        known(&context).await;
         futures::join!(
             controller(&context, context.repositories.clone(), woken_repositories, repository::reconcile),
             controller(&context, context.releases.clone(), woken_releases, release::reconcile),
@@ -135,6 +135,14 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
     };
     let all = async { futures::join!(watches, controllers, write_events, context.metrics.keep_beating()) };
     LocalSet::new().run_until(Box::pin(all)).await;
+}
+
+/// Waits until all that is declared is known, and says so.
+async fn known(context: &Context) {
+    drop(context.releases.wait_until_ready().await);
+    drop(context.repositories.wait_until_ready().await);
+    context.metrics.set_ready();
+    tracing::info!(releases = context.releases.len(), repositories = context.repositories.len(), "ready");
 }
 
 fn release_changed(release: &Guarded<HelmRelease>, told: watch::Told, context: &Arc<Context>) {

@@ -7,6 +7,7 @@
 //! | Secrets but Helm's (metadata) | the repositories that name one, and their releases |
 //! | Namespaces (labels) | the releases in one whose repositories select namespaces |
 //! | Helm's release Secrets (metadata) | the release whose history somebody else wrote |
+//! | a registry's host that answers again | the repositories and releases that failed for want of it |
 //!
 //! Status writes wake nothing: the watch of a kind compares what was declared, not the whole object.
 
@@ -17,6 +18,7 @@ use std::pin::pin;
 use futures::StreamExt as _;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, PartialObjectMeta};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::reflector::ObjectRef;
@@ -24,14 +26,16 @@ use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
+use tokio::sync::broadcast;
 
 use super::context::Context;
 use super::guarded::Guarded;
 use super::matching::{Key, Labels};
 use super::revisions::Release;
-use crate::api::{HelmRelease, HelmRepository, REQUESTED_AT};
+use crate::api::{ConditionType, HelmRelease, HelmRepository, REQUESTED_AT};
 use crate::client::WatchBackoff;
 use crate::history::RecordMeta;
+use crate::registry::RepositoryUrl;
 
 /// Wakes reconciles.
 pub(crate) struct Wake {
@@ -302,6 +306,43 @@ fn revision(secret: &PartialObjectMeta<Secret>) -> Option<(Release, RecordMeta)>
 pub(super) async fn wake_by_history(context: &Context, mut news: UnboundedReceiver<Release>) {
     while let Some(release) = news.next().await {
         wake_owner(&release, context);
+    }
+}
+
+/// Wakes what failed for want of a registry as soon as its host answers again. Ends with the registry client.
+pub(super) async fn wake_by_recovery(context: &Context) {
+    let mut recoveries = context.registry.recoveries();
+    loop {
+        match recoveries.recv().await {
+            Ok(host) => recovered(&host, context),
+            // Those whose recovery was missed are tried again by their back-off.
+            Err(broadcast::error::RecvError::Lagged(missed)) => tracing::debug!(missed, "recoveries were missed"),
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
+fn recovered(host: &str, context: &Context) {
+    let troubled = |conditions: Option<&[Condition]>, kind: ConditionType| {
+        conditions.is_some_and(|all| all.iter().any(|it| it.type_ == kind.as_str() && it.status == "False"))
+    };
+    for repository in context.repositories.state() {
+        let Ok(repository) = &repository.0 else { continue };
+        let conditions = repository.status.as_ref().map(|status| status.conditions.as_slice());
+        let is_there = RepositoryUrl::parse(&repository.spec.url).is_ok_and(|url| url.host() == host);
+        if is_there && troubled(conditions, ConditionType::Ready) {
+            context.wake.repository(reference(&Key::of(repository)));
+        }
+    }
+    for release in context.releases.state() {
+        let Ok(release) = &release.0 else { continue };
+        let conditions = release.status.as_ref().map(|status| status.conditions.as_slice());
+        let key = Key::of(release);
+        if troubled(conditions, ConditionType::SourceReady)
+            && context.index().chart_of(&key).is_some_and(|chart| chart.host() == host)
+        {
+            context.wake.release(reference(&key));
+        }
     }
 }
 

@@ -36,5 +36,6 @@ mod hostile_archives;
 mod hostile_registries;
 mod hostile_templates;
 mod refused_by_the_cluster;
+mod waits;
 mod wrong_references;
 mod wrong_values;

@@ -25,25 +25,30 @@ use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt as _};
 use tokio::task::spawn_local;
 
-use self::plan::{Plan, Prompt};
+use self::plan::{Plan, Prompt, Step};
 use self::removal::{Leaving, Place};
 use self::trace::Trace;
+use self::validate::Identity;
 use super::awaits;
 use super::context::{Context, Turn};
 use super::finalizer;
 use super::guarded::{Guarded, Undecodable};
 use super::halt::{Halt, chain};
 use super::status;
+use super::waits::{For, Progress};
 use crate::api::{HelmRelease, RELEASE_FINALIZER, REQUESTED_AT, Reason};
+use crate::history::RecordMeta;
 
 /// After so many steps in one reconcile something undoes what we do.
 const MAX_STEPS: usize = 4;
 
 /// How a reconcile ended that did not halt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Outcome {
     /// The release is as declared.
     Deployed,
+    /// It is applied, and becomes ready: the wait wakes it.
+    Waiting(Step),
     /// `spec.suspend`.
     Suspended,
     /// Another generation was declared meanwhile; it is reconciled next.
@@ -73,7 +78,11 @@ pub(super) async fn reconcile(
     }
     match &outcome {
         Ok(Outcome::Superseded) => {}
-        Ok(_) => context.awaits.end(release),
+        Ok(Outcome::Waiting(_)) => context.awaits.end(release),
+        Ok(Outcome::Deployed | Outcome::Suspended | Outcome::Gone) => {
+            context.awaits.end(release);
+            context.waits.end(&release.uid().unwrap_or_default());
+        }
         Err(halt) => awaits::watch(release, halt, &context),
     }
     publish::publish(release, &outcome, &trace, &context).await?;
@@ -82,7 +91,10 @@ pub(super) async fn reconcile(
     match (&outcome, &trace.source) {
         (Ok(Outcome::Gone), _) => finalizer::remove(&*guarded, RELEASE_FINALIZER, &context).await,
         (Ok(Outcome::Deployed), Some(source)) => Ok(again(source)),
-        (Ok(Outcome::Deployed), None) => Ok(context.retries.settled(release, release.spec.interval())),
+        // While it waits, too: a new version may come that mends what it waits for.
+        (Ok(Outcome::Deployed), None) | (Ok(Outcome::Waiting(_)), _) => {
+            Ok(context.retries.settled(release, release.spec.interval()))
+        }
         (Ok(Outcome::Suspended), _) => Ok(Action::await_change()),
         (Ok(Outcome::Superseded), _) => Ok(Action::requeue(Duration::ZERO)),
         (Err(halt), _) => Ok(again(halt)),
@@ -99,6 +111,7 @@ async fn reconcile_undecodable(
         return status::undecodable::<HelmRelease>(context, undecodable).await;
     }
     let leaving = Leaving::of_undecodable(&undecodable.metadata);
+    context.waits.end(&leaving.uid);
     match act::uninstall::uninstall(&leaving, context, &mut Trace::default()).await {
         Ok(()) => finalizer::remove(guarded, RELEASE_FINALIZER, context).await,
         Err(mut halt) => {
@@ -130,7 +143,7 @@ pub(super) fn gone(release: &HelmRelease, context: &Arc<Context>) {
 const UNDECODABLE_INTERVAL: Duration = Duration::from_mins(30);
 
 /// The stages, in order.
-async fn advance(release: &HelmRelease, context: &Context, trace: &mut Trace) -> Result<Outcome, Halt> {
+async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trace) -> Result<Outcome, Halt> {
     context.revisions.quiet(&dereference::target(release)).await;
     if release.meta().deletion_timestamp.is_some() {
         act::uninstall::uninstall(&Leaving::of(release), context, trace).await?;
@@ -154,6 +167,7 @@ async fn advance(release: &HelmRelease, context: &Context, trace: &mut Trace) ->
             revisions: &observed.revisions,
             interval: release.spec.interval(),
             prompt,
+            wait: wait(&desired.identity, &observed.revisions, context),
             now: context.now(),
         };
         let plan = plan::plan(&facts);
@@ -163,6 +177,9 @@ async fn advance(release: &HelmRelease, context: &Context, trace: &mut Trace) ->
             act::uninstall::leave_old_places(&place, &Leaving::of(release), context, trace).await?;
             return Ok(Outcome::Deployed);
         }
+        if let Plan::Await(step) = plan {
+            return Ok(Outcome::Waiting(step));
+        }
         let inputs = &observed.inputs;
         let job = act::Job { release, desired: &desired, resolved: &resolved, inputs, turn: &turn, context };
         Box::pin(act::act(plan, &job, trace)).await?;
@@ -170,6 +187,12 @@ async fn advance(release: &HelmRelease, context: &Context, trace: &mut Trace) ->
     let message = "the history of the release was changed by somebody else as often as the operator changed it: \
                    find out what else writes release Secrets of this name";
     Err(Halt::new(Reason::PendingRelease, message))
+}
+
+/// How far the wait for the newest revision is.
+fn wait(identity: &Identity, revisions: &[RecordMeta], context: &Context) -> Progress {
+    let newest = revisions.last().map_or(0, |last| last.revision);
+    context.waits.progress(&identity.uid, For { revision: newest, generation: identity.generation })
 }
 
 /// Whether a person asked for a look that was not taken yet.

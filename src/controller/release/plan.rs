@@ -8,6 +8,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use super::validate::Identity;
 use crate::api::Reason;
 use crate::controller::halt::{self, NextAttempt};
+use crate::controller::waits::Progress;
 use crate::history::{Made, RecordMeta};
 
 /// How long somebody else's pending revision is left alone after it was last written: longer than Helm's own default
@@ -39,6 +40,10 @@ pub(crate) enum Plan {
     Release(Step),
     /// Go on with our own pending revision, which was made for these inputs.
     Resume(Step),
+    /// All of it is applied, and becomes ready: wait.
+    Await(Step),
+    /// The wait for all of it to be ready is over: end the revision.
+    Finish(Step),
     /// End our own pending revision, which was made for other inputs. Then plan again.
     Supersede {
         /// That revision.
@@ -128,6 +133,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) interval: Duration,
     /// Why the history is looked at now.
     pub(crate) prompt: Prompt,
+    /// How far the wait for the newest revision is, where there is one.
+    pub(crate) wait: Progress,
     /// The time.
     pub(crate) now: Timestamp,
 }
@@ -141,7 +148,11 @@ pub(crate) fn plan(facts: &Facts<'_>) -> Plan {
     match last.status {
         Status::Deployed if made_for_this && !is_alive(last, facts.identity) => Plan::Mark { revision },
         Status::Deployed if made_for_this => Plan::Keep { revision },
-        Status::PendingInstall | Status::PendingUpgrade if made_for_this => Plan::Resume(resumed(facts, last)),
+        Status::PendingInstall | Status::PendingUpgrade if made_for_this => match facts.wait {
+            Progress::Unknown => Plan::Resume(resumed(facts, last)),
+            Progress::Open => Plan::Await(resumed(facts, last)),
+            Progress::Ended => Plan::Finish(resumed(facts, last)),
+        },
         status if is_pending(status) && ours => Plan::Supersede { revision },
         Status::PendingInstall | Status::PendingUpgrade | Status::PendingRollback => {
             let lock = foreign_lock(last, facts.now);

@@ -38,6 +38,11 @@ pub(super) async fn publish(
     if matches!(outcome, Ok(Outcome::Gone | Outcome::Superseded)) {
         return Ok(());
     }
+    if let Ok(Outcome::Waiting(step)) = outcome {
+        let waiting = context.waits.outstanding(&release.uid().unwrap_or_default());
+        let status = report::progress(release, step, waiting.as_ref(), trace, context.now());
+        return write(release, &status, context).await.map(drop);
+    }
     let (namespace, name) = dereference::target(release);
     let revisions = context.revisions.of(&namespace, &name);
     let status = report::report(release, outcome, trace, &revisions, context.now());
@@ -64,14 +69,14 @@ pub(super) async fn publish(
 
 /// Writes what became known so far, while work goes on.
 pub(super) async fn progress(release: &HelmRelease, trace: &Trace, context: &Context) -> Result<(), Halt> {
-    let status = report::progress(release, None, trace, context.now());
+    let status = report::so_far(release, trace);
     write(release, &status, context).await.map(drop).map_err(|error| Halt::caused(Reason::ClusterUnavailable, &error))
 }
 
 /// Writes that work goes on, once it has gone on for a moment.
 pub(super) async fn announce(release: &HelmRelease, step: &Step, trace: &Trace, context: &Context) -> Infallible {
     tokio::time::sleep(UNANNOUNCED).await;
-    let status = report::progress(release, Some(step), trace, context.now());
+    let status = report::progress(release, step, None, trace, context.now());
     if let Err(error) = write(release, &status, context).await {
         tracing::warn!(release = %full_name(release), error = %chain(&error), "failed to write that an action goes on");
     }
@@ -82,6 +87,7 @@ pub(super) async fn announce(release: &HelmRelease, step: &Step, trace: &Trace, 
 pub(super) fn count(outcome: &Result<Outcome, Halt>, release: &HelmRelease, started: Timestamp, context: &Context) {
     let took = Duration::try_from(context.now().duration_since(started)).unwrap_or_default();
     let result = match outcome {
+        Ok(Outcome::Waiting(_)) => "Waiting".to_owned(),
         Ok(outcome) => format!("{outcome:?}"),
         Err(halt) => halt.reason.to_string(),
     };

@@ -13,24 +13,41 @@ use crate::api::{
     Conditions, Failure, HelmRelease, HelmReleaseStatus, HistoryEntry, REQUESTED_AT, Reason, ReleaseState,
 };
 use crate::controller::halt::Halt;
+use crate::controller::waits::Outstanding;
 use crate::history::RecordMeta;
 
 /// How many revisions, and how many failures, a status shows.
 const SHOWN: usize = 5;
 
-/// The status of `release` while work on it goes on: on `step`, where it is known and takes a while.
-pub(super) fn progress(release: &HelmRelease, step: Option<&Step>, trace: &Trace, now: Timestamp) -> HelmReleaseStatus {
+/// The status of `release` as far as it is known, while work on it goes on.
+pub(super) fn so_far(release: &HelmRelease, trace: &Trace) -> HelmReleaseStatus {
+    carried_over(release.status.clone().unwrap_or_default(), trace)
+}
+
+/// The status of `release` while `step` goes on for a while: at work, or waiting for what is outstanding.
+pub(super) fn progress(
+    release: &HelmRelease,
+    step: &Step,
+    waiting: Option<&Outstanding>,
+    trace: &Trace,
+    now: Timestamp,
+) -> HelmReleaseStatus {
     let before = release.status.clone().unwrap_or_default();
     let generation = release.metadata.generation;
-    let Some(step) = step else { return carried_over(before, trace) };
-    let chart = trace.state.as_ref().and_then(|state| state.chart.as_deref()).unwrap_or("the chart");
+    let state = trace.state.as_ref().or(before.helm_release.as_ref());
+    let chart = state.and_then(|state| state.chart.as_deref()).unwrap_or("the chart").to_owned();
     let (reason, verb) = match step.kind {
         StepKind::Install => (Reason::InstallStarted, "installing"),
         StepKind::Upgrade => (Reason::UpgradeStarted, "upgrading to"),
     };
     let attempt = if step.attempt > 1 { format!(", attempt {}", step.attempt) } else { String::new() };
-    let since = now.strftime("%H:%M:%S UTC");
-    let message = format!("{verb} {chart} as revision {}{attempt}; at work at {since}", step.revision);
+    let doing = match waiting {
+        Some(Outstanding { objects, until }) => {
+            format!("all is applied; waiting until {} for {objects}", until.strftime("%H:%M:%S UTC"))
+        }
+        None => format!("at work at {}", now.strftime("%H:%M:%S UTC")),
+    };
+    let message = format!("{verb} {chart} as revision {}{attempt}; {doing}", step.revision);
     let conditions = Conditions::default().with(Reconciling, true, reason, &message);
     let failed_before = before.observed_generation == generation && is(&before.conditions, Ready, "False");
     let conditions = if failed_before && step.attempt > 1 {
@@ -43,6 +60,11 @@ pub(super) fn progress(release: &HelmRelease, step: Option<&Step>, trace: &Trace
     HelmReleaseStatus {
         observed_generation: generation,
         conditions: conditions.build(&before.conditions, generation, now),
+        // A request to look again has been answered when the wait goes on.
+        last_handled_reconcile_at: match waiting {
+            Some(_) => release.annotations().get(REQUESTED_AT).cloned(),
+            None => before.last_handled_reconcile_at.clone(),
+        },
         ..carried_over(before, trace)
     }
 }
@@ -68,7 +90,7 @@ pub(super) fn report(
             Conditions::default().with(Ready, true, reason, &message).with(Released, true, reason, message)
         }
         Ok(Outcome::Suspended) => suspended(&before, revisions),
-        Ok(Outcome::Superseded | Outcome::Gone) => Conditions::default(),
+        Ok(Outcome::Waiting(_) | Outcome::Superseded | Outcome::Gone) => Conditions::default(),
         Err(halt) => halted(halt, trace, &before),
     };
     let conditions = source(conditions, trace, &before.conditions);

@@ -60,6 +60,23 @@ impl Trace {
         self.stands(record, objects);
     }
 
+    /// A revision that was begun is gone on with. What it consists of stands in the status, unless that was lost.
+    pub(super) async fn resumed(
+        &mut self,
+        release: &HelmRelease,
+        record: &Record,
+        context: &Context,
+    ) -> Result<(), Halt> {
+        self.acted = true;
+        let known = release.status.as_ref().and_then(|status| status.helm_release.as_ref());
+        if known.is_some_and(|state| state.revision == i64::from(record.revision())) {
+            self.record(record);
+        } else {
+            self.stands(record, &context.objects_of(record).await?);
+        }
+        Ok(())
+    }
+
     /// What a revision consists of.
     fn stands(&mut self, record: &Record, objects: &[Object]) {
         let mut kinds = BTreeMap::<String, i64>::new();

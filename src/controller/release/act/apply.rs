@@ -1,20 +1,26 @@
 //! From the pending record to the deployed one: hooks, apply, prune, wait, hooks, record.
 
+use std::time::Duration;
+
 use helm::manifest::HookEvent;
 use helm::release::Status;
 
 use super::prepare::{self, Pending};
 use super::{Deadline, Job, hooks, record};
 use crate::api::Reason;
-use crate::cluster::{Applied, Claims, DeleteOptions, Object, Propagation, WaitOptions, left_behind};
+use crate::cluster::{Applied, Claims, DeleteOptions, Object, Propagation, Readiness, left_behind};
 use crate::controller::halt::Halt;
 use crate::controller::release::plan::{self, Step, StepKind};
 use crate::controller::release::publish;
 use crate::controller::release::trace::Trace;
 use crate::controller::release::validate::Action;
+use crate::controller::waits::{self, For, Until};
 use crate::history::Record;
 
-/// Carries a pending revision out, and records how it ended.
+/// How long a revision is waited for with all of it in memory: most are ready by then, at the cost of no further write.
+const BRIEFLY: Duration = Duration::from_secs(2);
+
+/// Carries a pending revision out, and records how it ended, or that it is applied where it becomes ready later.
 ///
 /// It stays pending, for the next reconcile to go on with or to end, after a crash, while the API server is away, when
 /// somebody else wrote its record, and when the object changes meanwhile: what becomes of it then depends on what is
@@ -22,27 +28,36 @@ use crate::history::Record;
 pub(super) async fn carry_out(step: &Step, pending: Pending, job: &Job<'_>, trace: &mut Trace) -> Result<(), Halt> {
     trace.begun(&pending.record, &pending.objects);
     secure_inventory(&pending, job, trace).await?;
-    let mut run = Run {
-        step,
-        action: prepare::action(step, job),
-        job,
-        deadline: pending.deadline,
-        record: pending.record,
-        applied: Vec::new(),
-    };
+    let mut run = Run::new(step, job, pending.deadline, pending.record);
     let ended = tokio::select! {
-        ended = run.steps(&pending.objects, &pending.claims, &pending.replaced) => ended,
+        ended = Box::pin(run.steps(&pending.objects, &pending.claims, &pending.replaced)) => ended,
         never = publish::announce(job.release, step, trace, job.context) => match never {},
     };
     trace.applied(&run.applied);
-    match ended {
-        Ok(()) => {
-            trace.record(&run.succeed(pending.replaced).await?);
-            Ok(())
-        }
-        Err(halt) if matches!(halt.reason, Reason::ClusterUnavailable | Reason::PendingRelease) => Err(halt),
-        Err(halt) => run.fail(halt, &pending.objects, trace).await,
-    }
+    let ended = match ended {
+        Ok(Some(readiness)) => return Box::pin(run.wait_apart(readiness)).await,
+        Ok(None) => Ok(()),
+        Err(halt) => Err(halt),
+    };
+    Box::pin(run.end(ended, pending.replaced, trace)).await
+}
+
+/// Ends a revision whose wait is over.
+pub(super) async fn finish(step: &Step, job: &Job<'_>, trace: &mut Trace) -> Result<(), Halt> {
+    let Some(waited) = job.context.waits.take(&job.desired.identity.uid) else { return Ok(()) };
+    job.turn.resume().await;
+    let record = record::get(job, step.revision).await?;
+    trace.resumed(job.release, &record, job.context).await?;
+    let replaced = record::get_all(job, &record::deployed(job, &step.replaces)).await?;
+    let mut run = Run::new(step, job, prepare::deadline(step, &record, job), record);
+    let ended = match waited {
+        Ok(()) => tokio::select! {
+            ended = run.hooks(run.events().1) => ended,
+            never = publish::announce(job.release, step, trace, job.context) => match never {},
+        },
+        Err(halt) => Err(halt),
+    };
+    Box::pin(run.end(ended, replaced, trace)).await
 }
 
 /// What lies outside the release's namespace outlives it, and with it Helm's history: it is noted in the status before
@@ -66,25 +81,75 @@ struct Run<'a> {
     applied: Vec<Applied>,
 }
 
-impl Run<'_> {
-    async fn steps(&mut self, objects: &[Object], claims: &Claims, replaced: &[Record]) -> Result<(), Halt> {
-        let (before, after) = match self.step.kind {
+impl<'a> Run<'a> {
+    fn new(step: &'a Step, job: &'a Job<'a>, deadline: Deadline, record: Record) -> Self {
+        Self { step, action: prepare::action(step, job), job, deadline, record, applied: Vec::new() }
+    }
+
+    /// The events before and after the apply.
+    fn events(&self) -> (HookEvent, HookEvent) {
+        match self.step.kind {
             StepKind::Install => (HookEvent::PreInstall, HookEvent::PostInstall),
             StepKind::Upgrade => (HookEvent::PreUpgrade, HookEvent::PostUpgrade),
-        };
-        self.hooks(before).await?;
-        self.job.turn.resume().await;
-        self.apply(objects, claims, replaced).await?;
+        }
+    }
+
+    fn is_applied(&self) -> bool {
+        self.record.marks.as_ref().is_some_and(|marks| marks.applied)
+    }
+
+    /// All of it; or up to the wait, which is returned where it takes longer than a moment.
+    async fn steps(
+        &mut self,
+        objects: &[Object],
+        claims: &Claims,
+        replaced: &[Record],
+    ) -> Result<Option<Readiness>, Halt> {
+        let (before, after) = self.events();
+        if self.is_applied() {
+            self.restore(objects, claims).await?;
+        } else {
+            self.hooks(before).await?;
+            self.job.turn.resume().await;
+            self.apply(objects, claims, replaced).await?;
+        }
         self.job.turn.pause();
         if self.action.wait {
-            let options = WaitOptions {
-                timeout: self.deadline.remaining(),
-                declared: self.action.timeout,
-                jobs: self.action.wait_for_jobs,
-            };
-            self.job.context.cluster.wait_ready(&self.applied, &options).await?;
+            let mut readiness = self.job.context.cluster.readiness(&self.applied, self.action.wait_for_jobs).await;
+            let briefly = self.deadline.remaining().min(BRIEFLY);
+            if !readiness.ready_within(briefly).await? {
+                return Ok(Some(readiness));
+            }
         }
-        self.hooks(after).await
+        self.hooks(after).await?;
+        Ok(None)
+    }
+
+    /// Notes that all is applied, and leaves the wait to itself.
+    async fn wait_apart(mut self, readiness: Readiness) -> Result<(), Halt> {
+        let context = self.job.context;
+        if !self.is_applied()
+            && let Some(marks) = &mut self.record.marks
+        {
+            marks.applied = true;
+            self.record = record::update(context, self.record).await?;
+        }
+        let what = For { revision: self.step.revision, generation: self.job.desired.identity.generation };
+        let until = Until { deadline: self.deadline.0, declared: self.action.timeout };
+        waits::begin(self.job.release, what, until, readiness, context);
+        Ok(())
+    }
+
+    /// Records how it ended.
+    async fn end(self, ended: Result<(), Halt>, replaced: Vec<Record>, trace: &mut Trace) -> Result<(), Halt> {
+        match ended {
+            Ok(()) => {
+                trace.record(&self.succeed(replaced).await?);
+                Ok(())
+            }
+            Err(halt) if matches!(halt.reason, Reason::ClusterUnavailable | Reason::PendingRelease) => Err(halt),
+            Err(halt) => self.fail(halt, trace).await,
+        }
     }
 
     async fn hooks(&mut self, event: HookEvent) -> Result<(), Halt> {
@@ -108,10 +173,15 @@ impl Run<'_> {
             // As Helm: what left the manifest is deleted, and its end not waited for.
             context.cluster.delete(&gone, &self.deletion()).await?;
         }
-        if let Some(marks) = &mut self.record.marks {
-            // Written with the next write of the record.
-            marks.applied = true;
-        }
+        Ok(())
+    }
+
+    /// Of what was applied before, by another process perhaps, what is gone is applied again.
+    async fn restore(&mut self, objects: &[Object], claims: &Claims) -> Result<(), Halt> {
+        let options = prepare::options(self.action, self.job);
+        let (standing, lost) = claims.since_apply(objects, &options.owner);
+        self.applied = standing;
+        self.job.context.cluster.apply_claimed(&lost, claims, &options, &mut self.applied).await?;
         Ok(())
     }
 
@@ -134,12 +204,12 @@ impl Run<'_> {
     }
 
     /// The failure is recorded before anything is cleaned up; what is to be cleaned stands in the record until it is done.
-    async fn fail(self, halt: Halt, objects: &[Object], trace: &mut Trace) -> Result<(), Halt> {
+    async fn fail(self, halt: Halt, trace: &mut Trace) -> Result<(), Halt> {
         let record = record::fail(self.record, &halt, self.job.context).await?;
         trace.record(&record);
         let next =
             plan::next_attempt(&record.meta()?, self.job.release.spec.interval(), &self.job.desired.identity.uid);
-        if let Err(error) = clean_up(record, objects, self.job).await {
+        if let Err(error) = clean_up(record, self.job).await {
             let message = format!("failed to delete what the failed upgrade created: {}", error.message);
             trace.warn(Reason::UpgradeFailed, message);
         }
@@ -158,13 +228,14 @@ fn deletion(job: &Job<'_>) -> DeleteOptions {
 }
 
 /// Deletes what a failed revision created, where that is declared, but for what people keep data in; and notes that it is
-/// done. `objects` are those of its manifest.
-pub(super) async fn clean_up(mut record: Record, objects: &[Object], job: &Job<'_>) -> Result<(), Halt> {
+/// done.
+pub(super) async fn clean_up(mut record: Record, job: &Job<'_>) -> Result<(), Halt> {
     let Some(absent) = record.marks.as_mut().and_then(|marks| marks.absent.take()) else { return Ok(()) };
-    let is_volume =
-        |object: &Object| matches!(object.reference().kind.as_str(), "PersistentVolumeClaim" | "PersistentVolume");
-    let created = absent.iter().filter_map(|at| objects.get(*at)).filter(|object| !is_volume(object));
-    if job.desired.upgrade.cleanup_on_fail {
+    if job.desired.upgrade.cleanup_on_fail && !absent.is_empty() {
+        let is_volume =
+            |object: &Object| matches!(object.reference().kind.as_str(), "PersistentVolumeClaim" | "PersistentVolume");
+        let objects = prepare::manifest(&record.release, job).await?;
+        let created = absent.iter().filter_map(|at| objects.get(*at)).filter(|object| !is_volume(object));
         let created: Vec<Object> = created.cloned().collect();
         job.context.cluster.delete(&created, &deletion(job)).await?;
     }

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | nothing recorded yet | plans the same step |
 //! | `pending-*` was recorded | resumes that revision from its own record: same manifest, hooks that succeeded stay done |
+//! | `applied` was marked | looks at the objects: what is gone is applied again, and it waits for the others |
 //! | the old revision became `superseded` | the same |
 //! | the new one became `deployed` | keeps it |
 //! | `uninstalling` was recorded | ends the uninstall |
@@ -18,7 +19,10 @@ mod prepare;
 mod record;
 pub(super) mod uninstall;
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::plan::{self, MOST_MADE, Plan, Step};
 use super::removal::{Leaving, Place};
@@ -43,7 +47,7 @@ pub(super) struct Job<'a> {
     /// The turn in which it works.
     pub(super) turn: &'a Turn<'a>,
     /// Handles.
-    pub(super) context: &'a Context,
+    pub(super) context: &'a Arc<Context>,
 }
 
 impl Job<'_> {
@@ -56,7 +60,7 @@ impl Job<'_> {
 /// Takes one step; then it is planned again.
 pub(super) async fn act(plan: Plan, job: &Job<'_>, trace: &mut Trace) -> Result<(), Halt> {
     match plan {
-        Plan::Keep { .. } => Ok(()),
+        Plan::Keep { .. } | Plan::Await(_) => Ok(()),
         Plan::Mark { revision } => {
             let mut record = record::get(job, revision).await?;
             if let Some(marks) = &mut record.marks {
@@ -70,6 +74,7 @@ pub(super) async fn act(plan: Plan, job: &Job<'_>, trace: &mut Trace) -> Result<
             let prepared = prepare::resume(&step, record, job).await?;
             apply::carry_out(&step, prepared, job, trace).await
         }
+        Plan::Finish(step) => apply::finish(&step, job, trace).await,
         Plan::Supersede { revision } => {
             let why = "something else is declared now";
             let record = record::get(job, revision).await?;
@@ -84,8 +89,7 @@ pub(super) async fn act(plan: Plan, job: &Job<'_>, trace: &mut Trace) -> Result<
         }
         Plan::CleanUp { revision } => {
             let record = record::get(job, revision).await?;
-            let objects = prepare::manifest(&record.release, job).await?;
-            apply::clean_up(record, &objects, job).await
+            apply::clean_up(record, job).await
         }
         Plan::BackOff { revision, reason, next } => {
             let record = record::get(job, revision).await?;

@@ -72,13 +72,18 @@ pub(super) async fn prepare(step: &Step, job: &Job<'_>, trace: &mut Trace) -> Re
 /// Takes a pending revision up again, from its own record: what was rendered once is not rendered again.
 pub(super) async fn resume(step: &Step, record: Record, job: &Job<'_>) -> Result<Pending, Halt> {
     let action = action(step, job);
-    let began = record.release.info.last_deployed.unwrap_or_else(|| job.context.now());
-    let age = Duration::try_from(job.context.now().duration_since(began)).unwrap_or_default();
-    let deadline = Deadline::resumed(action, age);
+    let deadline = deadline(step, &record, job);
     job.turn.resume().await;
     let (objects, claims) = objects(&record.release, action, job).await?;
     let replaced = record::get_all(job, &step.replaces).await?;
     Ok(Pending { record, objects, claims, replaced, deadline })
+}
+
+/// When the action ends that a record says was begun.
+pub(super) fn deadline(step: &Step, record: &Record, job: &Job<'_>) -> Deadline {
+    let began = record.release.info.last_deployed.unwrap_or_else(|| job.context.now());
+    let age = Duration::try_from(job.context.now().duration_since(began)).unwrap_or_default();
+    Deadline::resumed(action(step, job), age)
 }
 
 /// The declared way to take this step.

@@ -34,6 +34,14 @@ pub(super) async fn get_all(job: &Job<'_>, revisions: &[u32]) -> Result<Vec<Reco
     Ok(records)
 }
 
+/// Those of `revisions` that are deployed.
+pub(super) fn deployed(job: &Job<'_>, revisions: &[u32]) -> Vec<u32> {
+    let identity = &job.desired.identity;
+    let known = job.context.revisions.of(&identity.namespace, identity.name.as_str());
+    let deployed = known.iter().filter(|meta| meta.status == Status::Deployed).map(|meta| meta.revision);
+    deployed.filter(|revision| revisions.contains(revision)).collect()
+}
+
 /// The record of one revision, if it is there.
 pub(super) async fn read(
     context: &Context,

@@ -7,6 +7,7 @@ use super::{FOREIGN_LOCK, Facts, MOST_MADE, Plan, Prompt, Step, StepKind, plan};
 use crate::api::Reason;
 use crate::controller::halt::NextAttempt;
 use crate::controller::release::validate::Identity;
+use crate::controller::waits::Progress;
 use crate::history::{Made, Marks, RecordMeta};
 
 const OWNER: &str = "apps/web";
@@ -72,9 +73,13 @@ fn resumed(kind: StepKind, revision: u32, replaces: &[u32]) -> Plan {
 }
 
 fn planned(owner: &str, revisions: &[RecordMeta], prompt: Prompt) -> Plan {
+    waiting(owner, revisions, prompt, Progress::Unknown)
+}
+
+fn waiting(owner: &str, revisions: &[RecordMeta], prompt: Prompt, wait: Progress) -> Plan {
     let identity = identity(owner);
     let interval = Duration::from_mins(30);
-    plan(&Facts { identity: &identity, inputs: "now", revisions, interval, prompt, now: at(NOW) })
+    plan(&Facts { identity: &identity, inputs: "now", revisions, interval, prompt, wait, now: at(NOW) })
 }
 
 #[test]
@@ -117,6 +122,21 @@ fn every_history_has_one_next_step() {
     ] {
         assert_eq!(planned(OWNER, &history(words), Prompt::default()), expected, "{words:?}");
     }
+}
+
+#[test]
+fn a_revision_that_becomes_ready_is_waited_for_and_then_ended() {
+    use StepKind::Upgrade;
+    let next = |words: &str, wait| waiting(OWNER, &history(words), Prompt::default(), wait);
+    let going_on = || Step { made: Made::default(), ..step(Upgrade, 2, &[1]) };
+    let pending = "deployed=old pending-upgrade=now";
+    assert_eq!(next(pending, Progress::Open), Plan::Await(going_on()));
+    assert_eq!(next(pending, Progress::Ended), Plan::Finish(going_on()));
+    // Something else is declared meanwhile.
+    assert_eq!(next("deployed=old pending-upgrade=older", Progress::Open), Plan::Supersede { revision: 2 });
+    assert_eq!(next("deployed=old pending-upgrade=older", Progress::Ended), Plan::Supersede { revision: 2 });
+    // Somebody else ended it.
+    assert_eq!(next("superseded=old deployed=now", Progress::Ended), Plan::Keep { revision: 2 });
 }
 
 #[test]
