@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The steps and the order in which they refuse are Helm's, and so are the texts. [`render`] prints nothing: it returns
-//! what a process would say. A chart in a folder or an archive is rendered without starting a runtime or reading any
-//! file besides those that are named.
+//! what a process would say. A chart in a folder or an archive is rendered without reading any file besides those
+//! that are named, and without starting a runtime, unless its schema refers to others by `https://`.
 
 mod error;
 mod load;
@@ -19,6 +19,7 @@ mod print;
 mod pull;
 mod read;
 mod refusal;
+mod schemas;
 mod string_slice;
 mod values;
 mod wanted;
@@ -36,6 +37,8 @@ pub use error::Error;
 pub use options::{Options, RegistryOptions, ValueOptions};
 pub use read::ReadError;
 pub use string_slice::StringSlice;
+
+use schemas::Remote;
 
 /// What a render depends on besides its options: what templates take for the present and for randomness.
 #[derive(Clone)]
@@ -159,7 +162,8 @@ fn render_chart(
         templates: None,
         subchart_notes: false,
     };
-    let schema = if options.skip_schema_validation { SchemaCheck::Skip } else { SchemaCheck::Enforce };
-    let rendered = engine::render_typed(&request, values, schema)?;
+    let remote = Remote::default();
+    let schemas = if options.skip_schema_validation { SchemaCheck::Skip } else { SchemaCheck::Fetch(&remote) };
+    let rendered = engine::render_typed(&request, values, schemas)?;
     Ok((release.name, rendered))
 }

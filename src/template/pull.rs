@@ -1,6 +1,6 @@
 //! Charts from registries: a reference and a version to an archive, on the terms that the flags set.
 //!
-//! The only step that needs a runtime and TLS: both start here, when an `oci://` reference is given.
+//! With [`super::schemas`] the only step that needs a runtime and TLS: both start when an `oci://` reference is given.
 
 use std::time::Duration;
 
@@ -77,9 +77,7 @@ pub(super) fn pull(
 }
 
 fn fetch(wanted: &Wanted, access: &Access) -> Result<(Resolved, ChartArchive), Error> {
-    // Fails where somebody has installed one before.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::StartClient)?;
+    let runtime = runtime().map_err(Error::StartClient)?;
     let registry = Registry::new(&no_cache());
     let refused = |stage| {
         move |error| Error::Pull { words: refusal::words(&error, stage, wanted, access), source: Box::new(error) }
@@ -95,7 +93,14 @@ fn fetch(wanted: &Wanted, access: &Access) -> Result<(Resolved, ChartArchive), E
     })
 }
 
+/// What a client needs: a runtime, and a TLS library.
+pub(super) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    // Fails where somebody has installed one before.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
 /// Nothing is kept: a cache of no bytes writes no file, and needs no folder.
-fn no_cache() -> Settings {
+pub(super) fn no_cache() -> Settings {
     Settings::new("/nonexistent", 0, CHART_BYTES)
 }

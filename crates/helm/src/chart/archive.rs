@@ -59,11 +59,12 @@ fn read_entry<R: Read>(mut entry: Entry<'_, R>, budget: &mut Budget) -> Result<O
     budget.check_path_length(&raw_path)?;
     let raw_path = raw_path.into_owned();
     let full_path = String::from_utf8_lossy(&raw_path).into_owned();
-    match entry.header().entry_type() {
-        EntryType::Directory | EntryType::XGlobalHeader | EntryType::XHeader => return Ok(None),
-        EntryType::Regular | EntryType::Continuous if full_path.ends_with('/') => return Ok(None),
-        EntryType::Regular | EntryType::Continuous => {}
-        _ => return Err(Error::UnsafeEntry { path: full_path }),
+    if is_folder(&entry, &full_path) {
+        return Ok(None);
+    }
+    if is_only_a_header(entry.header().entry_type()) && entry.size() > 0 {
+        // Go reads on right behind the header, where no other is then.
+        return Err(Error::ReadArchive(io::Error::other(format!("{full_path:?} is no file, but has content"))));
     }
     budget.check_path(&full_path)?;
     if std::str::from_utf8(&raw_path).is_err() {
@@ -77,6 +78,25 @@ fn read_entry<R: Read>(mut entry: Entry<'_, R>, budget: &mut Budget) -> Result<O
     let seconds = entry.header().mtime().ok().and_then(|seconds| i64::try_from(seconds).ok());
     let modified = seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     Ok(Some(File::new(name, data.into(), modified)))
+}
+
+/// Whether an entry is a folder, or metadata of the archive: neither is a file of a chart.
+fn is_folder<R: Read>(entry: &Entry<'_, R>, full_path: &str) -> bool {
+    match entry.header().entry_type() {
+        EntryType::Directory | EntryType::XGlobalHeader | EntryType::XHeader => true,
+        // Tar of old times has no type for folders.
+        EntryType::Regular => entry.header().as_old().linkflag == [0] && full_path.ends_with('/'),
+        _ => false,
+    }
+}
+
+/// Links and devices. To Helm they are files without content: it looks at nothing but the bytes of an entry, and where a
+/// link leads nobody asks.
+fn is_only_a_header(kind: EntryType) -> bool {
+    matches!(
+        kind,
+        EntryType::Link | EntryType::Symlink | EntryType::Char | EntryType::Block | EntryType::Fifo
+    )
 }
 
 /// Strips the top folder, refusing every path that could mean a place outside of it.

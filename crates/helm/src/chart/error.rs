@@ -46,12 +46,6 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// A link, device or other entry that is no file.
-    #[error("chart archive holds {path:?}, which is neither a file nor a folder")]
-    UnsafeEntry {
-        /// Its path.
-        path: String,
-    },
     /// The chart is larger than its limits.
     #[error(transparent)]
     TooLarge(#[from] Excess),
@@ -160,7 +154,6 @@ impl Error {
             | Self::ParentPath { .. }
             | Self::OutsidePath { .. }
             | Self::UnsafePath { .. }
-            | Self::UnsafeEntry { .. }
             | Self::ReadFile { .. }
             | Self::BrokenLink { .. }
             | Self::LinkOutside { .. }

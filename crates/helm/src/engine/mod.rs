@@ -24,6 +24,7 @@ mod schema;
 mod scope;
 mod stack;
 mod trace;
+mod warning;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,7 +41,9 @@ pub use parsed::ParsedTemplates;
 pub use random::SEED_BYTES;
 pub use rendered::Rendered;
 pub use schema::Error as SchemaError;
+pub use schema::{SchemaCheck, SchemaFetchError, SchemaSource};
 pub use stack::{STACK_BYTES, on_stack, render_on_stack};
+pub use warning::Warning;
 
 use crate::chart::{Chart, Crd};
 use crate::semver;
@@ -113,35 +116,29 @@ pub struct Request<'a> {
     pub subchart_notes: bool,
 }
 
-/// Whether values must keep the rules of the chart's schemas.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SchemaCheck {
-    /// They must.
-    Enforce,
-    /// They need not: `--skip-schema-validation`.
-    Skip,
-}
-
-/// Renders a chart as `helm install` and `helm upgrade` do before they apply anything.
+/// Renders a chart as `helm install` and `helm upgrade` do before they apply anything, but fetches no schema.
 ///
 /// Needs [`STACK_BYTES`] of stack: call it in [`on_stack`], or use [`render_on_stack`].
 pub fn render(request: &Request<'_>) -> Result<Rendered, Error> {
-    render_typed(request, &values::to_map(request.values), SchemaCheck::Enforce)
+    render_with(request, SchemaCheck::Enforce)
 }
 
-/// As [`render`], but with `values` in place of those of the request.
+/// As [`render`], with a word on schemas: whether they count, and where those are had that they refer to by address.
+pub fn render_with(request: &Request<'_>, schemas: SchemaCheck<'_>) -> Result<Rendered, Error> {
+    render_typed(request, &values::to_map(request.values), schemas)
+}
+
+/// As [`render_with`], but with `values` in place of those of the request.
 ///
 /// Values of a command line know integers from floats, and may hold bytes that are no UTF-8: JSON could not carry them.
-pub fn render_typed(request: &Request<'_>, values: &Map, schema: SchemaCheck) -> Result<Rendered, Error> {
+pub fn render_typed(request: &Request<'_>, values: &Map, schemas: SchemaCheck<'_>) -> Result<Rendered, Error> {
     check_installable(request.chart)?;
+    let mut warnings = Vec::new();
     let active = ActiveChart::with_typed(request.chart, values).map_err(Error::Dependencies)?;
     let values = values::coalesce(&active, values).map_err(Error::Values)?;
     let unparsed = ParsedTemplates::default();
     let parsed = request.templates.unwrap_or(&unparsed);
-    match schema {
-        SchemaCheck::Enforce => schema::check(&active, &values).map_err(Error::Schema)?,
-        SchemaCheck::Skip => {}
-    }
+    schema::check(&active, &values, (schemas, &mut warnings)).map_err(Error::Schema)?;
     check_kube_version(&active, request.capabilities)?;
     let shared = Shared::new(request.release, request.capabilities);
     let templates = scope::templates(&active, &values, &shared);
@@ -149,7 +146,8 @@ pub fn render_typed(request: &Request<'_>, values: &Map, schema: SchemaCheck) ->
     let files = execute_all(&templates, (request, parsed), &host)?;
     let crds = active.crds();
     let (notes, files) = rendered::take_notes(active.name(), files, request.subchart_notes);
-    rendered::collect(notes, files, (crds, host.repeatable()))
+    let rendered = rendered::collect(notes, files, (crds, host.repeatable()))?;
+    Ok(Rendered { warnings, ..rendered })
 }
 
 /// The files in `crds/` of the chart and of those dependencies that these values enable: what Helm installs before it

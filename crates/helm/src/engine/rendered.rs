@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Error, RenderedFiles};
+use super::{Error, RenderedFiles, Warning};
 use crate::chart::Crd;
 use crate::manifest::{self, Hook, Manifest, Order, Problem};
 use crate::yaml;
@@ -25,6 +25,8 @@ pub struct Rendered {
     pub crds: Vec<Crd>,
     /// Whether the same request gives the same result: no function asked for time, randomness or the cluster.
     pub repeatable: bool,
+    /// What was passed over on the way.
+    pub warnings: Vec<Warning>,
 }
 
 impl fmt::Debug for Rendered {
@@ -78,7 +80,7 @@ pub(super) fn collect(
     // The manifests have their own copies by now, and the record is another one.
     drop(texts);
     let manifest = manifest::join(&manifests);
-    Ok(Rendered { manifest, manifests, hooks, notes, crds, repeatable })
+    Ok(Rendered { manifest, manifests, hooks, notes, crds, repeatable, warnings: Vec::new() })
 }
 
 /// A rendered file as text, and why it is no manifest if that is so. YAML has no text but UTF-8.

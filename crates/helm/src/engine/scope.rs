@@ -83,7 +83,7 @@ fn add_chart(chart: &ActiveChart<'_>, place: &Place, shared: &Shared, into: &mut
         let name = dependency.name();
         // A name with dots is a path for Helm, so such a chart sees no values.
         let values = table(&place.values, name).unwrap_or_else(|| Map::any(BTreeMap::new()));
-        let path = format!("{}/charts/{name}", place.path);
+        let path = chart.path_of(dependency, &place.path);
         let place = Place { path, values: values.retyped(VALUES_TYPE), is_root: false };
         subcharts.insert(name, add_chart(dependency, &place, shared, into));
     }

@@ -17,6 +17,13 @@ pub struct ActiveChart<'c> {
     pub(super) values: Defaults<'c>,
     /// The enabled dependencies.
     pub dependencies: Vec<Self>,
+    /// Where it is packed, from the root chart.
+    packed_at: String,
+    /// Whether the dependencies are those of the chart that this is a copy of.
+    ///
+    /// Helm copies a chart that `Chart.yaml` mentions, and its dependencies, but not those of these. They go on knowing
+    /// the chart they are packed in, so that they render there, once, for the last of the copies.
+    pub(super) shares_dependencies: bool,
 }
 
 /// Default values, as they are packed or as they were made.
@@ -44,20 +51,42 @@ impl<'c> ActiveChart<'c> {
 
     /// As [`ActiveChart::new`], for values as templates see them.
     pub(crate) fn with_typed(chart: &'c Chart, values: &Map) -> Result<Self, Error> {
-        let mut active = Self::packed(chart);
+        let mut active = Self::packed(chart, chart.name().to_owned());
         enable::enable(&mut active, values, "", &mut { enable::CHARTS })?;
         import::import(&mut active)?;
         Ok(active)
     }
 
     /// The chart with everything that is packed in it.
-    fn packed(chart: &'c Chart) -> Self {
+    fn packed(chart: &'c Chart, packed_at: String) -> Self {
+        let dependencies = chart.dependencies.iter().map(|dependency| {
+            let path = below(&packed_at, dependency.name());
+            Self::packed(dependency, path)
+        });
         Self {
             chart,
             metadata: chart.metadata.clone(),
             values: Defaults::Packed(&chart.values),
-            dependencies: chart.dependencies.iter().map(Self::packed).collect(),
+            dependencies: dependencies.collect(),
+            packed_at,
+            shares_dependencies: false,
         }
+    }
+
+    /// A copy under another name, if there is one, whose dependencies are copies, too.
+    pub(super) fn copy(&self, alias: &str) -> Self {
+        let mut copy = self.clone();
+        if !alias.is_empty() {
+            alias.clone_into(&mut copy.metadata.name);
+        }
+        copy.shares_dependencies = false;
+        copy.dependencies.iter_mut().for_each(|dependency| dependency.shares_dependencies = true);
+        copy
+    }
+
+    /// Where a dependency's files are, from the root chart, if this chart is at `path`.
+    pub(crate) fn path_of(&self, dependency: &Self, path: &str) -> String {
+        if self.shares_dependencies { dependency.packed_at.clone() } else { below(path, dependency.name()) }
     }
 
     /// Its name, or the alias it goes by.
@@ -83,7 +112,12 @@ impl<'c> ActiveChart<'c> {
     fn collect_crds(&self, path: &str, crds: &mut Vec<Crd>) {
         crds.extend(self.chart.own_crds(path));
         for dependency in &self.dependencies {
-            dependency.collect_crds(&format!("{path}/charts/{}", dependency.name()), crds);
+            dependency.collect_crds(&self.path_of(dependency, path), crds);
         }
     }
+}
+
+/// The path of a dependency of the chart at `path`.
+fn below(path: &str, name: &str) -> String {
+    format!("{path}/charts/{name}")
 }

@@ -26,6 +26,7 @@ pub(super) fn enable(chart: &mut ActiveChart<'_>, values: &Map, path: &str, room
     }
     *room = room.checked_sub(chart.metadata.dependencies.len()).ok_or(Error::TooManyCharts)?;
     chart.dependencies = named_dependencies(chart);
+    chart.shares_dependencies = false;
     for dependency in &mut chart.metadata.dependencies {
         if !dependency.alias.is_empty() {
             dependency.name.clone_from(&dependency.alias);
@@ -57,11 +58,8 @@ fn named_dependencies<'c>(chart: &ActiveChart<'c>) -> Vec<ActiveChart<'c>> {
     let declared = &chart.metadata.dependencies;
     let unmentioned = chart.dependencies.iter().filter(|packed| !declared.iter().any(|d| fits(d, packed)));
     let mentioned = declared.iter().filter_map(|dependency| {
-        let mut packed = chart.dependencies.iter().find(|packed| fits(dependency, packed))?.clone();
-        if !dependency.alias.is_empty() {
-            packed.metadata.name.clone_from(&dependency.alias);
-        }
-        Some(packed)
+        let packed = chart.dependencies.iter().find(|packed| fits(dependency, packed))?;
+        Some(packed.copy(&dependency.alias))
     });
     unmentioned.cloned().chain(mentioned).collect()
 }

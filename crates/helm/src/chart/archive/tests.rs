@@ -113,15 +113,29 @@ fn paths_out_of_the_chart_are_refused() {
     assert!(matches!(at_top, Err(Error::ChartYamlAtTop)));
 }
 
+/// What Helm 4.3.1 makes of an entry `web/f` of each kind: with or without content.
 #[test]
-fn links_and_devices_are_refused() {
-    for kind in [EntryType::Symlink, EntryType::Link, EntryType::Char, EntryType::Block, EntryType::Fifo] {
+fn what_is_no_file_is_an_empty_one() {
+    let load_entry = |path: &str, kind: EntryType, data: &[u8]| {
         let mut builder = Builder::new(Vec::new());
         append(&mut builder, "web/Chart.yaml", EntryType::Regular, CHART_YAML.as_bytes());
-        append(&mut builder, "web/x", kind, b"");
-        let archive = gzip(&builder.into_inner().expect("writing to memory"));
-        assert!(matches!(load_default(&archive), Err(Error::UnsafeEntry { .. })), "{kind:?}");
+        append(&mut builder, path, kind, data);
+        let chart = load_default(&gzip(&builder.into_inner().expect("writing to memory")))?;
+        Ok::<_, Error>(chart.files.into_iter().map(|file| (file.name, file.data.to_vec())).collect::<Vec<_>>())
+    };
+    let file = |data: &[u8]| vec![("f".to_owned(), data.to_vec())];
+    for kind in [EntryType::Symlink, EntryType::Link, EntryType::Char, EntryType::Block, EntryType::Fifo] {
+        assert_eq!(load_entry("web/f", kind, b"").expect("it is a file"), file(b""), "{kind:?}");
+        assert!(matches!(load_entry("web/f", kind, b"x"), Err(Error::ReadArchive(_))), "{kind:?}");
+        assert!(matches!(load_entry("web/../../f", kind, b""), Err(Error::ParentPath { .. })), "{kind:?}");
+        assert!(matches!(load_entry("f", kind, b""), Err(Error::OutsidePath { .. })), "{kind:?}");
     }
+    for kind in [b'0', b'7', b'M', b'Z', b'a'].map(EntryType::new) {
+        assert_eq!(load_entry("web/f", kind, b"x").expect("it is a file"), file(b"x"), "{kind:?}");
+    }
+    assert_eq!(load_entry("web/f", EntryType::Directory, b"").expect("folders are nothing"), []);
+    // With a slash behind it, it was a folder before tar had a type for them.
+    assert_eq!(load_entry("web/f/", EntryType::new(b'0'), b"x").expect("it is a file"), file(b"x"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! From the text of a schema to one that can be applied, or to what Helm says of a schema that cannot be used.
 //!
-//! Nothing is fetched: other files do not exist for a schema, and addresses are not asked.
+//! Other files do not exist for a schema, and addresses are asked only through its [`Elsewhere`].
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::LazyLock;
@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::draft::Draft;
 use super::glance;
-use super::library::{Library, Schema, metaschema, refusal};
+use super::library::{Library, Schema, draft_of, metaschema};
+use super::source::Elsewhere;
 use super::walk::{Formats, Steps, apply};
 use crate::{functions, go, json};
 
@@ -31,6 +32,8 @@ pub(super) struct Compiled<'s> {
     pub(super) library: Library<'s>,
     /// What references lead to, by the address of the schema they stand in and their keyword.
     references: BTreeMap<(usize, &'static str), Schema<'s>>,
+    /// How many states the patterns of all documents have, if somebody counts.
+    states: u64,
 }
 
 impl<'s> Compiled<'s> {
@@ -40,8 +43,8 @@ impl<'s> Compiled<'s> {
     }
 
     /// Follows all references from the root of `library`.
-    fn link(library: Library<'s>) -> Result<Self, String> {
-        let mut compiled = Self { library, references: BTreeMap::new() };
+    fn link(library: Library<'s>, states: u64) -> Result<Self, String> {
+        let mut compiled = Self { library, references: BTreeMap::new(), states };
         let mut seen = HashSet::new();
         let mut open = VecDeque::from([compiled.library.root()]);
         while let Some(schema) = open.pop_front() {
@@ -59,6 +62,7 @@ impl<'s> Compiled<'s> {
                 continue;
             };
             let target = self.library.resolve(schema, reference).map_err(|error| error.to_string())?;
+            self.check_fetched()?;
             self.references.insert((address(schema), keyword), target);
             open.push_back(target);
             if draft.has_lone_references() {
@@ -72,6 +76,19 @@ impl<'s> Compiled<'s> {
                 open.push_back(self.library.child(schema, value));
             }
         });
+        Ok(())
+    }
+
+    /// Looks at documents from elsewhere as at the first one.
+    fn check_fetched(&mut self) -> Result<(), String> {
+        while let Some((url, schema)) = self.library.take_fetched() {
+            let url = url.to_owned();
+            self.states = self.states.saturating_add(pattern_states(schema.value));
+            if self.states > MAX_STATES {
+                return Err(too_many_states());
+            }
+            check_against_metaschema(&url, schema.value, self.library.draft(&schema))?;
+        }
         Ok(())
     }
 
@@ -121,46 +138,45 @@ fn pattern_states(schema: &Value) -> u64 {
     }
 }
 
-/// The schema ready to be applied, or what is wrong with it.
-pub(super) fn compile(schema: &Value) -> Result<Compiled<'_>, String> {
-    if pattern_states(schema) > MAX_STATES {
-        return Err(format!("the patterns of the schema have more than {MAX_STATES} states"));
+fn too_many_states() -> String {
+    format!("the patterns of the schema have more than {MAX_STATES} states")
+}
+
+/// The schema ready to be applied, or what is wrong with it. What lies elsewhere comes from there.
+pub(super) fn compile<'s>(schema: &'s Value, elsewhere: &'s Elsewhere<'s>) -> Result<Compiled<'s>, String> {
+    let states = pattern_states(schema);
+    if states > MAX_STATES {
+        return Err(too_many_states());
     }
-    let named = schema.get("$schema").and_then(Value::as_str);
-    let draft = match named.map(|url| (url, Draft::of_url(url))) {
-        None => Draft::Y2020,
-        Some((_, Some(draft))) => draft,
-        Some((url, None)) => {
-            let url = url.split('#').next().unwrap_or(url);
-            return Err(refusal(url).to_string());
-        }
-    };
-    let library = Library::new(URL, schema, draft);
+    let draft = draft_of(schema, Some(elsewhere)).map_err(|error| error.to_string())?;
+    let library = Library::new(URL, (schema, draft), Some(elsewhere));
     if let Some(error) = library.duplicate() {
         return Err(error.to_owned());
     }
-    if !glance::is_plain(schema, draft) {
-        check_against_metaschema(schema, draft)?;
-    }
-    Compiled::link(library)
+    check_against_metaschema(URL, schema, draft)?;
+    Compiled::link(library, states)
 }
 
-fn check_against_metaschema(schema: &Value, draft: Draft) -> Result<(), String> {
+/// Whether the document at `url` is a schema of its draft.
+fn check_against_metaschema(url: &str, schema: &Value, draft: Draft) -> Result<(), String> {
     static COMPILED: LazyLock<BTreeMap<Draft, Compiled<'static>>> = LazyLock::new(|| {
         let compiled = Draft::ALL.into_iter().filter_map(|draft| {
             let (root, _) = metaschema(draft.url())?;
-            Some((draft, Compiled::link(Library::new(draft.url(), root, draft)).ok()?))
+            Some((draft, Compiled::link(Library::new(draft.url(), (root, draft), None), 0).ok()?))
         });
         compiled.collect()
     });
+    if glance::is_plain(schema, draft) {
+        return Ok(());
+    }
     let Some(compiled) = COMPILED.get(&draft) else { return Ok(()) };
     match apply(compiled, schema, (Formats::Checked, Steps::default())) {
         Ok(()) => Ok(()),
         Err(complaints) => {
             let report = complaints.to_string();
-            let url = draft.url();
-            let head = format!("\"{URL}#\" is not valid against metaschema: jsonschema validation failed with");
-            Err(format!("{head} '{url}#'\n{report}"))
+            let (place, metaschema) = (go::quote(&format!("{url}#")), draft.url());
+            let head = format!("{place} is not valid against metaschema: jsonschema validation failed with");
+            Err(format!("{head} '{metaschema}#'\n{report}"))
         }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use super::draft::Draft;
+use super::source::Elsewhere;
 use super::step::{Key, Step};
 use crate::go;
 
@@ -33,6 +34,8 @@ impl Schema<'_> {
 struct Document<'s> {
     url: String,
     root: &'s Value,
+    /// Whether it stands for one that is left out, whatever is looked for in it.
+    is_stand_in: bool,
     resources: Vec<Resource>,
     /// Resources by the addresses of their values.
     by_value: BTreeMap<usize, usize>,
@@ -60,11 +63,17 @@ pub(super) enum Error {
     Anchor { reference: String, document: String },
     #[error("failing loading {}: {reason}", go::quote(url))]
     Load { url: String, reason: String },
+    #[error("{0}")]
+    Duplicate(String),
 }
 
 /// Documents that refer to each other.
 pub(super) struct Library<'s> {
     documents: Vec<Document<'s>>,
+    /// Where documents are had that lie elsewhere.
+    elsewhere: Option<&'s Elsewhere<'s>>,
+    /// Documents from elsewhere that are not looked at yet.
+    fetched: Vec<usize>,
 }
 
 fn address(value: &Value) -> usize {
@@ -76,8 +85,8 @@ static ANYTHING: Value = Value::Bool(true);
 
 impl<'s> Library<'s> {
     /// A library of one document, known as `url`, in a draft unless it says otherwise.
-    pub(super) fn new(url: &str, root: &'s Value, draft: Draft) -> Self {
-        let mut library = Self { documents: Vec::new() };
+    pub(super) fn new(url: &str, (root, draft): (&'s Value, Draft), elsewhere: Option<&'s Elsewhere<'s>>) -> Self {
+        let mut library = Self { documents: Vec::new(), elsewhere, fetched: Vec::new() };
         library.add(url, root, draft);
         library
     }
@@ -85,7 +94,8 @@ impl<'s> Library<'s> {
     fn add(&mut self, url: &str, root: &'s Value, draft: Draft) -> usize {
         let by_value = BTreeMap::new();
         let (url, resources) = (url.to_owned(), Vec::new());
-        let mut document = Document { url: url.clone(), root, resources, by_value, duplicate: None };
+        let mut document =
+            Document { url: url.clone(), root, is_stand_in: false, resources, by_value, duplicate: None };
         let named = root.get("$schema").and_then(Value::as_str).and_then(Draft::of_url);
         document.add_resource(root, url, named.unwrap_or(draft), &[]);
         document.collect(root, 0, &mut Vec::new());
@@ -100,7 +110,17 @@ impl<'s> Library<'s> {
 
     /// The whole of the first document.
     pub(super) fn root(&self) -> Schema<'s> {
-        Schema { value: self.documents[0].root, document: 0, resource: 0 }
+        self.whole(0)
+    }
+
+    fn whole(&self, document: usize) -> Schema<'s> {
+        Schema { value: self.documents[document].root, document, resource: 0 }
+    }
+
+    /// A document from elsewhere that this has not given before, with its address.
+    pub(super) fn take_fetched(&mut self) -> Option<(&str, Schema<'s>)> {
+        let document = self.fetched.pop()?;
+        Some((&self.documents[document].url, self.whole(document)))
     }
 
     fn resource(&self, schema: &Schema<'_>) -> &Resource {
@@ -128,7 +148,7 @@ impl<'s> Library<'s> {
         self.at(schema.document, &[], path)
     }
 
-    /// What a reference in `schema` leads to. Other documents are had only if they are schemas of schemas.
+    /// What a reference in `schema` leads to. Other documents are schemas of schemas, or lie elsewhere.
     pub(super) fn resolve(&mut self, schema: &Schema<'s>, reference: &str) -> Result<Schema<'s>, Error> {
         let (place, fragment) = reference.split_once('#').unwrap_or((reference, ""));
         let base = &self.resource(schema).url;
@@ -137,6 +157,9 @@ impl<'s> Library<'s> {
             Some(found) => found,
             None => (self.load(&url)?, 0),
         };
+        if self.documents[document].is_stand_in {
+            return Ok(self.whole(document));
+        }
         let Resource { anchors, path, .. } = &self.documents[document].resources[resource];
         let text = unescape_percent(fragment);
         if text.is_empty() || text.starts_with('/') {
@@ -172,13 +195,21 @@ impl<'s> Library<'s> {
             // As Helm, which knows no such names and lets anything pass.
             return Ok(self.add(url, &ANYTHING, Draft::Y2020));
         }
-        Err(refusal(url))
+        let Some(elsewhere) = self.elsewhere.filter(|_| is_remote(url)) else { return Err(refusal(url)) };
+        let value = elsewhere.get(url).map_err(|reason| Error::Load { url: url.to_owned(), reason })?;
+        let draft = value.map_or(Ok(Draft::Y2020), |value| draft_of(value, self.elsewhere))?;
+        let document = self.add(url, value.unwrap_or(&ANYTHING), draft);
+        self.documents[document].is_stand_in = value.is_none();
+        if let Some(words) = self.documents[document].duplicate.take() {
+            return Err(Error::Duplicate(words));
+        }
+        self.fetched.extend(value.map(|_| document));
+        Ok(document)
     }
 
     /// The schema at a path of keys from another path in a document.
     fn at(&self, document: usize, base: &[String], keys: &[String]) -> Option<Schema<'s>> {
-        let root = Schema { value: self.documents[document].root, document, resource: 0 };
-        base.iter().chain(keys).try_fold(root, |schema, key| {
+        base.iter().chain(keys).try_fold(self.whole(document), |schema, key| {
             let value = match schema.value {
                 Value::Array(items) => items.get(key.parse::<usize>().ok()?)?,
                 other => other.get(key)?,
@@ -252,15 +283,41 @@ fn is_name(fragment: &str) -> bool {
     !fragment.is_empty() && !fragment.starts_with('/')
 }
 
+/// Whether an address is asked for over the network.
+fn is_remote(url: &str) -> bool {
+    matches!(url.split_once(':'), Some(("http" | "https", _)))
+}
+
+/// The draft of a document: the one its `$schema` names, or the one of the schema of schemas at that address.
+///
+/// # Errors
+/// That schema of schemas is not to be had, or leads to itself.
+pub(super) fn draft_of(document: &Value, elsewhere: Option<&Elsewhere<'_>>) -> Result<Draft, Error> {
+    let mut document = document;
+    let mut seen = BTreeSet::new();
+    loop {
+        let Some(named) = document.get("$schema").and_then(Value::as_str) else { return Ok(Draft::Y2020) };
+        if let Some(draft) = Draft::of_url(named) {
+            return Ok(draft);
+        }
+        let url = named.split('#').next().unwrap_or(named);
+        let Some(elsewhere) = elsewhere.filter(|_| is_remote(url)) else { return Err(refusal(url)) };
+        let failed = |reason| Error::Load { url: url.to_owned(), reason };
+        if !seen.insert(url.to_owned()) {
+            return Err(failed("it is its own $schema".to_owned()));
+        }
+        let Some(next) = elsewhere.get(url).map_err(failed)? else { return Ok(Draft::Y2020) };
+        document = next;
+    }
+}
+
 /// Why the document at an address is not had.
-pub(super) fn refusal(url: &str) -> Error {
+fn refusal(url: &str) -> Error {
     let reason = match url.split_once(':') {
         Some(("file", path)) => {
             let path = path.strip_prefix("//").and_then(|path| path.find('/').map(|slash| &path[slash..]));
             format!("open {}: no such file or directory", path.unwrap_or_default())
         }
-        // A chart must not make the operator ask addresses of its choice.
-        Some(("http" | "https", _)) => "schemas are not fetched from elsewhere".to_owned(),
         _ => format!("no URLLoader registered for {}", go::quote(url)),
     };
     Error::Load { url: url.to_owned(), reason }
@@ -318,10 +375,13 @@ fn join(base: &str, reference: &str) -> String {
     if reference.split(['/', '?']).next().is_some_and(|start| start.contains(':')) {
         return reference.to_owned();
     }
-    let Some(authority) = base.find("://").map(|at| at + 3) else { return reference.to_owned() };
+    // A slash in a query is no folder, and `..` in one leads nowhere.
+    let base = base.split('?').next().unwrap_or(base);
+    let (reference, query) = reference.split_at(reference.find('?').unwrap_or(reference.len()));
+    let Some(authority) = base.find("://").map(|at| at + 3) else { return format!("{reference}{query}") };
     let path = base[authority..].find('/').map_or(base.len(), |slash| authority + slash);
     if reference.starts_with("//") {
-        return format!("{}{reference}", &base[..authority - 2]);
+        return format!("{}{reference}{query}", &base[..authority - 2]);
     }
     let joined = if reference.starts_with('/') {
         reference.to_owned()
@@ -329,7 +389,7 @@ fn join(base: &str, reference: &str) -> String {
         let folder = base[path..].rfind('/').map_or("/", |slash| &base[path..=path + slash]);
         format!("{folder}{reference}")
     };
-    format!("{}{}", &base[..path], crate::chart::path::clean(&joined))
+    format!("{}{}{query}", &base[..path], crate::chart::path::clean(&joined))
 }
 
 fn unescape(key: &str) -> String {

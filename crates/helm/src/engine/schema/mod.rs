@@ -14,6 +14,7 @@ mod format;
 mod glance;
 mod library;
 mod parts;
+mod source;
 mod step;
 mod walk;
 mod words;
@@ -22,8 +23,12 @@ use std::fmt::Write as _;
 
 use gotmpl::{Map, Value};
 
+pub use source::{SchemaCheck, SchemaFetchError, SchemaSource};
+
+use super::Warning;
 use crate::json;
 use crate::values::ActiveChart;
+use source::Elsewhere;
 
 /// Values that break the rules of their schemas, in Helm's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,41 +45,63 @@ impl Error {
     }
 }
 
-/// Checks the values of a chart and its dependencies.
-pub(super) fn check(chart: &ActiveChart<'_>, values: &Map) -> Result<(), Error> {
-    let mut error = Error { report: String::new(), paths: Vec::new() };
-    check_chart(chart, values, &mut error);
-    if error.report.is_empty() { Ok(()) } else { Err(error) }
+/// Checks the values of a chart and its dependencies, and adds to `warnings` what could not be checked.
+pub(super) fn check(
+    chart: &ActiveChart<'_>,
+    values: &Map,
+    (schemas, warnings): (SchemaCheck<'_>, &mut Vec<Warning>),
+) -> Result<(), Error> {
+    if matches!(schemas, SchemaCheck::Skip) {
+        return Ok(());
+    }
+    let mut check = Check { schemas, warnings, error: Error { report: String::new(), paths: Vec::new() } };
+    check.chart(chart, values);
+    if check.error.report.is_empty() { Ok(()) } else { Err(check.error) }
 }
 
-fn check_chart(chart: &ActiveChart<'_>, values: &Map, into: &mut Error) {
-    if let Some(schema) = &chart.chart.schema {
-        check_one(chart.name(), schema, values, into);
-    }
-    for dependency in &chart.dependencies {
-        let name = dependency.name();
-        match values.get(name.as_bytes()) {
-            None | Some(Value::Nil) => {}
-            Some(Value::Map(values)) => check_chart(dependency, &values, into),
-            Some(other) => {
-                let found = gotmpl::type_name(&other);
-                let text = format!("{name}:\ninvalid type for values: expected object (map), got {found}\n");
-                into.report.push_str(&text);
+struct Check<'c> {
+    schemas: SchemaCheck<'c>,
+    warnings: &'c mut Vec<Warning>,
+    error: Error,
+}
+
+impl Check<'_> {
+    fn chart(&mut self, chart: &ActiveChart<'_>, values: &Map) {
+        if let Some(schema) = &chart.chart.schema {
+            self.one(chart.name(), schema, values);
+        }
+        for dependency in &chart.dependencies {
+            let name = dependency.name();
+            match values.get(name.as_bytes()) {
+                None | Some(Value::Nil) => {}
+                Some(Value::Map(values)) => self.chart(dependency, &values),
+                Some(other) => {
+                    let found = gotmpl::type_name(&other);
+                    let text = format!("{name}:\ninvalid type for values: expected object (map), got {found}\n");
+                    self.error.report.push_str(&text);
+                }
             }
         }
     }
-}
 
-fn check_one(name: &str, schema: &[u8], values: &Map, into: &mut Error) {
-    let values = json::to_serde(&values.clone().into());
-    let Err(complaint) = check_values(schema, &values, &mut into.paths) else { return };
-    write!(into.report, "{name}:\n{complaint}").expect("writing to a string does not fail");
+    fn one(&mut self, name: &str, schema: &[u8], values: &Map) {
+        let values = json::to_serde(&values.clone().into());
+        let elsewhere = Elsewhere::new(self.schemas, name);
+        let outcome = check_values(schema, &values, (&elsewhere, &mut self.error.paths));
+        self.warnings.extend(elsewhere.into_warnings());
+        let Err(complaint) = outcome else { return };
+        write!(self.error.report, "{name}:\n{complaint}").expect("writing to a string does not fail");
+    }
 }
 
 /// Checks values by the text of a schema, and notes where in them the trouble is.
-fn check_values(schema: &[u8], values: &serde_json::Value, paths: &mut Vec<String>) -> Result<(), String> {
+fn check_values(
+    schema: &[u8],
+    values: &serde_json::Value,
+    (elsewhere, paths): (&Elsewhere<'_>, &mut Vec<String>),
+) -> Result<(), String> {
     let schema = compile::read(schema)?;
-    let compiled = compile::compile(&schema)?;
+    let compiled = compile::compile(&schema, elsewhere)?;
     let outcome = walk::apply(&compiled, values, (walk::Formats::AsTheDraftSays, walk::Steps::default()));
     outcome.map_err(|complaints| {
         paths.extend(complaints.places());
