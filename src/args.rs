@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::controller::RemoteSchemas;
 use crate::template;
 
 /// Keeps Helm releases from OCI registries as declared.
@@ -60,6 +61,15 @@ pub struct Args {
     /// helm-operator.ketches.cn/allowed-namespaces. For the move from operators that asked for no such consent.
     #[arg(long)]
     pub allow_cross_namespace_secrets: bool,
+
+    /// What becomes of schemas that a chart's values.schema.json refers to by address.
+    #[arg(long, value_enum, default_value_t = RemoteSchemas::Fetch)]
+    pub remote_schemas: RemoteSchemas,
+
+    /// Hosts, parted by commas, that schemas are fetched from though their addresses are not public, or behind a proxy:
+    /// `name`, `name:port` or `*.domain`. All others are asked at public addresses only.
+    #[arg(long, value_delimiter = ',')]
+    pub remote_schema_hosts: Vec<String>,
 
     /// What to log: a level (off, error, warn, info, debug, trace), or several `target=level` parted by commas, such as
     /// `info,helm_operator::registry=debug`. A level alone opens libraries up to info only: below it they print whole

@@ -157,7 +157,9 @@ fn setup(args: &Args, shutdown: &Shutdown) -> anyhow::Result<Setup> {
         policy: Policy {
             no_cross_namespace_refs: args.no_cross_namespace_refs,
             allow_cross_namespace_secrets: args.allow_cross_namespace_secrets,
+            remote_schemas: args.remote_schemas,
         },
+        schema_hosts: args.remote_schema_hosts.clone(),
         shutdown: shutdown.clone(),
     })
 }

@@ -150,6 +150,8 @@ pub struct Install {
     pub skip_crds: bool,
     /// Do not run the chart's hooks.
     pub disable_hooks: bool,
+    /// Do not check the values by the chart's values.schema.json, and fetch no schemas that it refers to.
+    pub disable_schema_validation: bool,
 }
 
 impl Default for Install {
@@ -162,6 +164,7 @@ impl Default for Install {
             force: false,
             skip_crds: false,
             disable_hooks: false,
+            disable_schema_validation: false,
         }
     }
 }
@@ -186,6 +189,8 @@ pub struct Upgrade {
     pub cleanup_on_fail: bool,
     /// Do not run the chart's hooks.
     pub disable_hooks: bool,
+    /// Do not check the values by the chart's values.schema.json, and fetch no schemas that it refers to.
+    pub disable_schema_validation: bool,
     /// How many revisions Helm's history keeps; 0 means the default of 10. `spec.maxHistory` goes before it.
     #[schemars(range(min = 0))]
     pub max_history: i32,
@@ -201,6 +206,7 @@ impl Default for Upgrade {
             force: false,
             cleanup_on_fail: false,
             disable_hooks: false,
+            disable_schema_validation: false,
             max_history: 10,
         }
     }

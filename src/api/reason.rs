@@ -41,6 +41,10 @@ reasons! {
         UninstallSkipped,
         /// `spec.suspend` is set.
         Suspended,
+        /// Rendering passed something over that the chart or its values ask for (an event only).
+        ChartWarning,
+        /// A schema that the chart refers to could not be had, and is left out of the check of the values (an event only).
+        SchemaUnavailable,
 
         // What the object itself says wrongly.
         /// A field, or a combination of fields, has no meaning.

@@ -17,6 +17,7 @@ use super::index::Index;
 use super::permits::{Permit, Permits};
 use super::repository::KnownCharts;
 use super::revisions::Revisions;
+use super::schemas::RemoteSchemas;
 use super::secrets::Secrets;
 use super::status;
 use super::waits::Waits;
@@ -25,7 +26,7 @@ use crate::api::{HelmRelease, HelmRepository};
 use crate::cluster::{Cluster, Object, Reach, Source};
 use crate::history::{History, Record};
 use crate::metrics::Metrics;
-use crate::registry::Registry;
+use crate::registry::{Registry, Schemas};
 
 /// What an administrator decides about all releases.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +35,8 @@ pub struct Policy {
     pub no_cross_namespace_refs: bool,
     /// Repositories may use Secrets of other namespaces that do not say so.
     pub allow_cross_namespace_secrets: bool,
+    /// What becomes of schemas that charts refer to by address.
+    pub remote_schemas: RemoteSchemas,
 }
 
 impl Policy {
@@ -111,6 +114,7 @@ pub(crate) struct Context {
     pub(crate) client: kube::Client,
     pub(crate) cluster: Cluster,
     pub(crate) registry: Registry,
+    pub(crate) schemas: Schemas,
     pub(crate) history: History,
     pub(crate) releases: Store<Guarded<HelmRelease>>,
     pub(crate) repositories: Store<Guarded<HelmRepository>>,

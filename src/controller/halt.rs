@@ -128,14 +128,14 @@ pub(crate) fn retry(reason: Reason) -> Retry {
     use Reason::{
         AccessDenied, AdmissionDenied, AuthenticationFailed, CertificateExpired, CertificateNameMismatch,
         CertificateUnknownAuthority, ChartArchiveInvalid, ChartDeprecated, ChartMetadataInvalid, ChartNameMismatch,
-        ChartRefused, ChartTooLarge, ClusterUnavailable, ConfigurationError, ConnectionFailed, DigestMismatch,
-        DnsFailed, FieldConflict, Forbidden, HelmRepositoryNotFound, HistoryInvalid, HookFailed, ImmutableField,
-        InstallCompleted, InstallFailed, InstallStarted, KubernetesVersionUnsupported, ManifestInvalid,
+        ChartRefused, ChartTooLarge, ChartWarning, ClusterUnavailable, ConfigurationError, ConnectionFailed,
+        DigestMismatch, DnsFailed, FieldConflict, Forbidden, HelmRepositoryNotFound, HistoryInvalid, HookFailed,
+        ImmutableField, InstallCompleted, InstallFailed, InstallStarted, KubernetesVersionUnsupported, ManifestInvalid,
         NamespaceNotFound, NoMatchingVersion, NotAHelmChart, NotReady, ObjectInvalid, OwnershipConflict,
         PendingRelease, PermissionDenied, PlainHttp, Progressing, ProxyFailed, QuotaExceeded, RateLimited,
         RegistryTimeout, RegistryUnavailable, RegistryUnexpected, ReleaseNameConflict, ReleaseTooLarge,
-        RenderLimitExceeded, RepositoryNotFound, SchemaViolation, SecretInvalid, SecretNotFound, Suspended,
-        SyncCompleted, TagNotFound, TemplateFailed, TooManyRevisions, UninstallCompleted, UninstallSkipped,
+        RenderLimitExceeded, RepositoryNotFound, SchemaUnavailable, SchemaViolation, SecretInvalid, SecretNotFound,
+        Suspended, SyncCompleted, TagNotFound, TemplateFailed, TooManyRevisions, UninstallCompleted, UninstallSkipped,
         UnknownKind, UnsupportedRepositoryType, UpgradeCompleted, UpgradeFailed, UpgradeStarted, ValuesInvalid,
     };
     match reason {
@@ -195,7 +195,8 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         | InstallFailed
         | UpgradeFailed => Retry::Backoff,
         InstallCompleted | UpgradeCompleted | SyncCompleted | Progressing | InstallStarted | UpgradeStarted
-        | UninstallCompleted | UninstallSkipped | Suspended | ChartNameMismatch | ChartDeprecated => Retry::Never,
+        | UninstallCompleted | UninstallSkipped | Suspended | SchemaUnavailable | ChartNameMismatch | ChartWarning
+        | ChartDeprecated => Retry::Never,
     }
 }
 

@@ -19,6 +19,7 @@ mod permits;
 mod release;
 mod repository;
 mod revisions;
+mod schemas;
 mod secrets;
 mod source;
 mod status;
@@ -51,6 +52,7 @@ use crate::shutdown::Shutdown;
 
 pub use self::context::Policy;
 pub use self::memory::Memory;
+pub use self::schemas::RemoteSchemas;
 
 /// The field manager of our own status and finalizers.
 pub(crate) const MANAGER: &str = "helm-operator";
@@ -71,6 +73,8 @@ pub struct Setup {
     pub memory: Memory,
     /// What is allowed.
     pub policy: Policy,
+    /// Hosts that schemas are fetched from whatever their addresses (`name`, `name:port` or `*.domain`).
+    pub schema_hosts: Vec<String>,
     /// Tells when the process is to end.
     pub shutdown: Shutdown,
 }
@@ -85,6 +89,7 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
     let (revisions, written_by_others) = revisions::Revisions::new();
     let registry = Registry::new(&setup.registry);
     let context = Arc::new(Context {
+        schemas: registry.schemas(setup.schema_hosts),
         cluster: Cluster::new(client.clone()),
         registry,
         history: History::new(client.clone()),

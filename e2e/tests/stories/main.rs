@@ -23,6 +23,7 @@ mod moves;
 mod noticed;
 mod one_failure_one_attempt;
 mod outages;
+mod remote_schemas;
 mod secret_rotation;
 mod stale_and_unobserved;
 mod superseding;

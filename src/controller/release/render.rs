@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use helm::engine::{self, Capabilities, ErrorKind, Limits, Lookup, ReleaseInfo, Rendered, Request, SEED_BYTES};
+use helm::engine::{
+    self, Capabilities, ErrorKind, Limits, Lookup, ReleaseInfo, Rendered, Request, SEED_BYTES, Warning,
+};
 use helm::manifest::Hook;
 use helm::release::ReleaseChart;
 use helm::values::ActiveChart;
@@ -21,6 +23,7 @@ use crate::cluster::Source;
 use crate::controller::charts::LoadedChart;
 use crate::controller::halt::Halt;
 use crate::controller::memory;
+use crate::controller::schemas::{Attempt, Gathered};
 
 /// The longest a chart may render.
 const RENDER_TIMEOUT: Duration = Duration::from_mins(1);
@@ -42,6 +45,8 @@ pub(super) struct Output {
     pub(super) hooks: Vec<Hook>,
     /// The notes.
     pub(super) notes: String,
+    /// What was passed over.
+    pub(super) warnings: Vec<Warning>,
     /// The chart as Helm records it: with the dependencies that the values enable.
     pub(super) chart: ReleaseChart,
 }
@@ -79,14 +84,22 @@ pub(super) async fn render(
         capabilities: job.context.cluster.capabilities().await?,
         lookup: Arc::new(job.context.cluster.lookup(Handle::current(), job.reach())),
         now: job.context.now().to_zoned(TimeZone::UTC),
+        schemas: Gathered::new(action.schemas.then_some(job.context.policy.remote_schemas), &job.context.schemas),
     });
-    if !job.turn.is_large() {
-        match within(memory::small(), &inputs).await? {
-            Err(error) if error.kind() == ErrorKind::Limit => job.turn.enlarge().await,
+    loop {
+        let limits = if job.turn.is_large() { Limits::default() } else { memory::small() };
+        let rendered = within(limits, &inputs).await?;
+        if inputs.schemas.lacks_some() {
+            job.turn.pause();
+            inputs.schemas.complete().await;
+            job.turn.resume().await;
+            continue;
+        }
+        match rendered {
+            Err(error) if error.kind() == ErrorKind::Limit && !job.turn.is_large() => job.turn.enlarge().await,
             rendered => return Ok(rendered?),
         }
     }
-    Ok(within(Limits::default(), &inputs).await??)
 }
 
 /// What a render depends on, without its limits.
@@ -97,6 +110,7 @@ struct Inputs {
     capabilities: Capabilities,
     lookup: Arc<dyn Lookup>,
     now: Zoned,
+    schemas: Gathered,
 }
 
 /// One render on a thread of its own, at most [`RENDER_TIMEOUT`] long.
@@ -118,8 +132,9 @@ async fn within(limits: Limits, inputs: &Arc<Inputs>) -> Result<Result<Output, e
 }
 
 fn output(inputs: &Inputs, limits: Limits, seed: [u8; SEED_BYTES]) -> Result<Output, engine::Error> {
-    let Inputs { chart, values, release, capabilities, lookup, now } = inputs;
-    let rendered = engine::render(&Request {
+    let Inputs { chart, values, release, capabilities, lookup, now, schemas } = inputs;
+    let schemas = Attempt { gathered: schemas, stop: Arc::clone(&limits.stop) };
+    let request = Request {
         chart: &chart.chart,
         values,
         release,
@@ -130,8 +145,8 @@ fn output(inputs: &Inputs, limits: Limits, seed: [u8; SEED_BYTES]) -> Result<Out
         limits,
         templates: Some(&chart.templates),
         subchart_notes: false,
-    })?;
+    };
+    let Rendered { manifest, hooks, notes, warnings, .. } = engine::render_with(&request, schemas.check())?;
     let active = ActiveChart::new(&chart.chart, values).map_err(engine::Error::Dependencies)?;
-    let Rendered { manifest, hooks, notes, .. } = rendered;
-    Ok(Output { manifest, hooks, notes, chart: ReleaseChart::from(&active) })
+    Ok(Output { manifest, hooks, notes, warnings, chart: ReleaseChart::from(&active) })
 }

@@ -42,6 +42,9 @@ pub(super) struct Trace {
     pub(super) left: Option<&'static str>,
 }
 
+/// How many bytes of warnings of one reason are told.
+const WARNED: usize = 512;
+
 /// Most objects that a status lists, and most that an Event names.
 const LISTED: usize = 500;
 const NAMED: usize = 10;
@@ -49,8 +52,12 @@ const NAMED: usize = 10;
 impl Trace {
     /// Something a person should know.
     pub(super) fn warn(&mut self, reason: Reason, message: String) {
-        if !self.warnings.iter().any(|(known, _)| *known == reason) {
-            self.warnings.push((reason, message));
+        match self.warnings.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, known)) if known.len() < WARNED && !known.contains(&message) => {
+                known.extend(["; ", message.as_str()]);
+            }
+            Some(_) => {}
+            None => self.warnings.push((reason, message)),
         }
     }
 

@@ -78,6 +78,8 @@ pub(crate) struct Action {
     pub(crate) wait_for_jobs: bool,
     /// Run hooks.
     pub(crate) hooks: bool,
+    /// Check the values by the chart's schemas.
+    pub(crate) schemas: bool,
     /// Install what is in `crds/`.
     pub(crate) crds: bool,
     /// Take objects from other releases, and from nobody.
@@ -187,6 +189,7 @@ fn install(release: &HelmRelease) -> Action {
         wait: install.wait,
         wait_for_jobs: install.wait_for_jobs,
         hooks: !install.disable_hooks,
+        schemas: !install.disable_schema_validation,
         crds: !install.skip_crds,
         take_ownership: install.take_ownership,
         force: install.force,
@@ -201,6 +204,7 @@ fn upgrade(release: &HelmRelease) -> Action {
         wait: upgrade.wait,
         wait_for_jobs: upgrade.wait_for_jobs,
         hooks: !upgrade.disable_hooks,
+        schemas: !upgrade.disable_schema_validation,
         crds: false,
         take_ownership: upgrade.take_ownership,
         force: upgrade.force,

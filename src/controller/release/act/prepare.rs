@@ -4,10 +4,12 @@
 
 use std::time::Duration;
 
+use helm::engine::Warning;
 use helm::manifest::Hook;
 use helm::release::{ApplyMethod, Info, Release, Status};
 
 use super::{Deadline, Job, record, uninstall};
+use crate::api::Reason;
 use crate::cluster::{ApplyOptions, Claims, Object, Owner, Source};
 use crate::controller::halt::Halt;
 use crate::controller::release::fetch;
@@ -50,6 +52,9 @@ pub(super) async fn prepare(step: &Step, job: &Job<'_>, trace: &mut Trace) -> Re
         job.context.cluster.ensure_namespace(namespace).await?;
     }
     let rendered = render::render(step, &chart, action, deadline.remaining(), job).await?;
+    for warning in &rendered.warnings {
+        trace.warn(reason(warning), warning.to_string());
+    }
     let replaced = record::get_all(job, &step.replaces).await?;
     let release = pending(step, job, rendered, &replaced);
     if let Some(deployed) = replaced.iter().find(|record| record.release.info.status == Status::Deployed)
@@ -125,6 +130,14 @@ async fn objects(release: &Release, action: &Action, job: &Job<'_>) -> Result<(V
     job.reach().admit(&objects)?;
     let claims = job.context.cluster.claim(&objects, &options(action, job)).await?;
     Ok((objects, claims))
+}
+
+/// What is told of something that a render passed over.
+fn reason(warning: &Warning) -> Reason {
+    match warning {
+        Warning::SchemaLeftOut { .. } => Reason::SchemaUnavailable,
+        _ => Reason::ChartWarning,
+    }
 }
 
 fn pending(step: &Step, job: &Job<'_>, rendered: render::Output, replaced: &[Record]) -> Release {
