@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use helm::manifest::HookEvent;
 use jiff::Timestamp;
 
 const OWNER: &str = "helm-operator.ketches.cn/owner";
@@ -16,6 +17,7 @@ const MADE: &str = "helm-operator.ketches.cn/made";
 const APPLIED: &str = "helm-operator.ketches.cn/applied";
 const ENDED: &str = "helm-operator.ketches.cn/ended";
 const ABSENT: &str = "helm-operator.ketches.cn/absent";
+const HOOKS: &str = "helm-operator.ketches.cn/hooks";
 
 /// "This revision was made by us for that."
 ///
@@ -49,6 +51,8 @@ pub struct Marks {
     /// Which objects of the manifest, by their position in it, were not there before: what is deleted when the revision
     /// fails, where that is declared. `None` where it is not, and once it is done.
     pub absent: Option<Vec<usize>>,
+    /// Whose hooks were begun last: a hook of several events has one record of its last run for all of them.
+    pub hooks: Option<HooksBegun>,
 }
 
 /// Revisions counted since a moment.
@@ -65,6 +69,23 @@ impl Made {
     fn parse(text: &str) -> Option<Self> {
         let (since, revisions) = text.split_once('/')?;
         Some(Self { since: Timestamp::from_second(since.parse().ok()?).ok()?, revisions: revisions.parse().ok()? })
+    }
+}
+
+/// The hooks of one event, on their way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HooksBegun {
+    /// The event.
+    pub event: HookEvent,
+    /// When the first of them was begun.
+    pub since: Timestamp,
+}
+
+impl HooksBegun {
+    /// `event/time`, as written.
+    fn parse(text: &str) -> Option<Self> {
+        let (event, since) = text.split_once('/')?;
+        Some(Self { event: event.to_owned().into(), since: since.parse().ok()? })
     }
 }
 
@@ -85,17 +106,33 @@ impl Marks {
             applied: annotations.contains_key(APPLIED),
             ended: text(ENDED),
             absent: annotations.get(ABSENT).map(|list| list.split(',').filter_map(|at| at.parse().ok()).collect()),
+            hooks: annotations.get(HOOKS).and_then(|hooks| HooksBegun::parse(hooks)),
         })
     }
 
     /// Puts the marks among the other annotations, or takes them away.
     pub(super) fn put(marks: Option<&Self>, annotations: &mut BTreeMap<String, String>) {
-        for key in [OWNER, UID, GENERATION, INPUTS, DECLARED, CHART, DIGEST, ATTEMPT, MADE, APPLIED, ENDED, ABSENT] {
+        for key in
+            [OWNER, UID, GENERATION, INPUTS, DECLARED, CHART, DIGEST, ATTEMPT, MADE, APPLIED, ENDED, ABSENT, HOOKS]
+        {
             annotations.remove(key);
         }
         let Some(marks) = marks else { return };
-        let Self { owner, uid, generation, inputs, declared, chart, digest, attempt, made, applied, ended, absent } =
-            marks.clone();
+        let Self {
+            owner,
+            uid,
+            generation,
+            inputs,
+            declared,
+            chart,
+            digest,
+            attempt,
+            made,
+            applied,
+            ended,
+            absent,
+            hooks,
+        } = marks.clone();
         let marks = [
             (OWNER, Some(owner)),
             (UID, Some(uid)),
@@ -109,6 +146,7 @@ impl Marks {
             (APPLIED, applied.then(|| "true".to_owned())),
             (ENDED, ended),
             (ABSENT, absent.map(|absent| absent.iter().map(usize::to_string).collect::<Vec<_>>().join(","))),
+            (HOOKS, hooks.map(|HooksBegun { event, since }| format!("{event}/{since}"))),
         ];
         annotations.extend(marks.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
     }

@@ -31,7 +31,7 @@ use kube::{Client, Resource};
 
 pub use error::{Error, SecretRef, Verb};
 pub use lineage::surplus;
-pub use marks::{Made, Marks};
+pub use marks::{HooksBegun, Made, Marks};
 pub use meta::RecordMeta;
 
 /// The field manager of our writes to release Secrets.

@@ -2,6 +2,7 @@
 //!
 //! `e2e/tests/stories/helm_cli.rs` holds the same against a real API server and real Helm.
 
+use helm::manifest::HookEvent;
 use helm::release::Status;
 use kube::core::Status as Refusal;
 use serde_json::{Value, json};
@@ -34,6 +35,7 @@ fn marks() -> Marks {
         applied: true,
         ended: Some("NotReady".to_owned()),
         absent: Some(vec![0, 12]),
+        hooks: Some(HooksBegun { event: HookEvent::PostUpgrade, since: time(100) }),
     }
 }
 
@@ -86,6 +88,7 @@ fn a_new_secret_is_what_helm_makes_with_our_marks() {
                     "helm-operator.ketches.cn/applied": "true",
                     "helm-operator.ketches.cn/ended": "NotReady",
                     "helm-operator.ketches.cn/absent": "0,12",
+                    "helm-operator.ketches.cn/hooks": "post-upgrade/1970-01-01T00:01:40Z",
                 },
             },
         })

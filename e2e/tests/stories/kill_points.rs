@@ -10,24 +10,11 @@ use e2e::story::{alone, as_it_is};
 /// How many points are played here.
 const POINTS: usize = 40;
 
-/// Those that end well wherever the operator dies. In the others it repeats hooks that had several events, and leaves
-/// behind what a hook's policy or `cleanupOnFail` was about to delete: `cargo kill-points` shows where.
-const PLAYED: [Scenario; 8] = [
-    Scenario::InstallDefinition,
-    Scenario::Mend,
-    Scenario::RollBack,
-    Scenario::MoveName,
-    Scenario::MoveNamespace,
-    Scenario::UninstallUpgrading,
-    Scenario::Adopt,
-    Scenario::AdoptNewer,
-];
-
 #[test]
 fn after_a_death_at_any_write_the_next_process_ends_what_was_begun() -> Result<()> {
     let seed = sample::seed("KILL_POINTS_SEED")?;
     alone("kill-points", as_it_is, async |story| {
-        let choice = Choice { scenarios: PLAYED.to_vec(), sample: Some((POINTS, seed)) };
+        let choice = Choice { scenarios: Scenario::ALL.to_vec(), sample: Some((POINTS, seed)) };
         let report = kill_points::play(story, &choice).await?;
         drop(write!(std::io::stderr(), "KILL_POINTS_SEED={seed}\n{report}"));
         report.accept()

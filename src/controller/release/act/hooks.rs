@@ -10,7 +10,7 @@ use crate::api::Reason;
 use crate::cluster::{DeleteOptions, HookOutcome, Object, Propagation, Reach, Source};
 use crate::controller::context::Context;
 use crate::controller::halt::Halt;
-use crate::history::Record;
+use crate::history::{HooksBegun, Record};
 
 /// The events of one action, which one revision sees one after the other.
 const ACTIONS: [[HookEvent; 2]; 4] = [
@@ -23,6 +23,9 @@ const ACTIONS: [[HookEvent; 2]; 4] = [
 /// Runs the hooks of `event`; those that succeeded before a crash are not run again, and what was running then is
 /// waited for. The record tells how each went.
 ///
+/// A hook of several events has only its last run in the record; a mark tells whose hooks were begun last, and so for
+/// which of the events that run was.
+///
 /// At the end, also of one that failed, all that succeeded are deleted where their policy says so.
 /// `record` is at each moment what was last written, also when the run is dropped in the middle.
 pub(super) async fn run(
@@ -31,20 +34,24 @@ pub(super) async fn run(
     deadline: Deadline,
     context: &Context,
 ) -> Result<(), Halt> {
+    if is_over(&event, hooks_begun(record)) {
+        return Ok(());
+    }
     let due: Vec<(String, String)> = in_run_order(&record.release.hooks, &event).into_iter().map(key).collect();
     let mut succeeded = Vec::new();
     let mut failure = None;
     for due in due {
         let Some(at) = record.release.hooks.iter().position(|hook| key(hook) == due) else { continue };
         let hook = record.release.hooks[at].clone();
-        if !is_done(&hook, &event, &record.release) {
-            let begun = begun(&hook, &record.release);
+        let told = (&record.release, hooks_begun(record));
+        if !is_done(&hook, &event, told) {
+            let begun = begun(&hook, &event, told);
             if begun.is_none() {
-                note(record, at, HookPhase::Running, context).await?;
+                note(record, at, (&event, HookPhase::Running), context).await?;
             }
             let outcome = run_one(&hook, begun, record, deadline, context).await;
             let phase = if outcome.is_ok() { HookPhase::Succeeded } else { HookPhase::Failed };
-            note(record, at, phase, context).await?;
+            note(record, at, (&event, phase), context).await?;
             if let Err(halt) = outcome {
                 // The hook's own failure is what a person has to read, whatever becomes of its remains.
                 drop(delete(&hook, &DeletePolicy::HookFailed, record, deadline, context).await);
@@ -79,20 +86,41 @@ pub(super) async fn end_running(record: &Record, context: &Context) -> Result<()
     Ok(())
 }
 
-/// Whether the record tells that `hook` has run for `event`. It tells only how the last run went: where that may have
-/// been for another event of the same action, it tells nothing.
-fn is_done(hook: &Hook, event: &HookEvent, release: &Release) -> bool {
-    let events = ACTIONS.iter().find(|events| events.contains(event));
-    let of_action = events.map_or(0, |events| events.iter().filter(|event| hook.runs_at(event)).count());
-    let run = &hook.last_run;
-    run.phase == HookPhase::Succeeded && of_action == 1 && run.started_at >= action_begun(event, release)
+/// What a record tells of its hooks besides their last runs.
+type Told<'a> = (&'a Release, Option<&'a HooksBegun>);
+
+fn hooks_begun(record: &Record) -> Option<&HooksBegun> {
+    record.marks.as_ref().and_then(|marks| marks.hooks.as_ref())
 }
 
-/// When the hook's run began that was not seen to end.
-fn begun(hook: &Hook, release: &Release) -> Option<Timestamp> {
+/// Whether the hooks of a later event of the same action were begun.
+fn is_over(event: &HookEvent, begun: Option<&HooksBegun>) -> bool {
+    begun.is_some_and(|begun| ACTIONS.iter().any(|[first, second]| first == event && *second == begun.event))
+}
+
+/// Whether the record tells that `hook` has run for `event`.
+fn is_done(hook: &Hook, event: &HookEvent, told: Told<'_>) -> bool {
+    let events = ACTIONS.iter().find(|events| events.contains(event));
+    let of_action = events.map_or(0, |events| events.iter().filter(|event| hook.runs_at(event)).count());
+    hook.last_run.phase == HookPhase::Succeeded && was_for(hook, event, told).unwrap_or(of_action == 1)
+}
+
+/// When the hook's run for `event` began that was not seen to end.
+fn begun(hook: &Hook, event: &HookEvent, told: Told<'_>) -> Option<Timestamp> {
     let run = &hook.last_run;
+    run.started_at.filter(|_| run.phase == HookPhase::Running && was_for(hook, event, told).unwrap_or(true))
+}
+
+/// Whether the last run of a hook was for `event`; `None` where only its action is known, as in records without marks.
+fn was_for(hook: &Hook, event: &HookEvent, (release, begun): Told<'_>) -> Option<bool> {
+    let started = hook.last_run.started_at;
     // A run of the install is over when the uninstall begins, whatever the record says.
-    run.started_at.filter(|begun| run.phase == HookPhase::Running && Some(*begun) >= release.info.deleted)
+    if started < action_begun(event, release) {
+        return Some(false);
+    }
+    let is_of_action =
+        |begun: &&HooksBegun| ACTIONS.iter().any(|events| events.contains(event) && events.contains(&begun.event));
+    begun.filter(is_of_action).map(|begun| begun.event == *event && started >= Some(begun.since))
 }
 
 /// When the action that `event` belongs to began on this revision.
@@ -103,16 +131,26 @@ fn action_begun(event: &HookEvent, release: &Release) -> Option<Timestamp> {
     }
 }
 
-/// Writes into the record how far a hook is.
-async fn note(record: &mut Record, at: usize, phase: HookPhase, context: &Context) -> Result<(), Halt> {
+/// Writes into the record how far a hook is with its run for an event.
+async fn note(
+    record: &mut Record,
+    at: usize,
+    (event, phase): (&HookEvent, HookPhase),
+    context: &Context,
+) -> Result<(), Halt> {
     let run = &mut record.release.hooks[at].last_run;
-    let now = Some(context.now());
+    let now = context.now();
     if phase == HookPhase::Running {
-        (run.started_at, run.completed_at) = (now, None);
+        (run.started_at, run.completed_at) = (Some(now), None);
     } else {
-        run.completed_at = now;
+        run.completed_at = Some(now);
     }
     run.phase = phase;
+    if let Some(marks) = &mut record.marks
+        && marks.hooks.as_ref().is_none_or(|begun| begun.event != *event)
+    {
+        marks.hooks = Some(HooksBegun { event: event.clone(), since: now });
+    }
     *record = record::update(context, record.clone()).await?;
     Ok(())
 }
@@ -185,7 +223,7 @@ mod tests {
     use helm::release::Release;
     use k8s_openapi::jiff::Timestamp;
 
-    use super::{begun, is_done};
+    use super::{HooksBegun, begun, is_done, is_over};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).expect("a time")
@@ -198,6 +236,10 @@ mod tests {
         hook
     }
 
+    fn hooks_begun(event: &HookEvent, since: i64) -> HooksBegun {
+        HooksBegun { event: event.clone(), since: at(since) }
+    }
+
     /// Deployed at 100, uninstalled from 200 on.
     fn release(deleted: bool) -> Release {
         let mut release = Release::default();
@@ -207,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hook_is_done_for_the_event_that_its_last_run_must_have_been_for() {
+    fn without_marks_a_hook_is_done_for_the_event_that_its_last_run_must_have_been_for() {
         use HookEvent::{PostInstall, PostUpgrade, PreDelete, PreInstall, PreUpgrade};
         let cases: [(&[HookEvent], i64, bool, HookEvent, bool); 6] = [
             (&[PreInstall], 110, false, PreInstall, true),
@@ -220,16 +262,60 @@ mod tests {
             (&[PreDelete], 210, true, PreDelete, true),
         ];
         for (events, started, deleted, event, expected) in cases {
-            let done = is_done(&hook(events, HookPhase::Succeeded, started), &event, &release(deleted));
+            let told = (&release(deleted), None);
+            let done = is_done(&hook(events, HookPhase::Succeeded, started), &event, told);
             assert_eq!(done, expected, "{events:?} at {started} for {event:?}");
-            assert!(!is_done(&hook(events, HookPhase::Failed, started), &event, &release(deleted)), "{events:?}");
+            assert!(!is_done(&hook(events, HookPhase::Failed, started), &event, told), "{events:?}");
         }
     }
 
     #[test]
+    fn a_hook_of_several_events_is_done_for_those_whose_hooks_were_begun_before_its_last_run() {
+        use HookEvent::{PostDelete, PostInstall, PreDelete, PreInstall};
+        const BOTH: &[HookEvent] = &[PreInstall, PostInstall];
+        const ENDS: &[HookEvent] = &[PostInstall, PreDelete, PostDelete];
+        // The hook's events, and when it ran.
+        type Ran = (&'static [HookEvent], i64);
+        // With what was begun when, and whether it is done for an event.
+        let cases: [(Ran, (HookEvent, i64), HookEvent, bool); 9] = [
+            ((BOTH, 110), (PreInstall, 110), PreInstall, true),
+            ((BOTH, 110), (PreInstall, 110), PostInstall, false),
+            // Another hook of the later event was begun, and this one has not run for it.
+            ((BOTH, 110), (PostInstall, 120), PostInstall, false),
+            ((BOTH, 120), (PostInstall, 120), PostInstall, true),
+            ((BOTH, 130), (PostInstall, 120), PostInstall, true),
+            // The install is over, also where it ended with this hook.
+            ((ENDS, 120), (PostInstall, 120), PreDelete, false),
+            ((ENDS, 210), (PreDelete, 210), PreDelete, true),
+            ((ENDS, 210), (PreDelete, 210), PostDelete, false),
+            ((ENDS, 230), (PostDelete, 220), PostDelete, true),
+        ];
+        for ((events, started), (begun_event, since), event, expected) in cases {
+            let deleted = matches!(event, PreDelete | PostDelete);
+            let (release, told) = (release(deleted), hooks_begun(&begun_event, since));
+            let case = format!("{events:?} at {started} for {event:?}, {begun_event:?} begun at {since}");
+            let succeeded = hook(events, HookPhase::Succeeded, started);
+            assert_eq!(is_done(&succeeded, &event, (&release, Some(&told))), expected, "{case}");
+            let running = hook(events, HookPhase::Running, started);
+            assert_eq!(begun(&running, &event, (&release, Some(&told))).is_some(), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_over_once_the_hooks_of_the_next_one_were_begun() {
+        use HookEvent::{PostInstall, PreDelete, PreInstall, PreUpgrade};
+        assert!(is_over(&PreInstall, Some(&hooks_begun(&PostInstall, 110))));
+        for (event, begun) in [(PreInstall, PreInstall), (PostInstall, PostInstall), (PreDelete, PostInstall)] {
+            assert!(!is_over(&event, Some(&hooks_begun(&begun, 110))), "{event:?} after {begun:?}");
+        }
+        assert!(!is_over(&PreUpgrade, None));
+    }
+
+    #[test]
     fn a_run_goes_on_within_its_own_action() {
-        let running = hook(&[HookEvent::PostInstall, HookEvent::PreDelete], HookPhase::Running, 110);
-        assert_eq!(begun(&running, &release(false)), Some(at(110)));
-        assert_eq!(begun(&running, &release(true)), None);
+        use HookEvent::{PostInstall, PreDelete};
+        let running = hook(&[PostInstall, PreDelete], HookPhase::Running, 110);
+        assert_eq!(begun(&running, &PostInstall, (&release(false), None)), Some(at(110)));
+        assert_eq!(begun(&running, &PreDelete, (&release(true), None)), None);
     }
 }

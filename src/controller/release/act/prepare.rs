@@ -186,6 +186,7 @@ fn marks(step: &Step, job: &Job<'_>) -> Marks {
         applied: false,
         ended: None,
         absent: None,
+        hooks: None,
     }
 }
 
