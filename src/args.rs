@@ -53,6 +53,11 @@ pub struct Args {
     #[arg(long, default_value_t = 8)]
     pub concurrent: u16,
 
+    /// How many MiB of memory the process may take: how many large charts are rendered at the same time follows from it.
+    /// Default: the limit of the container.
+    #[arg(long)]
+    pub memory_mib: Option<u64>,
+
     /// Refuse what crosses namespaces: repositories and Secrets of other ones, and releases into them.
     #[arg(long)]
     pub no_cross_namespace_refs: bool,

@@ -10,6 +10,7 @@ mod limit;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
 use kube::client::ClientBuilder;
 use kube::client::retry::RetryPolicy;
 use kube::{Client, Config};
@@ -30,6 +31,10 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// Requests that wait for their turn on the way to the connections; more than the operator ever has at once.
 const QUEUE: usize = 1024;
+
+/// Asks the server, as an `Accept` header, to answer a write with the object's metadata alone.
+pub(crate) const METADATA_ONLY: HeaderValue =
+    HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
 
 /// Pauses before a request that the server turned away (429, 503, 504) is sent again; it may ask for a longer one.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);

@@ -153,7 +153,7 @@ fn setup(args: &Args, shutdown: &Shutdown) -> anyhow::Result<Setup> {
             ..Settings::new(&args.cache_dir, args.cache_mib << 20, CHART_BYTES)
         },
         concurrent: args.concurrent,
-        memory: Memory::of_container(),
+        memory: args.memory_mib.map_or_else(Memory::of_container, Memory::mib),
         policy: Policy {
             no_cross_namespace_refs: args.no_cross_namespace_refs,
             allow_cross_namespace_secrets: args.allow_cross_namespace_secrets,

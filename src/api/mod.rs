@@ -37,6 +37,10 @@ pub const REPOSITORY_FINALIZER: &str = "helm-operator.ketches.cn/repository-fina
 /// Annotation whose every new value asks for a reconcile now.
 pub const REQUESTED_AT: &str = "helm-operator.ketches.cn/requestedAt";
 
+/// Annotation on a `HelmRelease`: the name of another one in its namespace whose Helm release it takes over as it is. For
+/// objects that are renamed, in one change or in two.
+pub const ADOPT: &str = "helm-operator.ketches.cn/adopt";
+
 /// Annotation on a Secret: the namespaces, separated by commas, or `*` for all, whose repositories may use it.
 pub const ALLOWED_NAMESPACES: &str = "helm-operator.ketches.cn/allowed-namespaces";
 

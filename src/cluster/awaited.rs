@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::object::ObjectRef;
+use super::ready::Verdict;
 use super::watch::{Look, Marks, Subscription, Waiter};
 use super::{Cluster, Error};
 
@@ -12,19 +13,56 @@ use super::{Cluster, Error};
 pub struct Awaited {
     /// The object.
     pub object: ObjectRef,
-    /// Whether it is there now.
-    pub exists: bool,
+    /// What of it.
+    pub change: Change,
+}
+
+/// What is awaited of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It stands in the way until it goes, or another takes its name.
+    Gone,
+    /// It is missing until it comes.
+    Present,
+    /// It is missing, or does not serve its kind yet.
+    Serving,
 }
 
 impl Awaited {
     /// It stands in the way until it goes, or another takes its name.
     pub fn gone(object: ObjectRef) -> Self {
-        Self { object, exists: true }
+        Self { object, change: Change::Gone }
     }
 
     /// It is missing until it comes.
     pub fn present(object: ObjectRef) -> Self {
-        Self { object, exists: false }
+        Self { object, change: Change::Present }
+    }
+
+    /// The definition of a kind in an API `group/version`, by the name that it has where its plural is the usual one, as
+    /// kubectl guesses it. `None` for the core group, whose kinds nobody defines.
+    pub fn definition(api_version: &str, kind: &str) -> Option<Self> {
+        let (group, _) = api_version.split_once('/')?;
+        let singular = kind.to_lowercase();
+        let plural = match singular.as_bytes() {
+            [.., b's' | b'x'] | [.., b'c' | b's', b'h'] => format!("{singular}es"),
+            [.., before, b'y'] if !b"aeiou".contains(before) => format!("{}ies", &singular[..singular.len() - 1]),
+            _ => format!("{singular}s"),
+        };
+        let object = ObjectRef {
+            group: "apiextensions.k8s.io".to_owned(),
+            kind: "CustomResourceDefinition".to_owned(),
+            namespace: None,
+            name: format!("{plural}.{group}"),
+        };
+        Some(Self { object, change: Change::Serving })
+    }
+}
+
+impl std::fmt::Display for Awaited {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let change = if self.change == Change::Gone { "deletion" } else { "creation" };
+        write!(f, "the {change} of {}", self.object)
     }
 }
 
@@ -34,6 +72,8 @@ struct Watched {
     subscription: Subscription,
     /// The uid that it was first seen with.
     uid: Option<String>,
+    /// Whether it was seen not to serve: one that does from the beginning is not what is missing.
+    lacked: bool,
 }
 
 impl Cluster {
@@ -49,7 +89,7 @@ impl Cluster {
             let subscription = self.hub.subscribe(resource, &awaited.object, Marks::Unknown, &waiting);
             // A feed that runs already may have told all it knows before this.
             waiter.wake(number);
-            Some((number, Watched { awaited, subscription, uid: None }))
+            Some((number, Watched { awaited, subscription, uid: None, lacked: false }))
         };
         let mut watched: BTreeMap<usize, Watched> = awaited.into_iter().enumerate().filter_map(subscribe).collect();
         loop {
@@ -64,13 +104,41 @@ impl Cluster {
 
 impl Watched {
     fn has_changed(&mut self) -> bool {
+        let change = self.awaited.change;
         match self.subscription.look() {
             Look::NotYet | Look::Lost(_) => false,
-            Look::Absent => self.awaited.exists,
-            Look::Seen(seen) => {
-                let first = self.uid.get_or_insert_with(|| seen.uid.clone());
-                !self.awaited.exists || *first != seen.uid
+            Look::Absent => {
+                self.lacked = true;
+                change == Change::Gone
             }
+            Look::Seen(seen) => match change {
+                Change::Gone => *self.uid.get_or_insert_with(|| seen.uid.clone()) != seen.uid,
+                Change::Present => true,
+                Change::Serving => {
+                    let serves = seen.assessment.ready == Verdict::Current;
+                    self.lacked |= !serves;
+                    serves && self.lacked
+                }
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Awaited;
+
+    #[test]
+    fn a_definition_is_known_by_the_usual_plural() {
+        for (api_version, kind, expected) in [
+            ("monitoring.coreos.com/v1", "ServiceMonitor", Some("servicemonitors.monitoring.coreos.com")),
+            ("networking.istio.io/v1", "Gateway", Some("gateways.networking.istio.io")),
+            ("example.com/v1", "NetworkPolicy", Some("networkpolicies.example.com")),
+            ("gateway.networking.k8s.io/v1", "GatewayClass", Some("gatewayclasses.gateway.networking.k8s.io")),
+            ("v1", "Pod", None),
+        ] {
+            let name = Awaited::definition(api_version, kind).map(|awaited| awaited.object.name);
+            assert_eq!(name.as_deref(), expected);
         }
     }
 }

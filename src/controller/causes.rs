@@ -65,6 +65,7 @@ impl From<cluster::Error> for Halt {
             E::Owned { object, .. } | E::Unowned { object, .. } | E::Immutable { object, .. } => {
                 vec![Awaited::gone(object.as_ref().clone())]
             }
+            E::UnknownKind { api_version, kind, .. } => Awaited::definition(api_version, kind).into_iter().collect(),
             E::NamespaceMissing { namespace, .. } => vec![Awaited::present(namespace_ref(namespace))],
             E::NamespaceTerminating { namespace, .. } => vec![Awaited::gone(namespace_ref(namespace))],
             _ => Vec::new(),

@@ -37,13 +37,6 @@ pub(crate) struct NextAttempt {
     pub(crate) due: Timestamp,
 }
 
-impl NextAttempt {
-    /// What a controller does until then.
-    pub(crate) fn action(self, now: Timestamp) -> Action {
-        Action::requeue(Duration::try_from(self.due.duration_since(now)).unwrap_or_default())
-    }
-}
-
 /// What happens after a halt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Retry {
@@ -60,6 +53,12 @@ impl Halt {
     /// A halt with this reason and message.
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into(), retry_after: None, next: None, awaits: Vec::new() }
+    }
+
+    /// What a controller does until the next attempt.
+    pub(crate) fn action(&self, now: Timestamp) -> Action {
+        let until = |due: Timestamp| Duration::try_from(due.duration_since(now)).unwrap_or_default();
+        self.next.map_or_else(Action::await_change, |next| Action::requeue(until(next.due)))
     }
 
     /// What a status says of it. `Reconciling` has the cause too, and when it is tried again: tools show one of the two.
@@ -80,25 +79,27 @@ impl Halt {
                 "{message}; a change of the object is noticed at once, one elsewhere by the annotation {REQUESTED_AT} or at the next interval"
             );
         }
-        let awaited: Vec<String> = self.awaits.iter().map(|awaited| awaited.object.to_string()).collect();
-        format!(
-            "{}; a change of the object and the deletion of {} are noticed at once",
-            self.message,
-            awaited.join(", ")
-        )
+        format!("{}; a change of the object and {} are noticed at once", self.message, self.awaited())
     }
 
     fn again(&self) -> String {
+        let noticed =
+            if self.awaits.is_empty() { String::new() } else { format!("; {} is noticed at once", self.awaited()) };
         match self.next {
             Some(NextAttempt { failed, due }) => {
                 format!(
-                    "{}; attempt {failed} failed, the next one is at {}",
+                    "{}; attempt {failed} failed, the next one is at {}{noticed}",
                     self.message,
                     due.strftime("%H:%M:%S UTC")
                 )
             }
-            None => self.message.clone(),
+            None => format!("{}{noticed}", self.message),
         }
+    }
+
+    /// What ends the trouble, in words.
+    fn awaited(&self) -> String {
+        self.awaits.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
     }
 
     /// A halt with the whole chain of an error as its message.

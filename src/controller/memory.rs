@@ -26,6 +26,11 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// So many MiB.
+    pub fn mib(mib: u64) -> Self {
+        Self { bytes: Some(mib.saturating_mul(1 << 20)) }
+    }
+
     /// The bound of the container, where there is one.
     pub fn of_container() -> Self {
         // Version 2, and version 1 of control groups, as a container sees its own.
@@ -57,7 +62,7 @@ mod tests {
 
     #[test]
     fn large_renders_fit_into_what_there_is() {
-        let large = |mib: u64| Memory { bytes: Some(mib << 20) }.large();
+        let large = |mib: u64| Memory::mib(mib).large();
         assert_eq!([128, 512, 700, 1024, 16 << 10].map(large), [1, 1, 2, 3, 4]);
         assert_eq!(Memory { bytes: None }.large(), 4);
     }

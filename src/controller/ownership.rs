@@ -3,6 +3,9 @@
 //! Each revision that the operator made is marked with the object it was made for. The newest marked revision whose object
 //! is still there decides. Where the marks are lost (the Helm CLI drops them when it writes a record), the status of an
 //! object that installed the release does. The age of the objects decides only where neither tells anything.
+//!
+//! An object of the same namespace that declares the release and names the owner in its annotation [`ADOPT`] takes its place:
+//! so an object is renamed without an uninstall in between, whichever of the two is seen first.
 
 use helm::release::Status;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
@@ -10,7 +13,7 @@ use kube::ResourceExt as _;
 
 use super::guarded::Guarded;
 use super::matching::{self, Key};
-use crate::api::{HelmRelease, ReleaseState};
+use crate::api::{ADOPT, HelmRelease, ReleaseState};
 use crate::history::RecordMeta;
 
 /// A revision's record is made within this time of the deployment that the status tells of. A record of that number that
@@ -25,6 +28,7 @@ pub(crate) struct Claim {
     uid: String,
     created: Option<Timestamp>,
     declares: Declares,
+    adopts: Option<Key>,
     installed: Option<Installed>,
 }
 
@@ -60,12 +64,19 @@ impl Claim {
             uid: object.uid().unwrap_or_default(),
             created: object.creation_timestamp().map(|time| time.0),
             declares,
+            adopts: adopted(object),
             installed: state.filter(is_here).map(|state| Installed {
                 revision: state.revision,
                 at: state.last_deployed.as_ref().map(|time| time.0),
             }),
         }
     }
+}
+
+/// The object of the same namespace that `object` takes the place of.
+fn adopted(object: &Guarded<HelmRelease>) -> Option<Key> {
+    let name = object.annotations().get(ADOPT)?.clone();
+    Some(Key { name, ..Key::of(object) })
 }
 
 /// The object that owns a release.
@@ -77,6 +88,8 @@ pub(crate) struct Owner {
     pub(crate) evidence: Evidence,
     /// Whether it declares another release by now: it leaves this one.
     pub(crate) leaves: bool,
+    /// Whose place it took, by [`ADOPT`]; the evidence is about that one.
+    pub(crate) adopted: Option<Key>,
 }
 
 /// What shows that an object owns a release.
@@ -102,7 +115,20 @@ pub(crate) fn owner(revisions: &[RecordMeta], claims: &[Claim]) -> Option<Owner>
     // What was uninstalled belongs to nobody, though its history is kept.
     let since = revisions.iter().rposition(|meta| meta.status == Status::Uninstalled).map_or(0, |at| at + 1);
     let revisions = &revisions[since..];
-    by_marks(revisions, claims).or_else(|| by_status(revisions, claims)).or_else(|| by_age(claims))
+    let owner = by_marks(revisions, claims).or_else(|| by_status(revisions, claims)).or_else(|| by_age(claims))?;
+    Some(adopter(&owner, claims).unwrap_or(owner))
+}
+
+/// The object that takes the place of `owner`, where there is one. What takes another's place can lose it in turn, but
+/// not in a circle.
+fn adopter(owner: &Owner, claims: &[Claim]) -> Option<Owner> {
+    let takes = |claim: &&Claim| claim.declares == Declares::This && claim.adopts.as_ref() == Some(&owner.key);
+    let claim = claims
+        .iter()
+        .filter(takes)
+        .filter(|claim| claim.key != owner.key)
+        .min_by_key(|claim| (claim.created, &claim.key))?;
+    Some(Owner { key: claim.key.clone(), adopted: Some(owner.key.clone()), leaves: false, evidence: owner.evidence })
 }
 
 fn by_marks(revisions: &[RecordMeta], claims: &[Claim]) -> Option<Owner> {
@@ -117,7 +143,12 @@ fn by_marks(revisions: &[RecordMeta], claims: &[Claim]) -> Option<Owner> {
         };
         if let Some(claim) = claim.filter(owns) {
             let leaves = claim.declares == Declares::Another;
-            return Some(Owner { key: claim.key.clone(), evidence: Evidence::Revision(revision), leaves });
+            return Some(Owner {
+                key: claim.key.clone(),
+                evidence: Evidence::Revision(revision),
+                leaves,
+                adopted: None,
+            });
         }
         newest = false;
     }
@@ -139,13 +170,14 @@ fn by_status(revisions: &[RecordMeta], claims: &[Claim]) -> Option<Owner> {
         key: claim.key.clone(),
         evidence: Evidence::Status(revision),
         leaves: false,
+        adopted: None,
     })
 }
 
 fn by_age(claims: &[Claim]) -> Option<Owner> {
     let declaring = claims.iter().filter(|claim| claim.declares == Declares::This);
     let oldest = declaring.min_by_key(|claim| (claim.created, &claim.key))?;
-    Some(Owner { key: oldest.key.clone(), evidence: Evidence::Age, leaves: false })
+    Some(Owner { key: oldest.key.clone(), evidence: Evidence::Age, leaves: false, adopted: None })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use http::header::{ACCEPT, HeaderValue};
+use http::header::ACCEPT;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use kube::api::{PartialObjectMeta, Patch, PatchParams};
 use kube::core::{NamespaceResourceScope, Request};
@@ -18,10 +18,7 @@ use super::MANAGER;
 use super::context::Context;
 use super::guarded::Undecodable;
 use crate::api::{ConditionType, Conditions, Reason};
-
-/// Asks the server to answer a write without sending the object back.
-const METADATA_ONLY: HeaderValue =
-    HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
+use crate::client::METADATA_ONLY;
 
 /// A status could not be written.
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,7 @@
 //!
 //! | watched | wakes |
 //! |---|---|
-//! | `HelmRelease` (spec, deletion, finalizers, `requestedAt`) | itself, and those that declare the Helm release it no longer does |
+//! | `HelmRelease` (spec, deletion, finalizers, `requestedAt`, `adopt`) | itself, and those that declare the Helm release it no longer does |
 //! | `HelmRepository` (the same) | itself, and the releases that use it, or would if it were open to them |
 //! | Secrets but Helm's (metadata) | the repositories that name one, and their releases |
 //! | Namespaces (labels) | the releases in one whose repositories select namespaces |
@@ -32,7 +32,7 @@ use super::context::Context;
 use super::guarded::Guarded;
 use super::matching::{Key, Labels};
 use super::revisions::Release;
-use crate::api::{ConditionType, HelmRelease, HelmRepository, REQUESTED_AT};
+use crate::api::{ADOPT, ConditionType, HelmRelease, HelmRepository, REQUESTED_AT};
 use crate::client::WatchBackoff;
 use crate::history::RecordMeta;
 use crate::registry::RepositoryUrl;
@@ -93,6 +93,7 @@ struct Declared {
     /// One that loses its finalizer is looked at, so that it gets it back before it is deleted.
     finalizers: Vec<String>,
     requested_at: Option<String>,
+    adopts: Option<String>,
 }
 
 impl Declared {
@@ -102,6 +103,7 @@ impl Declared {
             deleted: object.meta().deletion_timestamp.is_some(),
             finalizers: object.finalizers().to_vec(),
             requested_at: object.annotations().get(REQUESTED_AT).cloned(),
+            adopts: object.annotations().get(ADOPT).cloned(),
         }
     }
 }

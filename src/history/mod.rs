@@ -21,13 +21,15 @@ mod secret;
 use std::fmt;
 
 use helm::release::{Release, codec, storage};
-use http::header::{ACCEPT, HeaderValue};
+use http::header::ACCEPT;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, DeleteParams, ListParams, PartialObjectMeta, PostParams};
 use kube::core::Request;
 use kube::{Client, Resource};
+
+use crate::client::METADATA_ONLY;
 
 pub use error::{Error, SecretRef, Verb};
 pub use lineage::surplus;
@@ -36,10 +38,6 @@ pub use meta::RecordMeta;
 
 /// The field manager of our writes to release Secrets.
 const FIELD_MANAGER: &str = "helm-operator";
-/// Asks the server to answer a write without sending the record back.
-const METADATA_ONLY: HeaderValue =
-    HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
-
 /// The records of all releases. Cheap to clone.
 #[derive(Clone)]
 pub struct History {

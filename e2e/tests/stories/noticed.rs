@@ -2,9 +2,11 @@
 
 use anyhow::{Result, ensure};
 use e2e::charts::Chart;
+use e2e::status::Conditioned as _;
 use e2e::story::{Story, story};
 use helm_operator::api::Reason;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
 use kube::api::{DeleteParams, PostParams};
 use serde_json::json;
@@ -63,6 +65,42 @@ fn a_namespace_that_was_missing() -> Result<()> {
         story.ready("far").await?;
         story.delete("far").await?;
         namespaces.delete(&there, &DeleteParams::default()).await?;
+        Ok(())
+    })
+}
+
+const GIZMO: &str = "apiVersion: noticed.example.com/v1\nkind: Gizmo\nmetadata:\n  name: {{ .Release.Name }}\n";
+
+#[test]
+fn a_definition_that_was_missing() -> Result<()> {
+    story("missing-definition", async |story| {
+        story.push(&Chart::new("gizmo", "1.0.0").file("templates/gizmo.yaml", GIZMO)).await?;
+        story.open_repository().await?;
+        story.release("first", "gizmo", "1.0.0", json!({})).await?;
+        let words = ["Gizmo", "noticed at once", "gizmos.noticed.example.com"];
+        let refused = story.failed("first", Reason::UnknownKind).await?;
+        let reconciling = refused.conditions().iter().find(|condition| condition.type_ == "Reconciling");
+        let message = reconciling.map(|condition| condition.message.as_str()).unwrap_or_default();
+        ensure!(words.iter().all(|word| message.contains(word)), "{message}");
+        let definitions: Api<CustomResourceDefinition> = Api::all(story.client.clone());
+        let definition = serde_json::from_value(json!({
+            "metadata": { "name": "gizmos.noticed.example.com" },
+            "spec": {
+                "group": "noticed.example.com",
+                "names": { "kind": "Gizmo", "plural": "gizmos", "singular": "gizmo" },
+                "scope": "Namespaced",
+                "versions": [{
+                    "name": "v1",
+                    "served": true,
+                    "storage": true,
+                    "schema": { "openAPIV3Schema": { "type": "object" } },
+                }],
+            },
+        }))?;
+        definitions.create(&PostParams::default(), &definition).await?;
+        story.ready("first").await?;
+        story.delete("first").await?;
+        definitions.delete("gizmos.noticed.example.com", &DeleteParams::default()).await?;
         Ok(())
     })
 }

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result, ensure};
 use e2e::charts::{self, Chart};
 use e2e::status;
 use e2e::story::{Story, alone, as_it_is, install_definitions, story};
-use helm_operator::api::Reason;
+use helm_operator::api::{ADOPT, Reason};
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
@@ -229,4 +229,28 @@ async fn break_object(story: &Story<'_>, name: &str) -> Result<()> {
         })
         .await?;
     install_definitions(story.client.clone()).await
+}
+
+#[test]
+fn an_object_that_is_renamed_hands_its_release_over_without_an_uninstall() -> Result<()> {
+    story("handed-over", async |story| {
+        story.push(&charts::note("memo", "1.0.0")).await?;
+        story.open_repository().await?;
+        let target = json!({ "release": { "name": "prod" } });
+        story.release("old", "memo", "1.0.0", target.clone()).await?;
+        story.ready("old").await?;
+        let object = object_of(story, "prod").await?;
+        // As a GitOps tool does with a rename: the new one is applied, then the old one is pruned.
+        story.release("new", "memo", "1.0.0", target).await?;
+        let refused = story.failed("new", Reason::ReleaseNameConflict).await?;
+        ensure!(status::message(&refused).contains(&format!("{ADOPT}=old")), "{}", status::message(&refused));
+        story.patch("new", json!({ "metadata": { "annotations": { ADOPT: "old" } } })).await?;
+        story.ready("new").await?;
+        story.delete("old").await?;
+        untouched(story, "prod", &object, "1 deployed").await?;
+        story.ready("new").await?;
+        story.delete("new").await?;
+        ensure!(story.objects::<ConfigMap>().get_opt("prod-config").await?.is_none(), "the object is still there");
+        Ok(())
+    })
 }

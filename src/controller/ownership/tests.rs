@@ -188,3 +188,27 @@ fn objects_of_one_second_are_told_apart_by_name() {
         assert_eq!(owner(&[], &claims).map(|owner| owner.key.name), Some("a".to_owned()));
     }
 }
+
+#[test]
+fn an_object_takes_the_place_of_the_one_it_adopts() {
+    let adopting = |name: &str, adopted: &str, declares: &str| {
+        let namespace = Key::parse(name).expect("namespace/name").namespace;
+        let mut claim = object(name, 5, declares, &json!({}));
+        claim.adopts = Some(Key { namespace, name: adopted.to_owned() });
+        claim
+    };
+    let old = || object("apps/old", 1, "shop", &json!({}));
+    let made = history("deployed=apps/old:uid-old");
+    let owns = |claims: &[Claim]| owner(&made, claims).map(|owner| (owner.key.to_string(), owner.adopted.is_some()));
+    let owned = |by: &str, adopted| Some((by.to_owned(), adopted));
+    assert_eq!(owns(&[old(), adopting("apps/new", "old", "shop")]), owned("apps/new", true));
+    assert!(owner(&made, &[old(), adopting("apps/new", "old", "shop")]).is_some_and(|owner| owner.has_installed()));
+    // Only what is its own to take: of its namespace, of this release, of that name.
+    assert_eq!(owns(&[old(), adopting("other/new", "old", "shop")]), owned("apps/old", false));
+    assert_eq!(owns(&[old(), adopting("apps/new", "old", "elsewhere")]), owned("apps/old", false));
+    assert_eq!(owns(&[old(), adopting("apps/new", "another", "shop")]), owned("apps/old", false));
+    // Once it has made a revision it needs no leave, and the annotation may stay.
+    let since = history("superseded=apps/old:uid-old deployed=apps/new:uid-new");
+    let owner_since = owner(&since, &[old(), adopting("apps/new", "old", "shop")]).expect("an owner");
+    assert_eq!((owner_since.key.to_string().as_str(), owner_since.adopted), ("apps/new", None));
+}

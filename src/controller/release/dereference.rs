@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kube::ResourceExt as _;
 
-use crate::api::{HelmRelease, Reason};
+use crate::api::{ADOPT, HelmRelease, Reason};
 use crate::controller::access::{self, DereferencedRepository};
 use crate::controller::context::Context;
 use crate::controller::halt::Halt;
@@ -63,7 +63,13 @@ pub(crate) fn owner_of(target: &(String, String), context: &Context) -> Option<O
 
 fn conflict(owner: &Owner, release: &HelmRelease) -> String {
     let (namespace, name) = target(release);
-    let Owner { key, evidence, leaves } = owner;
+    let Owner { key, evidence, leaves, adopted } = owner;
+    if adopted.is_some() {
+        return format!(
+            "the Helm release {namespace}/{name} was taken over by HelmRelease {key}, whose annotation {ADOPT} says so: delete {}, which leaves the release as it is",
+            release.name_any()
+        );
+    }
     let why = match evidence {
         Evidence::Revision(revision) => format!("which made its revision {revision}"),
         Evidence::Status(revision) => format!("whose status tells of its revision {revision}"),
@@ -74,9 +80,14 @@ fn conflict(owner: &Owner, release: &HelmRelease) -> String {
             "the Helm release {namespace}/{name} still belongs to HelmRelease {key}, {why} and declares another one by now: it is free once that one has moved"
         );
     }
+    let hand_over = if release.namespace().is_some_and(|own| own == key.namespace) {
+        format!("To take the release over as it is, annotate {} with {ADOPT}={}", release.name_any(), key.name)
+    } else {
+        format!("To hand it over as it is, set spec.uninstall.deletionPolicy: Orphan in {key} before it is deleted")
+    };
     format!(
         "the Helm release {namespace}/{name} belongs to HelmRelease {key}, {why}: set another spec.release.name or spec.release.namespace in {}, or delete {key}. \
-         To hand the release over as it is, set spec.uninstall.deletionPolicy: Orphan in {key} before it is deleted. Either is noticed at once",
+         {hand_over}. All of it is noticed at once",
         release.name_any()
     )
 }

@@ -87,17 +87,16 @@ pub(super) async fn reconcile(
     }
     publish::publish(release, &outcome, &trace, &context).await?;
     publish::count(&outcome, release, started, &context);
-    let again = |halt: &Halt| halt.next.map_or_else(Action::await_change, |next| next.action(context.now()));
     match (&outcome, &trace.source) {
         (Ok(Outcome::Gone), _) => finalizer::remove(&*guarded, RELEASE_FINALIZER, &context).await,
-        (Ok(Outcome::Deployed), Some(source)) => Ok(again(source)),
+        (Ok(Outcome::Deployed), Some(source)) => Ok(source.action(context.now())),
         // While it waits, too: a new version may come that mends what it waits for.
         (Ok(Outcome::Deployed), None) | (Ok(Outcome::Waiting(_)), _) => {
             Ok(context.retries.settled(release, release.spec.interval()))
         }
         (Ok(Outcome::Suspended), _) => Ok(Action::await_change()),
         (Ok(Outcome::Superseded), _) => Ok(Action::requeue(Duration::ZERO)),
-        (Err(halt), _) => Ok(again(halt)),
+        (Err(halt), _) => Ok(halt.action(context.now())),
     }
 }
 
@@ -117,7 +116,7 @@ async fn reconcile_undecodable(
         Err(mut halt) => {
             context.retries.halted(guarded, &mut halt, UNDECODABLE_INTERVAL, context.now());
             tracing::warn!(object = %leaving.owner, message = %halt.message, "failed to uninstall the release of an object that cannot be read");
-            Ok(halt.next.map_or_else(Action::await_change, |next| next.action(context.now())))
+            Ok(halt.action(context.now()))
         }
     }
 }

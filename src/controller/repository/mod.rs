@@ -120,6 +120,6 @@ fn next(repository: &HelmRepository, outcome: &Result<Outcome, Halt>, context: &
     match outcome {
         Ok(Outcome::Suspended) => Action::await_change(),
         Ok(Outcome::Answered(_)) => context.retries.settled(repository, repository.spec.interval.at_least_a_second()),
-        Err(halt) => halt.next.map_or_else(Action::await_change, |next| next.action(context.now())),
+        Err(halt) => halt.action(context.now()),
     }
 }

@@ -3,6 +3,7 @@
 mod away;
 mod figures;
 mod hanging;
+mod hostile;
 mod rivals;
 mod waiting;
 
@@ -24,6 +25,13 @@ struct Args {
 enum Condition {
     /// Eight releases wait for a registry that accepts and never answers; a ninth has another registry.
     Hanging,
+    /// Charts that take all the memory they can get, loops of `lookup`, values that nest, and a release of many objects that is
+    /// deleted, all at once, in a control group of 512 MiB.
+    Hostile {
+        /// How many objects are deleted meanwhile.
+        #[arg(long, default_value_t = 100_000)]
+        objects: usize,
+    },
     /// Many releases wait for pods that never become ready.
     Waiting {
         /// How many.
@@ -50,6 +58,7 @@ enum Condition {
 fn main() -> Result<()> {
     let figures = match Args::parse().condition {
         Condition::Hanging => hanging::measure()?,
+        Condition::Hostile { objects } => hostile::measure(objects)?,
         Condition::Waiting { releases } => waiting::measure(releases)?,
         Condition::Away { seconds } => away::measure(seconds)?,
         Condition::Rivals { releases, upgrades } => rivals::measure(releases, upgrades)?,

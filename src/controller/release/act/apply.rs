@@ -171,7 +171,7 @@ impl<'a> Run<'a> {
         let gone = left_behind(&old, objects);
         if !gone.is_empty() {
             // As Helm: what left the manifest is deleted, and its end not waited for.
-            context.cluster.delete(&gone, &self.deletion()).await?;
+            context.cluster.delete(&gone, &deletion(self.job)).await?;
         }
         Ok(())
     }
@@ -216,13 +216,9 @@ impl<'a> Run<'a> {
         record::prune(self.job).await?;
         Err(Halt { next, ..halt })
     }
-
-    /// Only what is this release's, and without waiting for its end.
-    fn deletion(&self) -> DeleteOptions {
-        deletion(self.job)
-    }
 }
 
+/// Only what is this release's, and without waiting for its end.
 fn deletion(job: &Job<'_>) -> DeleteOptions {
     DeleteOptions { owner: Some(prepare::owner(job)), propagation: Propagation::Background, timeout: None }
 }

@@ -105,7 +105,7 @@ pub(super) async fn act(plan: Plan, job: &Job<'_>, trace: &mut Trace) -> Result<
         }
         Plan::FinishUninstall { .. } => {
             let place = Place::from(&job.desired.identity);
-            uninstall::finish(&place, &Leaving::of(job.release), job.context, trace).await
+            uninstall::remove(&place, &Leaving::of(job.release), job.context, trace).await
         }
         Plan::AwaitOther { revision, remaining } => {
             let message = format!(

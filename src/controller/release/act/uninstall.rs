@@ -94,11 +94,6 @@ fn owns(leaving: &Leaving, place: &Place, context: &Context) -> bool {
     forgotten || owner.is_some_and(|owner| owner.key.to_string() == leaving.owner && owner.has_installed())
 }
 
-/// Ends an uninstall of the release that the object declares.
-pub(super) async fn finish(place: &Place, leaving: &Leaving, context: &Context, trace: &mut Trace) -> Result<(), Halt> {
-    remove(place, leaving, context, trace).await
-}
-
 /// Uninstalls the releases under the names and in the namespaces that the object declared before, once the release that
 /// takes their place is there.
 pub(in crate::controller::release) async fn leave_old_places(
@@ -119,7 +114,8 @@ pub(super) fn old_places(current: &Place, (owner, uid): (&str, &str), context: &
     places.filter(|place| place != current).collect()
 }
 
-async fn remove(place: &Place, leaving: &Leaving, context: &Context, trace: &mut Trace) -> Result<(), Halt> {
+/// Uninstalls the release at `place`, or ends an uninstall of it that was begun.
+pub(super) async fn remove(place: &Place, leaving: &Leaving, context: &Context, trace: &mut Trace) -> Result<(), Halt> {
     let revisions = context.revisions.of(&place.namespace, &place.name);
     if revisions.last().is_some_and(|last| last.status == Status::Uninstalled) {
         return Ok(());
