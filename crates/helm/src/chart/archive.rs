@@ -93,10 +93,7 @@ fn is_folder<R: Read>(entry: &Entry<'_, R>, full_path: &str) -> bool {
 /// Links and devices. To Helm they are files without content: it looks at nothing but the bytes of an entry, and where a
 /// link leads nobody asks.
 fn is_only_a_header(kind: EntryType) -> bool {
-    matches!(
-        kind,
-        EntryType::Link | EntryType::Symlink | EntryType::Char | EntryType::Block | EntryType::Fifo
-    )
+    matches!(kind, EntryType::Link | EntryType::Symlink | EntryType::Char | EntryType::Block | EntryType::Fifo)
 }
 
 /// Strips the top folder, refusing every path that could mean a place outside of it.
