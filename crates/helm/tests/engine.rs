@@ -8,7 +8,8 @@ use helm::engine::{
     self, Capabilities, Error, ErrorKind, Limits, Lookup, LookupError, NoLookup, ParsedTemplates, ReleaseInfo,
     Rendered, Request,
 };
-use helm::values::ValuesMap;
+use helm::release::{Release, codec};
+use helm::values::{self, ActiveChart, ValuesMap};
 use serde_json::json;
 
 fn chart(template: &str) -> Chart {
@@ -25,11 +26,18 @@ struct Setup {
     limits: Limits,
     templates: Option<ParsedTemplates>,
     seed: u8,
+    values: ValuesMap,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { lookup: Arc::new(NoLookup), limits: Limits::default(), templates: None, seed: 0 }
+        Self {
+            lookup: Arc::new(NoLookup),
+            limits: Limits::default(),
+            templates: None,
+            seed: 0,
+            values: ValuesMap::new(),
+        }
     }
 }
 
@@ -37,7 +45,7 @@ impl Setup {
     fn render(&self, chart: &Chart) -> Result<Rendered, Error> {
         engine::render_on_stack(&Request {
             chart,
-            values: &ValuesMap::new(),
+            values: &self.values,
             release: &ReleaseInfo {
                 name: "web".to_owned(),
                 namespace: "default".to_owned(),
@@ -153,4 +161,39 @@ fn errors_say_where() {
     assert_eq!(error.location().as_deref(), Some("web/templates/a.yaml:2:6"));
     let error = setup.render(&chart("a: 1\nb: {{ nosuch }}")).expect_err("it fails");
     assert_eq!((error.kind(), error.location().as_deref()), (ErrorKind::Template, Some("web/templates/a.yaml:2")));
+}
+
+/// Values of so many levels, their own table included.
+fn nested(levels: usize) -> ValuesMap {
+    let inner =
+        (2..levels).fold(json!({}), |inner, level| if level % 2 == 0 { json!([inner]) } else { json!({ "a": inner }) });
+    ValuesMap::from_iter([("a".to_owned(), inner)])
+}
+
+#[test]
+fn values_nest_as_deeply_as_a_record_of_them_can_be_read() {
+    let template = "a: {{ toYaml .Values | len }} {{ toJson .Values | len }} {{ .Values.a | deepCopy | kindOf }}";
+    for (of_chart, of_release) in [(500, 500), (500, 0), (0, 500), (300, 400)] {
+        let chart = Chart { values: nested(of_chart), ..chart(template) };
+        let setup = Setup { values: nested(of_release), ..Setup::default() };
+        setup.render(&chart).expect("it renders");
+        let recorded = engine::on_stack(|| {
+            let active = ActiveChart::new(&chart, &setup.values).expect("it can be used");
+            let release = Release { chart: (&active).into(), config: setup.values.clone(), ..Release::default() };
+            let bytes = codec::encode(&release).expect("it can be written");
+            codec::decode(&bytes).expect("it can be read") == release
+        });
+        assert!(recorded.expect("there is stack"));
+    }
+    let setup = Setup { values: nested(501), ..Setup::default() };
+    let error = setup.render(&chart(template)).expect_err("they nest too deeply");
+    assert_eq!(
+        (error.kind(), error.to_string()),
+        (ErrorKind::Values, "chart dependencies processing failed: the values nest more than 500 levels".to_owned())
+    );
+    // As text, the reader says so.
+    let text = |levels: usize| values::parse(&format!("a: {}{}", "[".repeat(levels - 1), "]".repeat(levels - 1)));
+    assert!(text(500).is_ok_and(|values| values::check_levels(&values).is_ok()));
+    let error = text(501).expect_err("they nest too deeply").to_string();
+    assert!(error.contains("500"), "{error}");
 }

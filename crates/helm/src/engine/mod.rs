@@ -125,6 +125,7 @@ pub fn render(request: &Request<'_>) -> Result<Rendered, Error> {
 
 /// As [`render`], with a word on schemas: whether they count, and where those are had that they refer to by address.
 pub fn render_with(request: &Request<'_>, schemas: SchemaCheck<'_>) -> Result<Rendered, Error> {
+    values::check_levels(request.values).map_err(Error::Dependencies)?;
     render_typed(request, &values::to_map(request.values), schemas)
 }
 

@@ -7,7 +7,7 @@ use gotmpl::{Map, Value};
 use super::active::Defaults;
 use super::coalesce::coalesce_keeping;
 use super::tables::{Nulls, Room, deep_copy, merge_tables, table};
-use super::{ActiveChart, Error};
+use super::{ActiveChart, Error, check_typed_levels};
 use crate::chart::Dependency;
 
 /// Imports values at every level, from the bottom up.
@@ -35,6 +35,7 @@ pub(super) fn import(chart: &mut ActiveChart<'_>) -> Result<(), Error> {
         merge_tables(&values, &imported, Nulls::Keep, &room)?;
         values
     };
+    check_typed_levels(&values)?;
     chart.values = Defaults::Made(values);
     Ok(())
 }
