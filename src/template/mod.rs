@@ -29,7 +29,9 @@ use std::fmt;
 
 use gotmpl::Map;
 use helm::chart::Chart;
-use helm::engine::{self, Capabilities, KubeVersion, Limits, NoLookup, ReleaseInfo, Rendered, Request, SchemaCheck};
+use helm::engine::{
+    self, Capabilities, KubeVersion, Limits, NoLookup, ReleaseInfo, Rendered, Request, SchemaCheck, Warning,
+};
 use helm::release::ReleaseName;
 use jiff::Zoned;
 
@@ -106,7 +108,9 @@ fn run(options: &Options, moment: &Moment, outcome: &mut Outcome) -> Result<(), 
     let values = values::merge(&options.values)?;
     let chart = load::load(&package)?;
     check(&chart, &name, &mut outcome.notices)?;
-    let rendered = render_chart(&chart, &values, (name, capabilities), (options, moment));
+    let mut warnings = Vec::new();
+    let rendered = render_chart((&chart, &values), (name, capabilities), (options, moment), &mut warnings);
+    outcome.notices.extend(warnings.iter().map(Warning::log_line));
     print::print(rendered, options, &mut outcome.stdout)
 }
 
@@ -141,10 +145,10 @@ fn check(chart: &Chart, name: &str, notices: &mut Vec<String>) -> Result<(), Err
 }
 
 fn render_chart(
-    chart: &Chart,
-    values: &Map,
+    (chart, values): (&Chart, &Map),
     (name, capabilities): (String, Capabilities),
     (options, moment): (&Options, &Moment),
+    warnings: &mut Vec<Warning>,
 ) -> Result<(String, Rendered), engine::Error> {
     let namespace = options.namespace.clone().filter(|namespace| !namespace.is_empty());
     let namespace = namespace.unwrap_or_else(|| "default".to_owned());
@@ -164,6 +168,6 @@ fn render_chart(
     };
     let remote = Remote::default();
     let schemas = if options.skip_schema_validation { SchemaCheck::Skip } else { SchemaCheck::Fetch(&remote) };
-    let rendered = engine::render_typed(&request, values, schemas)?;
+    let rendered = engine::render_telling(&request, values, schemas, warnings)?;
     Ok((release.name, rendered))
 }

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Arg, ArgAction, Args, ValueHint};
 
+use super::error::quote;
 use super::string_slice::StringSlice;
 
 /// What to render, and how.
@@ -68,7 +70,7 @@ pub struct Options {
     pub generate_name: bool,
 
     /// Write files into this folder instead of printing.
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = any_path())]
     pub output_dir: Option<PathBuf>,
 
     /// Write into a folder of the release's name in `--output-dir`.
@@ -175,14 +177,17 @@ impl std::fmt::Debug for RegistryOptions {
 /// Flags that `helm template` takes because `helm install` has them. They change nothing that is rendered, so scripts may
 /// go on giving them.
 fn without_effect() -> Vec<Arg> {
-    const SWITCHES: [&str; 15] = [
+    const SWITCHES: [&str; 18] = [
         "atomic",
         "create-namespace",
+        "dependency-update",
         "disable-openapi-validation",
+        "enable-dns",
         "force",
         "force-conflicts",
         "force-replace",
         "hide-notes",
+        "kube-insecure-skip-tls-verify",
         "pass-credentials",
         "render-subchart-notes",
         "replace",
@@ -192,12 +197,35 @@ fn without_effect() -> Vec<Arg> {
         "take-ownership",
         "wait-for-jobs",
     ];
-    const WITH_VALUES: [&str; 5] = ["description", "kube-context", "kubeconfig", "labels", "timeout"];
+    const WITH_VALUES: [&str; 14] = [
+        "content-cache",
+        "description",
+        "keyring",
+        "kube-apiserver",
+        "kube-as-group",
+        "kube-as-user",
+        "kube-ca-file",
+        "kube-context",
+        "kube-tls-server-name",
+        "kube-token",
+        "kubeconfig",
+        "post-renderer-args",
+        "repository-cache",
+        "repository-config",
+    ];
     let optional = |name: &'static str, values: Vec<&'static str>| {
         Arg::new(name).long(name).num_args(0..=1).require_equals(true).value_parser(values)
     };
+    let named = |name: &'static str| Arg::new(name).long(name).action(ArgAction::Append);
     let switches = SWITCHES.map(|name| Arg::new(name).long(name).action(ArgAction::SetTrue));
-    let with_values = WITH_VALUES.map(|name| Arg::new(name).long(name).action(ArgAction::Append));
+    let checked = [
+        named("burst-limit").value_parser(clap::value_parser!(i64)),
+        named("color").alias("colour").value_parser(["never", "auto", "always"]),
+        named("labels").short('l').value_parser(labels),
+        named("qps").value_parser(clap::value_parser!(f32)),
+        named("timeout").value_parser(duration),
+    ];
+    let with_values = WITH_VALUES.map(named).into_iter().chain(checked);
     // Of what these may be, only that is taken for which no cluster is needed.
     let others = [
         optional("dry-run", vec!["client", "true"]),
@@ -223,6 +251,48 @@ fn as_helm_reads(argument: Arg) -> Arg {
         ArgAction::Set | ArgAction::Append if !argument.is_positional() => argument.allow_hyphen_values(true),
         _ => argument,
     }
+}
+
+/// A path that may be empty, which means none.
+fn any_path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
+
+/// As Go's `pflag` reads `key=value,…`: what has one `=` is one pair, commas or not.
+fn labels(text: &str) -> Result<String, String> {
+    let pairs: Vec<&str> = if text.matches('=').count() == 1 { vec![text] } else { text.split(',').collect() };
+    match pairs.into_iter().find(|pair| !pair.contains('=')) {
+        Some(pair) => Err(format!("{pair} must be formatted as key=value")),
+        None => Ok(text.to_owned()),
+    }
+}
+
+/// Whether Go's `time.ParseDuration` takes it, in its words.
+fn duration(text: &str) -> Result<String, String> {
+    let quoted = quote(text);
+    let invalid = || Err(format!("time: invalid duration {quoted}"));
+    let mut rest = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if rest == "0" {
+        return Ok(text.to_owned());
+    }
+    if rest.is_empty() {
+        return invalid();
+    }
+    while !rest.is_empty() {
+        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let (digits, after) = rest.split_at(number);
+        if !digits.contains(|c: char| c.is_ascii_digit()) || digits.matches('.').count() > 1 {
+            return invalid();
+        }
+        let unit = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let (unit, after) = after.split_at(unit);
+        match unit {
+            "ns" | "us" | "µs" | "μs" | "ms" | "s" | "m" | "h" => rest = after,
+            "" => return Err(format!("time: missing unit in duration {quoted}")),
+            unit => return Err(format!("time: unknown unit {} in duration {quoted}", quote(unit))),
+        }
+    }
+    Ok(text.to_owned())
 }
 
 /// Go's spellings of booleans.

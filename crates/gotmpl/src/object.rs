@@ -65,6 +65,11 @@ pub trait Object {
     fn pointed_text(&self) -> Option<Str> {
         None
     }
+    /// The copy that a function gets, where it differs from what a template holds: it cannot be pointed to, so methods
+    /// of the pointer are gone. Default: nothing, it does not differ.
+    fn boxed(&self) -> Option<Value> {
+        None
+    }
     /// What JSON and YAML encoders see.
     fn to_value(&self) -> Value {
         Value::String(self.display())

@@ -18,4 +18,5 @@ pub mod semver;
 pub mod strvals;
 pub mod toml;
 pub mod values;
+mod warning;
 pub mod yaml;

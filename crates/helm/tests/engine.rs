@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use helm::chart::{Chart, File};
 use helm::engine::{
     self, Capabilities, Error, ErrorKind, Limits, Lookup, LookupError, NoLookup, ParsedTemplates, ReleaseInfo,
-    Rendered, Request,
+    Rendered, Request, Warning,
 };
-use helm::values::ValuesMap;
+use helm::release::{Release, codec};
+use helm::values::{self, ActiveChart, ValuesMap};
 use serde_json::json;
 
 fn chart(template: &str) -> Chart {
@@ -25,11 +26,18 @@ struct Setup {
     limits: Limits,
     templates: Option<ParsedTemplates>,
     seed: u8,
+    values: ValuesMap,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { lookup: Arc::new(NoLookup), limits: Limits::default(), templates: None, seed: 0 }
+        Self {
+            lookup: Arc::new(NoLookup),
+            limits: Limits::default(),
+            templates: None,
+            seed: 0,
+            values: ValuesMap::new(),
+        }
     }
 }
 
@@ -37,7 +45,7 @@ impl Setup {
     fn render(&self, chart: &Chart) -> Result<Rendered, Error> {
         engine::render_on_stack(&Request {
             chart,
-            values: &ValuesMap::new(),
+            values: &self.values,
             release: &ReleaseInfo {
                 name: "web".to_owned(),
                 namespace: "default".to_owned(),
@@ -153,4 +161,136 @@ fn errors_say_where() {
     assert_eq!(error.location().as_deref(), Some("web/templates/a.yaml:2:6"));
     let error = setup.render(&chart("a: 1\nb: {{ nosuch }}")).expect_err("it fails");
     assert_eq!((error.kind(), error.location().as_deref()), (ErrorKind::Template, Some("web/templates/a.yaml:2")));
+}
+
+/// Values of so many levels, their own table included.
+fn nested(levels: usize) -> ValuesMap {
+    let inner =
+        (2..levels).fold(json!({}), |inner, level| if level % 2 == 0 { json!([inner]) } else { json!({ "a": inner }) });
+    ValuesMap::from_iter([("a".to_owned(), inner)])
+}
+
+#[test]
+fn values_nest_as_deeply_as_a_record_of_them_can_be_read() {
+    let template = "a: {{ toYaml .Values | len }} {{ toJson .Values | len }} {{ .Values.a | deepCopy | kindOf }}";
+    for (of_chart, of_release) in [(500, 500), (500, 0), (0, 500), (300, 400)] {
+        let chart = Chart { values: nested(of_chart), ..chart(template) };
+        let setup = Setup { values: nested(of_release), ..Setup::default() };
+        setup.render(&chart).expect("it renders");
+        let recorded = engine::on_stack(|| {
+            let active = ActiveChart::new(&chart, &setup.values).expect("it can be used");
+            let release = Release { chart: (&active).into(), config: setup.values.clone(), ..Release::default() };
+            let bytes = codec::encode(&release).expect("it can be written");
+            codec::decode(&bytes).expect("it can be read") == release
+        });
+        assert!(recorded.expect("there is stack"));
+    }
+    let setup = Setup { values: nested(501), ..Setup::default() };
+    let error = setup.render(&chart(template)).expect_err("they nest too deeply");
+    assert_eq!(
+        (error.kind(), error.to_string()),
+        (ErrorKind::Values, "chart dependencies processing failed: the values nest more than 500 levels".to_owned())
+    );
+    // As text, the reader says so.
+    let text = |levels: usize| values::parse(&format!("a: {}{}", "[".repeat(levels - 1), "]".repeat(levels - 1)));
+    assert!(text(500).is_ok_and(|values| values::check_levels(&values).is_ok()));
+    let error = text(501).expect_err("they nest too deeply").to_string();
+    assert!(error.contains("500"), "{error}");
+}
+
+/// The chart `web` with the dependency `sub`, rendered for values; what Helm 4.3.1 logs of it, sorted, for it goes
+/// through maps in a random order.
+fn logged(defaults: [&str; 2], values: &str, dependency: Option<serde_json::Value>, template: &str) -> Vec<String> {
+    let parse = |text: &str| values::parse(text).expect("values are YAML");
+    let mut web = Chart { values: parse(defaults[0]), ..chart(template) };
+    let mut sub = Chart { values: parse(defaults[1]), ..Chart::default() };
+    "sub".clone_into(&mut sub.metadata.name);
+    "0.1.0".clone_into(&mut sub.metadata.version);
+    web.dependencies.push(sub);
+    let dependency = dependency.map(|named| serde_json::from_value(named).expect("it is a dependency"));
+    web.metadata.dependencies.extend(dependency);
+    let setup = Setup { values: parse(values), ..Setup::default() };
+    let rendered = setup.render(&web).expect("it renders");
+    let mut lines: Vec<_> = rendered.warnings.iter().map(Warning::log_line).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn what_does_not_fit_together_is_told_as_helm_logs_it() {
+    let info = |text: &str| format!("level=INFO msg=\"{text}\"");
+    for (defaults, values, expected) in [
+        (["b: text", ""], "b: {y: 1}", "warning: skipped value for web.b: Not a table."),
+        (["sub: {b: {x: 2}}", "b: [1]"], "", "warning: skipped value for web.sub.b: Not a table."),
+        (
+            ["", "d: {e: {f: 1}}"],
+            "sub: {d: {e: text}}",
+            "warning: cannot overwrite table with non table for web.sub.d.e (map[f:1])",
+        ),
+        (
+            ["a: {z: [1]}", ""],
+            "a: {z: {q: 1}}",
+            "warning: destination for web.a.z is a table. Ignoring non-table value ([1])",
+        ),
+        (
+            ["", ""],
+            "{global: {g: {h: 1}}, sub: {global: {g: text}}}",
+            "Conflict: cannot merge map onto non-map for \\\"g\\\". Skipping.",
+        ),
+        (["", ""], "{global: {g: text}, sub: {global: {g: {h: 1}}}}", "key g is table. Skipping"),
+        (
+            ["", ""],
+            "{global: {g: {h: {i: 1}}}, sub: {global: {g: {h: text}}}}",
+            "warning: destination for web.g.h is a table. Ignoring non-table value (text)",
+        ),
+        (
+            ["", ""],
+            "{global: {g: 1}, sub: {global: 3}}",
+            "warning: skipping globals because destination global is not a table.",
+        ),
+        (["", ""], "global: 3", "warning: skipping globals because source global is not a table."),
+    ] {
+        assert_eq!(logged(defaults, values, None, ""), [info(expected)], "{defaults:?} {values}");
+    }
+    for (defaults, values) in
+        [(["b: null", ""], "b: {y: 1}"), (["", "b: {x: 1}"], "sub: {b: null}"), (["b: {q: 1}", ""], "b: 3")]
+    {
+        assert_eq!(logged(defaults, values, None, ""), [""; 0], "{defaults:?} {values}");
+    }
+}
+
+#[test]
+fn what_is_passed_over_is_told_as_helm_logs_it() {
+    let dependency = |more: serde_json::Value| {
+        let mut all = json!({"name": "sub", "version": "0.1.0"});
+        all.as_object_mut().expect("it is an object").extend(more.as_object().cloned().unwrap_or_default());
+        Some(all)
+    };
+    let imports = dependency(json!({"import-values": ["data", {"child": "s", "parent": "q"}]}));
+    assert_eq!(
+        logged(["", "{exports: {data: text}, s: 3}"], "", imports, ""),
+        [
+            r#"level=WARN msg="ImportValues missing table from chart" chart=sub error="\"s\" is not a table""#,
+            r#"level=WARN msg="ImportValues missing table" error="\"data\" is not a table""#,
+        ]
+    );
+    let switched = dependency(json!({"condition": "b,sub.v,missing", "tags": ["t1"]}));
+    assert_eq!(
+        logged(["b: text", "v: text"], "tags: {t1: yes!}", switched, ""),
+        [
+            r#"level=WARN msg="returned non-bool value" path=b chart=sub"#,
+            r#"level=WARN msg="returned non-bool value" path=sub.v chart=sub"#,
+            r#"level=WARN msg="returned non-bool value" tag=t1 chart=sub"#,
+        ]
+    );
+    for (events, shown) in [
+        ("nope", "nope"),
+        ("nope, other,pre-install", "\"nope, other,pre-install\""),
+        ("", "\"\""),
+        ("a b,c=d", "\"a b,c=d\""),
+    ] {
+        let hook = format!("kind: A\nmetadata: {{annotations: {{\"helm.sh/hook\": \"{events}\"}}}}\n");
+        let line = format!("level=INFO msg=\"skipping unknown hooks\" hookTypes={shown}");
+        assert_eq!(logged(["", ""], "", None, &hook), [line]);
+    }
 }

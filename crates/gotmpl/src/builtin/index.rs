@@ -46,7 +46,13 @@ fn element(item: &Value, index: &Value) -> Result {
                 None => fail("reflect: string index out of range"),
             }
         }
-        Value::Map(map) => entry(map, index),
+        Value::Map(map) => match (item, index) {
+            // A type of the host's knows what a missing key reads as.
+            (Value::Object(object), Value::String(key)) => {
+                object.field(&key.to_lossy()).map_or_else(|| entry(map, index), |value| Ok(Cell::plain(value)))
+            }
+            _ => entry(map, index),
+        },
         _ => fail(format!("can't index item of type {}", pointee(item))),
     }
 }

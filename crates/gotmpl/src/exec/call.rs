@@ -36,7 +36,7 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
             Some(Callee::Host(function)) => {
                 let name = function.name;
                 let given = self.arguments(dot, name, function.signature(), arguments)?;
-                let given: Vec<Value> = given.into_iter().map(|cell| cell.value).collect();
+                let given: Vec<Value> = given.into_iter().map(|cell| boxed(cell.value)).collect();
                 self.host_call(function, &given, at, name)
             }
         }
@@ -268,6 +268,14 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
         }
         let got = if cell.is_nil_interface() { cell.type_name() } else { type_name(&cell.value) };
         Err(self.error(format!("wrong type for value; expected {}; got {got}", ty.name())))
+    }
+}
+
+/// A value as a function gets it.
+fn boxed(value: Value) -> Value {
+    match &value {
+        Value::Object(object) => object.boxed().unwrap_or(value),
+        _ => value,
     }
 }
 

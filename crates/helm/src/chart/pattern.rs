@@ -19,29 +19,10 @@ pub fn matches(pattern: &str, name: &str) -> Result<bool, BadPattern> {
         if star && chunk.is_empty() {
             return Ok(!name.contains(&'/'));
         }
-        let Some(remaining) = chunk_matches_somewhere(chunk, name, star, rest.is_empty())? else {
-            check_syntax(rest)?;
-            return Ok(false);
-        };
+        let Some(remaining) = chunk_matches_somewhere(chunk, name, star, rest.is_empty())? else { return Ok(false) };
         name = remaining;
     }
     Ok(name.is_empty())
-}
-
-/// Whether `pattern` is well formed.
-pub(super) fn check(pattern: &str) -> Result<(), BadPattern> {
-    let pattern: Vec<char> = pattern.chars().collect();
-    check_syntax(&pattern)
-}
-
-fn check_syntax(mut pattern: &[char]) -> Result<(), BadPattern> {
-    while !pattern.is_empty() {
-        let (_, chunk, rest) = next_chunk(pattern);
-        // No character matches `\0` by accident, so this only looks for syntax errors.
-        match_chunk(chunk, &[])?;
-        pattern = rest;
-    }
-    Ok(())
 }
 
 /// Splits off leading stars and the literal part up to the next star.
@@ -165,6 +146,12 @@ mod tests {
             ("a[", "ab", Err(BadPattern)),
             ("\\", "a", Err(BadPattern)),
             ("*x", "xxx", Ok(true)),
+            // What comes behind the part that does not match is not looked at.
+            ("x*[", "abc", Ok(false)),
+            ("x*y[", "abc", Ok(false)),
+            ("a*[", "abc", Err(BadPattern)),
+            ("x[", "abc", Err(BadPattern)),
+            ("*c*[", "abc", Err(BadPattern)),
             ("templates/.?*", "templates/.dot", Ok(true)),
             ("templates/.?*", "templates/x", Ok(false)),
         ] {

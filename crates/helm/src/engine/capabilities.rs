@@ -227,6 +227,11 @@ impl Object for Struct {
         self.text.as_deref().map(Str::from)
     }
 
+    fn boxed(&self) -> Option<Value> {
+        self.text.as_ref()?;
+        Some(Value::Object(Rc::new(Self { text: None, ..self.clone() })))
+    }
+
     fn to_value(&self) -> Value {
         let plain = |value: Value| match &value {
             Value::Object(object) => object.to_value(),

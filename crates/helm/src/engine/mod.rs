@@ -24,7 +24,6 @@ mod schema;
 mod scope;
 mod stack;
 mod trace;
-mod warning;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,6 +32,7 @@ use std::sync::atomic::AtomicBool;
 use gotmpl::{Interp, Map, Value};
 use jiff::Zoned;
 
+pub use crate::warning::Warning;
 pub use capabilities::{Capabilities, HelmVersion, KubeVersion, KubeVersionError};
 pub use error::{Error, ErrorKind, RenderedFiles};
 pub use host::Host;
@@ -43,11 +43,11 @@ pub use rendered::Rendered;
 pub use schema::Error as SchemaError;
 pub use schema::{SchemaCheck, SchemaFetchError, SchemaSource};
 pub use stack::{STACK_BYTES, on_stack, render_on_stack};
-pub use warning::Warning;
 
 use crate::chart::{Chart, Crd};
 use crate::semver;
 use crate::values::{self, ActiveChart, ValuesMap};
+use crate::warning::Log;
 use scope::{ScopedTemplates, Shared, VALUES_TYPE};
 
 /// The release that is rendered for.
@@ -125,6 +125,7 @@ pub fn render(request: &Request<'_>) -> Result<Rendered, Error> {
 
 /// As [`render`], with a word on schemas: whether they count, and where those are had that they refer to by address.
 pub fn render_with(request: &Request<'_>, schemas: SchemaCheck<'_>) -> Result<Rendered, Error> {
+    values::check_levels(request.values).map_err(Error::Dependencies)?;
     render_typed(request, &values::to_map(request.values), schemas)
 }
 
@@ -132,13 +133,32 @@ pub fn render_with(request: &Request<'_>, schemas: SchemaCheck<'_>) -> Result<Re
 ///
 /// Values of a command line know integers from floats, and may hold bytes that are no UTF-8: JSON could not carry them.
 pub fn render_typed(request: &Request<'_>, values: &Map, schemas: SchemaCheck<'_>) -> Result<Rendered, Error> {
-    check_installable(request.chart)?;
     let mut warnings = Vec::new();
-    let active = ActiveChart::with_typed(request.chart, values).map_err(Error::Dependencies)?;
-    let values = values::coalesce(&active, values).map_err(Error::Values)?;
+    let rendered = render_telling(request, values, schemas, &mut warnings)?;
+    Ok(Rendered { warnings, ..rendered })
+}
+
+/// As [`render_typed`], but what was passed over is added to `warnings`, which tell of it when the render fails, too;
+/// those of the result are none.
+pub fn render_telling(
+    request: &Request<'_>,
+    values: &Map,
+    schemas: SchemaCheck<'_>,
+    warnings: &mut Vec<Warning>,
+) -> Result<Rendered, Error> {
+    let log = Log::default();
+    let rendered = render_logging(request, values, schemas, &log);
+    warnings.extend(log.take());
+    rendered
+}
+
+fn render_logging(request: &Request<'_>, values: &Map, schemas: SchemaCheck<'_>, log: &Log) -> Result<Rendered, Error> {
+    check_installable(request.chart)?;
+    let active = ActiveChart::with_typed(request.chart, values, log).map_err(Error::Dependencies)?;
+    let values = values::coalesce(&active, values, log).map_err(Error::Values)?;
     let unparsed = ParsedTemplates::default();
     let parsed = request.templates.unwrap_or(&unparsed);
-    schema::check(&active, &values, (schemas, &mut warnings)).map_err(Error::Schema)?;
+    schema::check(&active, &values, (schemas, log)).map_err(Error::Schema)?;
     check_kube_version(&active, request.capabilities)?;
     let shared = Shared::new(request.release, request.capabilities);
     let templates = scope::templates(&active, &values, &shared);
@@ -146,8 +166,7 @@ pub fn render_typed(request: &Request<'_>, values: &Map, schemas: SchemaCheck<'_
     let files = execute_all(&templates, (request, parsed), &host)?;
     let crds = active.crds();
     let (notes, files) = rendered::take_notes(active.name(), files, request.subchart_notes);
-    let rendered = rendered::collect(notes, files, (crds, host.repeatable()))?;
-    Ok(Rendered { warnings, ..rendered })
+    rendered::collect(notes, files, (crds, host.repeatable()), log)
 }
 
 /// The files in `crds/` of the chart and of those dependencies that these values enable: what Helm installs before it

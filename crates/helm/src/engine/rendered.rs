@@ -6,6 +6,7 @@ use std::fmt;
 use super::{Error, RenderedFiles, Warning};
 use crate::chart::Crd;
 use crate::manifest::{self, Hook, Manifest, Order, Problem};
+use crate::warning::Log;
 use crate::yaml;
 
 const NOTES: &str = "NOTES.txt";
@@ -65,6 +66,7 @@ pub(super) fn collect(
     notes: String,
     files: BTreeMap<String, Vec<u8>>,
     (crds, repeatable): (Vec<Crd>, bool),
+    log: &Log,
 ) -> Result<Rendered, Error> {
     let (mut texts, mut refused) = (BTreeMap::new(), None);
     for (name, bytes) in files {
@@ -72,7 +74,7 @@ pub(super) fn collect(
         refused = refused.or(error);
         texts.insert(name, text);
     }
-    let sorted = refused.map_or_else(|| manifest::sort(&texts, Order::Install), Err);
+    let sorted = refused.map_or_else(|| manifest::sort_telling(&texts, Order::Install, log), Err);
     let (hooks, manifests) = match sorted {
         Ok(sorted) => sorted,
         Err(source) => return Err(Error::Manifest { source, files: RenderedFiles(texts) }),

@@ -12,6 +12,21 @@ pub(super) fn parse_int(text: &[u8], base: u32) -> Option<i64> {
     i64::try_from(if negative { -magnitude } else { magnitude }).ok()
 }
 
+/// What Go's `strconv.Atoi` gives beside an error, or without one: 0 for what is no number, the nearest `int` for one
+/// that is out of range. It is out of range as soon as 64 bits do not hold it, whatever comes behind.
+pub(super) fn atoi(text: &[u8]) -> i64 {
+    let digits = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
+    let nearest = if text.starts_with(b"-") { i64::MIN } else { i64::MAX };
+    let mut number = 0_u64;
+    for byte in digits {
+        let Some(digit) = char::from(*byte).to_digit(10) else { return 0 };
+        let next = number.checked_mul(10).and_then(|number| number.checked_add(u64::from(digit)));
+        let Some(next) = next else { return nearest };
+        number = next;
+    }
+    parse_int(text, 10).unwrap_or(if digits.is_empty() { 0 } else { nearest })
+}
+
 fn parse_magnitude(text: &[u8], base: u32) -> Option<u64> {
     if base != 0 {
         return digits(text, base);

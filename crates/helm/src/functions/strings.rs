@@ -13,7 +13,7 @@ const TWO_TEXTS: &[Type] = &[Type::String, Type::String];
 const COUNT_TEXT: &[Type] = &[Type::Int, Type::String];
 
 pub(super) const TABLE: &[Function<Host>] = &[
-    pure("atoi", TEXT, |args| Ok(Value::Int(numbers::parse_int(text(args, 0)?, 10).unwrap_or(0)))),
+    pure("atoi", TEXT, |args| Ok(Value::Int(numbers::atoi(text(args, 0)?)))),
     pure("contains", TWO_TEXTS, |args| Ok(Value::Bool(find(text(args, 1)?, text(args, 0)?).is_some()))),
     pure("hasPrefix", TWO_TEXTS, |args| Ok(Value::Bool(text(args, 1)?.starts_with(text(args, 0)?)))),
     pure("hasSuffix", TWO_TEXTS, |args| Ok(Value::Bool(text(args, 1)?.ends_with(text(args, 0)?)))),

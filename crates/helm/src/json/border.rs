@@ -2,7 +2,6 @@
 
 use gotmpl::{List, ListType, Map, Value};
 
-use super::DEPTH;
 use crate::go;
 
 /// The value as `serde_json` holds it, with numbers as Go prints them: a float without a fraction becomes
@@ -10,6 +9,9 @@ use crate::go;
 pub fn to_serde(value: &Value) -> serde_json::Value {
     convert(value, 0)
 }
+
+/// Levels that are converted: more than values can have, also where those of a dependency are within its parent's.
+const DEPTH: usize = 1_100;
 
 fn convert(value: &Value, depth: usize) -> serde_json::Value {
     if depth > DEPTH {

@@ -17,6 +17,7 @@ use std::fmt;
 pub use head::Mismatch;
 pub use hook::{DeletePolicy, Hook, HookEvent, HookPhase, HookRun, OutputLogPolicy};
 pub use order::Order;
+pub(crate) use sort::sort_telling;
 pub use sort::{of_record, sort};
 pub use split::split;
 

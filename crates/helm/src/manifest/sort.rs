@@ -8,6 +8,7 @@ use super::hook::{
     WEIGHT_ANNOTATION,
 };
 use super::{Error, Manifest, Order, Problem, split};
+use crate::warning::{Log, Warning};
 use crate::yaml;
 
 /// Cuts rendered files, keyed by template path, into hooks and manifests, each in `order`.
@@ -15,27 +16,40 @@ use crate::yaml;
 /// Objects of one kind stay in the order of their files and, in a file, of their documents. Files whose name starts with
 /// `_` and empty ones are skipped, and so are hooks with an event that Helm does not know.
 pub fn sort(files: &BTreeMap<String, String>, order: Order) -> Result<(Vec<Hook>, Vec<Manifest>), Error> {
+    sort_telling(files, order, &Log::default())
+}
+
+/// As [`sort`], and tells of the hooks that are skipped.
+pub(crate) fn sort_telling(
+    files: &BTreeMap<String, String>,
+    order: Order,
+    log: &Log,
+) -> Result<(Vec<Hook>, Vec<Manifest>), Error> {
     let files = files.iter().filter(|(path, _)| !is_partial(path));
     let documents = files.flat_map(|(path, content)| split(content).into_iter().map(move |text| (path.as_str(), text)));
-    sort_documents(documents, order)
+    sort_documents(documents, order, log)
 }
 
 /// The manifests of a stored release, in `order`. They are named by their `# Source:` line.
 pub fn of_record(stored: &str, order: Order) -> Result<Vec<Manifest>, Error> {
     let documents = split(stored).into_iter().map(|text| (source_of(text), text));
-    sort_documents(documents, order).map(|(_, manifests)| manifests)
+    sort_documents(documents, order, &Log::default()).map(|(_, manifests)| manifests)
 }
 
 fn sort_documents<'a>(
     documents: impl Iterator<Item = (&'a str, &'a str)>,
     order: Order,
+    log: &Log,
 ) -> Result<(Vec<Hook>, Vec<Manifest>), Error> {
     let mut hooks = Vec::new();
     let mut manifests = Vec::new();
     for (path, text) in documents {
         let head = read_head(text).map_err(|problem| Error { path: path.to_owned(), problem })?;
         match head.annotations.get(EVENT_ANNOTATION) {
-            Some(events) => hooks.extend(hook(path, text, &head, events)),
+            Some(events) => match hook(path, text, &head, events) {
+                Some(hook) => hooks.push(hook),
+                None => log.add(|_| Warning::UnknownHook { events: events.clone() }),
+            },
             None => manifests.push(Manifest {
                 name: path.to_owned(),
                 content: text.to_owned(),

@@ -7,12 +7,25 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
+use serde::Deserialize as _;
+
 use super::Release;
 
 /// The most JSON that a record is unpacked to. A Secret's 1 MiB can hold a thousand times that in zeros.
 pub const MAX_JSON_BYTES: u64 = 64 << 20;
 
 const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 0x08];
+
+/// How deeply the JSON of a record may nest: values of [`LEVELS`] levels, and what the record puts around them.
+///
+/// [`LEVELS`]: crate::values::LEVELS
+pub const MAX_LEVELS: usize = 520;
+
+/// Stack for a record that nests so deeply, in a build for debugging, too.
+const STACK_BYTES: usize = 32 << 20;
+
+/// Stack that is enough for others.
+const USUAL_STACK_BYTES: usize = 1 << 20;
 
 /// Why a record cannot be written or read. The texts quote nothing of the record.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +45,9 @@ pub enum Error {
     /// The record unpacks to more than [`MAX_JSON_BYTES`].
     #[error("the release record unpacks to more than {MAX_JSON_BYTES} bytes")]
     TooLarge,
+    /// The JSON nests more deeply than [`MAX_LEVELS`].
+    #[error("the release record nests more than {MAX_LEVELS} levels")]
+    TooDeep,
     /// The unpacked bytes are not a record.
     #[error("failed to read the release record as JSON, at line {line} column {column}")]
     ReadJson {
@@ -43,8 +59,12 @@ pub enum Error {
 }
 
 /// The bytes that Helm keeps in `data["release"]`, before the API's own base64.
+///
+/// # Errors
+/// [`Error::TooDeep`] for what [`decode`] would not read; what has been rendered is never so.
 pub fn encode(release: &Release) -> Result<Vec<u8>, Error> {
-    let json = serde_json::to_vec(release).map_err(Error::WriteJson)?;
+    let json = with_stack(|| serde_json::to_vec(release)).map_err(Error::WriteJson)?;
+    check_depth(&json)?;
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     gzip.write_all(&json).map_err(Error::Compress)?;
     let gzip = gzip.finish().map_err(Error::Compress)?;
@@ -57,7 +77,53 @@ pub fn encode(release: &Release) -> Result<Vec<u8>, Error> {
 pub fn decode(bytes: &[u8]) -> Result<Release, Error> {
     let stored = BASE64_STANDARD.decode(bytes).map_err(Error::ReadBase64)?;
     let json = if stored.starts_with(&GZIP_MAGIC) { decompress(&stored)? } else { stored };
-    serde_json::from_slice(&json).map_err(|error| Error::ReadJson { line: error.line(), column: error.column() })
+    check_depth(&json)?;
+    let read = || {
+        let mut reader = serde_json::Deserializer::from_slice(&json);
+        // Its own limit of 128 is less than values may have.
+        reader.disable_recursion_limit();
+        let release = Release::deserialize(&mut reader)?;
+        reader.end().map(|()| release)
+    };
+    with_stack(read).map_err(|error| Error::ReadJson { line: error.line(), column: error.column() })
+}
+
+/// Runs what walks a record, on more stack if there may be too little.
+fn with_stack<T>(work: impl FnOnce() -> T) -> T {
+    stacker::maybe_grow(USUAL_STACK_BYTES, STACK_BYTES, work)
+}
+
+/// Counts brackets outside of texts, before anything is read that would need stack for them.
+fn check_depth(json: &[u8]) -> Result<(), Error> {
+    let (mut depth, mut at) = (0_usize, 0);
+    while let Some(found) = next_mark(&json[at..]) {
+        at += found + 1;
+        match json[at - 1] {
+            b'"' => at += length_of_text(&json[at..]),
+            b'{' | b'[' if depth == MAX_LEVELS => return Err(Error::TooDeep),
+            b'{' | b'[' => depth += 1,
+            _ => depth = depth.saturating_sub(1),
+        }
+    }
+    Ok(())
+}
+
+fn next_mark(json: &[u8]) -> Option<usize> {
+    json.iter().position(|byte| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']'))
+}
+
+/// Bytes up to the quote that ends a text, which counts.
+fn length_of_text(json: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(found) = memchr::memchr2(b'"', b'\\', &json[at..]) {
+        at += found + 1;
+        if json[at - 1] == b'"' {
+            return at;
+        }
+        // What is escaped ends nothing.
+        at = json.len().min(at + 1);
+    }
+    json.len()
 }
 
 fn decompress(gzip: &[u8]) -> Result<Vec<u8>, Error> {

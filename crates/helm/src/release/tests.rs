@@ -181,3 +181,42 @@ fn only_the_three_pending_statuses_lock_a_release() {
     }
     assert_eq!(Status::from("new-in-helm-5"), Status::Unknown);
 }
+
+/// Values of so many levels, their own table included, and one more chart that has them, too.
+fn nested(levels: usize, list: bool) -> Value {
+    (1..levels).fold(json!({}), |inner, _| if list { json!([inner]) } else { json!({ "a": inner }) })
+}
+
+#[test]
+fn what_nests_as_deeply_as_values_may_is_read_back() {
+    let config = |value: Value| Map::from_iter([("a".to_owned(), value)]);
+    for list in [false, true] {
+        let values = nested(crate::values::LEVELS - 1, list);
+        let chart = ReleaseChart { values: config(values.clone()), ..ReleaseChart::default() };
+        let release = Release { config: config(values), chart, ..Release::default() };
+        crate::values::check_levels(&release.config).expect("so deep they may be");
+        let bytes = codec::encode(&release).expect("it can be written");
+        assert!(decoded(&bytes) == release);
+        let deeper = Release { config: config(nested(codec::MAX_LEVELS, list)), ..Release::default() };
+        assert!(matches!(codec::encode(&deeper), Err(codec::Error::TooDeep)));
+    }
+    let too_deep = config(nested(crate::values::LEVELS, true));
+    let refused = crate::values::check_levels(&too_deep).expect_err("one level more");
+    assert_eq!(refused.to_string(), "the values nest more than 500 levels");
+}
+
+#[test]
+fn deep_records_of_others_are_refused_without_reading_them() {
+    let record = |json: String| {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(json.as_bytes()).expect("writing to memory");
+        codec::decode(BASE64_STANDARD.encode(gzip.finish().expect("writing to memory")).as_bytes())
+    };
+    for open in ["[", "{\"a\":"] {
+        let refused = record(format!("{{\"config\":{{\"a\":{}", open.repeat(1_000_000)));
+        assert!(matches!(refused, Err(codec::Error::TooDeep)));
+    }
+    // Brackets in texts are none.
+    let text = format!(r#"{{"manifest":"\"{}\\","version":7}}"#, "[{".repeat(1_000));
+    assert_eq!(record(text).expect("it is flat").version, 7);
+}

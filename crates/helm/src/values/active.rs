@@ -3,8 +3,9 @@
 use gotmpl::Map;
 
 use super::tables::{Room, deep_copy, packed_copy};
-use super::{Error, ValuesMap, enable, import, to_map, to_values};
+use super::{Error, ValuesMap, check_levels, check_typed_levels, enable, import, to_map, to_values};
 use crate::chart::{Chart, Crd, Metadata};
+use crate::warning::Log;
 
 /// A chart with the dependencies that some values enable, under their aliases, and with imported values.
 #[derive(Clone)]
@@ -46,14 +47,16 @@ impl Defaults<'_> {
 impl<'c> ActiveChart<'c> {
     /// Processes the dependencies of `chart` for a release with these values.
     pub fn new(chart: &'c Chart, values: &ValuesMap) -> Result<Self, Error> {
-        Self::with_typed(chart, &to_map(values))
+        check_levels(values)?;
+        Self::with_typed(chart, &to_map(values), &Log::default())
     }
 
     /// As [`ActiveChart::new`], for values as templates see them.
-    pub(crate) fn with_typed(chart: &'c Chart, values: &Map) -> Result<Self, Error> {
+    pub(crate) fn with_typed(chart: &'c Chart, values: &Map, log: &Log) -> Result<Self, Error> {
+        check_typed_levels(values)?;
         let mut active = Self::packed(chart, chart.name().to_owned());
-        enable::enable(&mut active, values, "", &mut { enable::CHARTS })?;
-        import::import(&mut active)?;
+        enable::enable(&mut active, (values, ""), &mut { enable::CHARTS }, log)?;
+        import::import(&mut active, log)?;
         Ok(active)
     }
 

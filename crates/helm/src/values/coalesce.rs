@@ -5,30 +5,38 @@
 
 use gotmpl::{Map, Value};
 
-use super::tables::{Nulls, Room, deep_copy, merge_tables, remove_nulls, shallow_copy};
+use super::tables::{Nulls, Path, Room, deep_copy, merge_tables, remove_nulls, shallow_copy};
 use super::{ActiveChart, Error};
+use crate::warning::{Log, Warning};
 
 const GLOBAL: &str = "global";
 
 /// The values of `chart` and, under their names, of its dependencies, for a release with `values`.
-pub(crate) fn coalesce(chart: &ActiveChart<'_>, values: &Map) -> Result<Map, Error> {
-    coalesce_keeping(chart, values, Nulls::Delete)
+pub(crate) fn coalesce(chart: &ActiveChart<'_>, values: &Map, log: &Log) -> Result<Map, Error> {
+    coalesce_keeping(chart, values, Nulls::Delete, log)
 }
 
 /// As [`coalesce`], with a choice about nulls.
-pub(super) fn coalesce_keeping(chart: &ActiveChart<'_>, values: &Map, nulls: Nulls) -> Result<Map, Error> {
-    let room = Room::default();
+pub(super) fn coalesce_keeping(chart: &ActiveChart<'_>, values: &Map, nulls: Nulls, log: &Log) -> Result<Map, Error> {
+    let room = Room::new(log);
     let values = deep_copy(values, &room)?;
-    coalesce_into(chart, &values, nulls, &room)?;
+    coalesce_into(chart, &values, (nulls, chart.name()), &room)?;
     Ok(values)
 }
 
-fn coalesce_into(chart: &ActiveChart<'_>, values: &Map, nulls: Nulls, room: &Room) -> Result<(), Error> {
-    coalesce_defaults(chart, values, nulls, room)?;
+/// `path` is that of the chart, in dots.
+fn coalesce_into(
+    chart: &ActiveChart<'_>,
+    values: &Map,
+    (nulls, path): (Nulls, &str),
+    room: &Room,
+) -> Result<(), Error> {
+    coalesce_defaults(chart, values, (nulls, path), room)?;
     for dependency in &chart.dependencies {
         let table = dependency_table(dependency.name(), values)?;
-        hand_down_globals(values, &table, room)?;
-        coalesce_into(dependency, &table, nulls, room)?;
+        hand_down_globals(values, &table, path, room)?;
+        let path = format!("{path}.{}", dependency.name());
+        coalesce_into(dependency, &table, (nulls, &path), room)?;
     }
     Ok(())
 }
@@ -50,7 +58,12 @@ fn dependency_table(name: &str, values: &Map) -> Result<Map, Error> {
 }
 
 /// Lays `values` over the chart's own defaults.
-fn coalesce_defaults(chart: &ActiveChart<'_>, values: &Map, nulls: Nulls, room: &Room) -> Result<(), Error> {
+fn coalesce_defaults(
+    chart: &ActiveChart<'_>,
+    values: &Map,
+    (nulls, path): (Nulls, &str),
+    room: &Room,
+) -> Result<(), Error> {
     // A copy, for what is taken over from the defaults is changed later on.
     let defaults = chart.values.copy(room)?.take();
     for (key, default) in defaults {
@@ -72,7 +85,12 @@ fn coalesce_defaults(chart: &ActiveChart<'_>, values: &Map, nulls: Nulls, room: 
                 if nulls == Nulls::Delete {
                     remove_nulls(&below);
                 }
-                merge_tables(&above, &below, nulls, room)?;
+                let place = Path::Chart(path);
+                merge_tables(&above, &below, (nulls, Path::Below(&place, &key)), room)?;
+            }
+            (Some(Value::Map(_)), default) if !matches!(default, Value::Nil) => {
+                let path = format!("{path}.{key}");
+                room.log.add(|_| Warning::DefaultSkipped { path });
             }
             (Some(_), _) => {}
         }
@@ -83,8 +101,12 @@ fn coalesce_defaults(chart: &ActiveChart<'_>, values: &Map, nulls: Nulls, room: 
 /// Copies the parent's globals into those of a dependency; the parent's win.
 ///
 /// Each table in `global` becomes the dependency's own, but the tables in it are shared with the parent.
-fn hand_down_globals(parent: &Map, dependency: &Map, room: &Room) -> Result<(), Error> {
-    let (Some(own), Some(from)) = (globals(dependency), globals(parent)) else { return Ok(()) };
+fn hand_down_globals(parent: &Map, dependency: &Map, path: &str, room: &Room) -> Result<(), Error> {
+    let (own, from) = (globals(dependency), globals(parent));
+    let (Some(own), Some(from)) = (&own, &from) else {
+        room.log.add(|_| Warning::GlobalsSkipped { of_dependency: own.is_none() });
+        return Ok(());
+    };
     let inherited = from.borrow().clone();
     for (key, value) in inherited {
         room.take_all(&value)?;
@@ -92,15 +114,21 @@ fn hand_down_globals(parent: &Map, dependency: &Map, room: &Room) -> Result<(), 
             (None, Value::Map(table)) => own.insert(key, shallow_copy(&table).into()),
             (Some(Value::Map(below)), Value::Map(table)) => {
                 let table = shallow_copy(&table);
-                merge_tables(&table, &below, Nulls::Keep, room)?;
+                let place = Path::Chart(path);
+                merge_tables(&table, &below, (Nulls::Keep, Path::Below(&place, &key)), room)?;
                 own.insert(key, table.into());
             }
-            // A table and something else do not mix: the dependency keeps its own, as Helm warns.
-            (Some(_), Value::Map(_)) | (Some(Value::Map(_)), _) => {}
+            // A table and something else do not mix: the dependency keeps its own.
+            (Some(own), value @ Value::Map(_)) | (Some(own @ Value::Map(_)), value) => {
+                let (key, of_dependency) = (key.to_string(), matches!(own, Value::Map(_)));
+                // Only one of them is a table.
+                debug_assert_ne!(of_dependency, matches!(value, Value::Map(_)));
+                room.log.add(|_| Warning::GlobalSkipped { key, of_dependency });
+            }
             (_, value) => own.insert(key, value),
         }
     }
-    dependency.insert(GLOBAL, own.into());
+    dependency.insert(GLOBAL, own.clone().into());
     Ok(())
 }
 

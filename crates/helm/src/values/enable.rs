@@ -6,6 +6,7 @@ use super::tables::{scalar, table};
 use super::{ActiveChart, Error, coalesce};
 use crate::chart::{Chart, Dependency};
 use crate::semver;
+use crate::warning::{Log, Warning};
 
 /// Charts of one release, those counted each time that have several aliases: a chart of a hundred aliases of a chart
 /// of a hundred aliases must end.
@@ -20,7 +21,12 @@ pub fn missing_dependencies(chart: &Chart) -> Vec<&str> {
 /// Leaves only the dependencies that `values` enable, at every level. `path` leads to the chart in `values`.
 ///
 /// `room` is how many charts there may still be.
-pub(super) fn enable(chart: &mut ActiveChart<'_>, values: &Map, path: &str, room: &mut usize) -> Result<(), Error> {
+pub(super) fn enable(
+    chart: &mut ActiveChart<'_>,
+    (values, path): (&Map, &str),
+    room: &mut usize,
+    log: &Log,
+) -> Result<(), Error> {
     if chart.metadata.dependencies.is_empty() {
         return Ok(());
     }
@@ -32,11 +38,13 @@ pub(super) fn enable(chart: &mut ActiveChart<'_>, values: &Map, path: &str, room
             dependency.name.clone_from(&dependency.alias);
         }
     }
-    let values = coalesce(chart, values)?;
+    let values = coalesce(chart, values, log)?;
     let tags = table(&values, "tags");
     for dependency in &mut chart.metadata.dependencies {
-        dependency.enabled = tags.as_ref().is_none_or(|tags| enabled_by_tags(dependency, tags));
-        if let Some(enabled) = condition(dependency, &values, path) {
+        dependency.enabled = tags.as_ref().is_none_or(|tags| enabled_by_tags(dependency, tags, log));
+    }
+    for dependency in &mut chart.metadata.dependencies {
+        if let Some(enabled) = condition(dependency, (&values, path), log) {
             dependency.enabled = enabled;
         }
     }
@@ -46,7 +54,7 @@ pub(super) fn enable(chart: &mut ActiveChart<'_>, values: &Map, path: &str, room
     chart.dependencies.retain(|packed| !is_disabled(packed.name()));
     for packed in &mut chart.dependencies {
         let path = format!("{path}{}.", packed.name());
-        enable(packed, &values, &path, room)?;
+        enable(packed, (&values, &path), room, log)?;
     }
     chart.metadata.dependencies = enabled;
     chart.metadata.dependencies.retain(|dependency| !is_disabled(&dependency.name));
@@ -69,19 +77,31 @@ fn fits(dependency: &Dependency, packed: &ActiveChart<'_>) -> bool {
 }
 
 /// Enabled unless it has tags that are false and none that is true.
-fn enabled_by_tags(dependency: &Dependency, tags: &Map) -> bool {
+fn enabled_by_tags(dependency: &Dependency, tags: &Map, log: &Log) -> bool {
     let states = dependency.tags.iter().filter_map(|tag| match tags.get(tag.as_bytes()) {
         Some(Value::Bool(state)) => Some(state),
-        _ => None,
+        Some(_) => {
+            log.add(|_| no_bool(dependency, tag, true));
+            None
+        }
+        None => None,
     });
     let states: Vec<bool> = states.collect();
     states.is_empty() || states.contains(&true)
 }
 
 /// What the first condition says that is there and a bool.
-fn condition(dependency: &Dependency, values: &Map, path: &str) -> Option<bool> {
-    let conditions = dependency.condition.trim().split(',').filter(|c| !c.is_empty());
-    conditions
-        .filter_map(|condition| scalar(values, &format!("{path}{condition}")))
-        .find_map(|value| if let Value::Bool(enabled) = value { Some(enabled) } else { None })
+fn condition(dependency: &Dependency, (values, path): (&Map, &str), log: &Log) -> Option<bool> {
+    let mut conditions = dependency.condition.trim().split(',').filter(|c| !c.is_empty());
+    conditions.find_map(|condition| {
+        if let Value::Bool(enabled) = scalar(values, &format!("{path}{condition}"))? {
+            return Some(enabled);
+        }
+        log.add(|_| no_bool(dependency, condition, false));
+        None
+    })
+}
+
+fn no_bool(dependency: &Dependency, name: &str, is_tag: bool) -> Warning {
+    Warning::NoBool { chart: dependency.name.clone(), name: name.to_owned(), is_tag }
 }

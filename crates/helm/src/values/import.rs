@@ -6,20 +6,21 @@ use gotmpl::{Map, Value};
 
 use super::active::Defaults;
 use super::coalesce::coalesce_keeping;
-use super::tables::{Nulls, Room, deep_copy, merge_tables, table};
-use super::{ActiveChart, Error};
+use super::tables::{Nulls, Path, Room, deep_copy, merge_tables, table};
+use super::{ActiveChart, Error, check_typed_levels};
 use crate::chart::Dependency;
+use crate::warning::{Log, Warning};
 
 /// Imports values at every level, from the bottom up.
-pub(super) fn import(chart: &mut ActiveChart<'_>) -> Result<(), Error> {
+pub(super) fn import(chart: &mut ActiveChart<'_>, log: &Log) -> Result<(), Error> {
     for dependency in &mut chart.dependencies {
-        import(dependency)?;
+        import(dependency, log)?;
     }
     if chart.metadata.dependencies.is_empty() {
         return Ok(());
     }
-    let values = coalesce_keeping(chart, &Map::any(BTreeMap::new()), Nulls::Keep)?;
-    let (imported, room) = (Map::any(BTreeMap::new()), Room::default());
+    let values = coalesce_keeping(chart, &Map::any(BTreeMap::new()), Nulls::Keep, log)?;
+    let (imported, room) = (Map::any(BTreeMap::new()), Room::new(log));
     for dependency in &mut chart.metadata.dependencies {
         let pairs: Vec<_> = dependency.import_values.iter().filter_map(pair).collect();
         for (child, parent) in &pairs {
@@ -32,9 +33,10 @@ pub(super) fn import(chart: &mut ActiveChart<'_>) -> Result<(), Error> {
     } else {
         // Imported tables may be part of `values`, which must not change while they are merged.
         let values = deep_copy(&values, &room)?;
-        merge_tables(&values, &imported, Nulls::Keep, &room)?;
+        merge_tables(&values, &imported, (Nulls::Keep, Path::Top), &room)?;
         values
     };
+    check_typed_levels(&values)?;
     chart.values = Defaults::Made(values);
     Ok(())
 }
@@ -66,8 +68,22 @@ fn import_pair(
     (values, room): (&Map, &Room),
     into: &Map,
 ) -> Result<(), Error> {
-    let Some(exported) = table(values, &format!("{}.{child}", dependency.name)) else { return Ok(()) };
-    merge_tables(into, &at_path(parent, exported), Nulls::Keep, room)
+    let path = format!("{}.{child}", dependency.name);
+    let Some(exported) = table(values, &path) else {
+        room.log.add(|_| Warning::ImportMissing {
+            chart: (parent != ".").then(|| dependency.name.clone()),
+            missing: first_missing(values, &path).to_owned(),
+        });
+        return Ok(());
+    };
+    merge_tables(into, &at_path(parent, exported), (Nulls::Keep, Path::Top), room)
+}
+
+/// The first part of a dotted path that is no table.
+fn first_missing<'p>(values: &Map, path: &'p str) -> &'p str {
+    let ends = path.match_indices('.').map(|(at, _)| at).chain([path.len()]);
+    let missing = ends.map(|end| &path[..end]).find(|start| table(values, start).is_none());
+    missing.map_or(path, |start| start.rsplit('.').next().unwrap_or(start))
 }
 
 /// The table nested in new tables so that it lies at a dotted path.

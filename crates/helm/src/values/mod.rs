@@ -33,6 +33,9 @@ pub type ValuesMap = serde_json::Map<String, serde_json::Value>;
 /// held.
 pub(crate) const NODES: usize = 500_000;
 
+/// How many levels values may have, their own table being the first: what YAML may have. A record of them can be read.
+pub const LEVELS: usize = 500;
+
 /// As how many values a table counts beside its entries, for the memory it takes.
 pub(crate) const TABLE: usize = 8;
 
@@ -66,6 +69,10 @@ pub enum Error {
     /// Charts of one release take more than [`NODES`] values from each other; Helm has no limit.
     #[error("more than {NODES} values are copied from chart to chart")]
     TooManyCopies,
+    /// The values of a release, or those that a chart has after imports, nest more deeply than [`LEVELS`]; Helm reads
+    /// 10 000 levels.
+    #[error("the values nest more than {LEVELS} levels")]
+    Nested,
     /// Tables nest more deeply than [`tables::DEPTH`]; Helm would overflow its stack if there is no end.
     #[error("values nest more than {} levels", tables::DEPTH)]
     TooDeep,
@@ -140,6 +147,33 @@ pub fn merge_typed(base: &Map, over: &Map) {
             (_, value) => base.insert(key.clone(), value.clone()),
         }
     }
+}
+
+/// Refuses values that nest more deeply than [`LEVELS`].
+///
+/// # Errors
+/// [`Error::Nested`].
+pub fn check_levels(values: &ValuesMap) -> Result<(), Error> {
+    fn fits(value: &serde_json::Value, levels: usize) -> bool {
+        match value {
+            serde_json::Value::Object(map) => levels > 0 && map.values().all(|value| fits(value, levels - 1)),
+            serde_json::Value::Array(items) => levels > 0 && items.iter().all(|item| fits(item, levels - 1)),
+            _ => true,
+        }
+    }
+    if values.values().all(|value| fits(value, LEVELS - 1)) { Ok(()) } else { Err(Error::Nested) }
+}
+
+/// As [`check_levels`], for values as templates see them.
+pub(crate) fn check_typed_levels(values: &Map) -> Result<(), Error> {
+    fn fits(value: &Value, levels: usize) -> bool {
+        match value {
+            Value::Map(map) => levels > 0 && map.borrow().values().all(|value| fits(value, levels - 1)),
+            Value::List(list) => levels > 0 && list.items().iter().all(|item| fits(item, levels - 1)),
+            _ => true,
+        }
+    }
+    if values.borrow().values().all(|value| fits(value, LEVELS - 1)) { Ok(()) } else { Err(Error::Nested) }
 }
 
 /// How many values a map holds, at every depth.

@@ -1,26 +1,29 @@
 //! Tables, Helm's word for maps in values: looked up by path, copied and merged into each other.
 
 use std::cell::Cell;
+use std::fmt;
 
-use gotmpl::{List, Map, Value};
+use gotmpl::{List, Map, Str, Value};
 
 use super::{Error, NODES, TABLE, TEXT, ValuesMap, to_map};
+use crate::warning::{Log, Warning};
 
 /// Levels of tables that are copied and merged. What is read nests less; imports may add to it, without end.
 pub(super) const DEPTH: usize = 1_000;
 
-/// How many values may still be copied.
-pub(super) struct Room(Cell<usize>);
-
-impl Default for Room {
-    fn default() -> Self {
-        Self(Cell::new(NODES))
-    }
+/// How many values may still be copied, and who is told of those that do not fit together.
+pub(super) struct Room {
+    left: Cell<usize>,
+    pub(super) log: Log,
 }
 
 impl Room {
+    pub(super) fn new(log: &Log) -> Self {
+        Self { left: Cell::new(NODES), log: log.clone() }
+    }
+
     fn take(&self, nodes: usize) -> Result<(), Error> {
-        self.0.set(self.0.get().checked_sub(nodes).ok_or(Error::TooManyCopies)?);
+        self.left.set(self.left.get().checked_sub(nodes).ok_or(Error::TooManyCopies)?);
         Ok(())
     }
 
@@ -151,12 +154,39 @@ pub(super) fn remove_nulls(map: &Map) {
     }
 }
 
-/// Merges `from` into `into`, whose values win. Tables of `from` may become part of `into`, and `from` may change.
-pub(super) fn merge_tables(into: &Map, from: &Map, nulls: Nulls, room: &Room) -> Result<(), Error> {
-    merge_level(into, from, nulls, (room, 0))
+/// A place in values, for those who tell of it.
+#[derive(Clone, Copy)]
+pub(super) enum Path<'p> {
+    /// The values themselves.
+    Top,
+    /// Those of a chart, by the dotted path that begins with the root chart.
+    Chart(&'p str),
+    /// A value of a table there.
+    Below(&'p Self, &'p Str),
 }
 
-fn merge_level(into: &Map, from: &Map, nulls: Nulls, (room, depth): (&Room, usize)) -> Result<(), Error> {
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Top => Ok(()),
+            Self::Chart(path) => f.write_str(path),
+            Self::Below(Self::Top, key) => write!(f, "{key}"),
+            Self::Below(above, key) => write!(f, "{above}.{key}"),
+        }
+    }
+}
+
+/// Merges `from` into `into`, whose values win. Tables of `from` may become part of `into`, and `from` may change.
+pub(super) fn merge_tables(into: &Map, from: &Map, (nulls, path): (Nulls, Path<'_>), room: &Room) -> Result<(), Error> {
+    merge_level((into, from), nulls, (path, 0), room)
+}
+
+fn merge_level(
+    (into, from): (&Map, &Map),
+    nulls: Nulls,
+    (path, depth): (Path<'_>, usize),
+    room: &Room,
+) -> Result<(), Error> {
     if depth > DEPTH {
         return Err(Error::TooDeep);
     }
@@ -176,8 +206,16 @@ fn merge_level(into: &Map, from: &Map, nulls: Nulls, (room, depth): (&Room, usiz
                 into.borrow_mut().remove(key.as_bytes());
             }
             (None, value) => into.insert(key, value),
-            (Some(Value::Map(above)), Value::Map(below)) => merge_level(&above, &below, nulls, (room, depth + 1))?,
-            // A table and something else do not mix: what is above wins, as Helm warns.
+            (Some(Value::Map(above)), Value::Map(below)) => {
+                merge_level((&above, &below), nulls, (Path::Below(&path, &key), depth + 1), room)?;
+            }
+            // A table and something else do not mix: what is above wins.
+            (Some(Value::Map(_)), value) if !matches!(value, Value::Nil) => room
+                .log
+                .add(|log| Warning::TableKept { path: Path::Below(&path, &key).to_string(), value: log.quote(&value) }),
+            (Some(above), table @ Value::Map(_)) if !matches!(above, Value::Nil) => room
+                .log
+                .add(|log| Warning::ValueKept { path: Path::Below(&path, &key).to_string(), table: log.quote(&table) }),
             (Some(_), _) => {}
         }
     }

@@ -70,9 +70,15 @@ impl<'s> Compiled<'s> {
             }
         }
         self.check_patterns(schema)?;
+        let has_first_items = schema.value.get("items").is_some_and(Value::is_array);
         draft.visit_subschemas(schema.value, |step, value| {
-            // Definitions count only where something refers to them.
-            if !matches!(step.keyword, "definitions" | "$defs") {
+            let counts = match step.keyword {
+                // Only where something refers to them.
+                "definitions" | "$defs" => false,
+                "additionalItems" => has_first_items,
+                _ => true,
+            };
+            if counts {
                 open.push_back(self.library.child(schema, value));
             }
         });

@@ -25,9 +25,9 @@ use gotmpl::{Map, Value};
 
 pub use source::{SchemaCheck, SchemaFetchError, SchemaSource};
 
-use super::Warning;
 use crate::json;
 use crate::values::ActiveChart;
+use crate::warning::Log;
 use source::Elsewhere;
 
 /// Values that break the rules of their schemas, in Helm's words.
@@ -45,23 +45,23 @@ impl Error {
     }
 }
 
-/// Checks the values of a chart and its dependencies, and adds to `warnings` what could not be checked.
+/// Checks the values of a chart and its dependencies, and tells `log` what could not be checked.
 pub(super) fn check(
     chart: &ActiveChart<'_>,
     values: &Map,
-    (schemas, warnings): (SchemaCheck<'_>, &mut Vec<Warning>),
+    (schemas, log): (SchemaCheck<'_>, &Log),
 ) -> Result<(), Error> {
     if matches!(schemas, SchemaCheck::Skip) {
         return Ok(());
     }
-    let mut check = Check { schemas, warnings, error: Error { report: String::new(), paths: Vec::new() } };
+    let mut check = Check { schemas, log, error: Error { report: String::new(), paths: Vec::new() } };
     check.chart(chart, values);
     if check.error.report.is_empty() { Ok(()) } else { Err(check.error) }
 }
 
 struct Check<'c> {
     schemas: SchemaCheck<'c>,
-    warnings: &'c mut Vec<Warning>,
+    log: &'c Log,
     error: Error,
 }
 
@@ -88,7 +88,7 @@ impl Check<'_> {
         let values = json::to_serde(&values.clone().into());
         let elsewhere = Elsewhere::new(self.schemas, name);
         let outcome = check_values(schema, &values, (&elsewhere, &mut self.error.paths));
-        self.warnings.extend(elsewhere.into_warnings());
+        elsewhere.into_warnings().into_iter().for_each(|warning| self.log.add(|_| warning));
         let Err(complaint) = outcome else { return };
         write!(self.error.report, "{name}:\n{complaint}").expect("writing to a string does not fail");
     }

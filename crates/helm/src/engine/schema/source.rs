@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde_json::Value;
 
-use super::super::Warning;
 use super::compile;
+use crate::warning::Warning;
 
 /// Documents that the schema of one chart may refer to. The most that a public one does is 26 (bjw-s' `app-template`).
 pub(super) const MAX_DOCUMENTS: usize = 64;

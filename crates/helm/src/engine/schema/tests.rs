@@ -13,7 +13,7 @@ fn complaint(schema: &serde_json::Value, values: &serde_json::Value) -> String {
         Value::Map(map) => map,
         _ => Map::any(BTreeMap::new()),
     };
-    match check(&active, &values, (SchemaCheck::Enforce, &mut Vec::new())) {
+    match check(&active, &values, (SchemaCheck::Enforce, &Log::default())) {
         Ok(()) => String::new(),
         Err(error) => {
             let text = error.to_string();
