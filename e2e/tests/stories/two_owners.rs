@@ -85,7 +85,7 @@ fn two_objects_that_name_one_release_do_not_fight_over_it() -> Result<()> {
         let object = object_of(story, "memo").await?;
         story.release("younger", "memo", "1.0.0", named).await?;
         story
-            .refused("younger", Reason::ReleaseNameConflict, &["older", "revision 1", "deletionPolicy: Orphan"])
+            .refused("younger", Reason::ReleaseNameConflict, &["older", "revision 1", "helm-operator.ketches.cn/adopt=older"])
             .await?;
         untouched(story, "memo", &object, "1 deployed").await?;
 
@@ -247,7 +247,7 @@ fn an_object_that_is_renamed_hands_its_release_over_without_an_uninstall() -> Re
         story.patch("new", json!({ "metadata": { "annotations": { ADOPT: "old" } } })).await?;
         story.ready("new").await?;
         story.delete("old").await?;
-        untouched(story, "prod", &object, "1 deployed").await?;
+        untouched(story, "prod", &object, "1 superseded, 2 deployed").await?;
         story.ready("new").await?;
         story.delete("new").await?;
         ensure!(story.objects::<ConfigMap>().get_opt("prod-config").await?.is_none(), "the object is still there");

@@ -53,7 +53,8 @@ pub(super) async fn prepare(step: &Step, job: &Job<'_>, trace: &mut Trace) -> Re
     }
     let rendered = render::render(step, &chart, action, deadline.remaining(), job).await?;
     for warning in &rendered.warnings {
-        trace.warn(reason(warning), warning.to_string());
+        let (reason, message) = warned(warning);
+        trace.warn(reason, message);
     }
     let replaced = record::get_all(job, &step.replaces).await?;
     let release = pending(step, job, rendered, &replaced);
@@ -132,11 +133,19 @@ async fn objects(release: &Release, action: &Action, job: &Job<'_>) -> Result<(V
     Ok((objects, claims))
 }
 
-/// What is told of something that a render passed over.
-fn reason(warning: &Warning) -> Reason {
+/// What is told of something that a render passed over: never a value, which Helm's own words would quote.
+fn warned(warning: &Warning) -> (Reason, String) {
     match warning {
-        Warning::SchemaLeftOut { .. } => Reason::SchemaUnavailable,
-        _ => Reason::ChartWarning,
+        Warning::SchemaLeftOut { .. } => (Reason::SchemaUnavailable, warning.to_string()),
+        Warning::TableKept { path, .. } => {
+            let message = format!("the values give a table for {path}, where the chart's default is none: the default is passed over");
+            (Reason::ChartWarning, message)
+        }
+        Warning::ValueKept { path, .. } => {
+            let message = format!("the values give {path} as no table, where the chart's defaults have one: the defaults are passed over");
+            (Reason::ChartWarning, message)
+        }
+        _ => (Reason::ChartWarning, warning.to_string()),
     }
 }
 
