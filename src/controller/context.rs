@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::runtime::reflector::{ObjectRef, Store};
-use tokio::sync::watch;
 
 use super::awaits::Awaits;
+use super::changes::Changes;
 use super::charts::Charts;
 use super::events::Events;
 use super::guarded::Guarded;
 use super::halt::{Halt, Retries};
 use super::index::Index;
+use super::matching::Key;
 use super::permits::{Permit, Permits};
 use super::repository::KnownCharts;
 use super::revisions::Revisions;
@@ -133,8 +134,8 @@ pub(crate) struct Context {
     pub(crate) wake: Wake,
     /// How much goes on at the same time.
     pub(crate) bounds: Bounds,
-    /// Ticks whenever some release got a new generation or is being deleted.
-    pub(crate) declared: watch::Sender<()>,
+    /// Tells reconciles that go on of changes of their object.
+    pub(crate) changes: Changes,
 }
 
 impl Context {
@@ -146,7 +147,7 @@ impl Context {
     /// Resolves as soon as `release` is no longer what is declared: changed, suspended or being deleted.
     pub(crate) async fn superseded(&self, release: &HelmRelease) {
         let reference = ObjectRef::new(&release.name_any()).within(&release.namespace().unwrap_or_default());
-        let mut declared = self.declared.subscribe();
+        let watched = self.changes.watch(Key::of(release));
         loop {
             let current = self.releases.get(&reference);
             let metadata = current.as_deref().map(kube::Resource::meta);
@@ -155,9 +156,10 @@ impl Context {
                     && metadata.generation == release.metadata.generation
                     && metadata.deletion_timestamp == release.metadata.deletion_timestamp
             });
-            if !same || declared.changed().await.is_err() {
+            if !same {
                 return;
             }
+            watched.changed().await;
         }
     }
 

@@ -5,6 +5,7 @@
 mod access;
 mod awaits;
 mod causes;
+mod changes;
 mod charts;
 mod context;
 mod events;
@@ -36,7 +37,7 @@ use futures::{FutureExt as _, Stream, StreamExt as _};
 use kube::runtime::controller::{Action, Config, applier};
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::{Resource, ResourceExt as _};
-use tokio::sync::{oneshot, watch as signal};
+use tokio::sync::oneshot;
 use tokio::task::{LocalSet, spawn_local};
 
 use self::context::Context;
@@ -109,7 +110,7 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
         policy: setup.policy,
         wake: Wake::new(wake_releases, wake_repositories),
         bounds: context::Bounds::new(usize::from(setup.concurrent), setup.memory.large()),
-        declared: signal::Sender::new(()),
+        changes: changes::Changes::default(),
         client: client.clone(),
     });
     let (history_listed, history_known) = oneshot::channel();
@@ -154,7 +155,7 @@ fn release_changed(release: &Guarded<HelmRelease>, told: watch::Told, context: &
     if let (watch::Told::Deleted, Ok(gone)) = (told, &release.0) {
         release::gone(gone, context);
     }
-    context.declared.send_replace(());
+    context.changes.changed(&Key::of(release));
     context.wake.release(ObjectRef::from_obj(release));
     let current = context.releases.get(&ObjectRef::from_obj(release));
     let declared = current.as_ref().and_then(|current| current.0.as_ref().ok());

@@ -85,7 +85,11 @@ fn two_objects_that_name_one_release_do_not_fight_over_it() -> Result<()> {
         let object = object_of(story, "memo").await?;
         story.release("younger", "memo", "1.0.0", named).await?;
         story
-            .refused("younger", Reason::ReleaseNameConflict, &["older", "revision 1", "helm-operator.ketches.cn/adopt=older"])
+            .refused(
+                "younger",
+                Reason::ReleaseNameConflict,
+                &["older", "revision 1", "helm-operator.ketches.cn/adopt=older"],
+            )
             .await?;
         untouched(story, "memo", &object, "1 deployed").await?;
 

@@ -138,11 +138,15 @@ fn warned(warning: &Warning) -> (Reason, String) {
     match warning {
         Warning::SchemaLeftOut { .. } => (Reason::SchemaUnavailable, warning.to_string()),
         Warning::TableKept { path, .. } => {
-            let message = format!("the values give a table for {path}, where the chart's default is none: the default is passed over");
+            let message = format!(
+                "the values give a table for {path}, where the chart's default is none: the default is passed over"
+            );
             (Reason::ChartWarning, message)
         }
         Warning::ValueKept { path, .. } => {
-            let message = format!("the values give {path} as no table, where the chart's defaults have one: the defaults are passed over");
+            let message = format!(
+                "the values give {path} as no table, where the chart's defaults have one: the defaults are passed over"
+            );
             (Reason::ChartWarning, message)
         }
         _ => (Reason::ChartWarning, warning.to_string()),
