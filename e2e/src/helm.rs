@@ -17,6 +17,7 @@ pub struct Helm {
     program: PathBuf,
     kubeconfig: Option<PathBuf>,
     home: Scratch,
+    driver: Option<String>,
 }
 
 /// A row of `helm list`.
@@ -75,7 +76,14 @@ impl Helm {
 
     async fn with(tool: Tool, kubeconfig: Option<&Path>) -> Result<Self> {
         let program = tool.ready().await?;
-        Ok(Self { program, kubeconfig: kubeconfig.map(Path::to_owned), home: Scratch::new("helm")? })
+        Ok(Self { program, kubeconfig: kubeconfig.map(Path::to_owned), home: Scratch::new("helm")?, driver: None })
+    }
+
+    /// The same, with its releases kept in another kind of object, such as `configmap`.
+    #[must_use]
+    pub fn driver(mut self, driver: &str) -> Self {
+        self.driver = Some(driver.to_owned());
+        self
     }
 
     /// Runs helm and returns its standard output.
@@ -94,6 +102,7 @@ impl Helm {
         {
             command.env(variable, self.home.join(name));
         }
+        command.envs(self.driver.iter().map(|driver| ("HELM_DRIVER", driver)));
         command.env("KUBECONFIG", self.kubeconfig.as_deref().unwrap_or_else(|| Path::new("/dev/null")));
         let output = command.output().await.context("failed to start helm")?;
         if !output.status.success() {

@@ -73,6 +73,11 @@ impl Claims {
         self.0.contains_key(object)
     }
 
+    /// Whether any of them is `owner`'s.
+    pub fn any_of(&self, owner: &Owner) -> bool {
+        self.0.values().any(|metadata| ownership::claim(metadata, owner) == Claim::Ours)
+    }
+
     /// The objects of an earlier apply for `owner`: as they stand, and those that have to be applied again, since they are
     /// gone or lost its marks. A Job that removes itself when it is done is done when it is gone.
     pub fn since_apply(&self, objects: &[Object], owner: &Owner) -> (Vec<Applied>, Vec<Object>) {

@@ -23,7 +23,7 @@ use std::fmt;
 use helm::release::{Release, codec, storage};
 use http::header::ACCEPT;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, DeleteParams, ListParams, PartialObjectMeta, PostParams};
 use kube::core::Request;
@@ -145,6 +145,17 @@ impl History {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
             Err(source) => Err(Error::of_request(Verb::Delete, secret, source)),
+        }
+    }
+
+    /// Whether the release has records in `ConfigMap`s, where `HELM_DRIVER=configmap` keeps them. They are not read here.
+    /// Who may not list `ConfigMap`s finds none.
+    pub async fn is_in_config_maps(&self, namespace: &str, name: &str) -> Result<bool, Error> {
+        let maps = Api::<ConfigMap>::namespaced(self.client.clone(), namespace);
+        match maps.list_metadata(&ListParams::default().labels(&selector(name)).limit(1)).await {
+            Ok(found) => Ok(!found.items.is_empty()),
+            Err(kube::Error::Api(status)) if status.is_forbidden() => Ok(false),
+            Err(source) => Err(Error::of_request(Verb::List, SecretRef::new(namespace, ""), source)),
         }
     }
 

@@ -3,13 +3,14 @@
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::charts::{self, Chart};
+use e2e::helm::Helm;
 use e2e::status;
 use e2e::story::{Story, alone, as_it_is, install_definitions, story};
-use helm_operator::api::{ADOPT, Reason};
+use helm_operator::api::{ADOPT, REQUESTED_AT, Reason};
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
-use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::json;
 
@@ -256,5 +257,29 @@ fn an_object_that_is_renamed_hands_its_release_over_without_an_uninstall() -> Re
         story.delete("new").await?;
         ensure!(story.objects::<ConfigMap>().get_opt("prod-config").await?.is_none(), "the object is still there");
         Ok(())
+    })
+}
+
+#[test]
+fn a_release_whose_history_is_kept_in_config_maps_is_not_begun_anew() -> Result<()> {
+    story("other-driver", async |story| {
+        let chart = charts::note("memo", "1.0.0");
+        story.push(&chart).await?;
+        story.open_repository().await?;
+        let folder = tempfile::tempdir()?;
+        let folder = chart.write(folder.path())?;
+        let helm = Helm::new(Some(story.stage.plane.kubeconfig())).await?.driver("configmap");
+        let folder = folder.to_str().context("a path in UTF-8")?;
+        helm.run(&["install", "memo", folder, "--namespace", &story.namespace]).await?;
+        let object = object_of(story, "memo").await?;
+        story.release("memo", "memo", "1.0.0", json!({})).await?;
+        story.refused("memo", Reason::HistoryInvalid, &["HELM_DRIVER=configmap", "sh.helm.release.v1.memo.vN"]).await?;
+        untouched(story, "memo", &object, "").await?;
+        // The second way out of the two.
+        let records = ListParams::default().labels("owner=helm");
+        story.objects::<ConfigMap>().delete_collection(&DeleteParams::default(), &records).await?;
+        story.patch("memo", json!({ "metadata": { "annotations": { REQUESTED_AT: "now" } } })).await?;
+        story.ready("memo").await?;
+        untouched(story, "memo", &object, "1 deployed").await
     })
 }

@@ -17,7 +17,7 @@ use crate::controller::release::plan::{Step, StepKind};
 use crate::controller::release::removal::Place;
 use crate::controller::release::render;
 use crate::controller::release::trace::Trace;
-use crate::controller::release::validate::Action;
+use crate::controller::release::validate::{Action, Identity};
 use crate::history::{Marks, Record};
 
 /// A revision that is recorded as pending, with everything needed to carry it out.
@@ -66,6 +66,9 @@ pub(super) async fn prepare(step: &Step, job: &Job<'_>, trace: &mut Trace) -> Re
         return Ok(Prepared::Adopted);
     }
     let (objects, claims) = objects(&release, action, job).await?;
+    if replaced.is_empty() && claims.any_of(&owner(job)) {
+        refuse_other_drivers(job).await?;
+    }
     let mut marks = marks(step, job);
     if action.cleanup_on_fail && step.kind == StepKind::Upgrade {
         let is_absent = |(at, object): (usize, &Object)| (!claims.contains(object.reference())).then_some(at);
@@ -73,6 +76,18 @@ pub(super) async fn prepare(step: &Step, job: &Job<'_>, trace: &mut Trace) -> Re
     }
     let record = record::create(release, &marks, job).await?;
     Ok(Prepared::Recorded(Box::new(Pending { record, objects, claims, replaced, deadline })))
+}
+
+/// Objects of a release without a history: it may be kept where we do not read it, and would be begun anew over it.
+async fn refuse_other_drivers(job: &Job<'_>) -> Result<(), Halt> {
+    let Identity { name, namespace, .. } = &job.desired.identity;
+    if !job.context.history.is_in_config_maps(namespace, name.as_str()).await? {
+        return Ok(());
+    }
+    let message = format!(
+        "the history of the release {namespace}/{name} is kept in ConfigMaps (HELM_DRIVER=configmap), which the operator does not read, and its objects are there:          turn each ConfigMap sh.helm.release.v1.{name}.vN into a Secret of the same name, labels and data with the type helm.sh/release.v1, or delete them all          to begin the history anew with the objects as they are"
+    );
+    Err(Halt::new(Reason::HistoryInvalid, message))
 }
 
 /// Takes a pending revision up again, from its own record: what was rendered once is not rendered again.
