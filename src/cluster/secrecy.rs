@@ -7,6 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+use super::Object;
+
 /// A shorter value is found in any text, and is no secret worth the name.
 const SHORTEST: usize = 6;
 
@@ -42,6 +44,19 @@ impl SecretValues {
         let mut texts: Vec<_> = texts.into_iter().collect();
         texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
         Self { texts }
+    }
+
+    /// What the Secrets among `objects` hold.
+    pub fn in_secrets(objects: &[Object]) -> Self {
+        let secrets = objects.iter().filter(|object| object.reference().kind == "Secret");
+        let mut values = Vec::new();
+        for content in secrets.map(Object::content) {
+            values.extend(content.get("stringData").cloned());
+            let data = content.get("data").and_then(Value::as_object).into_iter().flat_map(serde_json::Map::values);
+            let decoded = data.filter_map(|encoded| STANDARD.decode(encoded.as_str()?).ok());
+            values.extend(decoded.filter_map(|bytes| Some(Value::String(String::from_utf8(bytes).ok()?))));
+        }
+        Self::of(&values)
     }
 
     /// `text` without these values: neither as they are, nor quoted, nor in base64.

@@ -1,6 +1,6 @@
 //! What the cluster does not allow, or does not bring about: the object, the field and the one to ask are in the message.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use e2e::charts::{self, Chart};
 use e2e::kwok::{PLAY, play};
 use e2e::status;
@@ -240,3 +240,56 @@ subjects:
   kind: User
   name: limited
 "#;
+
+const SECRET: &str = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {{ .Release.Name }}\nstringData:\n  token: {{ .Values.token | quote }}\n";
+
+#[test]
+fn a_policy_that_quotes_a_secret_is_told_without_it() -> Result<()> {
+    const TOKEN: &str = "correct-horse-battery";
+    story("quoting-policy", async |story| {
+        story.push(&Chart::new("token", "1.0.0").file("templates/secret.yaml", SECRET)).await?;
+        story.open_repository().await?;
+        let name = format!("quoting-{}", story.namespace);
+        let policy = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingAdmissionPolicy",
+            "metadata": { "name": name },
+            "spec": {
+                "matchConstraints": { "resourceRules": [{
+                    "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["secrets"],
+                }] },
+                "validations": [{
+                    "expression": "!has(object.data) || !('token' in object.data)",
+                    "messageExpression": "'no tokens here, such as ' + string(object.data.token)",
+                }],
+            },
+        });
+        let binding = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": { "name": name },
+            "spec": {
+                "policyName": name,
+                "validationActions": ["Deny"],
+                "matchResources": { "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": story.namespace } } },
+            },
+        });
+        story.apply(&json!({ "apiVersion": "v1", "kind": "List", "items": [policy, binding] }).to_string()).await?;
+        let probe = ["create", "secret", "generic", "probe", "--from-literal=token=probing", "--dry-run=server"];
+        let said = story
+            .eventually("the policy is in force", async || {
+                let said = story.kubectl.run(&[&probe[..], &["--namespace", &story.namespace]].concat()).await;
+                let error = said.err().context("it is let through")?.to_string();
+                ensure!(error.contains("no tokens here"), "{error}");
+                Ok(error)
+            })
+            .await?;
+        ensure!(said.contains("cHJvYmluZw"), "the policy quotes what it was shown: {said}");
+        story.release("token", "token", "1.0.0", json!({ "values": { "token": TOKEN } })).await?;
+        let refused = story.refused("token", Reason::AdmissionDenied, &["no tokens here, such as (secret left out)"]).await?;
+        let status = serde_json::to_string(&refused.status)?;
+        // As the policy was shown it.
+        ensure!(!status.contains("Y29ycmVjdC1ob3JzZS1iYXR0ZXJ5") && !status.contains(TOKEN), "{status}");
+        Ok(())
+    })
+}

@@ -8,7 +8,7 @@ use helm::release::Status;
 use super::prepare::{self, Pending};
 use super::{Deadline, Job, hooks, record};
 use crate::api::Reason;
-use crate::cluster::{Applied, Claims, DeleteOptions, Object, Propagation, Readiness, left_behind};
+use crate::cluster::{Applied, Claims, DeleteOptions, Object, Propagation, Readiness, SecretValues, left_behind};
 use crate::controller::halt::Halt;
 use crate::controller::release::plan::{self, Step, StepKind};
 use crate::controller::release::publish;
@@ -37,7 +37,11 @@ pub(super) async fn carry_out(step: &Step, pending: Pending, job: &Job<'_>, trac
     let ended = match ended {
         Ok(Some(readiness)) => return Box::pin(run.wait_apart(readiness)).await,
         Ok(None) => Ok(()),
-        Err(halt) => Err(halt),
+        // A webhook, or an admission policy, may quote anything that it was shown.
+        Err(halt) => {
+            let message = SecretValues::in_secrets(&pending.objects).mask(&halt.message).into_owned();
+            Err(Halt { message, ..halt })
+        }
     };
     Box::pin(run.end(ended, pending.replaced, trace)).await
 }
@@ -106,7 +110,8 @@ impl<'a> Run<'a> {
         replaced: &[Record],
     ) -> Result<Option<Readiness>, Halt> {
         let (before, after) = self.events();
-        if self.is_applied() {
+        let was_applied = self.is_applied();
+        if was_applied {
             self.restore(objects, claims).await?;
         } else {
             self.hooks(before).await?;
@@ -116,7 +121,7 @@ impl<'a> Run<'a> {
         self.job.turn.pause();
         if self.action.wait {
             let mut readiness = self.job.context.cluster.readiness(&self.applied, self.action.wait_for_jobs).await;
-            let briefly = self.deadline.remaining().min(BRIEFLY);
+            let briefly = if was_applied { Duration::ZERO } else { self.deadline.remaining().min(BRIEFLY) };
             if !readiness.ready_within(briefly).await? {
                 return Ok(Some(readiness));
             }

@@ -70,6 +70,8 @@ pub(super) async fn act(plan: Plan, job: &Job<'_>, trace: &mut Trace) -> Result<
         }
         Plan::Release(step) => release(&step, job, trace).await,
         Plan::Resume(step) => {
+            // After a restart there may be hundreds: of their records, too, only a few are in memory at once.
+            job.turn.resume().await;
             let record = record::get(job, step.revision).await?;
             let prepared = prepare::resume(&step, record, job).await?;
             apply::carry_out(&step, prepared, job, trace).await

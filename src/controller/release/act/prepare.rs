@@ -94,7 +94,6 @@ async fn refuse_other_drivers(job: &Job<'_>) -> Result<(), Halt> {
 pub(super) async fn resume(step: &Step, record: Record, job: &Job<'_>) -> Result<Pending, Halt> {
     let action = action(step, job);
     let deadline = deadline(step, &record, job);
-    job.turn.resume().await;
     let (objects, claims) = objects(&record.release, action, job).await?;
     let replaced = record::get_all(job, &step.replaces).await?;
     Ok(Pending { record, objects, claims, replaced, deadline })
