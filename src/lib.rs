@@ -20,7 +20,7 @@
 //! What a chart means, [`helm`] computes, and what a template means, [`gotmpl`]: neither sees a cluster, a registry or a clock.
 //!
 //! Words: a *release* is Helm's, a *revision* one of its records, *inputs* all that a render depends on, *marks* our
-//! annotations on a record, a *halt* a reconcile that stopped short of its goal.
+//! annotations on a record, a *slot* the right to work while others queue for it.
 
 pub mod api;
 pub mod args;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::managed_fields;
 use super::object::{Object, ObjectRef};
 use super::order::{concurrently, install_groups};
-use super::ownership::{self, Claim};
+use super::ownership::{self, Holder};
 use super::ready::{self, Assessment, Subject, Verdict};
 use super::request::Metadata;
 use super::wait::{Question, Target};
@@ -65,9 +65,9 @@ pub struct Applied {
 
 /// What is known of the objects that existed when they were claimed.
 #[derive(Debug, Default)]
-pub struct Claims(std::collections::BTreeMap<ObjectRef, Metadata>);
+pub struct Existing(std::collections::BTreeMap<ObjectRef, Metadata>);
 
-impl Claims {
+impl Existing {
     /// Whether the object existed.
     pub fn contains(&self, object: &ObjectRef) -> bool {
         self.0.contains_key(object)
@@ -75,7 +75,7 @@ impl Claims {
 
     /// Whether any of them is `owner`'s.
     pub fn any_of(&self, owner: &Owner) -> bool {
-        self.0.values().any(|metadata| ownership::claim(metadata, owner) == Claim::Ours)
+        self.0.values().any(|metadata| ownership::claim(metadata, owner) == Holder::Ours)
     }
 
     /// The objects of an earlier apply for `owner`: as they stand, and those that have to be applied again, since they are
@@ -84,7 +84,7 @@ impl Claims {
         let (mut standing, mut lost) = (Vec::new(), Vec::new());
         for object in objects {
             match self.0.get(object.reference()) {
-                Some(metadata) if ownership::claim(metadata, owner) == Claim::Ours => {
+                Some(metadata) if ownership::claim(metadata, owner) == Holder::Ours => {
                     standing.push(Applied::unseen(object, metadata));
                 }
                 None if vanishes(object.content()) => {}
@@ -124,13 +124,13 @@ impl Cluster {
     /// Reads which of `objects` exist, and refuses any that is not the owner's (unless `take_ownership` is set).
     ///
     /// Nothing is written. A caller that records what it is about to do claims first, records, then applies.
-    pub async fn claim(&self, objects: &[Object], options: &ApplyOptions) -> Result<Claims, Error> {
+    pub async fn claim(&self, objects: &[Object], options: &ApplyOptions) -> Result<Existing, Error> {
         let existing = concurrently(objects, |object| self.claimed(object, options)).await?;
         let existing = objects.iter().map(|object| object.reference().clone()).zip(existing);
-        Ok(Claims(existing.filter_map(|(object, metadata)| Some((object, metadata?))).collect()))
+        Ok(Existing(existing.filter_map(|(object, metadata)| Some((object, metadata?))).collect()))
     }
 
-    /// Claims and applies `objects`.
+    /// Existing and applies `objects`.
     pub async fn apply(&self, objects: &[Object], options: &ApplyOptions) -> Result<Vec<Applied>, Error> {
         let claims = self.claim(objects, options).await?;
         let mut applied = Vec::with_capacity(objects.len());
@@ -145,7 +145,7 @@ impl Cluster {
     pub async fn apply_claimed(
         &self,
         objects: &[Object],
-        claims: &Claims,
+        claims: &Existing,
         options: &ApplyOptions,
         applied: &mut Vec<Applied>,
     ) -> Result<(), Error> {

@@ -6,7 +6,7 @@ use kube::core::params::{DeleteParams, Preconditions, PropagationPolicy};
 
 use super::object::{Object, ObjectRef};
 use super::order::{concurrently, uninstall_groups};
-use super::ownership::{self, Claim};
+use super::ownership::{self, Holder};
 use super::request::Deletion;
 use super::wait::{Question, Target, Unsettled};
 use super::watch::Marks;
@@ -131,9 +131,9 @@ impl Cluster {
             return Ok((Removed::Kept, None));
         }
         match options.owner.as_ref().map(|owner| ownership::claim(&metadata, owner)) {
-            None | Some(Claim::Ours) => {}
-            Some(Claim::Nobody { .. }) => return Ok((Removed::NotOurs(None), None)),
-            Some(Claim::Theirs { release, namespace }) => {
+            None | Some(Holder::Ours) => {}
+            Some(Holder::Nobody { .. }) => return Ok((Removed::NotOurs(None), None)),
+            Some(Holder::Theirs { release, namespace }) => {
                 return Ok((Removed::NotOurs(Some(Owner { release, namespace })), None));
             }
         }

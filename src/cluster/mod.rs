@@ -34,7 +34,7 @@ mod watch;
 
 use std::sync::Arc;
 
-pub use apply::{Applied, ApplyOptions, Change, Claims};
+pub use apply::{Applied, ApplyOptions, Change, Existing};
 pub use awaited::Awaited;
 pub use delete::{DeleteOptions, Propagation, Removal, Removed};
 pub use discovery::Resource;

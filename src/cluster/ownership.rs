@@ -17,7 +17,7 @@ const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
 
 /// Whose an existing object is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Claim {
+pub(super) enum Holder {
     /// This release's.
     Ours,
     /// Another release's.
@@ -26,7 +26,7 @@ pub(super) enum Claim {
     Nobody { missing: String },
 }
 
-impl Claim {
+impl Holder {
     /// Whether the object is that other release's.
     pub(super) fn is_of(&self, other: &Owner) -> bool {
         matches!(self, Self::Theirs { release, namespace } if *release == other.release && *namespace == other.namespace)
@@ -34,20 +34,20 @@ impl Claim {
 }
 
 /// Whose the object with this `metadata` is, as seen by `owner`.
-pub(super) fn claim(metadata: &Metadata, owner: &Owner) -> Claim {
+pub(super) fn claim(metadata: &Metadata, owner: &Owner) -> Holder {
     let annotation = |key: &str| metadata.annotations.as_ref()?.get(key).map(String::as_str);
     let label = metadata.labels.as_ref().and_then(|labels| labels.get(MANAGED_BY)).map(String::as_str);
     let (release, namespace) = (annotation(RELEASE_NAME), annotation(RELEASE_NAMESPACE));
     match (label, release, namespace) {
         (Some(HELM), Some(release), Some(namespace)) if release == owner.release && namespace == owner.namespace => {
-            Claim::Ours
+            Holder::Ours
         }
         (_, Some(release), Some(namespace)) if release != owner.release || namespace != owner.namespace => {
-            Claim::Theirs { release: release.to_owned(), namespace: namespace.to_owned() }
+            Holder::Theirs { release: release.to_owned(), namespace: namespace.to_owned() }
         }
         _ => {
             let marks = [(MANAGED_BY, label), (RELEASE_NAME, release), (RELEASE_NAMESPACE, namespace)];
-            Claim::Nobody { missing: describe(marks) }
+            Holder::Nobody { missing: describe(marks) }
         }
     }
 }
@@ -65,12 +65,12 @@ fn describe(marks: [(&str, Option<&str>); 3]) -> String {
 }
 
 /// The refusal to touch an object of others, in words.
-pub(super) fn refuse(object: &ObjectRef, claim: Claim, owner: &Owner) -> Result<(), Error> {
+pub(super) fn refuse(object: &ObjectRef, claim: Holder, owner: &Owner) -> Result<(), Error> {
     let object = Box::new(object.clone());
     match claim {
-        Claim::Ours => Ok(()),
-        Claim::Theirs { release, namespace } => Err(Error::Owned { object, release, namespace }),
-        Claim::Nobody { missing } => {
+        Holder::Ours => Ok(()),
+        Holder::Theirs { release, namespace } => Err(Error::Owned { object, release, namespace }),
+        Holder::Nobody { missing } => {
             Err(Error::Unowned { object, missing, release: owner.release.clone(), namespace: owner.namespace.clone() })
         }
     }
@@ -98,14 +98,14 @@ fn entry<'a>(parent: &'a mut Map<String, Value>, key: &str) -> &'a mut Map<Strin
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{Claim, claim, mark};
+    use super::{Holder, claim, mark};
     use crate::cluster::Owner;
 
     fn owner() -> Owner {
         Owner { release: "shop".to_owned(), namespace: "web".to_owned() }
     }
 
-    fn claimed(metadata: Value) -> Claim {
+    fn claimed(metadata: Value) -> Holder {
         claim(&serde_json::from_value(metadata).expect("metadata"), &owner())
     }
 
@@ -118,16 +118,16 @@ mod tests {
 
     #[test]
     fn an_object_is_ours_only_with_all_marks() {
-        let theirs = |release: &str, namespace: &str| Claim::Theirs {
+        let theirs = |release: &str, namespace: &str| Holder::Theirs {
             release: release.to_owned(),
             namespace: namespace.to_owned(),
         };
-        assert_eq!(claimed(marked("Helm", "shop", "web")), Claim::Ours);
+        assert_eq!(claimed(marked("Helm", "shop", "web")), Holder::Ours);
         assert_eq!(claimed(marked("Helm", "other", "web")), theirs("other", "web"));
         assert_eq!(claimed(marked("Helm", "shop", "elsewhere")), theirs("shop", "elsewhere"));
         let missing = r#"app.kubernetes.io/managed-by is "flux""#.to_owned();
-        assert_eq!(claimed(marked("flux", "shop", "web")), Claim::Nobody { missing });
-        let Claim::Nobody { missing } = claimed(json!({})) else { panic!("it is somebody's") };
+        assert_eq!(claimed(marked("flux", "shop", "web")), Holder::Nobody { missing });
+        let Holder::Nobody { missing } = claimed(json!({})) else { panic!("it is somebody's") };
         assert_eq!(missing.matches("is missing").count(), 3, "{missing}");
     }
 

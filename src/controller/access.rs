@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 
 use super::context::{Context, Policy};
-use super::halt::{Halt, chain};
+use super::error::{ReconcileError, chain};
 use super::matching::{Gives, Key};
 use crate::api::{ALLOWED_NAMESPACES, HelmRepository, Reason, SecretReference};
 use crate::registry::{Access, Credentials};
@@ -28,7 +28,7 @@ pub(crate) async fn dereference(
     repository: Arc<HelmRepository>,
     gives: Gives,
     context: &Context,
-) -> Result<DereferencedRepository, Halt> {
+) -> Result<DereferencedRepository, ReconcileError> {
     let auth = repository.spec.auth.clone().unwrap_or_default();
     let credentials = read(auth.basic.and_then(|basic| basic.secret_ref), &repository, context).await?;
     let tls = match gives {
@@ -42,7 +42,7 @@ async fn read(
     reference: Option<SecretReference>,
     repository: &HelmRepository,
     context: &Context,
-) -> Result<Option<Arc<Secret>>, Halt> {
+) -> Result<Option<Arc<Secret>>, ReconcileError> {
     let Some(reference) = reference else { return Ok(None) };
     let own = repository.namespace().unwrap_or_default();
     let wanted = Key { namespace: reference.namespace.unwrap_or_else(|| own.clone()), name: reference.name };
@@ -51,19 +51,19 @@ async fn read(
             "HelmRepository {} names Secret {wanted} of another namespace, and the operator runs with --no-cross-namespace-refs: use a Secret of namespace {own}",
             Key::of(repository)
         );
-        return Err(Halt::new(Reason::AccessDenied, message));
+        return Err(ReconcileError::new(Reason::AccessDenied, message));
     }
     let found = context.secrets.get(&wanted.namespace, &wanted.name).await.map_err(|error| {
-        Halt::new(Reason::ClusterUnavailable, format!("failed to read Secret {wanted}: {}", chain(&error)))
+        ReconcileError::new(Reason::ClusterUnavailable, format!("failed to read Secret {wanted}: {}", chain(&error)))
     })?;
     if !consents(found.as_deref(), &wanted, &own, &context.policy) {
-        return Err(Halt::new(Reason::AccessDenied, needs_consent(&wanted, repository)));
+        return Err(ReconcileError::new(Reason::AccessDenied, needs_consent(&wanted, repository)));
     }
     found.map(Some).ok_or_else(|| {
         let repository = Key::of(repository);
         let message =
             format!("there is no Secret {wanted}: create it, or correct the reference in HelmRepository {repository}");
-        Halt::new(Reason::SecretNotFound, message)
+        ReconcileError::new(Reason::SecretNotFound, message)
     })
 }
 
@@ -90,7 +90,7 @@ fn needs_consent(wanted: &Key, repository: &HelmRepository) -> String {
 
 impl DereferencedRepository {
     /// The access to `path` on `host` that this repository gives. Pure.
-    pub(crate) fn access(&self, host: &str, path: &str) -> Result<Access, Halt> {
+    pub(crate) fn access(&self, host: &str, path: &str) -> Result<Access, ReconcileError> {
         let spec = &self.repository.spec;
         let tls = spec.auth.as_ref().and_then(|auth| auth.tls.as_ref());
         let everything = self.gives == Gives::Everything;
@@ -109,31 +109,31 @@ impl DereferencedRepository {
         })
     }
 
-    fn credentials(&self, host: &str, path: &str) -> Result<Option<Credentials>, Halt> {
+    fn credentials(&self, host: &str, path: &str) -> Result<Option<Credentials>, ReconcileError> {
         let Some(basic) = self.repository.spec.auth.as_ref().and_then(|auth| auth.basic.as_ref()) else {
             return Ok(None);
         };
         if let Some(secret) = &self.credentials {
             let kind = secret.type_.as_deref().unwrap_or("Opaque");
             return Credentials::from_secret(kind, &contents(secret), host, path).map_err(|error| {
-                Halt::new(Reason::SecretInvalid, format!("Secret {}: {}", full_name(secret), chain(&error)))
+                ReconcileError::new(Reason::SecretInvalid, format!("Secret {}: {}", full_name(secret), chain(&error)))
             });
         }
         match (&basic.username, &basic.password) {
             (Some(username), Some(password)) => Ok(Some(Credentials::new(username, password))),
             (None, None) => Ok(None),
-            _ => Err(Halt::new(
+            _ => Err(ReconcileError::new(
                 Reason::ConfigurationError,
                 "auth.basic needs both username and password, or a secretRef",
             )),
         }
     }
 
-    fn ca_pem(&self) -> Result<Option<Vec<u8>>, Halt> {
+    fn ca_pem(&self) -> Result<Option<Vec<u8>>, ReconcileError> {
         let Some(secret) = &self.tls else { return Ok(None) };
         let ca = secret.data.as_ref().and_then(|data| data.get("ca.crt")).map(|ca| ca.0.clone());
         ca.map(Some).ok_or_else(|| {
-            Halt::new(Reason::SecretInvalid, format!("Secret {} has no key \"ca.crt\"", full_name(secret)))
+            ReconcileError::new(Reason::SecretInvalid, format!("Secret {} has no key \"ca.crt\"", full_name(secret)))
         })
     }
 

@@ -1,4 +1,4 @@
-//! What halted releases wait for: when an object that stood in the way goes, or one that was missing comes, the release is
+//! What failed releases wait for: when an object that stood in the way goes, or one that was missing comes, the release is
 //! tried at once, whatever its back-off says.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,14 +9,14 @@ use kube::runtime::reflector::ObjectRef;
 use tokio::task::{AbortHandle, spawn_local};
 
 use super::context::Context;
-use super::halt::{Halt, chain};
+use super::error::{ReconcileError, chain};
 use crate::api::HelmRelease;
 
 /// The most releases for which something is watched; others are tried again by their back-off alone. Each costs a
 /// watch connection for each object.
 const MOST: usize = 256;
 
-/// The watches of halted releases, by uid.
+/// The watches of failed releases, by uid.
 #[derive(Default)]
 pub(crate) struct Awaits {
     watches: Mutex<BTreeMap<String, AbortHandle>>,
@@ -24,7 +24,7 @@ pub(crate) struct Awaits {
 }
 
 impl Awaits {
-    /// Whether what the release halted for has changed since it was last asked.
+    /// Whether what the release failed for has changed since it was last asked.
     pub(crate) fn take_cleared(&self, release: &HelmRelease) -> bool {
         lock(&self.cleared).remove(&release.uid().unwrap_or_default())
     }
@@ -39,10 +39,10 @@ impl Awaits {
     }
 }
 
-/// Watches what `halt` names for `release`, in place of what was watched for it before.
-pub(crate) fn watch(release: &HelmRelease, halt: &Halt, context: &Arc<Context>) {
-    // A halt that repeats what a record tells names no objects: what it told of first is still watched.
-    if halt.awaits.is_empty() {
+/// Watches what `error` names for `release`, in place of what was watched for it before.
+pub(crate) fn watch(release: &HelmRelease, error: &ReconcileError, context: &Arc<Context>) {
+    // A error that repeats what a record tells names no objects: what it told of first is still watched.
+    if error.awaits.is_empty() {
         return;
     }
     context.awaits.end(release);
@@ -51,7 +51,7 @@ pub(crate) fn watch(release: &HelmRelease, halt: &Halt, context: &Arc<Context>) 
     if watches.len() >= MOST {
         return;
     }
-    let (release, awaited, context) = (ObjectRef::from_obj(release).erase(), halt.awaits.clone(), Arc::clone(context));
+    let (release, awaited, context) = (ObjectRef::from_obj(release).erase(), error.awaits.clone(), Arc::clone(context));
     let key = uid.clone();
     let watch = spawn_local(async move {
         match context.cluster.changed(awaited).await {

@@ -1,11 +1,11 @@
 //! From the errors of the other modules to one reason each.
 
-use super::halt::{Halt, chain};
+use super::error::{ReconcileError, chain};
 use crate::api::Reason;
 use crate::cluster::{Awaited, ObjectRef};
 use crate::{cluster, history, registry};
 
-impl From<registry::Error> for Halt {
+impl From<registry::Error> for ReconcileError {
     fn from(error: registry::Error) -> Self {
         use registry::Error as E;
         let reason = match error.cause() {
@@ -39,7 +39,7 @@ impl From<registry::Error> for Halt {
     }
 }
 
-impl From<cluster::Error> for Halt {
+impl From<cluster::Error> for ReconcileError {
     fn from(error: cluster::Error) -> Self {
         use cluster::Error as E;
         let reason = match &error {
@@ -78,7 +78,7 @@ fn namespace_ref(name: &str) -> ObjectRef {
     ObjectRef { group: String::new(), kind: "Namespace".to_owned(), namespace: None, name: name.to_owned() }
 }
 
-impl From<cluster::WaitError> for Halt {
+impl From<cluster::WaitError> for ReconcileError {
     fn from(error: cluster::WaitError) -> Self {
         use cluster::WaitError as E;
         let reason = match &error {
@@ -89,7 +89,7 @@ impl From<cluster::WaitError> for Halt {
     }
 }
 
-impl From<history::Error> for Halt {
+impl From<history::Error> for ReconcileError {
     fn from(error: history::Error) -> Self {
         use history::Error as E;
         let reason = match &error {
@@ -110,7 +110,7 @@ impl From<history::Error> for Halt {
     }
 }
 
-impl From<helm::chart::Error> for Halt {
+impl From<helm::chart::Error> for ReconcileError {
     fn from(error: helm::chart::Error) -> Self {
         use helm::chart::ErrorKind as K;
         let reason = match error.kind() {
@@ -122,7 +122,7 @@ impl From<helm::chart::Error> for Halt {
     }
 }
 
-impl From<helm::engine::Error> for Halt {
+impl From<helm::engine::Error> for ReconcileError {
     fn from(error: helm::engine::Error) -> Self {
         use helm::engine::ErrorKind as K;
         let reason = match error.kind() {

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::matching::Key;
 
-/// The reconciles that go on, by their object. A change concerns one of them: of thousands that wait for their turn the
+/// The reconciles that go on, by their object. A change concerns one of them: of thousands that wait for their slot the
 /// others are not woken.
 #[derive(Default)]
 pub(crate) struct Changes {

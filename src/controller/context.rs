@@ -10,9 +10,9 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use super::awaits::Awaits;
 use super::changes::Changes;
 use super::charts::Charts;
+use super::error::{ReconcileError, Retries};
 use super::events::Events;
 use super::guarded::Guarded;
-use super::halt::{Halt, Retries};
 use super::index::Index;
 use super::matching::Key;
 use super::permits::{Permit, Permits};
@@ -68,22 +68,22 @@ impl Bounds {
     }
 }
 
-/// A reconcile's turn to work: held while it costs memory and CPU, given back while it waits.
-pub(crate) struct Turn<'a> {
+/// A reconcile's slot for work: held while it costs memory and CPU, given back while it waits.
+pub(crate) struct Slot<'a> {
     bounds: &'a Bounds,
     namespace: String,
     large: Cell<bool>,
     held: RefCell<Option<Permit>>,
 }
 
-impl<'a> Turn<'a> {
+impl<'a> Slot<'a> {
     /// One for `release` that is not held yet.
     pub(crate) fn new(release: &HelmRelease, context: &'a Context) -> Self {
         let namespace = release.namespace().unwrap_or_default();
         Self { bounds: &context.bounds, namespace, large: Cell::default(), held: RefCell::default() }
     }
 
-    /// Gives the turn back, before waiting.
+    /// Gives the slot back, before waiting.
     pub(crate) fn pause(&self) {
         self.held.take();
     }
@@ -102,7 +102,7 @@ impl<'a> Turn<'a> {
         self.large.get()
     }
 
-    /// Queues for a turn of the large ones instead, for the rest of the reconcile.
+    /// Queues for a slot of the large ones instead, for the rest of the reconcile.
     pub(crate) async fn enlarge(&self) {
         self.pause();
         self.large.set(true);
@@ -164,7 +164,7 @@ impl Context {
     }
 
     /// The objects that a revision recorded, of the kinds that the cluster still serves.
-    pub(crate) async fn objects_of(&self, record: &Record) -> Result<Vec<Object>, Halt> {
+    pub(crate) async fn objects_of(&self, record: &Record) -> Result<Vec<Object>, ReconcileError> {
         let release = &record.release;
         let source = Source { origin: release.chart.name(), text: &release.manifest };
         Ok(self.cluster.recorded_objects(&[source], &release.namespace).await?)

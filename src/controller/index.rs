@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::access::DereferencedRepository;
-use super::halt::Halt;
+use super::error::ReconcileError;
 use super::matching::{self, Choice, Key, Labels, Repositories, Wanted};
 use crate::api::{HelmRelease, HelmRepository};
 use crate::registry::ChartReference;
@@ -111,7 +111,7 @@ impl Index {
     }
 
     /// Decides which repository a release uses.
-    pub(crate) fn choose(&self, wanted: &Wanted) -> Result<Choice, Halt> {
+    pub(crate) fn choose(&self, wanted: &Wanted) -> Result<Choice, ReconcileError> {
         matching::choose(wanted, &self.repositories)
     }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
-use super::halt::Halt;
+use super::error::ReconcileError;
 use crate::api::{HelmRelease, HelmRepository, Reason};
 use crate::registry::{ChartReference, RepositoryUrl};
 
@@ -70,7 +70,7 @@ enum Place {
 
 impl Wanted {
     /// Reads what `release` declares. Fails where it declares no place, or one that cannot be.
-    pub(crate) fn of(release: &HelmRelease) -> Result<Self, Halt> {
+    pub(crate) fn of(release: &HelmRelease) -> Result<Self, ReconcileError> {
         let chart = &release.spec.chart;
         let namespace = release.namespace().unwrap_or_default();
         let named = chart.repository.as_ref().map(|named| Key {
@@ -85,7 +85,7 @@ impl Wanted {
             (None, None, Some(_)) => Place::BelowNamed(chart.name.clone()),
             (None, None, None) => {
                 let message = "spec.chart needs one of ociRepository, repository or repositoryURL";
-                return Err(Halt::new(Reason::ConfigurationError, message));
+                return Err(ReconcileError::new(Reason::ConfigurationError, message));
             }
         };
         Ok(Self { namespace, named, chart: place })
@@ -99,27 +99,27 @@ impl Wanted {
         }
     }
 
-    fn chart_in(&self, named: Option<&HelmRepository>) -> Result<ChartReference, Halt> {
+    fn chart_in(&self, named: Option<&HelmRepository>) -> Result<ChartReference, ReconcileError> {
         match (&self.chart, named) {
             (Place::At(chart), _) => Ok(chart.clone()),
             (Place::BelowNamed(name), Some(repository)) => below(&repository.spec.url, name, "repository"),
             (Place::BelowNamed(_), None) => {
-                Err(Halt::new(Reason::ConfigurationError, "spec.chart.repository names no repository"))
+                Err(ReconcileError::new(Reason::ConfigurationError, "spec.chart.repository names no repository"))
             }
         }
     }
 }
 
-fn wrong(field: &str, error: &dyn std::error::Error) -> Halt {
-    Halt::new(Reason::ConfigurationError, format!("spec.chart.{field}: {}", super::halt::chain(error)))
+fn wrong(field: &str, error: &dyn std::error::Error) -> ReconcileError {
+    ReconcileError::new(Reason::ConfigurationError, format!("spec.chart.{field}: {}", super::error::chain(error)))
 }
 
-fn below(url: &str, name: &str, field: &str) -> Result<ChartReference, Halt> {
+fn below(url: &str, name: &str, field: &str) -> Result<ChartReference, ReconcileError> {
     if !url.starts_with("oci://") {
         let message = format!(
             "spec.chart.{field}: {url:?} is not an OCI registry: use an oci:// URL (many chart publishers offer one), or push the chart to a registry with `helm push`"
         );
-        return Err(Halt::new(Reason::UnsupportedRepositoryType, message));
+        return Err(ReconcileError::new(Reason::UnsupportedRepositoryType, message));
     }
     RepositoryUrl::parse(url).and_then(|url| url.join(name)).map_err(|error| wrong(field, &error))
 }
@@ -178,7 +178,7 @@ pub(crate) struct Choice {
 
 /// Decides which repository a release uses. Fails where the one that it names is not there or closed to it, where the
 /// chart's reference cannot be one, and where it is not known yet what a namespace may use.
-pub(crate) fn choose(wanted: &Wanted, known: &Repositories) -> Result<Choice, Halt> {
+pub(crate) fn choose(wanted: &Wanted, known: &Repositories) -> Result<Choice, ReconcileError> {
     let named = wanted.named.as_ref().map(|key| known.named(key, &wanted.namespace)).transpose()?;
     let chart = wanted.chart_in(named.map(|entry| &*entry.repository))?;
     // A named repository that is not above the chart gives it nothing: credentials go where they were meant to go.
@@ -310,10 +310,10 @@ impl Repositories {
         named.into_iter().chain(above).any(|entry| entry.repository.spec.access_from.is_some())
     }
 
-    fn named(&self, key: &Key, namespace: &str) -> Result<&Entry, Halt> {
+    fn named(&self, key: &Key, namespace: &str) -> Result<&Entry, ReconcileError> {
         let Some(entry) = self.by_key.get(key) else {
             let message = format!("there is no HelmRepository {key}: create it, or correct spec.chart.repository");
-            return Err(Halt::new(Reason::HelmRepositoryNotFound, message));
+            return Err(ReconcileError::new(Reason::HelmRepositoryNotFound, message));
         };
         match self.permission(namespace, &entry.repository)? {
             Permission::Given(_) => Ok(entry),
@@ -322,7 +322,7 @@ impl Repositories {
                     "HelmRepository {key} may not be used from namespace {namespace}: {}",
                     why.because(namespace)
                 );
-                Err(Halt::new(Reason::AccessDenied, message))
+                Err(ReconcileError::new(Reason::AccessDenied, message))
             }
         }
     }
@@ -345,7 +345,7 @@ impl Repositories {
         above
     }
 
-    fn permission(&self, namespace: &str, repository: &HelmRepository) -> Result<Permission, Halt> {
+    fn permission(&self, namespace: &str, repository: &HelmRepository) -> Result<Permission, ReconcileError> {
         if repository.namespace().as_deref() == Some(namespace) {
             return Ok(Permission::Given(Gives::Everything));
         }
@@ -362,7 +362,7 @@ impl Repositories {
                     "the labels of namespace {namespace}, which spec.accessFrom of HelmRepository {} selects by, are not known yet",
                     Key::of(repository)
                 );
-                return Err(Halt::new(Reason::ClusterUnavailable, message));
+                return Err(ReconcileError::new(Reason::ClusterUnavailable, message));
             }
         };
         let selects =

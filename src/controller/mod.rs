@@ -8,10 +8,10 @@ mod causes;
 mod changes;
 mod charts;
 mod context;
+mod error;
 mod events;
 mod finalizer;
 mod guarded;
-mod halt;
 mod index;
 mod matching;
 mod memory;
@@ -104,7 +104,7 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
         events,
         metrics,
         statuses: status::Writer::default(),
-        retries: halt::Retries::default(),
+        retries: error::Retries::default(),
         awaits: awaits::Awaits::default(),
         waits: waits::Waits::default(),
         policy: setup.policy,
@@ -151,8 +151,8 @@ async fn known(context: &Context) {
     tracing::info!(releases = context.releases.len(), repositories = context.repositories.len(), "ready");
 }
 
-fn release_changed(release: &Guarded<HelmRelease>, told: watch::Told, context: &Arc<Context>) {
-    if let (watch::Told::Deleted, Ok(gone)) = (told, &release.0) {
+fn release_changed(release: &Guarded<HelmRelease>, told: watch::Notice, context: &Arc<Context>) {
+    if let (watch::Notice::Deleted, Ok(gone)) = (told, &release.0) {
         release::gone(gone, context);
     }
     context.changes.changed(&Key::of(release));
@@ -195,13 +195,13 @@ async fn controller<K, F>(
             .map(|ended| ended.unwrap_or_else(|defect| Err(status::Error::Defect(defect))))
     };
     let retry = |object: Arc<Guarded<K>>, error: &status::Error, _| {
-        tracing::warn!(object = %ObjectRef::from_obj(&*object), error = %halt::chain(error), "a reconcile is tried again");
+        tracing::warn!(object = %ObjectRef::from_obj(&*object), error = %error::chain(error), "a reconcile is tried again");
         Action::requeue(Duration::from_secs(5))
     };
     let queue = infallible(woken);
     applier(spawned, retry, Arc::clone(context), store, queue, Config::default())
         .for_each(|result| async {
-            // An object that is gone before its turn is no error; everything else was told by `retry`.
+            // An object that is gone before its reconcile is no error; everything else was told by `retry`.
             if let Err(error) = result {
                 tracing::debug!(%error, "a reconcile did not take place");
             }

@@ -22,7 +22,7 @@ const SAME_DEPLOYMENT: SignedDuration = SignedDuration::from_mins(10);
 
 /// An object that may own a release.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Claim {
+pub(crate) struct Candidate {
     /// The object.
     pub(crate) key: Key,
     uid: String,
@@ -49,8 +49,8 @@ struct Installed {
     at: Option<Timestamp>,
 }
 
-impl Claim {
-    /// What `object` claims of the release `target` (namespace and name).
+impl Candidate {
+    /// What `object` candidates of the release `target` (namespace and name).
     pub(crate) fn of(object: &Guarded<HelmRelease>, target: &(String, String)) -> Self {
         let declares = match &object.0 {
             Ok(release) if matching::target(release) == *target => Declares::This,
@@ -111,40 +111,48 @@ impl Owner {
 }
 
 /// Decides who owns a release with these revisions (oldest first), of the objects that declare it or are named by marks.
-pub(crate) fn owner(revisions: &[RecordMeta], claims: &[Claim]) -> Option<Owner> {
+pub(crate) fn owner(revisions: &[RecordMeta], candidates: &[Candidate]) -> Option<Owner> {
     // What was uninstalled belongs to nobody, though its history is kept.
     let since = revisions.iter().rposition(|meta| meta.status == Status::Uninstalled).map_or(0, |at| at + 1);
     let revisions = &revisions[since..];
-    let owner = by_marks(revisions, claims).or_else(|| by_status(revisions, claims)).or_else(|| by_age(claims))?;
-    Some(adopter(&owner, claims).unwrap_or(owner))
+    let owner =
+        by_marks(revisions, candidates).or_else(|| by_status(revisions, candidates)).or_else(|| by_age(candidates))?;
+    Some(adopter(&owner, candidates).unwrap_or(owner))
 }
 
 /// The object that takes the place of `owner`, where there is one. What takes another's place can lose it in turn, but
 /// not in a circle.
-fn adopter(owner: &Owner, claims: &[Claim]) -> Option<Owner> {
-    let takes = |claim: &&Claim| claim.declares == Declares::This && claim.adopts.as_ref() == Some(&owner.key);
-    let claim = claims
+fn adopter(owner: &Owner, candidates: &[Candidate]) -> Option<Owner> {
+    let takes =
+        |candidate: &&Candidate| candidate.declares == Declares::This && candidate.adopts.as_ref() == Some(&owner.key);
+    let candidate = candidates
         .iter()
         .filter(takes)
-        .filter(|claim| claim.key != owner.key)
-        .min_by_key(|claim| (claim.created, &claim.key))?;
-    Some(Owner { key: claim.key.clone(), adopted: Some(owner.key.clone()), leaves: false, evidence: owner.evidence })
+        .filter(|candidate| candidate.key != owner.key)
+        .min_by_key(|candidate| (candidate.created, &candidate.key))?;
+    Some(Owner {
+        key: candidate.key.clone(),
+        adopted: Some(owner.key.clone()),
+        leaves: false,
+        evidence: owner.evidence,
+    })
 }
 
-fn by_marks(revisions: &[RecordMeta], claims: &[Claim]) -> Option<Owner> {
+fn by_marks(revisions: &[RecordMeta], candidates: &[Candidate]) -> Option<Owner> {
     let marked = revisions.iter().rev().filter_map(|meta| Some((meta.revision, meta.marks.as_ref()?)));
     let mut newest = true;
     for (revision, marks) in marked {
-        let claim = Key::parse(&marks.owner).and_then(|owner| claims.iter().find(|claim| claim.key == owner));
-        let owns = |claim: &&Claim| match claim.declares {
+        let candidate =
+            Key::parse(&marks.owner).and_then(|owner| candidates.iter().find(|candidate| candidate.key == owner));
+        let owns = |candidate: &&Candidate| match candidate.declares {
             // A uid of another object of that name: it was restored, or made anew, and declares the release again.
             Declares::This | Declares::Unknown => true,
-            Declares::Another => newest && claim.uid == marks.uid,
+            Declares::Another => newest && candidate.uid == marks.uid,
         };
-        if let Some(claim) = claim.filter(owns) {
-            let leaves = claim.declares == Declares::Another;
+        if let Some(candidate) = candidate.filter(owns) {
+            let leaves = candidate.declares == Declares::Another;
             return Some(Owner {
-                key: claim.key.clone(),
+                key: candidate.key.clone(),
                 evidence: Evidence::Revision(revision),
                 leaves,
                 adopted: None,
@@ -155,9 +163,9 @@ fn by_marks(revisions: &[RecordMeta], claims: &[Claim]) -> Option<Owner> {
     None
 }
 
-fn by_status(revisions: &[RecordMeta], claims: &[Claim]) -> Option<Owner> {
-    let told = |claim: &Claim| {
-        let installed = claim.installed.filter(|_| claim.declares == Declares::This)?;
+fn by_status(revisions: &[RecordMeta], candidates: &[Candidate]) -> Option<Owner> {
+    let told = |candidate: &Candidate| {
+        let installed = candidate.installed.filter(|_| candidate.declares == Declares::This)?;
         let meta = revisions.iter().find(|meta| i64::from(meta.revision) == installed.revision)?;
         let same = match (meta.created_at, installed.at) {
             (Some(created), Some(at)) => created.duration_since(at).abs() <= SAME_DEPLOYMENT,
@@ -165,18 +173,21 @@ fn by_status(revisions: &[RecordMeta], claims: &[Claim]) -> Option<Owner> {
         };
         (same && meta.marks.is_none()).then_some(meta.revision)
     };
-    let newest = claims.iter().filter_map(|claim| Some((told(claim)?, claim))).max_by_key(|(revision, _)| *revision);
-    newest.map(|(revision, claim)| Owner {
-        key: claim.key.clone(),
+    let newest = candidates
+        .iter()
+        .filter_map(|candidate| Some((told(candidate)?, candidate)))
+        .max_by_key(|(revision, _)| *revision);
+    newest.map(|(revision, candidate)| Owner {
+        key: candidate.key.clone(),
         evidence: Evidence::Status(revision),
         leaves: false,
         adopted: None,
     })
 }
 
-fn by_age(claims: &[Claim]) -> Option<Owner> {
-    let declaring = claims.iter().filter(|claim| claim.declares == Declares::This);
-    let oldest = declaring.min_by_key(|claim| (claim.created, &claim.key))?;
+fn by_age(candidates: &[Candidate]) -> Option<Owner> {
+    let declaring = candidates.iter().filter(|candidate| candidate.declares == Declares::This);
+    let oldest = declaring.min_by_key(|candidate| (candidate.created, &candidate.key))?;
     Some(Owner { key: oldest.key.clone(), evidence: Evidence::Age, leaves: false, adopted: None })
 }
 

@@ -1,6 +1,6 @@
 //! Permits to work, shared fairly between namespaces.
 //!
-//! Of a thousand releases that were declared at once a few are worked on; the others queue. Whose turn it is is decided
+//! Of a thousand releases that were declared at once a few are worked on; the others queue. Who is next is decided
 //! between namespaces, not between releases: next is the namespace that was at work for the shortest time so far. One that
 //! comes late begins at the time of the one served last, so that it neither waits for what others did before nor owes them
 //! anything.
@@ -64,7 +64,7 @@ impl Permits {
         Permit { permits: self.clone(), namespace: namespace.to_owned(), since: Instant::now() }
     }
 
-    /// Takes a permit back that was held for so long, and hands it to the namespace whose turn it is.
+    /// Takes a permit back that was held for so long, and hands it to the namespace that is next.
     fn release(&self, namespace: &str, held: Duration) {
         let mut shared = self.lock();
         if let Some(share) = shared.namespaces.get_mut(namespace) {
@@ -146,7 +146,7 @@ mod tests {
         let mut few = Box::pin(permits.acquire("few"));
         assert!((&mut few).now_or_never().is_none());
         drop(held(first, 1));
-        let few = few.now_or_never().expect("three were there before it, of a namespace that had its turn");
+        let few = few.now_or_never().expect("three were there before it, of a namespace that was served");
         assert!(many.iter_mut().all(|queued| queued.now_or_never().is_none()));
         drop(held(few, 60));
         let mut second = (&mut many[0]).now_or_never().expect("nobody else waits");

@@ -1,7 +1,7 @@
 //! The JSON schemas that charts refer to by address, for renders that never wait for one.
 //!
 //! A render asks a [`Gathered`] for what was fetched before. What is missing stops it; it is fetched while the release
-//! holds no turn, and the render begins anew. Most charts refer to none.
+//! holds no slot, and the render begins anew. Most charts refer to none.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -3,7 +3,7 @@
 //! The words of [`registry::Error`] say what was tried and what came back. What to do depends on the `HelmRepository` that
 //! was used, or on there being none: a release has no fields for credentials or trust of its own.
 
-use super::halt::{Halt, chain};
+use super::error::{ReconcileError, chain};
 use super::matching::{Choice, Closed, Gives, Key, Used};
 use crate::api::Reason;
 use crate::registry::{self, ChartReference, Denial};
@@ -25,17 +25,21 @@ impl Source {
         Self { namespace, chart, used, closed }
     }
 
-    /// A failed question to the registry as a halt of the release.
-    pub(crate) fn explain(&self, error: &registry::Error) -> Halt {
-        let halt = Halt::from(error.clone());
+    /// A failed question to the registry as an error of the release.
+    pub(crate) fn explain(&self, error: &registry::Error) -> ReconcileError {
+        let plain = ReconcileError::from(error.clone());
         if let Some(denied) = self.withheld(error) {
-            return Halt { reason: Reason::AccessDenied, message: format!("{}; {denied}", finding(error)), ..halt };
+            return ReconcileError {
+                reason: Reason::AccessDenied,
+                message: format!("{}; {denied}", finding(error)),
+                ..plain
+            };
         }
         let message = match self.todo(error) {
             Some(todo) => format!("{}; {todo}", finding(error)),
-            None => format!("{}{}", halt.message, self.asked_as()),
+            None => format!("{}{}", plain.message, self.asked_as()),
         };
-        Halt { message, ..halt }
+        ReconcileError { message, ..plain }
     }
 
     /// What to do about an error that needs a change of the repository, or one of its own.

@@ -14,7 +14,7 @@ use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::Instant;
 
 use super::context::Context;
-use super::halt::Halt;
+use super::error::ReconcileError;
 use crate::api::HelmRelease;
 use crate::cluster::{Readiness, WaitError};
 
@@ -48,7 +48,7 @@ pub(crate) struct Until {
 struct Wait {
     what: For,
     told: Outstanding,
-    ended: Option<Result<(), Halt>>,
+    ended: Option<Result<(), ReconcileError>>,
     task: AbortHandle,
 }
 
@@ -94,7 +94,7 @@ impl Waits {
     }
 
     /// How the wait ended; it is forgotten with that.
-    pub(crate) fn take(&self, uid: &str) -> Option<Result<(), Halt>> {
+    pub(crate) fn take(&self, uid: &str) -> Option<Result<(), ReconcileError>> {
         self.lock().remove(uid)?.ended
     }
 
@@ -137,7 +137,7 @@ pub(crate) fn begin(release: &HelmRelease, what: For, until: Until, readiness: R
                 context.waits.change(&uid, |wait| wait.told.objects = objects);
                 context.wake.release(reference.clone());
             };
-            let ended = follow(readiness, until, news).await.map_err(Halt::from);
+            let ended = follow(readiness, until, news).await.map_err(ReconcileError::from);
             context.waits.change(&uid, |wait| wait.ended = Some(ended));
             context.wake.release(reference.clone());
         })

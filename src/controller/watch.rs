@@ -110,7 +110,7 @@ impl Declared {
 
 /// What a watch tells of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum Notice {
     /// It is declared like this.
     Declared,
     /// It is gone; this was its last state.
@@ -124,7 +124,7 @@ pub(super) enum Told {
 pub(super) async fn follow<K>(
     client: kube::Client,
     mut writer: Writer<Guarded<K>>,
-    mut changed: impl FnMut(&Guarded<K>, Told),
+    mut changed: impl FnMut(&Guarded<K>, Notice),
 ) where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
@@ -136,7 +136,7 @@ pub(super) async fn follow<K>(
         let mut event = match event {
             Ok(event) => event,
             Err(error) => {
-                tracing::warn!(kind = %K::kind(&()), error = %super::halt::chain(&error), "a watch broke, and is begun again");
+                tracing::warn!(kind = %K::kind(&()), error = %super::error::chain(&error), "a watch broke, and is begun again");
                 continue;
             }
         };
@@ -155,24 +155,24 @@ pub(super) async fn follow<K>(
                 for object in listed.drain(..) {
                     let declared = Declared::of(&object);
                     if known.get(&uid(&object)) != Some(&declared) {
-                        changed(&object, Told::Declared);
+                        changed(&object, Notice::Declared);
                     }
                     seen.insert(uid(&object), declared);
                 }
                 for gone in before.iter().filter(|object| !seen.contains_key(&uid(object))) {
-                    changed(gone, Told::Missed);
+                    changed(gone, Notice::Missed);
                 }
             }
             Event::Apply(object) => {
                 let declared = Declared::of(&object);
                 if seen.get(&uid(&object)) != Some(&declared) {
                     seen.insert(uid(&object), declared);
-                    changed(&object, Told::Declared);
+                    changed(&object, Notice::Declared);
                 }
             }
             Event::Delete(object) => {
                 seen.remove(&uid(&object));
-                changed(&object, Told::Deleted);
+                changed(&object, Notice::Deleted);
             }
         }
     }
@@ -206,7 +206,7 @@ pub(super) async fn follow_secrets(context: &Context) {
                 }
             }
             Err(error) => {
-                tracing::warn!(error = %super::halt::chain(&error), "the watch of Secrets broke, and is begun again");
+                tracing::warn!(error = %super::error::chain(&error), "the watch of Secrets broke, and is begun again");
             }
         }
     }
@@ -245,7 +245,7 @@ pub(super) async fn follow_namespaces(context: &Context, listed: impl FnOnce()) 
             }
             Ok(Event::Delete(namespace)) => context.index().namespace_changed(&namespace.name_any(), None),
             Err(error) => {
-                tracing::warn!(error = %super::halt::chain(&error), "the watch of namespaces broke, and is begun again");
+                tracing::warn!(error = %super::error::chain(&error), "the watch of namespaces broke, and is begun again");
                 Vec::new()
             }
         };
@@ -293,7 +293,7 @@ pub(super) async fn follow_history(context: &Context, listed: impl FnOnce()) {
                 }
             }
             Err(error) => {
-                tracing::warn!(error = %super::halt::chain(&error), "the watch of release Secrets broke, and is begun again");
+                tracing::warn!(error = %super::error::chain(&error), "the watch of release Secrets broke, and is begun again");
             }
         }
     }

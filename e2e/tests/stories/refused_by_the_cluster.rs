@@ -286,7 +286,8 @@ fn a_policy_that_quotes_a_secret_is_told_without_it() -> Result<()> {
             .await?;
         ensure!(said.contains("cHJvYmluZw"), "the policy quotes what it was shown: {said}");
         story.release("token", "token", "1.0.0", json!({ "values": { "token": TOKEN } })).await?;
-        let refused = story.refused("token", Reason::AdmissionDenied, &["no tokens here, such as (secret left out)"]).await?;
+        let refused =
+            story.refused("token", Reason::AdmissionDenied, &["no tokens here, such as (secret left out)"]).await?;
         let status = serde_json::to_string(&refused.status)?;
         // As the policy was shown it.
         ensure!(!status.contains("Y29ycmVjdC1ob3JzZS1iYXR0ZXJ5") && !status.contains(TOKEN), "{status}");

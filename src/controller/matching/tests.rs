@@ -18,7 +18,7 @@ fn repository(key: &str, url: &str, spec: &Value) -> HelmRepository {
 }
 
 /// What a release of namespace `apps` wants.
-fn wanted(chart: &Value) -> Result<Wanted, Halt> {
+fn wanted(chart: &Value) -> Result<Wanted, ReconcileError> {
     Wanted::of(&release(chart))
 }
 
@@ -187,7 +187,7 @@ fn a_named_repository_gives_everything_below_its_url_and_nothing_elsewhere() {
         (both("apps/elsewhere"), false, full("apps/own")),
     ] {
         let choice = choose(&wanted(&what).expect("a place"), &known(&all, only_own));
-        assert_eq!(choice.as_ref().map(used).map_err(|halt| halt.reason), expected, "{what}");
+        assert_eq!(choice.as_ref().map(used).map_err(|error| error.reason), expected, "{what}");
         if let Ok(choice) = choice {
             assert_eq!(choice.chart.to_string(), chart);
         }
@@ -214,9 +214,9 @@ fn a_place_that_cannot_be_is_told_with_its_field() {
             "helm push",
         ),
     ] {
-        let halt = wanted(&chart).expect_err("no place");
-        assert_eq!(halt.reason, reason, "{chart}");
-        assert!(halt.message.contains(word), "{chart}: {}", halt.message);
+        let error = wanted(&chart).expect_err("no place");
+        assert_eq!(error.reason, reason, "{chart}");
+        assert!(error.message.contains(word), "{chart}: {}", error.message);
     }
 }
 
@@ -234,7 +234,7 @@ fn unknown_labels_decide_nothing() {
         let mut known = known(&repositories, false);
         *known.labels_mut() = None;
         let choice = choose(&unnamed("oci://r.example/charts/web"), &known);
-        let key = choice.as_ref().map(used).map_err(|halt| halt.reason);
+        let key = choice.as_ref().map(used).map_err(|error| error.reason);
         assert_eq!(key.map(|used| used.map(|(key, _)| key)), expected.map(|key| key.map(ToOwned::to_owned)));
     }
 }

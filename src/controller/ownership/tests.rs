@@ -12,7 +12,7 @@ fn target() -> (String, String) {
 }
 
 /// An object `name`, created in `second`, that declares the release `declares`; its uid is `uid-name`.
-fn object(name: &str, second: u32, declares: &str, status: &Value) -> Claim {
+fn object(name: &str, second: u32, declares: &str, status: &Value) -> Candidate {
     let key = Key::parse(name).expect("namespace/name");
     let object = json!({
         "apiVersion": "helm-operator.ketches.cn/v1alpha1",
@@ -26,10 +26,10 @@ fn object(name: &str, second: u32, declares: &str, status: &Value) -> Claim {
         "spec": { "chart": { "name": "web" }, "release": { "name": declares, "namespace": TARGET.0 } },
         "status": status,
     });
-    Claim::of(&serde_json::from_value(object).expect("an object"), &target())
+    Candidate::of(&serde_json::from_value(object).expect("an object"), &target())
 }
 
-fn undecodable(name: &str) -> Claim {
+fn undecodable(name: &str) -> Candidate {
     let key = Key::parse(name).expect("namespace/name");
     let object = json!({
         "apiVersion": "helm-operator.ketches.cn/v1alpha1",
@@ -37,7 +37,7 @@ fn undecodable(name: &str) -> Claim {
         "metadata": { "name": key.name, "namespace": key.namespace, "uid": "x", "creationTimestamp": "2025-01-01T00:00:00Z" },
         "spec": { "chart": 7 },
     });
-    Claim::of(&serde_json::from_value(object).expect("a guarded object"), &target())
+    Candidate::of(&serde_json::from_value(object).expect("a guarded object"), &target())
 }
 
 /// A history from words `status` or `status=owner:uid`, revisions counted from 1.
@@ -69,7 +69,7 @@ fn status(revision: u32, deployed: &str) -> Value {
 }
 
 /// What is the case, the history, the objects, and the owner with the evidence and whether it leaves.
-type Case = (&'static str, &'static str, Vec<Claim>, Option<(&'static str, Evidence, bool)>);
+type Case = (&'static str, &'static str, Vec<Candidate>, Option<(&'static str, Evidence, bool)>);
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "one flat table")]
@@ -169,8 +169,8 @@ fn the_newest_mark_of_a_living_object_decides_then_the_status_then_age() {
             Some(("apps/older", Revision(2), false)),
         ),
     ];
-    for (case, words, claims, expected) in cases {
-        let owner = owner(&history(words), &claims);
+    for (case, words, candidates, expected) in cases {
+        let owner = owner(&history(words), &candidates);
         let found = owner.as_ref().map(|owner| (owner.key.to_string(), owner.evidence, owner.leaves));
         let expected = expected.map(|(key, evidence, leaves)| (key.to_owned(), evidence, leaves));
         assert_eq!(found, expected, "{case}");
@@ -184,8 +184,8 @@ fn objects_of_one_second_are_told_apart_by_name() {
     let first = object("apps/a", 5, "shop", &json!({}));
     let second = object("apps/b", 5, "shop", &json!({}));
     assert_eq!(first.created, "2026-01-01T00:00:05Z".parse::<Timestamp>().ok());
-    for claims in [vec![first.clone(), second.clone()], vec![second, first]] {
-        assert_eq!(owner(&[], &claims).map(|owner| owner.key.name), Some("a".to_owned()));
+    for candidates in [vec![first.clone(), second.clone()], vec![second, first]] {
+        assert_eq!(owner(&[], &candidates).map(|owner| owner.key.name), Some("a".to_owned()));
     }
 }
 
@@ -193,13 +193,15 @@ fn objects_of_one_second_are_told_apart_by_name() {
 fn an_object_takes_the_place_of_the_one_it_adopts() {
     let adopting = |name: &str, adopted: &str, declares: &str| {
         let namespace = Key::parse(name).expect("namespace/name").namespace;
-        let mut claim = object(name, 5, declares, &json!({}));
-        claim.adopts = Some(Key { namespace, name: adopted.to_owned() });
-        claim
+        let mut candidate = object(name, 5, declares, &json!({}));
+        candidate.adopts = Some(Key { namespace, name: adopted.to_owned() });
+        candidate
     };
     let old = || object("apps/old", 1, "shop", &json!({}));
     let made = history("deployed=apps/old:uid-old");
-    let owns = |claims: &[Claim]| owner(&made, claims).map(|owner| (owner.key.to_string(), owner.adopted.is_some()));
+    let owns = |candidates: &[Candidate]| {
+        owner(&made, candidates).map(|owner| (owner.key.to_string(), owner.adopted.is_some()))
+    };
     let owned = |by: &str, adopted| Some((by.to_owned(), adopted));
     assert_eq!(owns(&[old(), adopting("apps/new", "old", "shop")]), owned("apps/new", true));
     assert!(owner(&made, &[old(), adopting("apps/new", "old", "shop")]).is_some_and(|owner| owner.has_installed()));

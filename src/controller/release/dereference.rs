@@ -7,9 +7,9 @@ use kube::ResourceExt as _;
 use crate::api::{ADOPT, HelmRelease, Reason};
 use crate::controller::access::{self, DereferencedRepository};
 use crate::controller::context::Context;
-use crate::controller::halt::Halt;
+use crate::controller::error::ReconcileError;
 use crate::controller::matching::{Key, Wanted};
-use crate::controller::ownership::{self, Claim, Evidence, Owner};
+use crate::controller::ownership::{self, Candidate, Evidence, Owner};
 use crate::controller::source::Source;
 use crate::controller::watch;
 use crate::registry::ChartReference;
@@ -27,7 +27,10 @@ pub(crate) struct DereferencedRelease {
 }
 
 /// Reads what `release` refers to: its repository, and that one's Secrets.
-pub(crate) async fn dereference(release: &HelmRelease, context: &Context) -> Result<DereferencedRelease, Halt> {
+pub(crate) async fn dereference(
+    release: &HelmRelease,
+    context: &Context,
+) -> Result<DereferencedRelease, ReconcileError> {
     let (namespace, name) = target(release);
     let own = Key::of(release);
     if context.policy.no_cross_namespace_refs && namespace != own.namespace {
@@ -35,11 +38,11 @@ pub(crate) async fn dereference(release: &HelmRelease, context: &Context) -> Res
             "spec.release.namespace is {namespace:?}, and the operator runs with --no-cross-namespace-refs: a HelmRelease installs into its own namespace {:?} only",
             own.namespace
         );
-        return Err(Halt::new(Reason::AccessDenied, message));
+        return Err(ReconcileError::new(Reason::AccessDenied, message));
     }
     let owner = owner_of(&(namespace, name), context);
     if let Some(rival) = owner.filter(|owner| owner.key != own) {
-        return Err(Halt::new(Reason::ReleaseNameConflict, conflict(&rival, release)));
+        return Err(ReconcileError::new(Reason::ReleaseNameConflict, conflict(&rival, release)));
     }
     let wanted = Wanted::of(release)?;
     let choice = context.index().choose(&wanted)?;
@@ -57,8 +60,8 @@ pub(crate) fn owner_of(target: &(String, String), context: &Context) -> Option<O
     let marked = revisions.iter().filter_map(|meta| Key::parse(&meta.marks.as_ref()?.owner));
     let keys: BTreeSet<Key> = context.index().declaring(target).cloned().chain(marked).collect();
     let objects = keys.iter().filter_map(|key| context.releases.get(&watch::reference(key)));
-    let claims: Vec<Claim> = objects.map(|object| Claim::of(&object, target)).collect();
-    ownership::owner(&revisions, &claims)
+    let candidates: Vec<Candidate> = objects.map(|object| Candidate::of(&object, target)).collect();
+    ownership::owner(&revisions, &candidates)
 }
 
 fn conflict(owner: &Owner, release: &HelmRelease) -> String {

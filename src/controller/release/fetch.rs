@@ -10,8 +10,8 @@ use super::trace::Trace;
 use super::validate::DesiredRelease;
 use crate::api::{HelmRelease, Reason};
 use crate::controller::charts::LoadedChart;
-use crate::controller::context::{Context, Turn};
-use crate::controller::halt::Halt;
+use crate::controller::context::{Context, Slot};
+use crate::controller::error::ReconcileError;
 use crate::registry::{Digest, Error, Resolved};
 
 /// Chooses the version, and learns its digest. The registry is asked anew when a reconcile was requested.
@@ -20,7 +20,7 @@ pub(super) async fn resolve(
     release: &HelmRelease,
     context: &Context,
     trace: &mut Trace,
-) -> Result<Resolved, Halt> {
+) -> Result<Resolved, ReconcileError> {
     let max_age = if super::is_requested(release) { Duration::ZERO } else { desired.max_age };
     match context.registry.resolve(&desired.chart, &desired.version, &desired.access, max_age).await {
         Ok(resolved) => {
@@ -30,12 +30,12 @@ pub(super) async fn resolve(
         Err(error) => {
             // What was resolved for this declaration before is gone on with: the registry's trouble is told apart.
             let known = if contradicts(&error) { None } else { known(desired, context) };
-            let halt = desired.source.explain(&error);
+            let error = desired.source.explain(&error);
             let Some(resolved) = known else {
-                trace.source = Some(halt.clone());
-                return Err(halt);
+                trace.source = Some(error.clone());
+                return Err(error);
             };
-            trace.source = Some(halt);
+            trace.source = Some(error);
             Ok(resolved)
         }
     }
@@ -63,18 +63,18 @@ fn known(desired: &DesiredRelease, context: &Context) -> Option<Resolved> {
 pub(super) async fn fetch(
     desired: &DesiredRelease,
     resolved: &Resolved,
-    turn: &Turn<'_>,
+    slot: &Slot<'_>,
     context: &Context,
     trace: &mut Trace,
-) -> Result<Arc<LoadedChart>, Halt> {
+) -> Result<Arc<LoadedChart>, ReconcileError> {
     // By the repository, too, which this release's access was just allowed to read: a digest alone opens nothing.
     let key = resolved.reference.untagged().with_digest(resolved.digest.clone()).to_string();
     let loaded = resolved.is_proven(&desired.access).then(|| context.charts.get(&key)).flatten();
     let loaded = match loaded {
         Some(loaded) => loaded,
-        None => load(key, resolved, desired, turn, context).await?,
+        None => load(key, resolved, desired, slot, context).await?,
     };
-    turn.resume().await;
+    slot.resume().await;
     let name = &loaded.chart.metadata.name;
     if *name != desired.chart_name {
         let declared = &desired.chart_name;
@@ -94,20 +94,20 @@ async fn load(
     key: String,
     resolved: &Resolved,
     desired: &DesiredRelease,
-    turn: &Turn<'_>,
+    slot: &Slot<'_>,
     context: &Context,
-) -> Result<Arc<LoadedChart>, Halt> {
-    // A registry may take its time: no turn is held meanwhile.
-    turn.pause();
+) -> Result<Arc<LoadedChart>, ReconcileError> {
+    // A registry may take its time: no slot is held meanwhile.
+    slot.pause();
     let archive = context.registry.pull(resolved, &desired.access).await?;
-    turn.resume().await;
+    slot.resume().await;
     let bytes = archive.bytes;
-    let loaded = tokio::task::spawn_blocking(move || -> Result<_, Halt> {
+    let loaded = tokio::task::spawn_blocking(move || -> Result<_, ReconcileError> {
         let chart = archive::load(&bytes, &archive::Limits::default())?;
         let templates = ParsedTemplates::new(&chart);
         Ok(Arc::new(LoadedChart { chart, templates }))
     });
-    let loaded = loaded.await.map_err(|panic| Halt::caused(Reason::ChartArchiveInvalid, &panic))??;
+    let loaded = loaded.await.map_err(|panic| ReconcileError::caused(Reason::ChartArchiveInvalid, &panic))??;
     let size = loaded.chart.memory() + loaded.templates.memory();
     context.charts.insert(key, Arc::clone(&loaded), size);
     Ok(loaded)

@@ -30,10 +30,10 @@ use self::removal::{Leaving, Place};
 use self::trace::Trace;
 use self::validate::Identity;
 use super::awaits;
-use super::context::{Context, Turn};
+use super::context::{Context, Slot};
+use super::error::{ReconcileError, chain};
 use super::finalizer;
 use super::guarded::{Guarded, Undecodable};
-use super::halt::{Halt, chain};
 use super::status;
 use super::waits::{For, Progress};
 use crate::api::{HelmRelease, RELEASE_FINALIZER, REQUESTED_AT, Reason};
@@ -42,7 +42,7 @@ use crate::history::RecordMeta;
 /// After so many steps in one reconcile something undoes what we do.
 const MAX_STEPS: usize = 4;
 
-/// How a reconcile ended that did not halt.
+/// How a reconcile ended that did not fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Outcome {
     /// The release is as declared.
@@ -73,8 +73,8 @@ pub(super) async fn reconcile(
         // Whatever goes on is dropped at once, as by a crash: what was recorded is gone on with, or ended, next.
         () = context.superseded(release) => Ok(Outcome::Superseded),
     };
-    for halt in outcome.as_mut().err().into_iter().chain(&mut trace.source) {
-        context.retries.halted(release, halt, release.spec.interval(), context.now());
+    for error in outcome.as_mut().err().into_iter().chain(&mut trace.source) {
+        context.retries.failed(release, error, release.spec.interval(), context.now());
     }
     match &outcome {
         Ok(Outcome::Superseded) => {}
@@ -83,7 +83,7 @@ pub(super) async fn reconcile(
             context.awaits.end(release);
             context.waits.end(&release.uid().unwrap_or_default());
         }
-        Err(halt) => awaits::watch(release, halt, &context),
+        Err(error) => awaits::watch(release, error, &context),
     }
     publish::publish(release, &outcome, &trace, &context).await?;
     publish::count(&outcome, release, started, &context);
@@ -96,7 +96,7 @@ pub(super) async fn reconcile(
         }
         (Ok(Outcome::Suspended), _) => Ok(Action::await_change()),
         (Ok(Outcome::Superseded), _) => Ok(Action::requeue(Duration::ZERO)),
-        (Err(halt), _) => Ok(halt.action(context.now())),
+        (Err(error), _) => Ok(error.action(context.now())),
     }
 }
 
@@ -113,10 +113,10 @@ async fn reconcile_undecodable(
     context.waits.end(&leaving.uid);
     match act::uninstall::uninstall(&leaving, context, &mut Trace::default()).await {
         Ok(()) => finalizer::remove(guarded, RELEASE_FINALIZER, context).await,
-        Err(mut halt) => {
-            context.retries.halted(guarded, &mut halt, UNDECODABLE_INTERVAL, context.now());
-            tracing::warn!(object = %leaving.owner, message = %halt.message, "failed to uninstall the release of an object that cannot be read");
-            Ok(halt.action(context.now()))
+        Err(mut error) => {
+            context.retries.failed(guarded, &mut error, UNDECODABLE_INTERVAL, context.now());
+            tracing::warn!(object = %leaving.owner, message = %error.message, "failed to uninstall the release of an object that cannot be read");
+            Ok(error.action(context.now()))
         }
     }
 }
@@ -132,8 +132,8 @@ pub(super) fn gone(release: &HelmRelease, context: &Arc<Context>) {
     let (leaving, target, context) = (Leaving::of(release), dereference::target(release), Arc::clone(context));
     spawn_local(async move {
         context.revisions.quiet(&target).await;
-        if let Err(halt) = act::uninstall::uninstall_gone(&leaving, &context, &mut Trace::default()).await {
-            tracing::warn!(object = %leaving.owner, message = %halt.message, "failed to uninstall the release of an object that was deleted while it got its finalizer");
+        if let Err(error) = act::uninstall::uninstall_gone(&leaving, &context, &mut Trace::default()).await {
+            tracing::warn!(object = %leaving.owner, message = %error.message, "failed to uninstall the release of an object that was deleted while it got its finalizer");
         }
     });
 }
@@ -142,7 +142,7 @@ pub(super) fn gone(release: &HelmRelease, context: &Arc<Context>) {
 const UNDECODABLE_INTERVAL: Duration = Duration::from_mins(30);
 
 /// The stages, in order.
-async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trace) -> Result<Outcome, Halt> {
+async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trace) -> Result<Outcome, ReconcileError> {
     context.revisions.quiet(&dereference::target(release)).await;
     if release.meta().deletion_timestamp.is_some() {
         act::uninstall::uninstall(&Leaving::of(release), context, trace).await?;
@@ -156,7 +156,7 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
     let references = dereference::dereference(release, context).await?;
     let desired = validate::validate(release, references)?;
     let resolved = fetch::resolve(&desired, release, context, trace).await?;
-    let turn = Turn::new(release, context);
+    let slot = Slot::new(release, context);
     let prompt = Prompt { asked: is_requested(release), cleared: context.awaits.take_cleared(release) };
     for _ in 0..MAX_STEPS {
         let observed = observe::observe(&desired, &resolved, context).await?;
@@ -180,12 +180,12 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
             return Ok(Outcome::Waiting(step));
         }
         let inputs = &observed.inputs;
-        let job = act::Job { release, desired: &desired, resolved: &resolved, inputs, turn: &turn, context };
-        Box::pin(act::act(plan, &job, trace)).await?;
+        let task = act::Task { release, desired: &desired, resolved: &resolved, inputs, slot: &slot, context };
+        Box::pin(act::act(plan, &task, trace)).await?;
     }
     let message = "the history of the release was changed by somebody else as often as the operator changed it: \
                    find out what else writes release Secrets of this name";
-    Err(Halt::new(Reason::PendingRelease, message))
+    Err(ReconcileError::new(Reason::PendingRelease, message))
 }
 
 /// How far the wait for the newest revision is.
@@ -202,9 +202,9 @@ fn is_requested(release: &HelmRelease) -> bool {
 }
 
 /// Before anything is installed the object is held, so that nothing is left behind when it is deleted.
-async fn hold(release: &HelmRelease, context: &Context) -> Result<(), Halt> {
+async fn hold(release: &HelmRelease, context: &Context) -> Result<(), ReconcileError> {
     finalizer::add(release, RELEASE_FINALIZER, context).await.map_err(|error| {
         let message = format!("failed to put the finalizer on HelmRelease {}: {}", release.name_any(), chain(&error));
-        Halt::new(Reason::ClusterUnavailable, message)
+        ReconcileError::new(Reason::ClusterUnavailable, message)
     })
 }

@@ -2,7 +2,7 @@
 
 use super::validate::DesiredRelease;
 use crate::controller::context::Context;
-use crate::controller::halt::Halt;
+use crate::controller::error::ReconcileError;
 use crate::history::RecordMeta;
 use crate::registry::Resolved;
 
@@ -19,7 +19,7 @@ pub(crate) async fn observe(
     desired: &DesiredRelease,
     resolved: &Resolved,
     context: &Context,
-) -> Result<Observed, Halt> {
+) -> Result<Observed, ReconcileError> {
     let kubernetes = context.cluster.capabilities().await?.kube_version;
     let minor = format!("{}.{}", kubernetes.major, kubernetes.minor);
     Ok(Observed {

@@ -7,7 +7,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::validate::Identity;
 use crate::api::Reason;
-use crate::controller::halt::{self, NextAttempt};
+use crate::controller::error::{self, NextAttempt};
 use crate::controller::waits::Progress;
 use crate::history::{Made, RecordMeta};
 
@@ -208,7 +208,7 @@ fn back_off(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
 pub(super) fn next_attempt(failed: &RecordMeta, interval: Duration, uid: &str) -> Option<NextAttempt> {
     let marks = failed.marks.as_ref()?;
     let reason = marks.ended.as_deref().and_then(Reason::parse)?;
-    let delay = SignedDuration::try_from(halt::delay(reason, marks.attempt, interval, uid)?).ok()?;
+    let delay = SignedDuration::try_from(error::delay(reason, marks.attempt, interval, uid)?).ok()?;
     Some(NextAttempt { failed: marks.attempt, due: failed.modified_at?.checked_add(delay).ok()? })
 }
 

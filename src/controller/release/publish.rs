@@ -11,8 +11,8 @@ use super::trace::Trace;
 use super::{Outcome, dereference, report};
 use crate::api::{HelmRelease, HelmReleaseStatus, Reason};
 use crate::controller::context::Context;
+use crate::controller::error::{ReconcileError, chain};
 use crate::controller::events::Severity;
-use crate::controller::halt::{Halt, chain};
 use crate::controller::status;
 
 /// What is done at once needs no announcement.
@@ -21,19 +21,19 @@ const UNANNOUNCED: Duration = Duration::from_millis(500);
 /// Writes the status after a reconcile, and an Event and a log line for what changed in it.
 pub(super) async fn publish(
     release: &HelmRelease,
-    outcome: &Result<Outcome, Halt>,
+    outcome: &Result<Outcome, ReconcileError>,
     trace: &Trace,
     context: &Context,
 ) -> Result<(), status::Error> {
     for (reason, message) in &trace.warnings {
-        tell(release, (Severity::Warning, *reason), message, context);
+        record(release, (Severity::Warning, *reason), message, context);
     }
     for removed in &trace.removed {
-        tell(release, (Severity::Normal, Reason::UninstallCompleted), removed, context);
+        record(release, (Severity::Normal, Reason::UninstallCompleted), removed, context);
     }
     if let Some(why) = trace.left {
         let message = format!("the release is left in the cluster: {why}");
-        tell(release, (Severity::Warning, Reason::UninstallSkipped), &message, context);
+        record(release, (Severity::Warning, Reason::UninstallSkipped), &message, context);
     }
     if matches!(outcome, Ok(Outcome::Gone | Outcome::Superseded)) {
         return Ok(());
@@ -53,24 +53,27 @@ pub(super) async fn publish(
     if matches!(outcome, Ok(Outcome::Suspended))
         && before.is_none_or(|it| it.observed_generation != status.observed_generation)
     {
-        tell(release, (Severity::Normal, Reason::Suspended), "the release is suspended, and left as it is", context);
+        record(release, (Severity::Normal, Reason::Suspended), "the release is suspended, and left as it is", context);
     }
     let was = before.and_then(|before| status::readiness(&before.conditions));
     let is = status::readiness(&status.conditions);
     if was != is && !matches!(outcome, Ok(Outcome::Suspended)) {
         let (severity, reason) = match outcome {
             Ok(_) => (Severity::Normal, report::reason(outcome, trace)),
-            Err(halt) => (Severity::Warning, halt.reason),
+            Err(error) => (Severity::Warning, error.reason),
         };
-        tell(release, (severity, reason), is.map(|ready| ready.message).unwrap_or_default(), context);
+        record(release, (severity, reason), is.map(|ready| ready.message).unwrap_or_default(), context);
     }
     Ok(())
 }
 
 /// Writes what became known so far, while work goes on.
-pub(super) async fn progress(release: &HelmRelease, trace: &Trace, context: &Context) -> Result<(), Halt> {
+pub(super) async fn progress(release: &HelmRelease, trace: &Trace, context: &Context) -> Result<(), ReconcileError> {
     let status = report::so_far(release, trace);
-    write(release, &status, context).await.map(drop).map_err(|error| Halt::caused(Reason::ClusterUnavailable, &error))
+    write(release, &status, context)
+        .await
+        .map(drop)
+        .map_err(|error| ReconcileError::caused(Reason::ClusterUnavailable, &error))
 }
 
 /// Writes that work goes on, once it has gone on for a moment.
@@ -84,17 +87,22 @@ pub(super) async fn announce(release: &HelmRelease, step: &Step, trace: &Trace, 
 }
 
 /// Counts a reconcile, and logs it if it was more than a look.
-pub(super) fn count(outcome: &Result<Outcome, Halt>, release: &HelmRelease, started: Timestamp, context: &Context) {
+pub(super) fn count(
+    outcome: &Result<Outcome, ReconcileError>,
+    release: &HelmRelease,
+    started: Timestamp,
+    context: &Context,
+) {
     let took = Duration::try_from(context.now().duration_since(started)).unwrap_or_default();
     let result = match outcome {
         Ok(Outcome::Waiting(_)) => "Waiting".to_owned(),
         Ok(outcome) => format!("{outcome:?}"),
-        Err(halt) => halt.reason.to_string(),
+        Err(error) => error.reason.to_string(),
     };
     let object = full_name(release);
     match outcome {
         Ok(_) => tracing::debug!(%object, %result, ?took, "reconciled"),
-        Err(halt) => tracing::warn!(%object, %result, ?took, message = %halt.message, "not reconciled"),
+        Err(error) => tracing::warn!(%object, %result, ?took, message = %error.message, "not reconciled"),
     }
     context.metrics.reconciled("helmrelease", result, took);
 }
@@ -104,7 +112,7 @@ async fn write(release: &HelmRelease, status: &HelmReleaseStatus, context: &Cont
 }
 
 /// One Event and one log line.
-fn tell(release: &HelmRelease, (severity, reason): (Severity, Reason), message: &str, context: &Context) {
+fn record(release: &HelmRelease, (severity, reason): (Severity, Reason), message: &str, context: &Context) {
     tracing::info!(object = %full_name(release), %reason, %message, "helmrelease");
     context.events.record(release.object_ref(&()), (severity, reason), message, context.now());
 }

@@ -15,13 +15,13 @@ use k8s_openapi::jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 
-use super::act::Job;
+use super::act::Task;
 use super::plan::{Step, StepKind};
 use super::validate::Action;
 use crate::api::Reason;
 use crate::cluster::Source;
 use crate::controller::charts::LoadedChart;
-use crate::controller::halt::Halt;
+use crate::controller::error::ReconcileError;
 use crate::controller::memory;
 use crate::controller::schemas::{Attempt, Gathered};
 
@@ -51,52 +51,53 @@ pub(super) struct Output {
     pub(super) chart: ReleaseChart,
 }
 
-/// Renders the chart for this step; one that needs much memory waits for a turn of those. An install installs the chart's CRDs first, since templates may ask for them.
+/// Renders the chart for this step; one that needs much memory waits for a large slot. An install
+/// installs the chart's CRDs first, since templates may ask for them.
 /// Dropped, it stops rendering.
 pub(super) async fn render(
     step: &Step,
     chart: &Arc<LoadedChart>,
     action: &Action,
     remaining: Duration,
-    job: &Job<'_>,
-) -> Result<Output, Halt> {
+    task: &Task<'_>,
+) -> Result<Output, ReconcileError> {
     if action.crds && step.kind == StepKind::Install {
-        let crds = engine::crds(&chart.chart, &job.desired.values)?;
+        let crds = engine::crds(&chart.chart, &task.desired.values)?;
         let texts: Vec<(String, String)> =
             crds.into_iter().map(|crd| (crd.filename, String::from_utf8_lossy(&crd.data).into_owned())).collect();
         let sources: Vec<Source<'_>> = texts.iter().map(|(origin, text)| Source { origin, text }).collect();
         if !sources.is_empty() {
-            job.context.cluster.admit_crds(&sources, &job.reach()).await?;
-            job.turn.pause();
-            job.context.cluster.install_crds(&sources, remaining).await?;
-            job.turn.resume().await;
+            task.context.cluster.admit_crds(&sources, &task.reach()).await?;
+            task.slot.pause();
+            task.context.cluster.install_crds(&sources, remaining).await?;
+            task.slot.resume().await;
         }
     }
     let inputs = Arc::new(Inputs {
         chart: Arc::clone(chart),
-        values: job.desired.values.clone(),
+        values: task.desired.values.clone(),
         release: ReleaseInfo {
-            name: job.desired.identity.name.to_string(),
-            namespace: job.desired.identity.namespace.clone(),
+            name: task.desired.identity.name.to_string(),
+            namespace: task.desired.identity.namespace.clone(),
             revision: step.revision,
             is_upgrade: step.kind == StepKind::Upgrade,
         },
-        capabilities: job.context.cluster.capabilities().await?,
-        lookup: Arc::new(job.context.cluster.lookup(Handle::current(), job.reach())),
-        now: job.context.now().to_zoned(TimeZone::UTC),
-        schemas: Gathered::new(action.schemas.then_some(job.context.policy.remote_schemas), &job.context.schemas),
+        capabilities: task.context.cluster.capabilities().await?,
+        lookup: Arc::new(task.context.cluster.lookup(Handle::current(), task.reach())),
+        now: task.context.now().to_zoned(TimeZone::UTC),
+        schemas: Gathered::new(action.schemas.then_some(task.context.policy.remote_schemas), &task.context.schemas),
     });
     loop {
-        let limits = if job.turn.is_large() { Limits::default() } else { memory::small() };
+        let limits = if task.slot.is_large() { Limits::default() } else { memory::small() };
         let rendered = within(limits, &inputs).await?;
         if inputs.schemas.lacks_some() {
-            job.turn.pause();
+            task.slot.pause();
             inputs.schemas.complete().await;
-            job.turn.resume().await;
+            task.slot.resume().await;
             continue;
         }
         match rendered {
-            Err(error) if error.kind() == ErrorKind::Limit && !job.turn.is_large() => job.turn.enlarge().await,
+            Err(error) if error.kind() == ErrorKind::Limit && !task.slot.is_large() => task.slot.enlarge().await,
             rendered => return Ok(rendered?),
         }
     }
@@ -114,21 +115,21 @@ struct Inputs {
 }
 
 /// One render on a thread of its own, at most [`RENDER_TIMEOUT`] long.
-async fn within(limits: Limits, inputs: &Arc<Inputs>) -> Result<Result<Output, engine::Error>, Halt> {
+async fn within(limits: Limits, inputs: &Arc<Inputs>) -> Result<Result<Output, engine::Error>, ReconcileError> {
     let guard = StopOnDrop(Arc::clone(&limits.stop));
     let mut seed = [0; SEED_BYTES];
-    getrandom::fill(&mut seed).map_err(|error| Halt::caused(Reason::RenderLimitExceeded, &error))?;
+    getrandom::fill(&mut seed).map_err(|error| ReconcileError::caused(Reason::RenderLimitExceeded, &error))?;
     let inputs = Arc::clone(inputs);
     // Both walk values that may nest deeply.
     let rendering = tokio::task::spawn_blocking(move || engine::on_stack(|| output(&inputs, limits, seed))?);
-    let mut task = std::pin::pin!(rendering);
-    let rendered = if let Ok(rendered) = tokio::time::timeout(RENDER_TIMEOUT, &mut task).await {
+    let mut rendering = std::pin::pin!(rendering);
+    let rendered = if let Ok(rendered) = tokio::time::timeout(RENDER_TIMEOUT, &mut rendering).await {
         rendered
     } else {
         drop(guard);
-        task.await
+        rendering.await
     };
-    rendered.map_err(|panic| Halt::caused(Reason::TemplateFailed, &panic))
+    rendered.map_err(|panic| ReconcileError::caused(Reason::TemplateFailed, &panic))
 }
 
 fn output(inputs: &Inputs, limits: Limits, seed: [u8; SEED_BYTES]) -> Result<Output, engine::Error> {

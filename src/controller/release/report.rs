@@ -12,7 +12,7 @@ use crate::api::ConditionType::{Ready, Reconciling, Released, SourceReady, Stall
 use crate::api::{
     Conditions, Failure, HelmRelease, HelmReleaseStatus, HistoryEntry, REQUESTED_AT, Reason, ReleaseState,
 };
-use crate::controller::halt::Halt;
+use crate::controller::error::ReconcileError;
 use crate::controller::waits::Outstanding;
 use crate::history::RecordMeta;
 
@@ -76,7 +76,7 @@ fn is(conditions: &[Condition], kind: crate::api::ConditionType, status: &str) -
 /// The status of `release` after a reconcile.
 pub(super) fn report(
     release: &HelmRelease,
-    outcome: &Result<Outcome, Halt>,
+    outcome: &Result<Outcome, ReconcileError>,
     trace: &Trace,
     revisions: &[RecordMeta],
     now: Timestamp,
@@ -91,7 +91,7 @@ pub(super) fn report(
         }
         Ok(Outcome::Suspended) => suspended(&before, revisions),
         Ok(Outcome::Waiting(_) | Outcome::Superseded | Outcome::Gone) => Conditions::default(),
-        Err(halt) => halted(halt, trace, &before),
+        Err(error) => failed(error, trace, &before),
     };
     let conditions = source(conditions, trace, &before.conditions);
     HelmReleaseStatus {
@@ -144,7 +144,7 @@ fn suspended(before: &HelmReleaseStatus, revisions: &[RecordMeta]) -> Conditions
 /// Whether the registry answers and has the chart: as the reconcile learnt it, else as it was.
 fn source(conditions: Conditions, trace: &Trace, before: &[Condition]) -> Conditions {
     match (&trace.source, &trace.attempted) {
-        (Some(halt), _) => conditions.with(SourceReady, false, halt.reason, &halt.message),
+        (Some(error), _) => conditions.with(SourceReady, false, error.reason, &error.message),
         (None, Some(attempted)) => conditions.with(
             SourceReady,
             true,
@@ -170,21 +170,21 @@ fn carried_over(before: HelmReleaseStatus, trace: &Trace) -> HelmReleaseStatus {
     }
 }
 
-fn halted(halt: &Halt, trace: &Trace, before: &HelmReleaseStatus) -> Conditions {
-    let conditions = halt.conditions();
+fn failed(error: &ReconcileError, trace: &Trace, before: &HelmReleaseStatus) -> Conditions {
+    let conditions = error.conditions();
     match (trace.acted, trace.upgraded) {
-        (true, false) => conditions.with(Released, false, Reason::InstallFailed, &halt.message),
-        (true, true) => conditions.with(Released, false, Reason::UpgradeFailed, &halt.message),
+        (true, false) => conditions.with(Released, false, Reason::InstallFailed, &error.message),
+        (true, true) => conditions.with(Released, false, Reason::UpgradeFailed, &error.message),
         (false, _) => conditions.keeping(Released, &before.conditions),
     }
 }
 
-pub(super) fn reason(outcome: &Result<Outcome, Halt>, trace: &Trace) -> Reason {
+pub(super) fn reason(outcome: &Result<Outcome, ReconcileError>, trace: &Trace) -> Reason {
     match outcome {
         Ok(Outcome::Suspended) => Reason::Suspended,
         Ok(_) if trace.upgraded => Reason::UpgradeCompleted,
         Ok(_) => Reason::InstallCompleted,
-        Err(halt) => halt.reason,
+        Err(error) => error.reason,
     }
 }
 
@@ -207,14 +207,14 @@ fn history(revisions: &[RecordMeta]) -> Vec<HistoryEntry> {
 }
 
 /// Failures since the release was last ready, newest first, each once.
-fn failures(before: &[Failure], outcome: &Result<Outcome, Halt>, now: Timestamp) -> Vec<Failure> {
+fn failures(before: &[Failure], outcome: &Result<Outcome, ReconcileError>, now: Timestamp) -> Vec<Failure> {
     match outcome {
         Ok(Outcome::Deployed) => Vec::new(),
         Ok(_) => before.to_vec(),
-        Err(halt) => {
-            let reason = halt.reason.to_string();
-            let same = before.iter().find(|known| known.reason == reason && known.message == halt.message).cloned();
-            let failure = same.unwrap_or_else(|| Failure { time: Time(now), reason, message: halt.message.clone() });
+        Err(error) => {
+            let reason = error.reason.to_string();
+            let same = before.iter().find(|known| known.reason == reason && known.message == error.message).cloned();
+            let failure = same.unwrap_or_else(|| Failure { time: Time(now), reason, message: error.message.clone() });
             let others =
                 before.iter().filter(|known| known.message != failure.message || known.reason != failure.reason);
             std::iter::once(failure.clone()).chain(others.cloned()).take(SHOWN).collect()

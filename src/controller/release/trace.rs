@@ -10,7 +10,7 @@ use super::validate::DesiredRelease;
 use crate::api::{HelmRelease, Inventory, InventoryEntry, Reason, ReleaseState};
 use crate::cluster::{Applied, Object, ObjectRef, Removal, Removed};
 use crate::controller::context::Context;
-use crate::controller::halt::Halt;
+use crate::controller::error::ReconcileError;
 use crate::history::Record;
 use crate::registry::Resolved;
 
@@ -35,7 +35,7 @@ pub(super) struct Trace {
     /// What a person should know though nothing failed.
     pub(super) warnings: Vec<(Reason, String)>,
     /// Why the registry's answer could not be had, where what is deployed is as declared without it.
-    pub(super) source: Option<Halt>,
+    pub(super) source: Option<ReconcileError>,
     /// Releases that were uninstalled, and what became of their objects.
     pub(super) removed: Vec<String>,
     /// Why the release is left in the cluster though its object goes.
@@ -73,7 +73,7 @@ impl Trace {
         release: &HelmRelease,
         record: &Record,
         context: &Context,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), ReconcileError> {
         self.acted = true;
         let known = release.status.as_ref().and_then(|status| status.helm_release.as_ref());
         if known.is_some_and(|state| state.revision == i64::from(record.revision())) {
@@ -141,7 +141,7 @@ impl Trace {
         desired: &DesiredRelease,
         revision: u32,
         context: &Context,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), ReconcileError> {
         if self.state.as_ref().is_some_and(|state| state.revision == i64::from(revision)) {
             return Ok(());
         }

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::dereference::{self, DereferencedRelease};
 use super::removal::owner;
 use crate::api::{GoDuration, HelmRelease, Reason};
-use crate::controller::halt::{Halt, chain};
+use crate::controller::error::{ReconcileError, chain};
 use crate::controller::source::Source;
 use crate::registry::{Access, ChartReference, Digest, VersionRequest};
 
@@ -91,7 +91,10 @@ pub(crate) struct Action {
 }
 
 /// Parses what is declared.
-pub(crate) fn validate(release: &HelmRelease, references: DereferencedRelease) -> Result<DesiredRelease, Halt> {
+pub(crate) fn validate(
+    release: &HelmRelease,
+    references: DereferencedRelease,
+) -> Result<DesiredRelease, ReconcileError> {
     let spec = &release.spec;
     let max_age = max_age(release, &references);
     let chart = pinned(references.chart, spec.chart.digest.as_deref())?;
@@ -117,10 +120,11 @@ pub(crate) fn validate(release: &HelmRelease, references: DereferencedRelease) -
 }
 
 /// The release's name and namespace, and its object's.
-pub(crate) fn identity(release: &HelmRelease) -> Result<Identity, Halt> {
+pub(crate) fn identity(release: &HelmRelease) -> Result<Identity, ReconcileError> {
     let (namespace, name) = dereference::target(release);
-    let name = ReleaseName::parse(&name)
-        .map_err(|error| Halt::new(Reason::ConfigurationError, format!("{}: set spec.release.name", chain(&error))))?;
+    let name = ReleaseName::parse(&name).map_err(|error| {
+        ReconcileError::new(Reason::ConfigurationError, format!("{}: set spec.release.name", chain(&error)))
+    })?;
     Ok(Identity {
         name,
         namespace,
@@ -135,20 +139,20 @@ fn anonymous() -> Access {
     Access { timeout: REGISTRY_TIMEOUT, ..Access::default() }
 }
 
-fn pinned(chart: ChartReference, digest: Option<&str>) -> Result<ChartReference, Halt> {
+fn pinned(chart: ChartReference, digest: Option<&str>) -> Result<ChartReference, ReconcileError> {
     let Some(text) = digest else { return Ok(chart) };
     let wrong = |error: &dyn std::error::Error| {
-        Halt::new(Reason::ConfigurationError, format!("spec.chart.digest: {}", chain(error)))
+        ReconcileError::new(Reason::ConfigurationError, format!("spec.chart.digest: {}", chain(error)))
     };
     let digest: Digest = text.parse().map_err(|error| wrong(&error))?;
     if chart.digest().is_some_and(|other| *other != digest) {
         let message = "spec.chart.digest is not the digest in spec.chart.ociRepository: keep one of the two";
-        return Err(Halt::new(Reason::ConfigurationError, message));
+        return Err(ReconcileError::new(Reason::ConfigurationError, message));
     }
     Ok(chart.with_digest(digest))
 }
 
-fn version(text: Option<&str>, chart: &ChartReference) -> Result<VersionRequest, Halt> {
+fn version(text: Option<&str>, chart: &ChartReference) -> Result<VersionRequest, ReconcileError> {
     let text = text.unwrap_or_default().trim();
     if let (false, Some(tag)) = (text.is_empty(), chart.tag())
         && tag.replace('_', "+") != text
@@ -156,10 +160,11 @@ fn version(text: Option<&str>, chart: &ChartReference) -> Result<VersionRequest,
         let message = format!(
             "spec.chart.version {text:?} is not the tag {tag:?} in spec.chart.ociRepository: keep one of the two"
         );
-        return Err(Halt::new(Reason::ConfigurationError, message));
+        return Err(ReconcileError::new(Reason::ConfigurationError, message));
     }
-    VersionRequest::parse(text)
-        .map_err(|error| Halt::new(Reason::ConfigurationError, format!("spec.chart.version: {}", chain(&error))))
+    VersionRequest::parse(text).map_err(|error| {
+        ReconcileError::new(Reason::ConfigurationError, format!("spec.chart.version: {}", chain(&error)))
+    })
 }
 
 /// Half an interval: the releases of one repository look at about the same time, and share one answer of the registry.
@@ -172,13 +177,15 @@ fn max_age(release: &HelmRelease, references: &DereferencedRelease) -> Duration 
         / 2
 }
 
-fn values(values: Option<&Value>) -> Result<Map<String, Value>, Halt> {
+fn values(values: Option<&Value>) -> Result<Map<String, Value>, ReconcileError> {
     match values {
         None | Some(Value::Null) => Ok(Map::new()),
         Some(Value::Object(map)) => Ok(map.clone()),
         Some(Value::String(text)) => helm::values::parse(text)
-            .map_err(|error| Halt::new(Reason::ValuesInvalid, format!("spec.values: {}", chain(&error)))),
-        Some(_) => Err(Halt::new(Reason::ValuesInvalid, "spec.values is neither an object nor a YAML text of one")),
+            .map_err(|error| ReconcileError::new(Reason::ValuesInvalid, format!("spec.values: {}", chain(&error)))),
+        Some(_) => {
+            Err(ReconcileError::new(Reason::ValuesInvalid, "spec.values is neither an object nor a YAML text of one"))
+        }
     }
 }
 

@@ -15,10 +15,10 @@ use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt as _};
 
 use super::context::Context;
+use super::error::ReconcileError;
 use super::events::Severity;
 use super::finalizer;
 use super::guarded::Guarded;
-use super::halt::Halt;
 use super::matching::Key;
 use super::status;
 use crate::api::{HelmRepository, HelmRepositoryStatus, REPOSITORY_FINALIZER};
@@ -48,8 +48,8 @@ pub(super) async fn reconcile(
     }
     let started = context.now();
     let mut outcome = probe::probe(repository, &context).await;
-    if let Err(halt) = &mut outcome {
-        context.retries.halted(repository, halt, repository.spec.interval.at_least_a_second(), context.now());
+    if let Err(error) = &mut outcome {
+        context.retries.failed(repository, error, repository.spec.interval.at_least_a_second(), context.now());
     }
     let status = report::report(repository, &outcome, context.now());
     tell(repository, &status, &outcome, &context).await?;
@@ -80,7 +80,7 @@ pub(super) struct Answered {
 async fn tell(
     repository: &HelmRepository,
     status: &HelmRepositoryStatus,
-    outcome: &Result<Outcome, Halt>,
+    outcome: &Result<Outcome, ReconcileError>,
     context: &Context,
 ) -> Result<(), status::Error> {
     let before = repository.status.as_ref();
@@ -106,20 +106,25 @@ async fn tell(
 }
 
 /// Counts a probe, and logs it.
-fn count(repository: &HelmRepository, outcome: &Result<Outcome, Halt>, started: Timestamp, context: &Context) {
+fn count(
+    repository: &HelmRepository,
+    outcome: &Result<Outcome, ReconcileError>,
+    started: Timestamp,
+    context: &Context,
+) {
     let took = Duration::try_from(context.now().duration_since(started)).unwrap_or_default();
     let (object, result) = (Key::of(repository), report::reason(outcome).to_string());
     match outcome {
         Ok(_) => tracing::debug!(%object, %result, ?took, "repository reconciled"),
-        Err(halt) => tracing::warn!(%object, %result, ?took, message = %halt.message, "repository not ready"),
+        Err(error) => tracing::warn!(%object, %result, ?took, message = %error.message, "repository not ready"),
     }
     context.metrics.reconciled("helmrepository", result, took);
 }
 
-fn next(repository: &HelmRepository, outcome: &Result<Outcome, Halt>, context: &Context) -> Action {
+fn next(repository: &HelmRepository, outcome: &Result<Outcome, ReconcileError>, context: &Context) -> Action {
     match outcome {
         Ok(Outcome::Suspended) => Action::await_change(),
         Ok(Outcome::Answered(_)) => context.retries.settled(repository, repository.spec.interval.at_least_a_second()),
-        Err(halt) => halt.action(context.now()),
+        Err(error) => error.action(context.now()),
     }
 }

@@ -12,7 +12,7 @@ use super::{Answered, Outcome};
 use crate::api::{HelmRelease, HelmRepository, REQUESTED_AT, Reason};
 use crate::controller::access;
 use crate::controller::context::Context;
-use crate::controller::halt::{Halt, chain};
+use crate::controller::error::{ReconcileError, chain};
 use crate::controller::matching::{Gives, Key};
 use crate::controller::{status, watch};
 use crate::registry::{ChartReference, RepositoryUrl, VersionRequest};
@@ -70,7 +70,7 @@ impl KnownCharts {
 }
 
 /// Asks the registry of `repository`, and wakes the releases whose charts have new tags.
-pub(super) async fn probe(repository: &HelmRepository, context: &Context) -> Result<Outcome, Halt> {
+pub(super) async fn probe(repository: &HelmRepository, context: &Context) -> Result<Outcome, ReconcileError> {
     if repository.spec.suspend {
         return Ok(Outcome::Suspended);
     }
@@ -88,7 +88,9 @@ pub(super) async fn probe(repository: &HelmRepository, context: &Context) -> Res
         let tags = match context.registry.tags(chart, &access, max_age).await {
             Ok(listed) => Tags::Listed(fingerprint(&listed)),
             // A chart that is missing is its release's trouble: the repository answered.
-            Err(error) if matches!(Halt::from(error.clone()).reason, Reason::RepositoryNotFound) => Tags::Missing,
+            Err(error) if matches!(ReconcileError::from(error.clone()).reason, Reason::RepositoryNotFound) => {
+                Tags::Missing
+            }
             Err(error) => return Err(error.into()),
         };
         found.insert(chart.clone(), tags);
@@ -135,17 +137,17 @@ fn awaits_tags(release: &HelmRelease) -> bool {
     !matches!(version, Ok(VersionRequest::Exact(_))) || !status::is_ready(conditions)
 }
 
-fn validate(repository: &HelmRepository) -> Result<RepositoryUrl, Halt> {
+fn validate(repository: &HelmRepository) -> Result<RepositoryUrl, ReconcileError> {
     let url = &repository.spec.url;
     if !url.starts_with("oci://") {
         let message = format!(
             "spec.url: {url:?} is an HTTP chart repository, and only OCI registries are served: many publishers offer the same charts at an oci:// URL; \
              else push them to a registry with `helm push`"
         );
-        return Err(Halt::new(Reason::UnsupportedRepositoryType, message));
+        return Err(ReconcileError::new(Reason::UnsupportedRepositoryType, message));
     }
     RepositoryUrl::parse(url)
-        .map_err(|error| Halt::new(Reason::ConfigurationError, format!("spec.url: {}", chain(&error))))
+        .map_err(|error| ReconcileError::new(Reason::ConfigurationError, format!("spec.url: {}", chain(&error))))
 }
 
 #[cfg(test)]

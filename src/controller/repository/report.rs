@@ -6,13 +6,13 @@ use k8s_openapi::jiff::Timestamp;
 use super::{Answered, Outcome};
 use crate::api::ConditionType::Ready;
 use crate::api::{Conditions, HelmRepository, HelmRepositoryStatus, REQUESTED_AT, Reason};
-use crate::controller::halt::Halt;
+use crate::controller::error::ReconcileError;
 use crate::registry::ChartReference;
 
 /// The status of `repository` after a probe.
 pub(super) fn report(
     repository: &HelmRepository,
-    outcome: &Result<Outcome, Halt>,
+    outcome: &Result<Outcome, ReconcileError>,
     now: Timestamp,
 ) -> HelmRepositoryStatus {
     let before = repository.status.clone().unwrap_or_default();
@@ -27,7 +27,7 @@ pub(super) fn report(
             Reason::Suspended,
             "spec.suspend is set: the registry is not asked",
         ),
-        Err(halt) => halt.conditions(),
+        Err(error) => error.conditions(),
     };
     HelmRepositoryStatus {
         observed_generation: generation,
@@ -73,10 +73,10 @@ fn list(charts: &[ChartReference]) -> String {
 }
 
 /// The reason an Event of this outcome gives.
-pub(super) fn reason(outcome: &Result<Outcome, Halt>) -> Reason {
+pub(super) fn reason(outcome: &Result<Outcome, ReconcileError>) -> Reason {
     match outcome {
         Ok(Outcome::Answered(_)) => Reason::SyncCompleted,
         Ok(Outcome::Suspended) => Reason::Suspended,
-        Err(halt) => halt.reason,
+        Err(error) => error.reason,
     }
 }

@@ -158,14 +158,14 @@ async fn what_to_do_names_the_repository_or_that_there_is_none() {
         (vec![], missing(), Reason::RepositoryNotFound, &["no such repository"], &["HelmRepository"]),
     ];
     for (repositories, error, reason, words, without) in cases {
-        let halt = source(&repositories).explain(&error);
-        assert_eq!(halt.reason, reason, "{repositories:?}: {}", halt.message);
-        assert!(halt.message.starts_with("failed to "), "{}", halt.message);
+        let error = source(&repositories).explain(&error);
+        assert_eq!(error.reason, reason, "{repositories:?}: {}", error.message);
+        assert!(error.message.starts_with("failed to "), "{}", error.message);
         for word in words {
-            assert!(halt.message.contains(word), "{repositories:?} lacks {word:?}: {}", halt.message);
+            assert!(error.message.contains(word), "{repositories:?} lacks {word:?}: {}", error.message);
         }
         for word in without {
-            assert!(!halt.message.contains(word), "{repositories:?} has {word:?}: {}", halt.message);
+            assert!(!error.message.contains(word), "{repositories:?} has {word:?}: {}", error.message);
         }
     }
 }

@@ -6,10 +6,10 @@ use helm::manifest::HookEvent;
 use helm::release::Status;
 
 use super::prepare::{self, Pending};
-use super::{Deadline, Job, hooks, record};
+use super::{Deadline, Task, hooks, record};
 use crate::api::Reason;
-use crate::cluster::{Applied, Claims, DeleteOptions, Object, Propagation, Readiness, SecretValues, left_behind};
-use crate::controller::halt::Halt;
+use crate::cluster::{Applied, DeleteOptions, Existing, Object, Propagation, Readiness, SecretValues, left_behind};
+use crate::controller::error::ReconcileError;
 use crate::controller::release::plan::{self, Step, StepKind};
 use crate::controller::release::publish;
 use crate::controller::release::trace::Trace;
@@ -25,52 +25,57 @@ const BRIEFLY: Duration = Duration::from_secs(2);
 /// It stays pending, for the next reconcile to go on with or to end, after a crash, while the API server is away, when
 /// somebody else wrote its record, and when the object changes meanwhile: what becomes of it then depends on what is
 /// declared, which is not known here.
-pub(super) async fn carry_out(step: &Step, pending: Pending, job: &Job<'_>, trace: &mut Trace) -> Result<(), Halt> {
+pub(super) async fn carry_out(
+    step: &Step,
+    pending: Pending,
+    task: &Task<'_>,
+    trace: &mut Trace,
+) -> Result<(), ReconcileError> {
     trace.begun(&pending.record, &pending.objects);
-    secure_inventory(&pending, job, trace).await?;
-    let mut run = Run::new(step, job, pending.deadline, pending.record);
+    secure_inventory(&pending, task, trace).await?;
+    let mut run = Run::new(step, task, pending.deadline, pending.record);
     let ended = tokio::select! {
         ended = Box::pin(run.steps(&pending.objects, &pending.claims, &pending.replaced)) => ended,
-        never = publish::announce(job.release, step, trace, job.context) => match never {},
+        never = publish::announce(task.release, step, trace, task.context) => match never {},
     };
     trace.applied(&run.applied);
     let ended = match ended {
         Ok(Some(readiness)) => return Box::pin(run.wait_apart(readiness)).await,
         Ok(None) => Ok(()),
         // A webhook, or an admission policy, may quote anything that it was shown.
-        Err(halt) => {
-            let message = SecretValues::in_secrets(&pending.objects).mask(&halt.message).into_owned();
-            Err(Halt { message, ..halt })
+        Err(error) => {
+            let message = SecretValues::in_secrets(&pending.objects).mask(&error.message).into_owned();
+            Err(ReconcileError { message, ..error })
         }
     };
     Box::pin(run.end(ended, pending.replaced, trace)).await
 }
 
 /// Ends a revision whose wait is over.
-pub(super) async fn finish(step: &Step, job: &Job<'_>, trace: &mut Trace) -> Result<(), Halt> {
-    let Some(waited) = job.context.waits.take(&job.desired.identity.uid) else { return Ok(()) };
-    job.turn.resume().await;
-    let record = record::get(job, step.revision).await?;
-    trace.resumed(job.release, &record, job.context).await?;
-    let replaced = record::get_all(job, &record::deployed(job, &step.replaces)).await?;
-    let mut run = Run::new(step, job, prepare::deadline(step, &record, job), record);
+pub(super) async fn finish(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
+    let Some(waited) = task.context.waits.take(&task.desired.identity.uid) else { return Ok(()) };
+    task.slot.resume().await;
+    let record = record::get(task, step.revision).await?;
+    trace.resumed(task.release, &record, task.context).await?;
+    let replaced = record::get_all(task, &record::deployed(task, &step.replaces)).await?;
+    let mut run = Run::new(step, task, prepare::deadline(step, &record, task), record);
     let ended = match waited {
         Ok(()) => tokio::select! {
             ended = run.hooks(run.events().1) => ended,
-            never = publish::announce(job.release, step, trace, job.context) => match never {},
+            never = publish::announce(task.release, step, trace, task.context) => match never {},
         },
-        Err(halt) => Err(halt),
+        Err(error) => Err(error),
     };
     Box::pin(run.end(ended, replaced, trace)).await
 }
 
 /// What lies outside the release's namespace outlives it, and with it Helm's history: it is noted in the status before
 /// it is made, so that it is found again.
-async fn secure_inventory(pending: &Pending, job: &Job<'_>, trace: &Trace) -> Result<(), Halt> {
-    let namespace = Some(job.desired.identity.namespace.as_str());
+async fn secure_inventory(pending: &Pending, task: &Task<'_>, trace: &Trace) -> Result<(), ReconcileError> {
+    let namespace = Some(task.desired.identity.namespace.as_str());
     let is_outside = |object: &Object| object.reference().namespace.as_deref() != namespace;
     if pending.objects.iter().any(is_outside) {
-        publish::progress(job.release, trace, job.context).await?;
+        publish::progress(task.release, trace, task.context).await?;
     }
     Ok(())
 }
@@ -79,15 +84,15 @@ async fn secure_inventory(pending: &Pending, job: &Job<'_>, trace: &Trace) -> Re
 struct Run<'a> {
     step: &'a Step,
     action: &'a Action,
-    job: &'a Job<'a>,
+    task: &'a Task<'a>,
     deadline: Deadline,
     record: Record,
     applied: Vec<Applied>,
 }
 
 impl<'a> Run<'a> {
-    fn new(step: &'a Step, job: &'a Job<'a>, deadline: Deadline, record: Record) -> Self {
-        Self { step, action: prepare::action(step, job), job, deadline, record, applied: Vec::new() }
+    fn new(step: &'a Step, task: &'a Task<'a>, deadline: Deadline, record: Record) -> Self {
+        Self { step, action: prepare::action(step, task), task, deadline, record, applied: Vec::new() }
     }
 
     /// The events before and after the apply.
@@ -106,21 +111,21 @@ impl<'a> Run<'a> {
     async fn steps(
         &mut self,
         objects: &[Object],
-        claims: &Claims,
+        claims: &Existing,
         replaced: &[Record],
-    ) -> Result<Option<Readiness>, Halt> {
+    ) -> Result<Option<Readiness>, ReconcileError> {
         let (before, after) = self.events();
         let was_applied = self.is_applied();
         if was_applied {
             self.restore(objects, claims).await?;
         } else {
             self.hooks(before).await?;
-            self.job.turn.resume().await;
+            self.task.slot.resume().await;
             self.apply(objects, claims, replaced).await?;
         }
-        self.job.turn.pause();
+        self.task.slot.pause();
         if self.action.wait {
-            let mut readiness = self.job.context.cluster.readiness(&self.applied, self.action.wait_for_jobs).await;
+            let mut readiness = self.task.context.cluster.readiness(&self.applied, self.action.wait_for_jobs).await;
             let briefly = if was_applied { Duration::ZERO } else { self.deadline.remaining().min(BRIEFLY) };
             if !readiness.ready_within(briefly).await? {
                 return Ok(Some(readiness));
@@ -131,43 +136,53 @@ impl<'a> Run<'a> {
     }
 
     /// Notes that all is applied, and leaves the wait to itself.
-    async fn wait_apart(mut self, readiness: Readiness) -> Result<(), Halt> {
-        let context = self.job.context;
+    async fn wait_apart(mut self, readiness: Readiness) -> Result<(), ReconcileError> {
+        let context = self.task.context;
         if !self.is_applied()
             && let Some(marks) = &mut self.record.marks
         {
             marks.applied = true;
             self.record = record::update(context, self.record).await?;
         }
-        let what = For { revision: self.step.revision, generation: self.job.desired.identity.generation };
+        let what = For { revision: self.step.revision, generation: self.task.desired.identity.generation };
         let until = Until { deadline: self.deadline.0, declared: self.action.timeout };
-        waits::begin(self.job.release, what, until, readiness, context);
+        waits::begin(self.task.release, what, until, readiness, context);
         Ok(())
     }
 
     /// Records how it ended.
-    async fn end(self, ended: Result<(), Halt>, replaced: Vec<Record>, trace: &mut Trace) -> Result<(), Halt> {
+    async fn end(
+        self,
+        ended: Result<(), ReconcileError>,
+        replaced: Vec<Record>,
+        trace: &mut Trace,
+    ) -> Result<(), ReconcileError> {
         match ended {
             Ok(()) => {
                 trace.record(&self.succeed(replaced).await?);
                 Ok(())
             }
-            Err(halt) if matches!(halt.reason, Reason::ClusterUnavailable | Reason::PendingRelease) => Err(halt),
-            Err(halt) => self.fail(halt, trace).await,
+            Err(error) if matches!(error.reason, Reason::ClusterUnavailable | Reason::PendingRelease) => Err(error),
+            Err(error) => self.fail(error, trace).await,
         }
     }
 
-    async fn hooks(&mut self, event: HookEvent) -> Result<(), Halt> {
+    async fn hooks(&mut self, event: HookEvent) -> Result<(), ReconcileError> {
         if !self.action.hooks || !self.record.release.hooks.iter().any(|hook| hook.runs_at(&event)) {
             return Ok(());
         }
-        self.job.turn.pause();
-        hooks::run(event, &mut self.record, self.deadline, self.job.context).await
+        self.task.slot.pause();
+        hooks::run(event, &mut self.record, self.deadline, self.task.context).await
     }
 
-    async fn apply(&mut self, objects: &[Object], claims: &Claims, replaced: &[Record]) -> Result<(), Halt> {
-        let context = self.job.context;
-        let options = prepare::options(self.action, self.job);
+    async fn apply(
+        &mut self,
+        objects: &[Object],
+        claims: &Existing,
+        replaced: &[Record],
+    ) -> Result<(), ReconcileError> {
+        let context = self.task.context;
+        let options = prepare::options(self.action, self.task);
         context.cluster.apply_claimed(objects, claims, &options, &mut self.applied).await?;
         let mut old = Vec::new();
         for record in replaced {
@@ -176,24 +191,24 @@ impl<'a> Run<'a> {
         let gone = left_behind(&old, objects);
         if !gone.is_empty() {
             // As Helm: what left the manifest is deleted, and its end not waited for.
-            context.cluster.delete(&gone, &deletion(self.job)).await?;
+            context.cluster.delete(&gone, &deletion(self.task)).await?;
         }
         Ok(())
     }
 
     /// Of what was applied before, by another process perhaps, what is gone is applied again.
-    async fn restore(&mut self, objects: &[Object], claims: &Claims) -> Result<(), Halt> {
-        let options = prepare::options(self.action, self.job);
+    async fn restore(&mut self, objects: &[Object], claims: &Existing) -> Result<(), ReconcileError> {
+        let options = prepare::options(self.action, self.task);
         let (standing, lost) = claims.since_apply(objects, &options.owner);
         self.applied = standing;
-        self.job.context.cluster.apply_claimed(&lost, claims, &options, &mut self.applied).await?;
+        self.task.context.cluster.apply_claimed(&lost, claims, &options, &mut self.applied).await?;
         Ok(())
     }
 
     /// The old revision is superseded before the new one is deployed: killed in between, the new one is still pending
     /// and is resumed; the other way round two revisions would stay deployed.
-    async fn succeed(mut self, replaced: Vec<Record>) -> Result<Record, Halt> {
-        let context = self.job.context;
+    async fn succeed(mut self, replaced: Vec<Record>) -> Result<Record, ReconcileError> {
+        let context = self.task.context;
         for mut old in replaced.into_iter().filter(|record| record.release.info.status == Status::Deployed) {
             old.release.info.status = Status::Superseded;
             record::update(context, old).await?;
@@ -204,41 +219,41 @@ impl<'a> Run<'a> {
             StepKind::Upgrade => "Upgrade complete".into(),
         };
         let record = record::update(context, self.record).await?;
-        record::prune(self.job).await?;
+        record::prune(self.task).await?;
         Ok(record)
     }
 
     /// The failure is recorded before anything is cleaned up; what is to be cleaned stands in the record until it is done.
-    async fn fail(self, halt: Halt, trace: &mut Trace) -> Result<(), Halt> {
-        let record = record::fail(self.record, &halt, self.job.context).await?;
+    async fn fail(self, error: ReconcileError, trace: &mut Trace) -> Result<(), ReconcileError> {
+        let record = record::fail(self.record, &error, self.task.context).await?;
         trace.record(&record);
         let next =
-            plan::next_attempt(&record.meta()?, self.job.release.spec.interval(), &self.job.desired.identity.uid);
-        if let Err(error) = clean_up(record, self.job).await {
+            plan::next_attempt(&record.meta()?, self.task.release.spec.interval(), &self.task.desired.identity.uid);
+        if let Err(error) = clean_up(record, self.task).await {
             let message = format!("failed to delete what the failed upgrade created: {}", error.message);
             trace.warn(Reason::UpgradeFailed, message);
         }
-        record::prune(self.job).await?;
-        Err(Halt { next, ..halt })
+        record::prune(self.task).await?;
+        Err(ReconcileError { next, ..error })
     }
 }
 
 /// Only what is this release's, and without waiting for its end.
-fn deletion(job: &Job<'_>) -> DeleteOptions {
-    DeleteOptions { owner: Some(prepare::owner(job)), propagation: Propagation::Background, timeout: None }
+fn deletion(task: &Task<'_>) -> DeleteOptions {
+    DeleteOptions { owner: Some(prepare::owner(task)), propagation: Propagation::Background, timeout: None }
 }
 
 /// Deletes what a failed revision created, where that is declared, but for what people keep data in; and notes that it is
 /// done.
-pub(super) async fn clean_up(mut record: Record, job: &Job<'_>) -> Result<(), Halt> {
+pub(super) async fn clean_up(mut record: Record, task: &Task<'_>) -> Result<(), ReconcileError> {
     let Some(absent) = record.marks.as_mut().and_then(|marks| marks.absent.take()) else { return Ok(()) };
-    if job.desired.upgrade.cleanup_on_fail && !absent.is_empty() {
+    if task.desired.upgrade.cleanup_on_fail && !absent.is_empty() {
         let is_volume =
             |object: &Object| matches!(object.reference().kind.as_str(), "PersistentVolumeClaim" | "PersistentVolume");
-        let objects = prepare::manifest(&record.release, job).await?;
+        let objects = prepare::manifest(&record.release, task).await?;
         let created = absent.iter().filter_map(|at| objects.get(*at)).filter(|object| !is_volume(object));
         let created: Vec<Object> = created.cloned().collect();
-        job.context.cluster.delete(&created, &deletion(job)).await?;
+        task.context.cluster.delete(&created, &deletion(task)).await?;
     }
-    record::update(job.context, record).await.map(drop)
+    record::update(task.context, record).await.map(drop)
 }

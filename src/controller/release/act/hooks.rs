@@ -9,7 +9,7 @@ use super::{Deadline, record};
 use crate::api::Reason;
 use crate::cluster::{DeleteOptions, HookOutcome, Object, Propagation, Reach, Source};
 use crate::controller::context::Context;
-use crate::controller::halt::Halt;
+use crate::controller::error::ReconcileError;
 use crate::history::{HooksBegun, Record};
 
 /// The events of one action, which one revision sees one after the other.
@@ -33,7 +33,7 @@ pub(super) async fn run(
     record: &mut Record,
     deadline: Deadline,
     context: &Context,
-) -> Result<(), Halt> {
+) -> Result<(), ReconcileError> {
     if is_over(&event, hooks_begun(record)) {
         return Ok(());
     }
@@ -52,10 +52,10 @@ pub(super) async fn run(
             let outcome = run_one(&hook, begun, record, deadline, context).await;
             let phase = if outcome.is_ok() { HookPhase::Succeeded } else { HookPhase::Failed };
             note(record, at, (&event, phase), context).await?;
-            if let Err(halt) = outcome {
+            if let Err(error) = outcome {
                 // The hook's own failure is what a person has to read, whatever becomes of its remains.
                 drop(delete(&hook, &DeletePolicy::HookFailed, record, deadline, context).await);
-                failure = Some(halt);
+                failure = Some(error);
                 break;
             }
         }
@@ -71,7 +71,7 @@ pub(super) async fn run(
 }
 
 /// Ends the Jobs and Pods of hooks that were running when their run was given up: superseded, or its release deleted.
-pub(super) async fn end_running(record: &Record, context: &Context) -> Result<(), Halt> {
+pub(super) async fn end_running(record: &Record, context: &Context) -> Result<(), ReconcileError> {
     for hook in record.release.hooks.iter().filter(|hook| hook.last_run.phase == HookPhase::Running) {
         let Some(begun) = hook.last_run.started_at else { continue };
         let mut standing = Vec::new();
@@ -137,7 +137,7 @@ async fn note(
     at: usize,
     (event, phase): (&HookEvent, HookPhase),
     context: &Context,
-) -> Result<(), Halt> {
+) -> Result<(), ReconcileError> {
     let run = &mut record.release.hooks[at].last_run;
     let now = context.now();
     if phase == HookPhase::Running {
@@ -166,7 +166,7 @@ async fn run_one(
     record: &Record,
     deadline: Deadline,
     context: &Context,
-) -> Result<(), Halt> {
+) -> Result<(), ReconcileError> {
     let objects = objects(hook, record, context).await?;
     let mut stands = false;
     for (object, begun) in objects.iter().zip(begun) {
@@ -183,7 +183,7 @@ async fn run_one(
             HookOutcome::Failed(why) => format!("hook {object} of {} failed: {why}", hook.path),
             HookOutcome::TimedOut(why) => format!("hook {object} of {} did not end in time: {why}", hook.path),
         };
-        return Err(Halt::new(Reason::HookFailed, message));
+        return Err(ReconcileError::new(Reason::HookFailed, message));
     }
     Ok(())
 }
@@ -194,7 +194,7 @@ async fn delete(
     record: &Record,
     deadline: Deadline,
     context: &Context,
-) -> Result<(), Halt> {
+) -> Result<(), ReconcileError> {
     // As Helm: a definition that other objects depend on is never deleted as a hook.
     if hook.kind == "CustomResourceDefinition" || !hook.effective_delete_policies().contains(policy) {
         return Ok(());
@@ -206,7 +206,7 @@ async fn delete(
 }
 
 /// The objects of a hook, which are as far in reach as those of the release.
-async fn objects(hook: &Hook, record: &Record, context: &Context) -> Result<Vec<Object>, Halt> {
+async fn objects(hook: &Hook, record: &Record, context: &Context) -> Result<Vec<Object>, ReconcileError> {
     let source = Source { origin: &hook.path, text: &hook.manifest };
     let objects = context.cluster.objects(&[source], &record.release.namespace).await?;
     if context.policy.no_cross_namespace_refs {

@@ -30,12 +30,12 @@ use super::trace::Trace;
 use super::validate::{self, Action, DesiredRelease};
 use crate::api::{HelmRelease, REQUESTED_AT, Reason};
 use crate::cluster::Reach;
-use crate::controller::context::{Context, Turn};
-use crate::controller::halt::{Halt, NextAttempt};
+use crate::controller::context::{Context, Slot};
+use crate::controller::error::{NextAttempt, ReconcileError};
 use crate::registry::Resolved;
 
 /// What a step is about.
-pub(super) struct Job<'a> {
+pub(super) struct Task<'a> {
     /// The object.
     pub(super) release: &'a HelmRelease,
     /// What it declares.
@@ -44,13 +44,13 @@ pub(super) struct Job<'a> {
     pub(super) resolved: &'a Resolved,
     /// The digest of what the manifest depends on.
     pub(super) inputs: &'a str,
-    /// The turn in which it works.
-    pub(super) turn: &'a Turn<'a>,
+    /// The slot in which it works.
+    pub(super) slot: &'a Slot<'a>,
     /// Handles.
     pub(super) context: &'a Arc<Context>,
 }
 
-impl Job<'_> {
+impl Task<'_> {
     /// How far the release may reach.
     pub(super) fn reach(&self) -> Reach {
         self.context.policy.reach(self.release)
@@ -58,44 +58,44 @@ impl Job<'_> {
 }
 
 /// Takes one step; then it is planned again.
-pub(super) async fn act(plan: Plan, job: &Job<'_>, trace: &mut Trace) -> Result<(), Halt> {
+pub(super) async fn act(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     match plan {
         Plan::Keep { .. } | Plan::Await(_) => Ok(()),
         Plan::Mark { revision } => {
-            let mut record = record::get(job, revision).await?;
+            let mut record = record::get(task, revision).await?;
             if let Some(marks) = &mut record.marks {
-                marks.uid.clone_from(&job.desired.identity.uid);
+                marks.uid.clone_from(&task.desired.identity.uid);
             }
-            record::update(job.context, record).await.map(drop)
+            record::update(task.context, record).await.map(drop)
         }
-        Plan::Release(step) => release(&step, job, trace).await,
+        Plan::Release(step) => release(&step, task, trace).await,
         Plan::Resume(step) => {
             // After a restart there may be hundreds: of their records, too, only a few are in memory at once.
-            job.turn.resume().await;
-            let record = record::get(job, step.revision).await?;
-            let prepared = prepare::resume(&step, record, job).await?;
-            apply::carry_out(&step, prepared, job, trace).await
+            task.slot.resume().await;
+            let record = record::get(task, step.revision).await?;
+            let prepared = prepare::resume(&step, record, task).await?;
+            apply::carry_out(&step, prepared, task, trace).await
         }
-        Plan::Finish(step) => apply::finish(&step, job, trace).await,
+        Plan::Finish(step) => apply::finish(&step, task, trace).await,
         Plan::Supersede { revision } => {
             let why = "something else is declared now";
-            let record = record::get(job, revision).await?;
-            hooks::end_running(&record, job.context).await?;
-            trace.record(&record::supersede(record, why, job.context).await?);
+            let record = record::get(task, revision).await?;
+            hooks::end_running(&record, task.context).await?;
+            trace.record(&record::supersede(record, why, task.context).await?);
             Ok(())
         }
         Plan::Abandon { revision } => {
             let why = "whoever began it has not gone on with it for 15 minutes, and another revision takes its place";
-            let record = record::get(job, revision).await?;
-            record::fail(record, &Halt::new(Reason::PendingRelease, why), job.context).await.map(drop)
+            let record = record::get(task, revision).await?;
+            record::fail(record, &ReconcileError::new(Reason::PendingRelease, why), task.context).await.map(drop)
         }
         Plan::CleanUp { revision } => {
-            let record = record::get(job, revision).await?;
-            apply::clean_up(record, job).await
+            let record = record::get(task, revision).await?;
+            apply::clean_up(record, task).await
         }
         Plan::BackOff { revision, reason, next } => {
-            let record = record::get(job, revision).await?;
-            Err(Halt { next: Some(next), ..Halt::new(reason, record::why(&record)) })
+            let record = record::get(task, revision).await?;
+            Err(ReconcileError { next: Some(next), ..ReconcileError::new(reason, record::why(&record)) })
         }
         Plan::TooMany { until } => {
             let message = format!(
@@ -103,11 +103,11 @@ pub(super) async fn act(plan: Plan, job: &Job<'_>, trace: &mut Trace) -> Result<
                  find out what else writes the release or its objects; change the object, or annotate it with {REQUESTED_AT}, to go on at once"
             );
             let next = Some(NextAttempt { failed: MOST_MADE, due: until });
-            Err(Halt { next, ..Halt::new(Reason::TooManyRevisions, message) })
+            Err(ReconcileError { next, ..ReconcileError::new(Reason::TooManyRevisions, message) })
         }
         Plan::FinishUninstall { .. } => {
-            let place = Place::from(&job.desired.identity);
-            uninstall::remove(&place, &Leaving::of(job.release), job.context, trace).await
+            let place = Place::from(&task.desired.identity);
+            uninstall::remove(&place, &Leaving::of(task.release), task.context, trace).await
         }
         Plan::AwaitOther { revision, remaining } => {
             let message = format!(
@@ -115,13 +115,13 @@ pub(super) async fn act(plan: Plan, job: &Job<'_>, trace: &mut Trace) -> Result<
                  when it was not written for 15 minutes"
             );
             let retry_after = Some(remaining.min(Duration::from_secs(30)));
-            Err(Halt { retry_after, ..Halt::new(Reason::PendingRelease, message) })
+            Err(ReconcileError { retry_after, ..ReconcileError::new(Reason::PendingRelease, message) })
         }
     }
 }
 
 /// Ends the pending revision of a release that is suspended, so that nobody finds it locked; what it applied stays.
-pub(super) async fn pause(release: &HelmRelease, context: &Context, trace: &mut Trace) -> Result<(), Halt> {
+pub(super) async fn pause(release: &HelmRelease, context: &Context, trace: &mut Trace) -> Result<(), ReconcileError> {
     let identity = validate::identity(release)?;
     let revisions = context.revisions.of(&identity.namespace, identity.name.as_str());
     let pending = revisions.last().filter(|last| plan::is_pending(last.status) && plan::is_of(last, &identity));
@@ -133,10 +133,10 @@ pub(super) async fn pause(release: &HelmRelease, context: &Context, trace: &mut 
     Ok(())
 }
 
-async fn release(step: &Step, job: &Job<'_>, trace: &mut Trace) -> Result<(), Halt> {
-    match prepare::prepare(step, job, trace).await? {
+async fn release(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
+    match prepare::prepare(step, task, trace).await? {
         prepare::Prepared::Adopted => Ok(()),
-        prepare::Prepared::Recorded(pending) => apply::carry_out(step, *pending, job, trace).await,
+        prepare::Prepared::Recorded(pending) => apply::carry_out(step, *pending, task, trace).await,
     }
 }
 

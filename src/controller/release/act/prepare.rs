@@ -8,10 +8,10 @@ use helm::engine::Warning;
 use helm::manifest::Hook;
 use helm::release::{ApplyMethod, Info, Release, Status};
 
-use super::{Deadline, Job, record, uninstall};
+use super::{Deadline, Task, record, uninstall};
 use crate::api::Reason;
-use crate::cluster::{ApplyOptions, Claims, Object, Owner, Source};
-use crate::controller::halt::Halt;
+use crate::cluster::{ApplyOptions, Existing, Object, Owner, Source};
+use crate::controller::error::ReconcileError;
 use crate::controller::release::fetch;
 use crate::controller::release::plan::{Step, StepKind};
 use crate::controller::release::removal::Place;
@@ -27,7 +27,7 @@ pub(super) struct Pending {
     /// The objects of its manifest, in install order, known to be free or ours.
     pub(super) objects: Vec<Object>,
     /// What is known of those objects as they are.
-    pub(super) claims: Claims,
+    pub(super) claims: Existing,
     /// The records of the revisions it replaces.
     pub(super) replaced: Vec<Record>,
     /// When the action ends.
@@ -43,91 +43,93 @@ pub(super) enum Prepared {
 }
 
 /// Prepares a new revision.
-pub(super) async fn prepare(step: &Step, job: &Job<'_>, trace: &mut Trace) -> Result<Prepared, Halt> {
-    let action = action(step, job);
+pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<Prepared, ReconcileError> {
+    let action = action(step, task);
     let deadline = Deadline::of(action);
-    let namespace = &job.desired.identity.namespace;
-    let chart = fetch::fetch(job.desired, job.resolved, job.turn, job.context, trace).await?;
-    if job.desired.create_namespace && step.kind == StepKind::Install {
-        job.context.cluster.ensure_namespace(namespace).await?;
+    let namespace = &task.desired.identity.namespace;
+    let chart = fetch::fetch(task.desired, task.resolved, task.slot, task.context, trace).await?;
+    if task.desired.create_namespace && step.kind == StepKind::Install {
+        task.context.cluster.ensure_namespace(namespace).await?;
     }
-    let rendered = render::render(step, &chart, action, deadline.remaining(), job).await?;
+    let rendered = render::render(step, &chart, action, deadline.remaining(), task).await?;
     for warning in &rendered.warnings {
         let (reason, message) = warned(warning);
         trace.warn(reason, message);
     }
-    let replaced = record::get_all(job, &step.replaces).await?;
-    let release = pending(step, job, rendered, &replaced);
+    let replaced = record::get_all(task, &step.replaces).await?;
+    let release = pending(step, task, rendered, &replaced);
     if let Some(deployed) = replaced.iter().find(|record| record.release.info.status == Status::Deployed)
-        && is_last(deployed, job)
+        && is_last(deployed, task)
         && same(&deployed.release, &release)
     {
-        record::adopt(deployed, &marks(step, job), job).await?;
+        record::adopt(deployed, &marks(step, task), task).await?;
         return Ok(Prepared::Adopted);
     }
-    let (objects, claims) = objects(&release, action, job).await?;
-    if replaced.is_empty() && claims.any_of(&owner(job)) {
-        refuse_other_drivers(job).await?;
+    let (objects, claims) = objects(&release, action, task).await?;
+    if replaced.is_empty() && claims.any_of(&owner(task)) {
+        refuse_other_drivers(task).await?;
     }
-    let mut marks = marks(step, job);
+    let mut marks = marks(step, task);
     if action.cleanup_on_fail && step.kind == StepKind::Upgrade {
         let is_absent = |(at, object): (usize, &Object)| (!claims.contains(object.reference())).then_some(at);
         marks.absent = Some(objects.iter().enumerate().filter_map(is_absent).collect());
     }
-    let record = record::create(release, &marks, job).await?;
+    let record = record::create(release, &marks, task).await?;
     Ok(Prepared::Recorded(Box::new(Pending { record, objects, claims, replaced, deadline })))
 }
 
 /// Objects of a release without a history: it may be kept where we do not read it, and would be begun anew over it.
-async fn refuse_other_drivers(job: &Job<'_>) -> Result<(), Halt> {
-    let Identity { name, namespace, .. } = &job.desired.identity;
-    if !job.context.history.is_in_config_maps(namespace, name.as_str()).await? {
+async fn refuse_other_drivers(task: &Task<'_>) -> Result<(), ReconcileError> {
+    let Identity { name, namespace, .. } = &task.desired.identity;
+    if !task.context.history.is_in_config_maps(namespace, name.as_str()).await? {
         return Ok(());
     }
     let message = format!(
-        "the history of the release {namespace}/{name} is kept in ConfigMaps (HELM_DRIVER=configmap), which the operator does not read, and its objects are there:          turn each ConfigMap sh.helm.release.v1.{name}.vN into a Secret of the same name, labels and data with the type helm.sh/release.v1, or delete them all          to begin the history anew with the objects as they are"
+        "the history of the release {namespace}/{name} is kept in ConfigMaps (HELM_DRIVER=configmap), which the operator does not read, and its objects are there: \
+         turn each ConfigMap sh.helm.release.v1.{name}.vN into a Secret of the same name, labels and data with the type helm.sh/release.v1, or delete them all \
+         to begin the history anew with the objects as they are"
     );
-    Err(Halt::new(Reason::HistoryInvalid, message))
+    Err(ReconcileError::new(Reason::HistoryInvalid, message))
 }
 
 /// Takes a pending revision up again, from its own record: what was rendered once is not rendered again.
-pub(super) async fn resume(step: &Step, record: Record, job: &Job<'_>) -> Result<Pending, Halt> {
-    let action = action(step, job);
-    let deadline = deadline(step, &record, job);
-    let (objects, claims) = objects(&record.release, action, job).await?;
-    let replaced = record::get_all(job, &step.replaces).await?;
+pub(super) async fn resume(step: &Step, record: Record, task: &Task<'_>) -> Result<Pending, ReconcileError> {
+    let action = action(step, task);
+    let deadline = deadline(step, &record, task);
+    let (objects, claims) = objects(&record.release, action, task).await?;
+    let replaced = record::get_all(task, &step.replaces).await?;
     Ok(Pending { record, objects, claims, replaced, deadline })
 }
 
 /// When the action ends that a record says was begun.
-pub(super) fn deadline(step: &Step, record: &Record, job: &Job<'_>) -> Deadline {
-    let began = record.release.info.last_deployed.unwrap_or_else(|| job.context.now());
-    let age = Duration::try_from(job.context.now().duration_since(began)).unwrap_or_default();
-    Deadline::resumed(action(step, job), age)
+pub(super) fn deadline(step: &Step, record: &Record, task: &Task<'_>) -> Deadline {
+    let began = record.release.info.last_deployed.unwrap_or_else(|| task.context.now());
+    let age = Duration::try_from(task.context.now().duration_since(began)).unwrap_or_default();
+    Deadline::resumed(action(step, task), age)
 }
 
 /// The declared way to take this step.
-pub(super) fn action<'a>(step: &Step, job: &Job<'a>) -> &'a Action {
+pub(super) fn action<'a>(step: &Step, task: &Task<'a>) -> &'a Action {
     match step.kind {
-        StepKind::Install => &job.desired.install,
-        StepKind::Upgrade => &job.desired.upgrade,
+        StepKind::Install => &task.desired.install,
+        StepKind::Upgrade => &task.desired.upgrade,
     }
 }
 
 /// The owner that the objects of this release name.
-pub(super) fn owner(job: &Job<'_>) -> Owner {
-    let identity = &job.desired.identity;
+pub(super) fn owner(task: &Task<'_>) -> Owner {
+    let identity = &task.desired.identity;
     Owner { release: identity.name.to_string(), namespace: identity.namespace.clone() }
 }
 
 /// How the objects of this release are applied. What belongs to a release of the same object under its former name or in
 /// its former namespace is taken over: that one is uninstalled once this one is deployed.
-pub(super) fn options(action: &Action, job: &Job<'_>) -> ApplyOptions {
-    let identity = &job.desired.identity;
-    let former = uninstall::old_places(&Place::from(identity), (&identity.owner, &identity.uid), job.context);
+pub(super) fn options(action: &Action, task: &Task<'_>) -> ApplyOptions {
+    let identity = &task.desired.identity;
+    let former = uninstall::old_places(&Place::from(identity), (&identity.owner, &identity.uid), task.context);
     let previous = former.into_iter().map(|place| Owner { release: place.name, namespace: place.namespace });
     ApplyOptions {
-        owner: owner(job),
+        owner: owner(task),
         take_ownership: action.take_ownership,
         force_conflicts: action.force,
         previous: previous.collect(),
@@ -135,15 +137,19 @@ pub(super) fn options(action: &Action, job: &Job<'_>) -> ApplyOptions {
 }
 
 /// The objects of a release's manifest.
-pub(super) async fn manifest(release: &Release, job: &Job<'_>) -> Result<Vec<Object>, Halt> {
+pub(super) async fn manifest(release: &Release, task: &Task<'_>) -> Result<Vec<Object>, ReconcileError> {
     let source = Source { origin: release.chart.name(), text: &release.manifest };
-    Ok(job.context.cluster.objects(&[source], &release.namespace).await?)
+    Ok(task.context.cluster.objects(&[source], &release.namespace).await?)
 }
 
-async fn objects(release: &Release, action: &Action, job: &Job<'_>) -> Result<(Vec<Object>, Claims), Halt> {
-    let objects = manifest(release, job).await?;
-    job.reach().admit(&objects)?;
-    let claims = job.context.cluster.claim(&objects, &options(action, job)).await?;
+async fn objects(
+    release: &Release,
+    action: &Action,
+    task: &Task<'_>,
+) -> Result<(Vec<Object>, Existing), ReconcileError> {
+    let objects = manifest(release, task).await?;
+    task.reach().admit(&objects)?;
+    let claims = task.context.cluster.claim(&objects, &options(action, task)).await?;
     Ok((objects, claims))
 }
 
@@ -167,8 +173,8 @@ fn warned(warning: &Warning) -> (Reason, String) {
     }
 }
 
-fn pending(step: &Step, job: &Job<'_>, rendered: render::Output, replaced: &[Record]) -> Release {
-    let now = job.context.now();
+fn pending(step: &Step, task: &Task<'_>, rendered: render::Output, replaced: &[Record]) -> Release {
+    let now = task.context.now();
     let first = replaced
         .iter()
         .find_map(|record| record.release.info.first_deployed)
@@ -178,8 +184,8 @@ fn pending(step: &Step, job: &Job<'_>, rendered: render::Output, replaced: &[Rec
         StepKind::Upgrade => (Status::PendingUpgrade, "Preparing upgrade"),
     };
     Release {
-        name: job.desired.identity.name.to_string(),
-        namespace: job.desired.identity.namespace.clone(),
+        name: task.desired.identity.name.to_string(),
+        namespace: task.desired.identity.namespace.clone(),
         version: step.revision,
         info: Info {
             first_deployed: Some(first.unwrap_or(now)),
@@ -190,7 +196,7 @@ fn pending(step: &Step, job: &Job<'_>, rendered: render::Output, replaced: &[Rec
             ..Info::default()
         },
         chart: rendered.chart,
-        config: job.desired.values.clone(),
+        config: task.desired.values.clone(),
         manifest: rendered.manifest,
         hooks: rendered.hooks,
         apply_method: ApplyMethod::ServerSide,
@@ -198,16 +204,16 @@ fn pending(step: &Step, job: &Job<'_>, rendered: render::Output, replaced: &[Rec
     }
 }
 
-fn marks(step: &Step, job: &Job<'_>) -> Marks {
-    let identity = &job.desired.identity;
+fn marks(step: &Step, task: &Task<'_>) -> Marks {
+    let identity = &task.desired.identity;
     Marks {
         owner: identity.owner.clone(),
         uid: identity.uid.clone(),
         generation: identity.generation,
-        inputs: job.inputs.to_owned(),
-        declared: job.desired.declared(),
-        digest: job.resolved.digest.to_string(),
-        chart: format!("{}-{}", job.desired.chart_name, job.resolved.version),
+        inputs: task.inputs.to_owned(),
+        declared: task.desired.declared(),
+        digest: task.resolved.digest.to_string(),
+        chart: format!("{}-{}", task.desired.chart_name, task.resolved.version),
         attempt: step.attempt,
         made: step.made,
         applied: false,
@@ -217,9 +223,9 @@ fn marks(step: &Step, job: &Job<'_>) -> Marks {
     }
 }
 
-fn is_last(record: &Record, job: &Job<'_>) -> bool {
-    let identity = &job.desired.identity;
-    let revisions = job.context.revisions.of(&identity.namespace, identity.name.as_str());
+fn is_last(record: &Record, task: &Task<'_>) -> bool {
+    let identity = &task.desired.identity;
+    let revisions = task.context.revisions.of(&identity.namespace, identity.name.as_str());
     revisions.last().is_some_and(|last| last.revision == record.release.version)
 }
 

@@ -3,41 +3,41 @@
 use helm::release::{Release, Status};
 use tokio::task::spawn_local;
 
-use super::Job;
+use super::Task;
 use crate::api::Reason;
 use crate::controller::context::Context;
-use crate::controller::halt::Halt;
+use crate::controller::error::ReconcileError;
 use crate::history::{Marks, Record, surplus};
 
 /// The mark of a revision that was ended without having failed.
 const SUPERSEDED: &str = "Superseded";
 
 /// The record of one revision.
-pub(super) async fn get(job: &Job<'_>, revision: u32) -> Result<Record, Halt> {
-    let identity = &job.desired.identity;
-    read(job.context, &identity.namespace, identity.name.as_str(), revision).await?.ok_or_else(|| {
+pub(super) async fn get(task: &Task<'_>, revision: u32) -> Result<Record, ReconcileError> {
+    let identity = &task.desired.identity;
+    read(task.context, &identity.namespace, identity.name.as_str(), revision).await?.ok_or_else(|| {
         let message = format!(
             "revision {revision} of {}/{} is gone: somebody deleted its Secret",
             identity.namespace, identity.name
         );
-        Halt::new(Reason::HistoryInvalid, message)
+        ReconcileError::new(Reason::HistoryInvalid, message)
     })
 }
 
 /// The records of several revisions, without those that are gone.
-pub(super) async fn get_all(job: &Job<'_>, revisions: &[u32]) -> Result<Vec<Record>, Halt> {
+pub(super) async fn get_all(task: &Task<'_>, revisions: &[u32]) -> Result<Vec<Record>, ReconcileError> {
     let mut records = Vec::with_capacity(revisions.len());
     for revision in revisions {
-        let identity = &job.desired.identity;
-        records.extend(read(job.context, &identity.namespace, identity.name.as_str(), *revision).await?);
+        let identity = &task.desired.identity;
+        records.extend(read(task.context, &identity.namespace, identity.name.as_str(), *revision).await?);
     }
     Ok(records)
 }
 
 /// Those of `revisions` that are deployed.
-pub(super) fn deployed(job: &Job<'_>, revisions: &[u32]) -> Vec<u32> {
-    let identity = &job.desired.identity;
-    let known = job.context.revisions.of(&identity.namespace, identity.name.as_str());
+pub(super) fn deployed(task: &Task<'_>, revisions: &[u32]) -> Vec<u32> {
+    let identity = &task.desired.identity;
+    let known = task.context.revisions.of(&identity.namespace, identity.name.as_str());
     let deployed = known.iter().filter(|meta| meta.status == Status::Deployed).map(|meta| meta.revision);
     deployed.filter(|revision| revisions.contains(revision)).collect()
 }
@@ -48,14 +48,14 @@ pub(super) async fn read(
     namespace: &str,
     name: &str,
     revision: u32,
-) -> Result<Option<Record>, Halt> {
+) -> Result<Option<Record>, ReconcileError> {
     Ok(context.history.get(namespace, name, revision).await?)
 }
 
 /// Writes a new revision.
-pub(super) async fn create(release: Release, marks: &Marks, job: &Job<'_>) -> Result<Record, Halt> {
-    let write = job.context.revisions.write(key(&release), release.version);
-    let (history, marks) = (job.context.history.clone(), marks.clone());
+pub(super) async fn create(release: Release, marks: &Marks, task: &Task<'_>) -> Result<Record, ReconcileError> {
+    let write = task.context.revisions.write(key(&release), release.version);
+    let (history, marks) = (task.context.history.clone(), marks.clone());
     finished(async move {
         let record = history.create(&release, &marks).await?;
         write.written(record.meta()?);
@@ -66,20 +66,22 @@ pub(super) async fn create(release: Release, marks: &Marks, job: &Job<'_>) -> Re
 
 /// Finishes a write once it is begun, though the reconcile that wants it is cancelled meanwhile: a request that was sent
 /// may be carried out all the same, and the next reconcile has to know.
-async fn finished<T: 'static>(write: impl Future<Output = Result<T, Halt>> + 'static) -> Result<T, Halt> {
-    spawn_local(write).await.unwrap_or_else(|defect| Err(Halt::caused(Reason::ClusterUnavailable, &defect)))
+async fn finished<T: 'static>(
+    write: impl Future<Output = Result<T, ReconcileError>> + 'static,
+) -> Result<T, ReconcileError> {
+    spawn_local(write).await.unwrap_or_else(|defect| Err(ReconcileError::caused(Reason::ClusterUnavailable, &defect)))
 }
 
 /// Marks a revision as ours, made for these inputs.
-pub(super) async fn adopt(record: &Record, marks: &Marks, job: &Job<'_>) -> Result<(), Halt> {
+pub(super) async fn adopt(record: &Record, marks: &Marks, task: &Task<'_>) -> Result<(), ReconcileError> {
     let mut record = record.clone();
     record.marks = Some(marks.clone());
-    update(job.context, record).await.map(drop)
+    update(task.context, record).await.map(drop)
 }
 
 /// Writes a changed record. Fails with `PendingRelease` when somebody wrote it since it was read: what was decided from
 /// it then no longer holds, and nothing follows from it but to look again.
-pub(super) async fn update(context: &Context, record: Record) -> Result<Record, Halt> {
+pub(super) async fn update(context: &Context, record: Record) -> Result<Record, ReconcileError> {
     let write = context.revisions.write(key(&record.release), record.release.version);
     let history = context.history.clone();
     finished(async move {
@@ -91,15 +93,19 @@ pub(super) async fn update(context: &Context, record: Record) -> Result<Record, 
 }
 
 /// Records that a revision failed, with Helm's words for it, so that `helm history` reads as ever.
-pub(super) async fn fail(mut record: Record, halt: &Halt, context: &Context) -> Result<Record, Halt> {
+pub(super) async fn fail(
+    mut record: Record,
+    error: &ReconcileError,
+    context: &Context,
+) -> Result<Record, ReconcileError> {
     let name = &record.release.name;
     record.release.info.description = match record.release.info.status {
-        Status::PendingInstall => format!("Release {name:?} failed: {}", halt.message),
-        _ => format!("Upgrade {name:?} failed: {}", halt.message),
+        Status::PendingInstall => format!("Release {name:?} failed: {}", error.message),
+        _ => format!("Upgrade {name:?} failed: {}", error.message),
     };
     record.release.info.status = Status::Failed;
     if let Some(marks) = &mut record.marks {
-        marks.ended = Some(halt.reason.to_string());
+        marks.ended = Some(error.reason.to_string());
     }
     update(context, record).await
 }
@@ -111,7 +117,7 @@ pub(super) fn why(record: &Record) -> &str {
 }
 
 /// Records that a revision was ended before it was complete, without having failed.
-pub(super) async fn supersede(mut record: Record, why: &str, context: &Context) -> Result<Record, Halt> {
+pub(super) async fn supersede(mut record: Record, why: &str, context: &Context) -> Result<Record, ReconcileError> {
     record.release.info.status = Status::Superseded;
     record.release.info.description = format!("Ended before it was complete: {why}");
     if let Some(marks) = &mut record.marks {
@@ -122,7 +128,12 @@ pub(super) async fn supersede(mut record: Record, why: &str, context: &Context) 
 }
 
 /// Deletes one revision.
-pub(super) async fn delete(context: &Context, namespace: &str, name: &str, revision: u32) -> Result<(), Halt> {
+pub(super) async fn delete(
+    context: &Context,
+    namespace: &str,
+    name: &str,
+    revision: u32,
+) -> Result<(), ReconcileError> {
     let place = (namespace.to_owned(), name.to_owned());
     let write = context.revisions.write(place.clone(), revision);
     let history = context.history.clone();
@@ -135,11 +146,11 @@ pub(super) async fn delete(context: &Context, namespace: &str, name: &str, revis
 }
 
 /// Deletes the oldest revisions beyond the number that is kept.
-pub(super) async fn prune(job: &Job<'_>) -> Result<(), Halt> {
-    let identity = &job.desired.identity;
-    let revisions = job.context.revisions.of(&identity.namespace, identity.name.as_str());
-    for revision in surplus(&revisions, job.desired.max_history) {
-        delete(job.context, &identity.namespace, identity.name.as_str(), revision).await?;
+pub(super) async fn prune(task: &Task<'_>) -> Result<(), ReconcileError> {
+    let identity = &task.desired.identity;
+    let revisions = task.context.revisions.of(&identity.namespace, identity.name.as_str());
+    for revision in surplus(&revisions, task.desired.max_history) {
+        delete(task.context, &identity.namespace, identity.name.as_str(), revision).await?;
     }
     Ok(())
 }

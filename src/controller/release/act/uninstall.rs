@@ -15,7 +15,7 @@ use super::{Deadline, hooks, record};
 use crate::api::{DeletionPolicy, DeletionPropagation, HelmRelease, InventoryEntry, Reason};
 use crate::cluster::{DeleteOptions, Object, ObjectRef, Owner, Propagation, Removal as Removed, distinct};
 use crate::controller::context::Context;
-use crate::controller::halt::{Halt, chain};
+use crate::controller::error::{ReconcileError, chain};
 use crate::controller::matching::Key;
 use crate::controller::release::dereference;
 use crate::controller::release::plan;
@@ -28,7 +28,7 @@ pub(in crate::controller::release) async fn uninstall(
     leaving: &Leaving,
     context: &Context,
     trace: &mut Trace,
-) -> Result<(), Halt> {
+) -> Result<(), ReconcileError> {
     if let Some(why) = stays(leaving, context).await? {
         trace.left = Some(why);
         return Ok(());
@@ -44,7 +44,7 @@ pub(in crate::controller::release) async fn uninstall_gone(
     leaving: &Leaving,
     context: &Context,
     trace: &mut Trace,
-) -> Result<(), Halt> {
+) -> Result<(), ReconcileError> {
     if stays(leaving, context).await?.is_some() {
         return Ok(());
     }
@@ -55,7 +55,7 @@ pub(in crate::controller::release) async fn uninstall_gone(
 }
 
 /// Why the release stays in the cluster though its object goes.
-async fn stays(leaving: &Leaving, context: &Context) -> Result<Option<&'static str>, Halt> {
+async fn stays(leaving: &Leaving, context: &Context) -> Result<Option<&'static str>, ReconcileError> {
     match leaving.removal.policy {
         Some(DeletionPolicy::Orphan) => return Ok(Some("uninstall.deletionPolicy is Orphan")),
         None if leaving.suspended => {
@@ -72,7 +72,7 @@ async fn stays(leaving: &Leaving, context: &Context) -> Result<Option<&'static s
         Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
         Err(error) => {
             let message = format!("failed to read the CustomResourceDefinition of HelmRelease: {}", chain(&error));
-            Err(Halt::new(Reason::ClusterUnavailable, message))
+            Err(ReconcileError::new(Reason::ClusterUnavailable, message))
         }
     }
 }
@@ -101,7 +101,7 @@ pub(in crate::controller::release) async fn leave_old_places(
     leaving: &Leaving,
     context: &Context,
     trace: &mut Trace,
-) -> Result<(), Halt> {
+) -> Result<(), ReconcileError> {
     for place in old_places(current, (&leaving.owner, &leaving.uid), context) {
         remove(&place, leaving, context, trace).await?;
     }
@@ -115,7 +115,12 @@ pub(super) fn old_places(current: &Place, (owner, uid): (&str, &str), context: &
 }
 
 /// Uninstalls the release at `place`, or ends an uninstall of it that was begun.
-pub(super) async fn remove(place: &Place, leaving: &Leaving, context: &Context, trace: &mut Trace) -> Result<(), Halt> {
+pub(super) async fn remove(
+    place: &Place,
+    leaving: &Leaving,
+    context: &Context,
+    trace: &mut Trace,
+) -> Result<(), ReconcileError> {
     let revisions = context.revisions.of(&place.namespace, &place.name);
     if revisions.last().is_some_and(|last| last.status == Status::Uninstalled) {
         return Ok(());
@@ -129,7 +134,7 @@ pub(super) async fn remove(place: &Place, leaving: &Leaving, context: &Context, 
              spec.uninstall.deletionPolicy to Orphan",
             why.message
         );
-        return Err(Halt::new(Reason::HistoryInvalid, message));
+        return Err(ReconcileError::new(Reason::HistoryInvalid, message));
     }
     // Only the newest revision tells of the uninstall; where it is gone or damaged, no other is written in its place.
     let is_newest = |record: &Record| revisions.last().is_some_and(|last| last.revision == record.revision());
@@ -156,20 +161,24 @@ fn wake_waiting(place: &Place, leaving: &Leaving, context: &Context) {
 }
 
 /// The records of what may stand in the cluster, oldest first, and why one of them cannot be read.
-async fn read(place: &Place, revisions: &[RecordMeta], context: &Context) -> Result<(Vec<Record>, Option<Halt>), Halt> {
+async fn read(
+    place: &Place,
+    revisions: &[RecordMeta],
+    context: &Context,
+) -> Result<(Vec<Record>, Option<ReconcileError>), ReconcileError> {
     let (mut records, mut damaged) = (Vec::new(), None);
     for revision in plan::standing(revisions) {
         match record::read(context, &place.namespace, &place.name, revision).await {
             Ok(record) => records.extend(record),
-            Err(halt) if halt.reason == Reason::HistoryInvalid => damaged = Some(halt),
-            Err(halt) => return Err(halt),
+            Err(error) if error.reason == Reason::HistoryInvalid => damaged = Some(error),
+            Err(error) => return Err(error),
         }
     }
     Ok((records, damaged))
 }
 
 /// Records that the uninstall goes on, unless it does already.
-async fn begin(mut newest: Record, context: &Context) -> Result<Record, Halt> {
+async fn begin(mut newest: Record, context: &Context) -> Result<Record, ReconcileError> {
     let info = &mut newest.release.info;
     if info.status == Status::Uninstalling {
         return Ok(newest);
@@ -186,7 +195,7 @@ async fn take_down(
     objects: &[Object],
     (place, removal): (&Place, &Removal),
     context: &Context,
-) -> Result<Vec<Removed>, Halt> {
+) -> Result<Vec<Removed>, ReconcileError> {
     let deadline = Deadline::after(removal.timeout);
     if let Some(newest) = &newest {
         hooks::end_running(newest, context).await?;
@@ -221,7 +230,7 @@ async fn take_down(
 }
 
 /// In a history that is kept nothing stays `deployed`: after a failed upgrade that was an older revision than the newest.
-async fn supersede_others(newest: &Record, place: &Place, context: &Context) -> Result<(), Halt> {
+async fn supersede_others(newest: &Record, place: &Place, context: &Context) -> Result<(), ReconcileError> {
     let revisions = context.revisions.of(&place.namespace, &place.name);
     let others = revisions.iter().filter(|meta| meta.revision != newest.revision() && meta.status == Status::Deployed);
     for meta in others {
@@ -238,7 +247,7 @@ async fn objects(
     records: impl Iterator<Item = &Record>,
     inventory: &[InventoryEntry],
     context: &Context,
-) -> Result<Vec<Object>, Halt> {
+) -> Result<Vec<Object>, ReconcileError> {
     let mut manifests = Vec::new();
     for record in records {
         manifests.push(context.objects_of(record).await?);

@@ -5,7 +5,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::{FOREIGN_LOCK, Facts, MOST_MADE, Plan, Prompt, Step, StepKind, plan};
 use crate::api::Reason;
-use crate::controller::halt::NextAttempt;
+use crate::controller::error::NextAttempt;
 use crate::controller::release::validate::Identity;
 use crate::controller::waits::Progress;
 use crate::history::{Made, Marks, RecordMeta};

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{DesiredRelease, identity, validate};
 use crate::api::{HelmRelease, Reason};
-use crate::controller::halt::Halt;
+use crate::controller::error::ReconcileError;
 use crate::controller::index::Index;
 use crate::controller::matching::Wanted;
 use crate::controller::release::dereference::DereferencedRelease;
@@ -35,7 +35,7 @@ fn merge(into: &mut Value, from: &Value) {
     }
 }
 
-fn desired(spec: &Value) -> Result<DesiredRelease, Halt> {
+fn desired(spec: &Value) -> Result<DesiredRelease, ReconcileError> {
     let release = release(spec);
     let choice = Index::default().choose(&Wanted::of(&release)?)?;
     let (chart, source) = (choice.chart.clone(), Source::new("apps".to_owned(), choice));
@@ -88,8 +88,8 @@ fn values_are_an_object_or_the_text_of_one() {
         assert!(desired(&json!({ "values": empty })).expect("valid").values.is_empty(), "{empty}");
     }
     for wrong in [json!("- a\n- b\n"), json!("just text"), json!("a: [1\n"), json!([1]), json!(7)] {
-        let halt = desired(&json!({ "values": wrong })).map(drop).expect_err("no values");
-        assert_eq!(halt.reason, Reason::ValuesInvalid, "{wrong}");
+        let error = desired(&json!({ "values": wrong })).map(drop).expect_err("no values");
+        assert_eq!(error.reason, Reason::ValuesInvalid, "{wrong}");
     }
 }
 
@@ -109,9 +109,9 @@ fn contradictions_are_refused_where_they_are_declared() {
         (json!({ "release": { "name": "Not_A_Name" } }), "spec.release.name"),
         (json!({ "release": { "name": "x".repeat(54) } }), "spec.release.name"),
     ] {
-        let halt = desired(&spec).map(drop).expect_err("a contradiction");
-        assert_eq!(halt.reason, Reason::ConfigurationError, "{spec}");
-        assert!(halt.message.contains(part), "{spec}: {}", halt.message);
+        let error = desired(&spec).map(drop).expect_err("a contradiction");
+        assert_eq!(error.reason, Reason::ConfigurationError, "{spec}");
+        assert!(error.message.contains(part), "{spec}: {}", error.message);
     }
 }
 

@@ -15,7 +15,7 @@ use crate::cluster::Awaited;
 
 /// A reconcile stopped short of its goal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Halt {
+pub(crate) struct ReconcileError {
     /// The one word for it.
     pub(crate) reason: Reason,
     /// What was tried, on what, what came back, and what to do. Holds no credential and no value.
@@ -37,7 +37,7 @@ pub(crate) struct NextAttempt {
     pub(crate) due: Timestamp,
 }
 
-/// What happens after a halt.
+/// What happens after an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Retry {
     /// Somebody has to change something: `Stalled`. Looked at again at the interval all the same, since what has to
@@ -49,8 +49,8 @@ pub(crate) enum Retry {
     Never,
 }
 
-impl Halt {
-    /// A halt with this reason and message.
+impl ReconcileError {
+    /// A error with this reason and message.
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into(), retry_after: None, next: None, awaits: Vec::new() }
     }
@@ -102,7 +102,7 @@ impl Halt {
         self.awaits.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
     }
 
-    /// A halt with the whole chain of an error as its message.
+    /// A error with the whole chain of an error as its message.
     pub(crate) fn caused(reason: Reason, error: &dyn Error) -> Self {
         Self::new(reason, chain(error))
     }
@@ -232,11 +232,17 @@ impl Retries {
         Action::requeue(jitter(interval, &uid))
     }
 
-    /// Something went wrong: decides when it is tried again, and tells `halt`.
+    /// Something went wrong: decides when it is tried again, and tells `error`.
     ///
     /// A reconcile that came before its time, since something else woke it, is no further attempt: it moves nothing.
-    pub(crate) fn halted(&self, object: &impl ResourceExt, halt: &mut Halt, interval: Duration, now: Timestamp) {
-        if halt.next.is_some() {
+    pub(crate) fn failed(
+        &self,
+        object: &impl ResourceExt,
+        error: &mut ReconcileError,
+        interval: Duration,
+        now: Timestamp,
+    ) {
+        if error.next.is_some() {
             return;
         }
         let uid = object.uid().unwrap_or_default();
@@ -246,17 +252,17 @@ impl Retries {
         if entry.generation != generation {
             *entry = Failing { generation, by_reason: BTreeMap::new() };
         }
-        let before = entry.by_reason.get(&halt.reason).copied();
+        let before = entry.by_reason.get(&error.reason).copied();
         if let Some(early) = before.filter(|before| now < before.due) {
-            halt.next = Some(early);
+            error.next = Some(early);
             return;
         }
         let failed = before.map_or(1, |before| before.failed.saturating_add(1));
-        let Some(delay) = delay(halt.reason, failed, interval, &uid) else { return };
-        let delay = halt.retry_after.map_or(delay, |asked| jitter(asked, &uid));
+        let Some(delay) = delay(error.reason, failed, interval, &uid) else { return };
+        let delay = error.retry_after.map_or(delay, |asked| jitter(asked, &uid));
         let due = SignedDuration::try_from(delay).ok().and_then(|delay| now.checked_add(delay).ok());
-        halt.next = due.map(|due| NextAttempt { failed, due });
-        entry.by_reason.extend(halt.next.map(|next| (halt.reason, next)));
+        error.next = due.map(|due| NextAttempt { failed, due });
+        entry.by_reason.extend(error.next.map(|next| (error.reason, next)));
     }
 
     /// Forgets an object that is gone.
@@ -290,7 +296,7 @@ mod tests {
     use k8s_openapi::api::core::v1::ConfigMap;
     use k8s_openapi::jiff::Timestamp;
 
-    use super::{Halt, Retries, backoff, delay};
+    use super::{ReconcileError, Retries, backoff, delay};
     use crate::api::Reason;
 
     #[test]
@@ -317,14 +323,14 @@ mod tests {
     /// The attempts counted and the seconds until the next one, after each of `failures`: a generation, a reason, a time.
     fn counted(failures: &[(i64, Reason, i64)]) -> Vec<(u32, i64)> {
         let retries = Retries::default();
-        let halted = |(generation, reason, at): &(i64, Reason, i64)| {
-            let mut halt = Halt::new(*reason, "it failed");
+        let failed = |(generation, reason, at): &(i64, Reason, i64)| {
+            let mut error = ReconcileError::new(*reason, "it failed");
             let now = Timestamp::from_second(*at).expect("a time");
-            retries.halted(&object(*generation), &mut halt, Duration::from_mins(30), now);
-            let next = halt.next.expect("it is tried again");
+            retries.failed(&object(*generation), &mut error, Duration::from_mins(30), now);
+            let next = error.next.expect("it is tried again");
             (next.failed, next.due.as_second() - at)
         };
-        failures.iter().map(halted).collect()
+        failures.iter().map(failed).collect()
     }
 
     #[test]
@@ -339,7 +345,7 @@ mod tests {
         let woken = counted(&[then(0), then(1), then(2), then(3)]);
         assert!(woken.iter().all(|(failed, _)| *failed == 1), "{woken:?}");
         assert!(woken.windows(2).all(|pair| pair[1].1 == pair[0].1 - 1), "{woken:?}");
-        // A new generation, and another trouble, begin anew; what comes and goes in turns grows all the same.
+        // A new generation, and another trouble, begin anew; what comes and goes in slots grows all the same.
         assert_eq!(counts(&[then(0), then(6), (2, DnsFailed, 7)]), [1, 2, 1]);
         assert_eq!(counts(&[then(0), (1, ConnectionFailed, 6), then(12), (1, ConnectionFailed, 18)]), [1, 1, 2, 2]);
     }
@@ -347,9 +353,12 @@ mod tests {
     #[test]
     fn the_other_side_is_heard() {
         let retries = Retries::default();
-        let mut halt = Halt { retry_after: Some(Duration::from_mins(2)), ..Halt::new(Reason::RateLimited, "later") };
-        retries.halted(&object(1), &mut halt, Duration::from_mins(30), Timestamp::UNIX_EPOCH);
-        let due = halt.next.expect("it is tried again").due.as_second();
+        let mut error = ReconcileError {
+            retry_after: Some(Duration::from_mins(2)),
+            ..ReconcileError::new(Reason::RateLimited, "later")
+        };
+        retries.failed(&object(1), &mut error, Duration::from_mins(30), Timestamp::UNIX_EPOCH);
+        let due = error.next.expect("it is tried again").due.as_second();
         assert!((114..=126).contains(&due), "{due}");
     }
 }
