@@ -127,7 +127,7 @@ async fn operate(args: Args) -> anyhow::Result<()> {
     let mut election = Election::new(lease, &args.leader_election_namespace, args.instance.clone());
     if args.leader_elect {
         tokio::select! {
-            () = election.win() => tracing::info!(lease = leader::NAME, "this instance holds the lease, and acts"),
+            () = election.win() => tracing::info!(lease = leader::NAME, "acquired the lease"),
             signal = &mut signal => return signal,
         }
     }
@@ -197,9 +197,14 @@ async fn finish(shutdown: &Shutdown, election: Option<&mut Election>) {
     }
     let Some(election) = election else { return };
     match timeout(GIVE_BACK, election.give_back()).await {
-        Ok(Ok(())) => tracing::info!(lease = leader::NAME, "gave the lease back"),
-        Ok(Err(error)) => tracing::warn!(%error, lease = leader::NAME, "failed to give the lease back: it runs out"),
-        Err(_) => tracing::warn!(lease = leader::NAME, "the API server did not take the lease back: it runs out"),
+        Ok(Ok(())) => tracing::info!(lease = leader::NAME, "released the lease"),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, lease = leader::NAME, "failed to release the lease: it expires by itself");
+        }
+        Err(_) => tracing::warn!(
+            lease = leader::NAME,
+            "the API server did not answer the release of the lease: it expires by itself"
+        ),
     }
 }
 

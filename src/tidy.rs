@@ -33,6 +33,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("src/registry", &["crate::api", "crate::cluster", "crate::history", "crate::controller", "kube::"]),
     ("src/cluster", &["crate::api", "crate::registry", "crate::history", "crate::controller"]),
     ("src/history", &["crate::api", "crate::registry", "crate::controller"]),
+    ("src/template", &["kube::", "k8s_openapi", "crate::cluster", "crate::history", "crate::controller"]),
     ("src/controller/release/plan.rs", &["async ", "await", "Context", "crate::cluster", "crate::registry", "now()"]),
     ("src/controller/release/validate.rs", &["async ", "await", "Context", "crate::cluster", "now()"]),
     ("src/controller/matching.rs", &["async ", "await", "Context", "crate::cluster", "crate::history", "now()"]),

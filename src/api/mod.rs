@@ -25,9 +25,6 @@ pub use reason::Reason;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSON};
 use kube::CustomResourceExt as _;
 
-/// The API group.
-pub const GROUP: &str = "helm-operator.ketches.cn";
-
 /// Holds a `HelmRelease` until what it installed is gone.
 pub const RELEASE_FINALIZER: &str = "helm-operator.ketches.cn/release-finalizer";
 
@@ -51,7 +48,7 @@ pub fn definitions() -> [(&'static str, CustomResourceDefinition); 2] {
 }
 
 /// Gives objects that the operator has not seen yet a status that says so. Tools that wait by kstatus (`helm --wait`,
-/// Flux, Argo CD) take an object without a status for one that needs no waiting.
+/// Flux) take an object without a status for one that needs no waiting.
 fn unobserved_at_first(mut definition: CustomResourceDefinition) -> CustomResourceDefinition {
     for version in &mut definition.spec.versions {
         let schema = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut());

@@ -19,7 +19,7 @@ macro_rules! reasons {
 
 reasons! {
     /// Every reason we give. Closed: a new trouble gets its own word here, and the compiler asks for its reaction
-    /// (`controller::outcome`).
+    /// (`controller::error::retry`).
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub enum Reason {
         // What went well, or goes on.
@@ -31,9 +31,9 @@ reasons! {
         SyncCompleted,
         /// Work goes on.
         Progressing,
-        /// An upgrade or install starts.
+        /// An install goes on.
         InstallStarted,
-        /// An upgrade starts.
+        /// An upgrade goes on.
         UpgradeStarted,
         /// The release is gone.
         UninstallCompleted,
@@ -45,6 +45,9 @@ reasons! {
         ChartWarning,
         /// A schema that the chart refers to could not be had, and is left out of the check of the values (an event only).
         SchemaUnavailable,
+
+        /// The operator itself failed: a defect, to be reported.
+        InternalError,
 
         // What the object itself says wrongly.
         /// A field, or a combination of fields, has no meaning.

@@ -79,12 +79,14 @@ impl Existing {
     }
 
     /// The objects of an earlier apply for `owner`: as they stand, and those that have to be applied again, since they are
-    /// gone or lost its marks. A Job that removes itself when it is done is done when it is gone.
+    /// gone, go, or lost its marks. A Job that removes itself when it is done is done when it is gone.
     pub fn since_apply(&self, objects: &[Object], owner: &Owner) -> (Vec<Applied>, Vec<Object>) {
         let (mut standing, mut lost) = (Vec::new(), Vec::new());
         for object in objects {
             match self.0.get(object.reference()) {
-                Some(metadata) if ownership::claim(metadata, owner) == Holder::Ours => {
+                Some(metadata)
+                    if ownership::claim(metadata, owner) == Holder::Ours && metadata.deletion_timestamp.is_none() =>
+                {
                     standing.push(Applied::unseen(object, metadata));
                 }
                 None if vanishes(object.content()) => {}
@@ -130,7 +132,7 @@ impl Cluster {
         Ok(Existing(existing.filter_map(|(object, metadata)| Some((object, metadata?))).collect()))
     }
 
-    /// Existing and applies `objects`.
+    /// Claims and applies `objects`.
     pub async fn apply(&self, objects: &[Object], options: &ApplyOptions) -> Result<Vec<Applied>, Error> {
         let claims = self.claim(objects, options).await?;
         let mut applied = Vec::with_capacity(objects.len());

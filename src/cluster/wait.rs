@@ -53,7 +53,7 @@ pub enum WaitError {
         objects: Vec<Unready>,
     },
     /// Some objects will not become ready by themselves.
-    #[error("failed: {}", list(.objects))]
+    #[error("will not become ready: {}", list(.objects))]
     Failed {
         /// What failed.
         objects: Vec<Unready>,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 
+use super::causes::api_error;
 use super::context::{Context, Policy};
 use super::error::{ReconcileError, chain};
 use super::matching::{Gives, Key};
@@ -53,9 +54,11 @@ async fn read(
         );
         return Err(ReconcileError::new(Reason::AccessDenied, message));
     }
-    let found = context.secrets.get(&wanted.namespace, &wanted.name).await.map_err(|error| {
-        ReconcileError::new(Reason::ClusterUnavailable, format!("failed to read Secret {wanted}: {}", chain(&error)))
-    })?;
+    let found = context
+        .secrets
+        .get(&wanted.namespace, &wanted.name)
+        .await
+        .map_err(|error| api_error(&format!("read Secret {wanted}"), &error))?;
     if !consents(found.as_deref(), &wanted, &own, &context.policy) {
         return Err(ReconcileError::new(Reason::AccessDenied, needs_consent(&wanted, repository)));
     }

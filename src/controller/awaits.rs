@@ -14,7 +14,7 @@ use crate::api::HelmRelease;
 
 /// The most releases for which something is watched; others are tried again by their back-off alone. Each costs a
 /// watch connection for each object.
-const MOST: usize = 256;
+const MAX_WATCHED: usize = 256;
 
 /// The watches of failed releases, by uid.
 #[derive(Default)]
@@ -31,9 +31,13 @@ impl Awaits {
 
     /// Ends the watch for a release that no longer waits.
     pub(crate) fn end(&self, release: &HelmRelease) {
-        let uid = release.uid().unwrap_or_default();
-        lock(&self.cleared).remove(&uid);
-        if let Some(watch) = lock(&self.watches).remove(&uid) {
+        self.end_of(&release.uid().unwrap_or_default());
+    }
+
+    /// Ends the watch for the release of the object with this uid.
+    pub(crate) fn end_of(&self, uid: &str) {
+        lock(&self.cleared).remove(uid);
+        if let Some(watch) = lock(&self.watches).remove(uid) {
             watch.abort();
         }
     }
@@ -41,14 +45,14 @@ impl Awaits {
 
 /// Watches what `error` names for `release`, in place of what was watched for it before.
 pub(crate) fn watch(release: &HelmRelease, error: &ReconcileError, context: &Arc<Context>) {
-    // A error that repeats what a record tells names no objects: what it told of first is still watched.
+    // An error that repeats what a record tells names no objects: what it told of first is still watched.
     if error.awaits.is_empty() {
         return;
     }
     context.awaits.end(release);
     let uid = release.uid().unwrap_or_default();
     let mut watches = lock(&context.awaits.watches);
-    if watches.len() >= MOST {
+    if watches.len() >= MAX_WATCHED {
         return;
     }
     let (release, awaited, context) = (ObjectRef::from_obj(release).erase(), error.awaits.clone(), Arc::clone(context));

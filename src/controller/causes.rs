@@ -5,6 +5,24 @@ use crate::api::Reason;
 use crate::cluster::{Awaited, ObjectRef};
 use crate::{cluster, history, registry};
 
+/// What a request of the controllers' own to the API server failed with; `what` was tried.
+pub(crate) fn api_error(what: &str, error: &kube::Error) -> ReconcileError {
+    let code = if let kube::Error::Api(status) = error { status.code } else { 0 };
+    if matches!(code, 401 | 403) {
+        let message = format!("failed to {what}: {}; grant it to the operator's service account", chain(error));
+        return ReconcileError::new(Reason::Forbidden, message);
+    }
+    ReconcileError::new(Reason::ClusterUnavailable, format!("failed to {what}: {}", chain(error)))
+}
+
+/// The end of work that the operator did on a thread of its own, and that did not return; `what` it did.
+pub(crate) fn defect(what: &str, error: &tokio::task::JoinError) -> ReconcileError {
+    let message = format!(
+        "the operator failed while it {what}: {error}; this is a defect of the operator: please report it with the chart and its version"
+    );
+    ReconcileError::new(Reason::InternalError, message)
+}
+
 impl From<registry::Error> for ReconcileError {
     fn from(error: registry::Error) -> Self {
         use registry::Error as E;

@@ -163,6 +163,14 @@ impl Context {
         }
     }
 
+    /// Forgets a release whose object is gone.
+    pub(crate) fn forget(&self, uid: &str) {
+        self.waits.end(uid);
+        self.awaits.end_of(uid);
+        self.statuses.forget(uid);
+        self.retries.forget(uid);
+    }
+
     /// The objects that a revision recorded, of the kinds that the cluster still serves.
     pub(crate) async fn objects_of(&self, record: &Record) -> Result<Vec<Object>, ReconcileError> {
         let release = &record.release;

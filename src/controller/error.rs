@@ -50,7 +50,7 @@ pub(crate) enum Retry {
 }
 
 impl ReconcileError {
-    /// A error with this reason and message.
+    /// An error with this reason and message.
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into(), retry_after: None, next: None, awaits: Vec::new() }
     }
@@ -76,7 +76,7 @@ impl ReconcileError {
         if self.awaits.is_empty() {
             let message = &self.message;
             return format!(
-                "{message}; a change of the object is noticed at once, one elsewhere by the annotation {REQUESTED_AT} or at the next interval"
+                "{message}; it is tried again when this object changes, when its annotation {REQUESTED_AT} gets a new value, and at the next interval"
             );
         }
         format!("{}; a change of the object and {} are noticed at once", self.message, self.awaited())
@@ -90,7 +90,7 @@ impl ReconcileError {
                 format!(
                     "{}; attempt {failed} failed, the next one is at {}{noticed}",
                     self.message,
-                    due.strftime("%H:%M:%S UTC")
+                    due.strftime("%Y-%m-%d %H:%M:%S UTC")
                 )
             }
             None => format!("{}{noticed}", self.message),
@@ -102,7 +102,7 @@ impl ReconcileError {
         self.awaits.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
     }
 
-    /// A error with the whole chain of an error as its message.
+    /// An error with the whole chain of an error as its message.
     pub(crate) fn caused(reason: Reason, error: &dyn Error) -> Self {
         Self::new(reason, chain(error))
     }
@@ -131,10 +131,10 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         CertificateUnknownAuthority, ChartArchiveInvalid, ChartDeprecated, ChartMetadataInvalid, ChartNameMismatch,
         ChartRefused, ChartTooLarge, ChartWarning, ClusterUnavailable, ConfigurationError, ConnectionFailed,
         DigestMismatch, DnsFailed, FieldConflict, Forbidden, HelmRepositoryNotFound, HistoryInvalid, HookFailed,
-        ImmutableField, InstallCompleted, InstallFailed, InstallStarted, KubernetesVersionUnsupported, ManifestInvalid,
-        NamespaceNotFound, NoMatchingVersion, NotAHelmChart, NotReady, ObjectInvalid, OwnershipConflict,
-        PendingRelease, PermissionDenied, PlainHttp, Progressing, ProxyFailed, QuotaExceeded, RateLimited,
-        RegistryTimeout, RegistryUnavailable, RegistryUnexpected, ReleaseNameConflict, ReleaseTooLarge,
+        ImmutableField, InstallCompleted, InstallFailed, InstallStarted, InternalError, KubernetesVersionUnsupported,
+        ManifestInvalid, NamespaceNotFound, NoMatchingVersion, NotAHelmChart, NotReady, ObjectInvalid,
+        OwnershipConflict, PendingRelease, PermissionDenied, PlainHttp, Progressing, ProxyFailed, QuotaExceeded,
+        RateLimited, RegistryTimeout, RegistryUnavailable, RegistryUnexpected, ReleaseNameConflict, ReleaseTooLarge,
         RenderLimitExceeded, RepositoryNotFound, SchemaUnavailable, SchemaViolation, SecretInvalid, SecretNotFound,
         Suspended, SyncCompleted, TagNotFound, TemplateFailed, TooManyRevisions, UninstallCompleted, UninstallSkipped,
         UnknownKind, UnsupportedRepositoryType, UpgradeCompleted, UpgradeFailed, UpgradeStarted, ValuesInvalid,
@@ -193,6 +193,7 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         | PendingRelease
         | HistoryInvalid
         | TooManyRevisions
+        | InternalError
         | InstallFailed
         | UpgradeFailed => Retry::Backoff,
         InstallCompleted | UpgradeCompleted | SyncCompleted | Progressing | InstallStarted | UpgradeStarted

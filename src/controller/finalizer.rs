@@ -37,7 +37,8 @@ where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
 {
     let name = object.name_any();
-    let failed = |source| Error::WriteStatus { object: name.clone(), source };
+    let full = format!("{} {}/{name}", K::kind(&()), object.namespace().unwrap_or_default());
+    let failed = |source| Error::RemoveFinalizer { object: full.clone(), source };
     let api = Api::<K>::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
     let Some(current) = api.get_metadata_opt(&name).await.map_err(failed)? else { return Ok(Action::await_change()) };
     let finalizers: Vec<&String> = current.finalizers().iter().filter(|name| *name != finalizer).collect();

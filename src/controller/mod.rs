@@ -44,7 +44,7 @@ use self::context::Context;
 use self::guarded::Guarded;
 use self::matching::Key;
 use self::watch::Wake;
-use crate::api::{HelmRelease, HelmRepository};
+use crate::api::{ADOPT, HelmRelease, HelmRepository};
 use crate::cluster::Cluster;
 use crate::history::History;
 use crate::metrics::Metrics;
@@ -152,6 +152,9 @@ async fn known(context: &Context) {
 }
 
 fn release_changed(release: &Guarded<HelmRelease>, told: watch::Notice, context: &Arc<Context>) {
+    if told != watch::Notice::Declared {
+        context.forget(&release.uid().unwrap_or_default());
+    }
     if let (watch::Notice::Deleted, Ok(gone)) = (told, &release.0) {
         release::gone(gone, context);
     }
@@ -161,6 +164,10 @@ fn release_changed(release: &Guarded<HelmRelease>, told: watch::Notice, context:
     let declared = current.as_ref().and_then(|current| current.0.as_ref().ok());
     let others = context.index().release_changed(&Key::of(release), declared);
     context.wake.releases(&others);
+    // Whose release it takes over is to say so.
+    if let Some(name) = release.annotations().get(ADOPT) {
+        context.wake.release(ObjectRef::new(name).within(&release.namespace().unwrap_or_default()));
+    }
     // The repository tells whether it has the charts in use: of this one it does not know yet.
     if let Some((repository, chart)) = context.index().used_by(&Key::of(release))
         && context.known_charts.lacks(&repository.uid().unwrap_or_default(), &chart)
@@ -195,7 +202,7 @@ async fn controller<K, F>(
             .map(|ended| ended.unwrap_or_else(|defect| Err(status::Error::Defect(defect))))
     };
     let retry = |object: Arc<Guarded<K>>, error: &status::Error, _| {
-        tracing::warn!(object = %ObjectRef::from_obj(&*object), error = %error::chain(error), "a reconcile is tried again");
+        tracing::warn!(object = %ObjectRef::from_obj(&*object), error = %error::chain(error), "a reconcile failed, and is tried again in 5 s");
         Action::requeue(Duration::from_secs(5))
     };
     let queue = infallible(woken);

@@ -9,7 +9,7 @@
 
 use helm::release::Status;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use kube::ResourceExt as _;
+use kube::{Resource as _, ResourceExt as _};
 
 use super::guarded::Guarded;
 use super::matching::{self, Key};
@@ -28,6 +28,7 @@ pub(crate) struct Candidate {
     uid: String,
     created: Option<Timestamp>,
     declares: Declares,
+    leaving: bool,
     adopts: Option<Key>,
     installed: Option<Installed>,
 }
@@ -64,6 +65,7 @@ impl Candidate {
             uid: object.uid().unwrap_or_default(),
             created: object.creation_timestamp().map(|time| time.0),
             declares,
+            leaving: object.meta().deletion_timestamp.is_some(),
             adopts: adopted(object),
             installed: state.filter(is_here).map(|state| Installed {
                 revision: state.revision,
@@ -104,9 +106,10 @@ pub(crate) enum Evidence {
 }
 
 impl Owner {
-    /// Whether it has put the release into the cluster, and so may take it out of there.
+    /// Whether it has put the release into the cluster, and so may take it out of there. Who adopted it has not, until it
+    /// marked the newest revision as its own.
     pub(crate) fn has_installed(&self) -> bool {
-        self.evidence != Evidence::Age
+        self.evidence != Evidence::Age && self.adopted.is_none()
     }
 }
 
@@ -117,19 +120,24 @@ pub(crate) fn owner(revisions: &[RecordMeta], candidates: &[Candidate]) -> Optio
     let revisions = &revisions[since..];
     let owner =
         by_marks(revisions, candidates).or_else(|| by_status(revisions, candidates)).or_else(|| by_age(candidates))?;
-    Some(adopter(&owner, candidates).unwrap_or(owner))
+    // What is being uninstalled is uninstalled to its end by whoever began it.
+    let ends = revisions.last().is_some_and(|last| last.status == Status::Uninstalling);
+    Some(adopter(&owner, candidates).filter(|_| !ends).unwrap_or(owner))
 }
 
-/// The object that takes the place of `owner`, where there is one. What takes another's place can lose it in turn, but
-/// not in a circle.
+/// The object that takes the place of `owner`, where there is one: one that stays, and that was made after it, so that the
+/// annotation may be left on an object that is itself adopted later.
 fn adopter(owner: &Owner, candidates: &[Candidate]) -> Option<Owner> {
-    let takes =
-        |candidate: &&Candidate| candidate.declares == Declares::This && candidate.adopts.as_ref() == Some(&owner.key);
-    let candidate = candidates
-        .iter()
-        .filter(takes)
-        .filter(|candidate| candidate.key != owner.key)
-        .min_by_key(|candidate| (candidate.created, &candidate.key))?;
+    let created =
+        candidates.iter().find(|candidate| candidate.key == owner.key).and_then(|candidate| candidate.created);
+    let takes = |candidate: &&Candidate| {
+        candidate.declares == Declares::This
+            && candidate.adopts.as_ref() == Some(&owner.key)
+            && candidate.key != owner.key
+            && !candidate.leaving
+            && candidate.created >= created
+    };
+    let candidate = candidates.iter().filter(takes).min_by_key(|candidate| (candidate.created, &candidate.key))?;
     Some(Owner {
         key: candidate.key.clone(),
         adopted: Some(owner.key.clone()),

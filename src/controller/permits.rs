@@ -29,6 +29,8 @@ struct Shared {
 struct Share {
     /// How long it was at work.
     used: Duration,
+    /// Permits that are out.
+    held: usize,
     queue: VecDeque<oneshot::Sender<()>>,
 }
 
@@ -69,9 +71,13 @@ impl Permits {
         let mut shared = self.lock();
         if let Some(share) = shared.namespaces.get_mut(namespace) {
             share.used += held;
+            share.held = share.held.saturating_sub(1);
         }
-        while let Some(grant) = shared.next() {
+        while let Some((namespace, grant)) = shared.next() {
             if grant.send(()).is_ok() {
+                if let Some(share) = shared.namespaces.get_mut(&namespace) {
+                    share.held += 1;
+                }
                 return;
             }
         }
@@ -90,6 +96,7 @@ impl Shared {
         share.used = share.used.max(self.floor);
         if self.free > 0 {
             self.free -= 1;
+            share.held += 1;
             return None;
         }
         let (grant, granted) = oneshot::channel();
@@ -98,13 +105,13 @@ impl Shared {
     }
 
     /// Who is next, taken out of the queue.
-    fn next(&mut self) -> Option<oneshot::Sender<()>> {
+    fn next(&mut self) -> Option<(String, oneshot::Sender<()>)> {
         let floor = self.floor;
-        self.namespaces.retain(|_, share| !share.queue.is_empty() || share.used > floor);
-        let waiting = self.namespaces.values_mut().filter(|share| !share.queue.is_empty());
-        let share = waiting.min_by_key(|share| share.used)?;
+        self.namespaces.retain(|_, share| !share.queue.is_empty() || share.held > 0 || share.used > floor);
+        let waiting = self.namespaces.iter_mut().filter(|(_, share)| !share.queue.is_empty());
+        let (namespace, share) = waiting.min_by_key(|(_, share)| share.used)?;
         self.floor = self.floor.max(share.used);
-        share.queue.pop_front()
+        Some((namespace.clone(), share.queue.pop_front()?))
     }
 }
 

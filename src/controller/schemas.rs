@@ -11,12 +11,12 @@ use std::time::Duration;
 use clap::ValueEnum;
 use futures::StreamExt as _;
 use helm::engine::{SchemaCheck, SchemaFetchError, SchemaSource};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::registry::{SchemaError, Schemas};
 
 /// How long all schemas of a chart may take together. What is not there by then counts as unavailable.
-const TIME: Duration = Duration::from_mins(1);
+const TOTAL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How many are fetched at the same time for one chart.
 const AT_ONCE: usize = 4;
@@ -41,6 +41,7 @@ pub(crate) struct Gathered {
     /// `None` where schemas do not count.
     policy: Option<RemoteSchemas>,
     schemas: Schemas,
+    deadline: Instant,
     known: Mutex<BTreeMap<String, Fetched>>,
     missing: Mutex<BTreeSet<String>>,
 }
@@ -56,7 +57,13 @@ pub(crate) struct Attempt<'a> {
 impl Gathered {
     /// Nothing yet; `schemas` fetches.
     pub(crate) fn new(policy: Option<RemoteSchemas>, schemas: &Schemas) -> Self {
-        Self { policy, schemas: schemas.clone(), known: Mutex::default(), missing: Mutex::default() }
+        Self {
+            policy,
+            schemas: schemas.clone(),
+            deadline: Instant::now() + TOTAL_TIMEOUT,
+            known: Mutex::default(),
+            missing: Mutex::default(),
+        }
     }
 
     /// Whether the last attempt lacked something: it proves nothing then, and is to be repeated.
@@ -72,11 +79,11 @@ impl Gathered {
             lock(&self.known).insert(url, fetched);
         };
         let all = futures::stream::iter(missing.clone()).for_each_concurrent(AT_ONCE, fetch);
-        if timeout(TIME, all).await.is_ok() {
+        if timeout_at(self.deadline, all).await.is_ok() {
             return;
         }
         for url in missing {
-            let why = format!("the schemas of the chart did not come within {} s", TIME.as_secs());
+            let why = format!("the schemas of the chart did not come within {} s", TOTAL_TIMEOUT.as_secs());
             let unavailable = Err(SchemaError::Unavailable { url: url.clone(), why });
             lock(&self.known).entry(url).or_insert(unavailable);
         }

@@ -32,6 +32,15 @@ pub(crate) enum Error {
         #[source]
         source: kube::Error,
     },
+    /// The finalizer could not be removed.
+    #[error("failed to remove the finalizer of {object}")]
+    RemoveFinalizer {
+        /// Whose finalizer.
+        object: String,
+        /// Why.
+        #[source]
+        source: kube::Error,
+    },
     /// The reconcile itself broke off.
     #[error("the operator panicked while it worked on the object")]
     Defect(#[source] tokio::task::JoinError),
@@ -103,7 +112,8 @@ impl Writer {
         S: Serialize,
     {
         let name = object.name_any();
-        let serialize = |source| Error::Serialize { object: name.clone(), source };
+        let full = format!("{} {}/{name}", K::kind(&()), object.namespace().unwrap_or_default());
+        let serialize = |source| Error::Serialize { object: full.clone(), source };
         let status = without_nulls(serde_json::to_value(status).map_err(serialize)?);
         let watched = Written {
             status: fingerprint(&without_nulls(serde_json::to_value(before).map_err(serialize)?)),
@@ -132,7 +142,7 @@ impl Writer {
         });
         match written.await {
             Ok(Ok(written)) => Ok(written),
-            Ok(Err(source)) => Err(Error::WriteStatus { object: name, source }),
+            Ok(Err(source)) => Err(Error::WriteStatus { object: full, source }),
             Err(defect) => Err(Error::Defect(defect)),
         }
     }
@@ -193,7 +203,10 @@ where
 {
     let object = PartialObjectMeta::<K> { types: None, metadata: invalid.metadata.clone(), _phantom: PhantomData };
     let generation = invalid.metadata.generation;
-    let message = format!("the object cannot be read: {}", invalid.error);
+    let message = format!(
+        "the object cannot be read: {}; correct the spec, or apply the CustomResourceDefinitions of this version of the operator",
+        invalid.error
+    );
     let conditions = Conditions::default()
         .with(ConditionType::Ready, false, Reason::ConfigurationError, message.clone())
         .with(ConditionType::Stalled, true, Reason::ConfigurationError, message);

@@ -19,7 +19,10 @@ use crate::api::HelmRelease;
 use crate::cluster::{Readiness, WaitError};
 
 /// How often it is told what is waited for, at most.
-const TOLD: Duration = Duration::from_secs(10);
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long a failure of a wait counts that is not taken.
+const STALE: Duration = Duration::from_mins(1);
 
 /// All waits, by the uid of the object.
 #[derive(Default)]
@@ -48,7 +51,7 @@ pub(crate) struct Until {
 struct Wait {
     what: For,
     told: Outstanding,
-    ended: Option<Result<(), ReconcileError>>,
+    ended: Option<(Result<(), ReconcileError>, Instant)>,
     task: AbortHandle,
 }
 
@@ -78,8 +81,13 @@ impl Waits {
     pub(crate) fn progress(&self, uid: &str, what: For) -> Progress {
         let mut open = self.lock();
         match open.get(uid) {
-            Some(wait) if wait.what == what && wait.ended.is_some() => Progress::Ended,
-            Some(wait) if wait.what == what => Progress::Open,
+            Some(wait) if wait.what == what && !wait.is_stale() => {
+                if wait.ended.is_some() {
+                    Progress::Ended
+                } else {
+                    Progress::Open
+                }
+            }
             Some(_) => {
                 end(open.remove(uid));
                 Progress::Unknown
@@ -95,7 +103,7 @@ impl Waits {
 
     /// How the wait ended; it is forgotten with that.
     pub(crate) fn take(&self, uid: &str) -> Option<Result<(), ReconcileError>> {
-        self.lock().remove(uid)?.ended
+        self.lock().remove(uid)?.ended.map(|(ended, _)| ended)
     }
 
     /// Ends the wait of an object, if there is one.
@@ -111,6 +119,14 @@ impl Waits {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Wait>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wait {
+    /// Whether it ended in failure so long ago that its objects may be ready since: something else kept the release from
+    /// being ended. They are looked at again.
+    fn is_stale(&self) -> bool {
+        self.ended.as_ref().is_some_and(|(ended, at)| ended.is_err() && at.elapsed() > STALE)
     }
 }
 
@@ -138,7 +154,7 @@ pub(crate) fn begin(release: &HelmRelease, what: For, until: Until, readiness: R
                 context.wake.release(reference.clone());
             };
             let ended = follow(readiness, until, news).await.map_err(ReconcileError::from);
-            context.waits.change(&uid, |wait| wait.ended = Some(ended));
+            context.waits.change(&uid, |wait| wait.ended = Some((ended, Instant::now())));
             context.wake.release(reference.clone());
         })
     };
@@ -151,7 +167,7 @@ async fn follow(mut readiness: Readiness, until: Until, news: impl Fn(String)) -
     let mut told = readiness.outstanding();
     loop {
         let left = until.deadline.saturating_duration_since(Instant::now());
-        if readiness.ready_within(left.min(TOLD)).await? {
+        if readiness.ready_within(left.min(REPORT_INTERVAL)).await? {
             return Ok(());
         }
         if Instant::now() >= until.deadline {

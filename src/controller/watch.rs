@@ -136,7 +136,7 @@ pub(super) async fn follow<K>(
         let mut event = match event {
             Ok(event) => event,
             Err(error) => {
-                tracing::warn!(kind = %K::kind(&()), error = %super::error::chain(&error), "a watch broke, and is begun again");
+                tracing::warn!(kind = %K::kind(&()), error = %super::error::chain(&error), "a watch failed, and is started again");
                 continue;
             }
         };
@@ -206,7 +206,7 @@ pub(super) async fn follow_secrets(context: &Context) {
                 }
             }
             Err(error) => {
-                tracing::warn!(error = %super::error::chain(&error), "the watch of Secrets broke, and is begun again");
+                tracing::warn!(error = %super::error::chain(&error), "the watch of Secrets failed, and is started again");
             }
         }
     }
@@ -245,7 +245,7 @@ pub(super) async fn follow_namespaces(context: &Context, listed: impl FnOnce()) 
             }
             Ok(Event::Delete(namespace)) => context.index().namespace_changed(&namespace.name_any(), None),
             Err(error) => {
-                tracing::warn!(error = %super::error::chain(&error), "the watch of namespaces broke, and is begun again");
+                tracing::warn!(error = %super::error::chain(&error), "the watch of namespaces failed, and is started again");
                 Vec::new()
             }
         };
@@ -293,7 +293,7 @@ pub(super) async fn follow_history(context: &Context, listed: impl FnOnce()) {
                 }
             }
             Err(error) => {
-                tracing::warn!(error = %super::error::chain(&error), "the watch of release Secrets broke, and is begun again");
+                tracing::warn!(error = %super::error::chain(&error), "the watch of release Secrets failed, and is started again");
             }
         }
     }

@@ -100,13 +100,15 @@ pub enum Error {
         bytes: usize,
     },
     /// The namespace does not exist.
-    #[error("failed to create {secret}: the namespace does not exist")]
+    #[error(
+        "failed to create {secret}: the namespace does not exist: create it, or set spec.release.createNamespace to true"
+    )]
     NoNamespace {
         /// The Secret.
         secret: SecretRef,
     },
     /// The namespace is being deleted and takes nothing new.
-    #[error("failed to create {secret}: the namespace is being deleted")]
+    #[error("failed to create {secret}: the namespace is being deleted; it is tried again once it is gone")]
     NamespaceTerminating {
         /// The Secret.
         secret: SecretRef,

@@ -147,11 +147,6 @@ impl RepositoryUrl {
         &self.path
     }
 
-    /// How much of a reference this URL fixes: of several prefixes the one with the greatest value is the nearest.
-    pub fn specificity(&self) -> usize {
-        self.path.len()
-    }
-
     /// Whether `reference` lies under this URL. Borders are path segments: `charts` is no prefix of `charts-old/x`.
     pub fn is_prefix_of(&self, reference: &ChartReference) -> bool {
         let under = |rest: &str| self.path.is_empty() || rest.is_empty() || rest.starts_with('/');

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use e2e::charts::{self, Chart};
 use e2e::eventually;
 use e2e::kwok::{PLAY, play};
+use e2e::status;
 use e2e::story::{SOON, Story, alone, as_it_is, story};
 use helm_operator::api::Reason;
 use k8s_openapi::api::batch::v1::Job;
@@ -54,6 +55,12 @@ fn a_hook_in_flight_ends_with_its_release() -> Result<()> {
         story.open_repository().await?;
         story.release("app", "hooked", "1.0.0", json!({})).await?;
         running_pod(story, "app-hangs").await?;
+        eventually::object(&story.releases(), "app", SOON, |release| {
+            let message = status::message(release);
+            ensure!(message.contains("running the pre-install hook hooked/templates/jobs.yaml"), "{message}");
+            Ok(())
+        })
+        .await?;
         story.delete("app").await?;
         eventually::gone(&story.objects::<Job>(), "app-hangs", SOON).await
     })

@@ -13,16 +13,10 @@ use serde_json::json;
 
 const METADATA: &str = "apiVersion: v2\nname: chart\nversion: 1.0.0\n";
 
-fn with(entry: &str, kind: Option<tar::EntryType>) -> Result<Vec<u8>> {
+fn with(entry: &str) -> Result<Vec<u8>> {
     archive(|tar| {
         tar.append(&header("chart/Chart.yaml", METADATA.len() as u64)?, METADATA.as_bytes())?;
-        let mut odd = header(entry, 0)?;
-        if let Some(kind) = kind {
-            odd.set_entry_type(kind);
-            odd.set_link_name("/etc/passwd")?;
-            odd.set_cksum();
-        }
-        Ok(tar.append(&odd, &[][..])?)
+        Ok(tar.append(&header(entry, 0)?, &[][..])?)
     })
 }
 
@@ -64,13 +58,11 @@ fn bomb() -> Result<Vec<u8>> {
 
 #[test]
 fn broken_and_harmful_archives_are_refused() -> Result<()> {
-    let link = Some(tar::EntryType::Symlink);
     let cases = [
         ("no-archive", b"this is no archive".to_vec(), Reason::ChartArchiveInvalid),
         ("truncated", truncated()?, Reason::ChartArchiveInvalid),
-        ("climbs-out", with("chart/../../../etc/evil", None)?, Reason::ChartArchiveInvalid),
-        ("absolute", with("/etc/evil", None)?, Reason::ChartArchiveInvalid),
-        ("links", with("chart/templates/link.yaml", link)?, Reason::ChartArchiveInvalid),
+        ("climbs-out", with("chart/../../../etc/evil")?, Reason::ChartArchiveInvalid),
+        ("absolute", with("/etc/evil")?, Reason::ChartArchiveInvalid),
         ("many-files", with_many_files()?, Reason::ChartTooLarge),
         ("bomb", bomb()?, Reason::ChartTooLarge),
         (

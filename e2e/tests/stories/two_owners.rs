@@ -254,7 +254,24 @@ fn an_object_that_is_renamed_hands_its_release_over_without_an_uninstall() -> Re
         story.delete("old").await?;
         untouched(story, "prod", &object, "1 superseded, 2 deployed").await?;
         story.ready("new").await?;
+
+        // And back, with the annotation left where it is: the old name is taken by a new object.
+        let back = json!({
+            "release": { "name": "prod" },
+            "chart": { "name": "memo", "version": "1.0.0", "repository": { "name": "charts" } },
+        });
+        let back = json!({
+            "apiVersion": "helm-operator.ketches.cn/v1alpha1",
+            "kind": "HelmRelease",
+            "metadata": { "name": "old", "annotations": { ADOPT: "new" } },
+            "spec": back,
+        });
+        story.releases().create(&PostParams::default(), &serde_json::from_value(back)?).await?;
+        story.ready("old").await?;
         story.delete("new").await?;
+        ensure!(object_of(story, "prod").await? == object, "the object was made anew");
+        story.ready("old").await?;
+        story.delete("old").await?;
         ensure!(story.objects::<ConfigMap>().get_opt("prod-config").await?.is_none(), "the object is still there");
         Ok(())
     })

@@ -22,7 +22,7 @@ async fn waiting(story: &Story<'_>, name: &str) -> Result<HelmRelease> {
     eventually::object(&story.releases(), name, SOON, |release| {
         status::has(release, "Ready", "False", Reason::Progressing)?;
         let message = status::message(release);
-        ensure!(message.contains("all is applied; waiting until"), "{message}");
+        ensure!(message.contains("all objects are applied; waiting until"), "{message}");
         ensure!(message.contains("Deployment"), "{message}");
         Ok(())
     })

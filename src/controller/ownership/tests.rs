@@ -204,7 +204,15 @@ fn an_object_takes_the_place_of_the_one_it_adopts() {
     };
     let owned = |by: &str, adopted| Some((by.to_owned(), adopted));
     assert_eq!(owns(&[old(), adopting("apps/new", "old", "shop")]), owned("apps/new", true));
-    assert!(owner(&made, &[old(), adopting("apps/new", "old", "shop")]).is_some_and(|owner| owner.has_installed()));
+    // It takes nothing out of the cluster before it has marked what it took over.
+    assert!(owner(&made, &[old(), adopting("apps/new", "old", "shop")]).is_some_and(|owner| !owner.has_installed()));
+    // One that is being deleted takes nothing over, nor does the older of the two, whatever its annotation still says.
+    let leaving = Candidate { leaving: true, ..adopting("apps/new", "old", "shop") };
+    assert_eq!(owns(&[old(), leaving]), owned("apps/old", false));
+    let back = Candidate { created: None, ..adopting("apps/new", "old", "shop") };
+    assert_eq!(owns(&[old(), back]), owned("apps/old", false));
+    let ending = history("uninstalling=apps/old:uid-old");
+    assert!(owner(&ending, &[old(), adopting("apps/new", "old", "shop")]).is_some_and(|owner| owner.adopted.is_none()));
     // Only what is its own to take: of its namespace, of this release, of that name.
     assert_eq!(owns(&[old(), adopting("other/new", "old", "shop")]), owned("apps/old", false));
     assert_eq!(owns(&[old(), adopting("apps/new", "old", "elsewhere")]), owned("apps/old", false));

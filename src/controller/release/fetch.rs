@@ -9,6 +9,7 @@ use helm::engine::ParsedTemplates;
 use super::trace::Trace;
 use super::validate::DesiredRelease;
 use crate::api::{HelmRelease, Reason};
+use crate::controller::causes::defect;
 use crate::controller::charts::LoadedChart;
 use crate::controller::context::{Context, Slot};
 use crate::controller::error::ReconcileError;
@@ -107,7 +108,7 @@ async fn load(
         let templates = ParsedTemplates::new(&chart);
         Ok(Arc::new(LoadedChart { chart, templates }))
     });
-    let loaded = loaded.await.map_err(|panic| ReconcileError::caused(Reason::ChartArchiveInvalid, &panic))??;
+    let loaded = loaded.await.map_err(|error| defect("unpacked the chart", &error))??;
     let size = loaded.chart.memory() + loaded.templates.memory();
     context.charts.insert(key, Arc::clone(&loaded), size);
     Ok(loaded)

@@ -30,10 +30,12 @@ use self::removal::{Leaving, Place};
 use self::trace::Trace;
 use self::validate::Identity;
 use super::awaits;
+use super::causes::api_error;
 use super::context::{Context, Slot};
-use super::error::{ReconcileError, chain};
+use super::error::ReconcileError;
 use super::finalizer;
 use super::guarded::{Guarded, Undecodable};
+use super::matching::Key;
 use super::status;
 use super::waits::{For, Progress};
 use crate::api::{HelmRelease, RELEASE_FINALIZER, REQUESTED_AT, Reason};
@@ -115,7 +117,7 @@ async fn reconcile_undecodable(
         Ok(()) => finalizer::remove(guarded, RELEASE_FINALIZER, context).await,
         Err(mut error) => {
             context.retries.failed(guarded, &mut error, UNDECODABLE_INTERVAL, context.now());
-            tracing::warn!(object = %leaving.owner, message = %error.message, "failed to uninstall the release of an object that cannot be read");
+            tracing::warn!(object = %leaving.owner, error = %error.message, "failed to uninstall the release of an object that cannot be read");
             Ok(error.action(context.now()))
         }
     }
@@ -133,7 +135,7 @@ pub(super) fn gone(release: &HelmRelease, context: &Arc<Context>) {
     spawn_local(async move {
         context.revisions.quiet(&target).await;
         if let Err(error) = act::uninstall::uninstall_gone(&leaving, &context, &mut Trace::default()).await {
-            tracing::warn!(object = %leaving.owner, message = %error.message, "failed to uninstall the release of an object that was deleted while it got its finalizer");
+            tracing::warn!(object = %leaving.owner, error = %error.message, "failed to uninstall the release of an object that was deleted while it got its finalizer");
         }
     });
 }
@@ -145,6 +147,7 @@ const UNDECODABLE_INTERVAL: Duration = Duration::from_mins(30);
 async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trace) -> Result<Outcome, ReconcileError> {
     context.revisions.quiet(&dereference::target(release)).await;
     if release.meta().deletion_timestamp.is_some() {
+        context.waits.end(&release.uid().unwrap_or_default());
         act::uninstall::uninstall(&Leaving::of(release), context, trace).await?;
         return Ok(Outcome::Gone);
     }
@@ -153,6 +156,7 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
         return Ok(Outcome::Suspended);
     }
     hold(release, context).await?;
+    act::take_over(release, context).await?;
     let references = dereference::dereference(release, context).await?;
     let desired = validate::validate(release, references)?;
     let resolved = fetch::resolve(&desired, release, context, trace).await?;
@@ -172,6 +176,8 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
         let plan = plan::plan(&facts);
         if let Plan::Keep { revision } = plan {
             trace.keep(release, &desired, revision, context).await?;
+            // It may run hooks, and waits until objects are gone.
+            slot.pause();
             let place = Place::from(&desired.identity);
             act::uninstall::leave_old_places(&place, &Leaving::of(release), context, trace).await?;
             return Ok(Outcome::Deployed);
@@ -203,8 +209,7 @@ fn is_requested(release: &HelmRelease) -> bool {
 
 /// Before anything is installed the object is held, so that nothing is left behind when it is deleted.
 async fn hold(release: &HelmRelease, context: &Context) -> Result<(), ReconcileError> {
-    finalizer::add(release, RELEASE_FINALIZER, context).await.map_err(|error| {
-        let message = format!("failed to put the finalizer on HelmRelease {}: {}", release.name_any(), chain(&error));
-        ReconcileError::new(Reason::ClusterUnavailable, message)
-    })
+    finalizer::add(release, RELEASE_FINALIZER, context)
+        .await
+        .map_err(|error| api_error(&format!("put the finalizer on HelmRelease {}", Key::of(release)), &error))
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::{Resource as _, ResourceExt as _};
+use tokio::sync::watch;
 
 use super::plan::Step;
+use super::report::Progress;
 use super::trace::Trace;
 use super::{Outcome, dereference, report};
 use crate::api::{HelmRelease, HelmReleaseStatus, Reason};
@@ -15,8 +17,11 @@ use crate::controller::error::{ReconcileError, chain};
 use crate::controller::events::Severity;
 use crate::controller::status;
 
+/// Between two announcements of one action.
+const ANNOUNCED_AGAIN: Duration = Duration::from_secs(2);
+
 /// What is done at once needs no announcement.
-const UNANNOUNCED: Duration = Duration::from_millis(500);
+const ANNOUNCE_AFTER: Duration = Duration::from_millis(500);
 
 /// Writes the status after a reconcile, and an Event and a log line for what changed in it.
 pub(super) async fn publish(
@@ -40,7 +45,8 @@ pub(super) async fn publish(
     }
     if let Ok(Outcome::Waiting(step)) = outcome {
         let waiting = context.waits.outstanding(&release.uid().unwrap_or_default());
-        let status = report::progress(release, step, waiting.as_ref(), trace, context.now());
+        let progress = waiting.as_ref().map_or(Progress::AtWork, Progress::Waiting);
+        let status = report::progress(release, step, progress, trace, context.now());
         return write(release, &status, context).await.map(drop);
     }
     let (namespace, name) = dereference::target(release);
@@ -76,14 +82,26 @@ pub(super) async fn progress(release: &HelmRelease, trace: &Trace, context: &Con
         .map_err(|error| ReconcileError::caused(Reason::ClusterUnavailable, &error))
 }
 
-/// Writes that work goes on, once it has gone on for a moment.
-pub(super) async fn announce(release: &HelmRelease, step: &Step, trace: &Trace, context: &Context) -> Infallible {
-    tokio::time::sleep(UNANNOUNCED).await;
-    let status = report::progress(release, step, None, trace, context.now());
-    if let Err(error) = write(release, &status, context).await {
-        tracing::warn!(release = %full_name(release), error = %chain(&error), "failed to write that an action goes on");
+/// Writes that work goes on, once it has gone on for a moment, and what it does whenever that changes.
+pub(super) async fn announce(
+    release: &HelmRelease,
+    step: &Step,
+    (trace, mut doing): (&Trace, watch::Receiver<Option<String>>),
+    context: &Context,
+) -> Infallible {
+    tokio::time::sleep(ANNOUNCE_AFTER).await;
+    loop {
+        let now = doing.borrow_and_update().clone();
+        let progress = now.as_deref().map_or(Progress::AtWork, Progress::Doing);
+        let status = report::progress(release, step, progress, trace, context.now());
+        if let Err(error) = write(release, &status, context).await {
+            tracing::warn!(release = %full_name(release), error = %chain(&error), "failed to write progress to the status");
+        }
+        tokio::time::sleep(ANNOUNCED_AGAIN).await;
+        if doing.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
-    std::future::pending().await
 }
 
 /// Counts a reconcile, and logs it if it was more than a look.
@@ -102,7 +120,7 @@ pub(super) fn count(
     let object = full_name(release);
     match outcome {
         Ok(_) => tracing::debug!(%object, %result, ?took, "reconciled"),
-        Err(error) => tracing::warn!(%object, %result, ?took, message = %error.message, "not reconciled"),
+        Err(error) => tracing::warn!(%object, %result, ?took, error = %error.message, "release not ready"),
     }
     context.metrics.reconciled("helmrelease", result, took);
 }

@@ -20,6 +20,7 @@ use super::plan::{Step, StepKind};
 use super::validate::Action;
 use crate::api::Reason;
 use crate::cluster::Source;
+use crate::controller::causes::defect;
 use crate::controller::charts::LoadedChart;
 use crate::controller::error::ReconcileError;
 use crate::controller::memory;
@@ -58,7 +59,6 @@ pub(super) async fn render(
     step: &Step,
     chart: &Arc<LoadedChart>,
     action: &Action,
-    remaining: Duration,
     task: &Task<'_>,
 ) -> Result<Output, ReconcileError> {
     if action.crds && step.kind == StepKind::Install {
@@ -69,7 +69,7 @@ pub(super) async fn render(
         if !sources.is_empty() {
             task.context.cluster.admit_crds(&sources, &task.reach()).await?;
             task.slot.pause();
-            task.context.cluster.install_crds(&sources, remaining).await?;
+            task.context.cluster.install_crds(&sources, action.timeout).await?;
             task.slot.resume().await;
         }
     }
@@ -118,7 +118,7 @@ struct Inputs {
 async fn within(limits: Limits, inputs: &Arc<Inputs>) -> Result<Result<Output, engine::Error>, ReconcileError> {
     let guard = StopOnDrop(Arc::clone(&limits.stop));
     let mut seed = [0; SEED_BYTES];
-    getrandom::fill(&mut seed).map_err(|error| ReconcileError::caused(Reason::RenderLimitExceeded, &error))?;
+    getrandom::fill(&mut seed).map_err(|error| ReconcileError::caused(Reason::InternalError, &error))?;
     let inputs = Arc::clone(inputs);
     // Both walk values that may nest deeply.
     let rendering = tokio::task::spawn_blocking(move || engine::on_stack(|| output(&inputs, limits, seed))?);
@@ -129,7 +129,7 @@ async fn within(limits: Limits, inputs: &Arc<Inputs>) -> Result<Result<Output, e
         drop(guard);
         rendering.await
     };
-    rendered.map_err(|panic| ReconcileError::caused(Reason::TemplateFailed, &panic))
+    rendered.map_err(|error| defect("rendered the chart", &error))
 }
 
 fn output(inputs: &Inputs, limits: Limits, seed: [u8; SEED_BYTES]) -> Result<Output, engine::Error> {

@@ -24,11 +24,22 @@ pub(super) fn so_far(release: &HelmRelease, trace: &Trace) -> HelmReleaseStatus 
     carried_over(release.status.clone().unwrap_or_default(), trace)
 }
 
-/// The status of `release` while `step` goes on for a while: at work, or waiting for what is outstanding.
+/// What goes on.
+#[derive(Clone, Copy)]
+pub(super) enum Progress<'a> {
+    /// Something that does not take long.
+    AtWork,
+    /// This, in words.
+    Doing(&'a str),
+    /// A wait for what is outstanding.
+    Waiting(&'a Outstanding),
+}
+
+/// The status of `release` while `step` goes on for a while.
 pub(super) fn progress(
     release: &HelmRelease,
     step: &Step,
-    waiting: Option<&Outstanding>,
+    progress: Progress<'_>,
     trace: &Trace,
     now: Timestamp,
 ) -> HelmReleaseStatus {
@@ -41,11 +52,12 @@ pub(super) fn progress(
         StepKind::Upgrade => (Reason::UpgradeStarted, "upgrading to"),
     };
     let attempt = if step.attempt > 1 { format!(", attempt {}", step.attempt) } else { String::new() };
-    let doing = match waiting {
-        Some(Outstanding { objects, until }) => {
-            format!("all is applied; waiting until {} for {objects}", until.strftime("%H:%M:%S UTC"))
+    let doing = match progress {
+        Progress::Waiting(Outstanding { objects, until }) => {
+            format!("all objects are applied; waiting until {} for {objects}", until.strftime("%Y-%m-%d %H:%M:%S UTC"))
         }
-        None => format!("at work at {}", now.strftime("%H:%M:%S UTC")),
+        Progress::Doing(what) => format!("{what}, seen at {}", now.strftime("%Y-%m-%d %H:%M:%S UTC")),
+        Progress::AtWork => format!("in progress at {}", now.strftime("%Y-%m-%d %H:%M:%S UTC")),
     };
     let message = format!("{verb} {chart} as revision {}{attempt}; {doing}", step.revision);
     let conditions = Conditions::default().with(Reconciling, true, reason, &message);
@@ -61,9 +73,9 @@ pub(super) fn progress(
         observed_generation: generation,
         conditions: conditions.build(&before.conditions, generation, now),
         // A request to look again has been answered when the wait goes on.
-        last_handled_reconcile_at: match waiting {
-            Some(_) => release.annotations().get(REQUESTED_AT).cloned(),
-            None => before.last_handled_reconcile_at.clone(),
+        last_handled_reconcile_at: match progress {
+            Progress::Waiting(_) => release.annotations().get(REQUESTED_AT).cloned(),
+            Progress::AtWork | Progress::Doing(_) => before.last_handled_reconcile_at.clone(),
         },
         ..carried_over(before, trace)
     }

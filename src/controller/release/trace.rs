@@ -76,7 +76,12 @@ impl Trace {
     ) -> Result<(), ReconcileError> {
         self.acted = true;
         let known = release.status.as_ref().and_then(|status| status.helm_release.as_ref());
-        if known.is_some_and(|state| state.revision == i64::from(record.revision())) {
+        let release = &record.release;
+        let is_this = |state: &ReleaseState| {
+            (state.revision, &state.namespace, &state.name)
+                == (i64::from(record.revision()), &release.namespace, &release.name)
+        };
+        if known.is_some_and(is_this) {
             self.record(record);
         } else {
             self.stands(record, &context.objects_of(record).await?);
@@ -147,7 +152,12 @@ impl Trace {
         }
         let status = release.status.as_ref();
         let known = status.and_then(|status| status.helm_release.as_ref());
-        let is_known = |state: &&ReleaseState| state.revision == i64::from(revision) && state.status == "deployed";
+        let identity = &desired.identity;
+        let is_known = |state: &&ReleaseState| {
+            state.revision == i64::from(revision)
+                && state.status == "deployed"
+                && (&*state.namespace, &*state.name) == (&*identity.namespace, identity.name.as_str())
+        };
         if let (Some(status), Some(state)) = (status, known.filter(is_known)) {
             self.state = Some(state.clone());
             let upgraded = Reason::UpgradeCompleted.to_string();
@@ -156,7 +166,6 @@ impl Trace {
             self.notes.clone_from(&status.notes);
             return Ok(());
         }
-        let identity = &desired.identity;
         if let Some(record) = context.history.get(&identity.namespace, identity.name.as_str(), revision).await? {
             self.stands(&record, &context.objects_of(&record).await?);
         }

@@ -116,7 +116,7 @@ fn count(
     let (object, result) = (Key::of(repository), report::reason(outcome).to_string());
     match outcome {
         Ok(_) => tracing::debug!(%object, %result, ?took, "repository reconciled"),
-        Err(error) => tracing::warn!(%object, %result, ?took, message = %error.message, "repository not ready"),
+        Err(error) => tracing::warn!(%object, %result, ?took, error = %error.message, "repository not ready"),
     }
     context.metrics.reconciled("helmrepository", result, took);
 }

@@ -106,7 +106,8 @@ pub(super) async fn probe(repository: &HelmRepository, context: &Context) -> Res
 fn max_age(repository: &HelmRepository) -> Duration {
     let requested = repository.annotations().get(REQUESTED_AT);
     let handled = repository.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref());
-    if requested == handled { repository.spec.interval.at_least_a_second() / 2 } else { Duration::ZERO }
+    let is_requested = requested.is_some() && requested != handled;
+    if is_requested { Duration::ZERO } else { repository.spec.interval.at_least_a_second() / 2 }
 }
 
 fn fingerprint(tags: &[String]) -> [u8; 32] {

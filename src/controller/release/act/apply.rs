@@ -6,7 +6,7 @@ use helm::manifest::HookEvent;
 use helm::release::Status;
 
 use super::prepare::{self, Pending};
-use super::{Deadline, Task, hooks, record};
+use super::{Deadline, Doing, Task, hooks, record};
 use crate::api::Reason;
 use crate::cluster::{Applied, DeleteOptions, Existing, Object, Propagation, Readiness, SecretValues, left_behind};
 use crate::controller::error::ReconcileError;
@@ -18,7 +18,7 @@ use crate::controller::waits::{self, For, Until};
 use crate::history::Record;
 
 /// How long a revision is waited for with all of it in memory: most are ready by then, at the cost of no further write.
-const BRIEFLY: Duration = Duration::from_secs(2);
+const INLINE_WAIT: Duration = Duration::from_secs(2);
 
 /// Carries a pending revision out, and records how it ended, or that it is applied where it becomes ready later.
 ///
@@ -34,19 +34,16 @@ pub(super) async fn carry_out(
     trace.begun(&pending.record, &pending.objects);
     secure_inventory(&pending, task, trace).await?;
     let mut run = Run::new(step, task, pending.deadline, pending.record);
+    let doing = run.doing.subscribe();
     let ended = tokio::select! {
         ended = Box::pin(run.steps(&pending.objects, &pending.claims, &pending.replaced)) => ended,
-        never = publish::announce(task.release, step, trace, task.context) => match never {},
+        never = publish::announce(task.release, step, (trace, doing), task.context) => match never {},
     };
     trace.applied(&run.applied);
     let ended = match ended {
         Ok(Some(readiness)) => return Box::pin(run.wait_apart(readiness)).await,
         Ok(None) => Ok(()),
-        // A webhook, or an admission policy, may quote anything that it was shown.
-        Err(error) => {
-            let message = SecretValues::in_secrets(&pending.objects).mask(&error.message).into_owned();
-            Err(ReconcileError { message, ..error })
-        }
+        Err(error) => Err(error),
     };
     Box::pin(run.end(ended, pending.replaced, trace)).await
 }
@@ -59,10 +56,11 @@ pub(super) async fn finish(step: &Step, task: &Task<'_>, trace: &mut Trace) -> R
     trace.resumed(task.release, &record, task.context).await?;
     let replaced = record::get_all(task, &record::deployed(task, &step.replaces)).await?;
     let mut run = Run::new(step, task, prepare::deadline(step, &record, task), record);
+    let doing = run.doing.subscribe();
     let ended = match waited {
         Ok(()) => tokio::select! {
             ended = run.hooks(run.events().1) => ended,
-            never = publish::announce(task.release, step, trace, task.context) => match never {},
+            never = publish::announce(task.release, step, (trace, doing), task.context) => match never {},
         },
         Err(error) => Err(error),
     };
@@ -88,11 +86,23 @@ struct Run<'a> {
     deadline: Deadline,
     record: Record,
     applied: Vec<Applied>,
+    /// Whether the record as it is stored says that all is applied.
+    noted: bool,
+    doing: Doing,
 }
 
 impl<'a> Run<'a> {
     fn new(step: &'a Step, task: &'a Task<'a>, deadline: Deadline, record: Record) -> Self {
-        Self { step, action: prepare::action(step, task), task, deadline, record, applied: Vec::new() }
+        Self {
+            step,
+            action: prepare::action(step, task),
+            task,
+            deadline,
+            noted: record.marks.as_ref().is_some_and(|marks| marks.applied),
+            record,
+            applied: Vec::new(),
+            doing: Doing::new(None),
+        }
     }
 
     /// The events before and after the apply.
@@ -103,10 +113,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn is_applied(&self) -> bool {
-        self.record.marks.as_ref().is_some_and(|marks| marks.applied)
-    }
-
     /// All of it; or up to the wait, which is returned where it takes longer than a moment.
     async fn steps(
         &mut self,
@@ -115,8 +121,7 @@ impl<'a> Run<'a> {
         replaced: &[Record],
     ) -> Result<Option<Readiness>, ReconcileError> {
         let (before, after) = self.events();
-        let was_applied = self.is_applied();
-        if was_applied {
+        if self.noted {
             self.restore(objects, claims).await?;
         } else {
             self.hooks(before).await?;
@@ -126,7 +131,7 @@ impl<'a> Run<'a> {
         self.task.slot.pause();
         if self.action.wait {
             let mut readiness = self.task.context.cluster.readiness(&self.applied, self.action.wait_for_jobs).await;
-            let briefly = if was_applied { Duration::ZERO } else { self.deadline.remaining().min(BRIEFLY) };
+            let briefly = if self.noted { Duration::ZERO } else { self.deadline.remaining().min(INLINE_WAIT) };
             if !readiness.ready_within(briefly).await? {
                 return Ok(Some(readiness));
             }
@@ -138,10 +143,7 @@ impl<'a> Run<'a> {
     /// Notes that all is applied, and leaves the wait to itself.
     async fn wait_apart(mut self, readiness: Readiness) -> Result<(), ReconcileError> {
         let context = self.task.context;
-        if !self.is_applied()
-            && let Some(marks) = &mut self.record.marks
-        {
-            marks.applied = true;
+        if !self.noted {
             self.record = record::update(context, self.record).await?;
         }
         let what = For { revision: self.step.revision, generation: self.task.desired.identity.generation };
@@ -163,7 +165,12 @@ impl<'a> Run<'a> {
                 Ok(())
             }
             Err(error) if matches!(error.reason, Reason::ClusterUnavailable | Reason::PendingRelease) => Err(error),
-            Err(error) => self.fail(error, trace).await,
+            Err(error) => {
+                // A webhook, an admission policy, an Event may quote anything that they were shown.
+                let objects = prepare::manifest(&self.record.release, self.task).await.unwrap_or_default();
+                let message = SecretValues::in_secrets(&objects).mask(&error.message).into_owned();
+                self.fail(ReconcileError { message, ..error }, trace).await
+            }
         }
     }
 
@@ -172,7 +179,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         self.task.slot.pause();
-        hooks::run(event, &mut self.record, self.deadline, self.task.context).await
+        hooks::run(event, &mut self.record, (self.deadline, &self.doing), self.task.context).await
     }
 
     async fn apply(
@@ -192,6 +199,10 @@ impl<'a> Run<'a> {
         if !gone.is_empty() {
             // As Helm: what left the manifest is deleted, and its end not waited for.
             context.cluster.delete(&gone, &deletion(self.task)).await?;
+        }
+        if let Some(marks) = &mut self.record.marks {
+            // Written with the next write of the record.
+            marks.applied = true;
         }
         Ok(())
     }

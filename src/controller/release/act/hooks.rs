@@ -5,9 +5,9 @@ use helm::manifest::{DeletePolicy, Hook, HookEvent, HookPhase};
 use helm::release::Release;
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Deadline, record};
+use super::{Deadline, Doing, record};
 use crate::api::Reason;
-use crate::cluster::{DeleteOptions, HookOutcome, Object, Propagation, Reach, Source};
+use crate::cluster::{DeleteOptions, HookOutcome, Object, Propagation, Reach, SecretValues, Source};
 use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
 use crate::history::{HooksBegun, Record};
@@ -27,11 +27,12 @@ const ACTIONS: [[HookEvent; 2]; 4] = [
 /// which of the events that run was.
 ///
 /// At the end, also of one that failed, all that succeeded are deleted where their policy says so.
-/// `record` is at each moment what was last written, also when the run is dropped in the middle.
+/// `record` is at each moment what was last written, also when the run is dropped in the middle; `doing` hears of each hook
+/// that is waited for.
 pub(super) async fn run(
     event: HookEvent,
     record: &mut Record,
-    deadline: Deadline,
+    (deadline, doing): (Deadline, &Doing),
     context: &Context,
 ) -> Result<(), ReconcileError> {
     if is_over(&event, hooks_begun(record)) {
@@ -49,7 +50,9 @@ pub(super) async fn run(
             if begun.is_none() {
                 note(record, at, (&event, HookPhase::Running), context).await?;
             }
+            doing.send_replace(Some(format!("running the {} hook {}", event.as_str(), hook.path)));
             let outcome = run_one(&hook, begun, record, deadline, context).await;
+            doing.send_replace(None);
             let phase = if outcome.is_ok() { HookPhase::Succeeded } else { HookPhase::Failed };
             note(record, at, (&event, phase), context).await?;
             if let Err(error) = outcome {
@@ -176,7 +179,11 @@ async fn run_one(
         delete(hook, &DeletePolicy::BeforeHookCreation, record, deadline, context).await?;
     }
     for object in objects {
-        let said = context.cluster.run_hook(&object, begun, deadline.remaining()).await?;
+        let secrets = SecretValues::in_secrets(std::slice::from_ref(&object));
+        let masked =
+            |error: ReconcileError| ReconcileError { message: secrets.mask(&error.message).into_owned(), ..error };
+        let said = context.cluster.run_hook(&object, begun, deadline.remaining()).await;
+        let said = said.map_err(|error| masked(error.into()))?;
         let object = object.reference();
         let message = match said {
             HookOutcome::Succeeded => continue,

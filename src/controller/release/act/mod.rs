@@ -22,8 +22,10 @@ pub(super) mod uninstall;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::dereference;
 use super::plan::{self, MOST_MADE, Plan, Step};
 use super::removal::{Leaving, Place};
 use super::trace::Trace;
@@ -32,6 +34,7 @@ use crate::api::{HelmRelease, REQUESTED_AT, Reason};
 use crate::cluster::Reach;
 use crate::controller::context::{Context, Slot};
 use crate::controller::error::{NextAttempt, ReconcileError};
+use crate::controller::matching::Key;
 use crate::registry::Resolved;
 
 /// What a step is about.
@@ -57,6 +60,9 @@ impl Task<'_> {
     }
 }
 
+/// What a step does at the moment, where it takes a while: for the status.
+pub(super) type Doing = watch::Sender<Option<String>>;
+
 /// Takes one step; then it is planned again.
 pub(super) async fn act(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     match plan {
@@ -78,7 +84,7 @@ pub(super) async fn act(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Resul
         }
         Plan::Finish(step) => apply::finish(&step, task, trace).await,
         Plan::Supersede { revision } => {
-            let why = "something else is declared now";
+            let why = "the HelmRelease declares something else now";
             let record = record::get(task, revision).await?;
             hooks::end_running(&record, task.context).await?;
             trace.record(&record::supersede(record, why, task.context).await?);
@@ -118,6 +124,24 @@ pub(super) async fn act(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Resul
             Err(ReconcileError { retry_after, ..ReconcileError::new(Reason::PendingRelease, message) })
         }
     }
+}
+
+/// Marks the newest revision of a release that the object adopts as the object's own, before anything else: from then on
+/// it is gone on with, or ended, as what it is.
+pub(super) async fn take_over(release: &HelmRelease, context: &Context) -> Result<(), ReconcileError> {
+    let identity = validate::identity(release)?;
+    let target = (identity.namespace.clone(), identity.name.to_string());
+    let owner = dereference::owner_of(&target, context);
+    let is_adopter = owner.is_some_and(|owner| owner.adopted.is_some() && owner.key == Key::of(release));
+    let revisions = context.revisions.of(&target.0, &target.1);
+    let Some(newest) = revisions.last().filter(|_| is_adopter) else { return Ok(()) };
+    let Some(mut record) = record::read(context, &target.0, &target.1, newest.revision).await? else { return Ok(()) };
+    if let Some(marks) = &mut record.marks {
+        marks.owner.clone_from(&identity.owner);
+        marks.uid.clone_from(&identity.uid);
+        record::update(context, record).await?;
+    }
+    Ok(())
 }
 
 /// Ends the pending revision of a release that is suspended, so that nobody finds it locked; what it applied stays.

@@ -45,13 +45,12 @@ pub(super) enum Prepared {
 /// Prepares a new revision.
 pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<Prepared, ReconcileError> {
     let action = action(step, task);
-    let deadline = Deadline::of(action);
     let namespace = &task.desired.identity.namespace;
     let chart = fetch::fetch(task.desired, task.resolved, task.slot, task.context, trace).await?;
     if task.desired.create_namespace && step.kind == StepKind::Install {
         task.context.cluster.ensure_namespace(namespace).await?;
     }
-    let rendered = render::render(step, &chart, action, deadline.remaining(), task).await?;
+    let rendered = render::render(step, &chart, action, task).await?;
     for warning in &rendered.warnings {
         let (reason, message) = warned(warning);
         trace.warn(reason, message);
@@ -74,6 +73,8 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
         let is_absent = |(at, object): (usize, &Object)| (!claims.contains(object.reference())).then_some(at);
         marks.absent = Some(objects.iter().enumerate().filter_map(is_absent).collect());
     }
+    // Time in queues, and what a registry took, is not the action's.
+    let deadline = Deadline::of(action);
     let record = record::create(release, &marks, task).await?;
     Ok(Prepared::Recorded(Box::new(Pending { record, objects, claims, replaced, deadline })))
 }

@@ -5,6 +5,7 @@ use tokio::task::spawn_local;
 
 use super::Task;
 use crate::api::Reason;
+use crate::controller::causes::defect;
 use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
 use crate::history::{Marks, Record, surplus};
@@ -69,7 +70,7 @@ pub(super) async fn create(release: Release, marks: &Marks, task: &Task<'_>) -> 
 async fn finished<T: 'static>(
     write: impl Future<Output = Result<T, ReconcileError>> + 'static,
 ) -> Result<T, ReconcileError> {
-    spawn_local(write).await.unwrap_or_else(|defect| Err(ReconcileError::caused(Reason::ClusterUnavailable, &defect)))
+    spawn_local(write).await.unwrap_or_else(|error| Err(defect("wrote the release's record", &error)))
 }
 
 /// Marks a revision as ours, made for these inputs.

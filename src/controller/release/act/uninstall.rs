@@ -11,11 +11,12 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::Api;
 use kube::core::CustomResourceExt as _;
 
-use super::{Deadline, hooks, record};
+use super::{Deadline, Doing, hooks, record};
 use crate::api::{DeletionPolicy, DeletionPropagation, HelmRelease, InventoryEntry, Reason};
 use crate::cluster::{DeleteOptions, Object, ObjectRef, Owner, Propagation, Removal as Removed, distinct};
+use crate::controller::causes::api_error;
 use crate::controller::context::Context;
-use crate::controller::error::{ReconcileError, chain};
+use crate::controller::error::ReconcileError;
 use crate::controller::matching::Key;
 use crate::controller::release::dereference;
 use crate::controller::release::plan;
@@ -70,10 +71,7 @@ async fn stays(leaving: &Leaving, context: &Context) -> Result<Option<&'static s
         Ok(_) => Ok(Some("the CustomResourceDefinition of HelmRelease is being deleted")),
         // An operator that may not read definitions cannot know.
         Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
-        Err(error) => {
-            let message = format!("failed to read the CustomResourceDefinition of HelmRelease: {}", chain(&error));
-            Err(ReconcileError::new(Reason::ClusterUnavailable, message))
-        }
+        Err(error) => Err(api_error("read the CustomResourceDefinition of HelmRelease", &error)),
     }
 }
 
@@ -111,7 +109,12 @@ pub(in crate::controller::release) async fn leave_old_places(
 /// The places other than `current` of the object with this name and uid.
 pub(super) fn old_places(current: &Place, (owner, uid): (&str, &str), context: &Context) -> Vec<Place> {
     let places = context.revisions.owned_by(owner, uid).into_iter().map(Place::from);
-    places.filter(|place| place != current).collect()
+    // One that another object took over is not this one's any more, though the marks still say so.
+    let is_ours = |place: &Place| {
+        let now = dereference::owner_of(&(place.namespace.clone(), place.name.clone()), context);
+        now.is_none_or(|now| now.key.to_string() == owner)
+    };
+    places.filter(|place| place != current && is_ours(place)).collect()
 }
 
 /// Uninstalls the release at `place`, or ends an uninstall of it that was begun.
@@ -197,11 +200,13 @@ async fn take_down(
     context: &Context,
 ) -> Result<Vec<Removed>, ReconcileError> {
     let deadline = Deadline::after(removal.timeout);
+    // Nobody reads the status of an object that goes.
+    let doing = Doing::new(None);
     if let Some(newest) = &newest {
         hooks::end_running(newest, context).await?;
     }
     if let Some(newest) = newest.as_mut().filter(|_| removal.hooks) {
-        hooks::run(HookEvent::PreDelete, newest, deadline, context).await?;
+        hooks::run(HookEvent::PreDelete, newest, (deadline, &doing), context).await?;
     }
     let options = DeleteOptions {
         owner: Some(Owner { release: place.name.clone(), namespace: place.namespace.clone() }),
@@ -210,7 +215,7 @@ async fn take_down(
     };
     let removed = context.cluster.delete(objects, &options).await?;
     if let Some(newest) = newest.as_mut().filter(|_| removal.hooks) {
-        hooks::run(HookEvent::PostDelete, newest, deadline, context).await?;
+        hooks::run(HookEvent::PostDelete, newest, (deadline, &doing), context).await?;
     }
     match newest {
         Some(mut newest) if removal.keep_history => {
