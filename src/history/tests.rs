@@ -203,7 +203,13 @@ fn nothing_of_the_content_is_printed() {
 fn each_refusal_of_the_server_has_its_own_error() {
     let cases = [
         (Verb::Create, 409, "AlreadyExists", "", "exists already: another revision was made at the same time"),
-        (Verb::Create, 404, "NotFound", "", "the namespace does not exist"),
+        (
+            Verb::Create,
+            404,
+            "NotFound",
+            "",
+            "the namespace does not exist: create it, or set spec.release.createNamespace to true",
+        ),
         (
             Verb::Create,
             403,
@@ -232,7 +238,7 @@ fn each_refusal_of_the_server_has_its_own_error() {
     let details = json!({"causes": [{"reason": "NamespaceTerminating"}]});
     let details = serde_json::from_value(details).expect("details of a refusal");
     let terminating = Refusal::failure("no", "Forbidden").with_code(403).with_details(details);
-    assert!(error_of(Verb::Create, terminating).ends_with("the namespace is being deleted"));
+    assert!(error_of(Verb::Create, terminating).contains("the namespace is being deleted; it is tried again"));
 }
 
 fn error_of(verb: Verb, refusal: Refusal) -> String {

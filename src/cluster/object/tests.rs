@@ -183,14 +183,14 @@ fn what_is_to_be_removed_is_found_in_the_version_that_is_still_served() {
     assert!(matches!(removed(&[resource("v1", "Job")]), Err(Error::UnknownKind { .. })));
 }
 
-/// The time for all that is computed over the objects of a release, at its quickest.
-fn computing(objects: usize) -> Duration {
+/// All that is computed over the objects of a release, with as many old as new ones; returns how long it took.
+fn computing(objects: usize) -> impl Fn() -> Duration {
     let kinds = ["ConfigMap", "Secret", "Deployment", "Gadget"];
-    let release = |version: &str, from: usize| -> Vec<Object> {
+    let release = move |version: &str, from: usize| -> Vec<Object> {
         (from..from + objects).map(|number| object(version, kinds[number % 4], &format!("object-{number}"))).collect()
     };
     let (old, new) = (release("v1beta1", 0), release("v1", objects / 2));
-    let once = || {
+    move || {
         let begun = Instant::now();
         let last = last_of_each(new.clone());
         let left = left_behind(&old, &last);
@@ -198,13 +198,13 @@ fn computing(objects: usize) -> Duration {
         assert_eq!((left.len(), all.len()), (objects / 2, objects + objects / 2));
         assert_eq!((install_groups(&all).len(), uninstall_groups(&all).len()), (4, 4));
         begun.elapsed()
-    };
-    (0..5).map(|_| once()).min().expect("five times")
+    }
 }
 
 #[test]
 fn sixteen_times_the_objects_cost_about_as_many_times_the_time() {
     let (few, many) = (computing(1_000), computing(16_000));
-    // Quadratic work would be 256 times as long; the rest is for the neighbours on the machine.
-    assert!(many < few * 90, "{many:?} for 16,000 objects, {few:?} for 1,000");
+    // Quadratic work is 256 times as long in every pair of runs; what neighbours on the machine take is not in all of them.
+    let pairs: Vec<_> = (0..20).map(|_| (few(), many())).take_while(|(few, many)| *many >= *few * 90).collect();
+    assert!(pairs.len() < 20, "for 1,000 and 16,000 objects: {pairs:?}");
 }
