@@ -135,7 +135,7 @@ fn adopter(owner: &Owner, candidates: &[Candidate]) -> Option<Owner> {
             && candidate.adopts.as_ref() == Some(&owner.key)
             && candidate.key != owner.key
             && !candidate.leaving
-            && candidate.created >= created
+            && (candidate.created, &candidate.key) > (created, &owner.key)
     };
     let candidate = candidates.iter().filter(takes).min_by_key(|candidate| (candidate.created, &candidate.key))?;
     Some(Owner {

@@ -252,7 +252,7 @@ fn an_object_that_is_renamed_hands_its_release_over_without_an_uninstall() -> Re
         story.patch("new", json!({ "metadata": { "annotations": { ADOPT: "old" } } })).await?;
         story.ready("new").await?;
         story.delete("old").await?;
-        untouched(story, "prod", &object, "1 superseded, 2 deployed").await?;
+        untouched(story, "prod", &object, "1 deployed").await?;
         story.ready("new").await?;
 
         // And back, with the annotation left where it is: the old name is taken by a new object.

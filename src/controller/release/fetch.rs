@@ -13,7 +13,7 @@ use crate::controller::causes::defect;
 use crate::controller::charts::LoadedChart;
 use crate::controller::context::{Context, Slot};
 use crate::controller::error::ReconcileError;
-use crate::registry::{Digest, Error, Resolved};
+use crate::registry::{Digest, Error, Mismatch, Resolved};
 
 /// Chooses the version, and learns its digest. The registry is asked anew when a reconcile was requested.
 pub(super) async fn resolve(
@@ -44,7 +44,12 @@ pub(super) async fn resolve(
 
 /// Whether a registry answered that what is declared cannot be: then nothing that it answered before counts.
 fn contradicts(error: &Error) -> bool {
-    matches!(error, Error::DigestMismatch { .. } | Error::Reference { .. } | Error::VersionConflict { .. })
+    match error {
+        // Damage on the way contradicts nothing: the next answer may be sound.
+        Error::DigestMismatch { kind, .. } => *kind != Mismatch::Content,
+        Error::Reference { .. } | Error::VersionConflict { .. } => true,
+        _ => false,
+    }
 }
 
 /// What the newest revision was made from, if it was made for what is declared now.
