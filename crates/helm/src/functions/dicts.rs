@@ -7,7 +7,7 @@ use gotmpl::{FuncError, Function, List, Map, MapType, Str, Type, Value};
 use super::arguments::{self, NIL_MAP, Outcome, any, as_map, map, string_of, text};
 use super::merging::{self, Overwrite};
 use super::{copying, merging_into, pure, variadic};
-use crate::engine::Host;
+use crate::host::Host;
 
 /// Levels of nesting `deepCopy` follows.
 const MAX_DEPTH: usize = 1_000;

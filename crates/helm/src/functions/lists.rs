@@ -7,7 +7,7 @@ use super::arguments::{
 };
 use super::equality::deep_equal;
 use super::{deep, extending, hosted, pure, variadic};
-use crate::engine::Host;
+use crate::host::Host;
 
 /// Items of a list that `concat` makes, which could double it again and again.
 const MAX_ITEMS: usize = 1_000_000;

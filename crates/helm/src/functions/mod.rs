@@ -47,7 +47,7 @@ use std::sync::LazyLock;
 
 use gotmpl::{Call, Function, Interp, Reach, Type, Value};
 
-use crate::engine::Host;
+use crate::host::Host;
 use arguments::Outcome;
 pub(crate) use dates::{check_date, check_rfc3339};
 

@@ -17,7 +17,7 @@ use regex::Captures;
 use super::arguments::{MAX_TEXT_BYTES, Outcome, int, size, text};
 use super::runes::{decode, is_digit, is_letter, runes};
 use super::{hosted, pure};
-use crate::engine::Host;
+use crate::host::Host;
 use compile::{Compiled, compile};
 
 const PATTERN_TEXT: &[Type] = &[Type::String, Type::String];
