@@ -1,6 +1,6 @@
 //! The house rules that no lint knows, as tests: sizes, layers, purity, names, module docs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +42,28 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("src/controller/source.rs", &["async ", "await", "Context", "crate::cluster", "crate::history", "now()"]),
     ("src/controller/repository/report.rs", &["async ", "await", "Context", "now()"]),
     ("src", &["Timestamp::now", "std::env::var"]),
+];
+
+/// The rooms of crates/helm, each below those that follow, and what it imports.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("go", &[]),
+    ("host", &[]),
+    ("semver", &[]),
+    ("json", &["go"]),
+    ("warning", &["go"]),
+    ("strvals", &["go", "json"]),
+    ("toml", &["go", "json"]),
+    ("yaml", &["go", "json"]),
+    ("functions", &["host", "json", "semver", "toml", "yaml"]),
+    ("given", &["json", "yaml"]),
+    ("manifest", &["json", "warning", "yaml"]),
+    ("chart", &["functions", "given", "json", "semver", "yaml"]),
+    ("values", &["chart", "given", "semver", "warning"]),
+    ("release", &["chart", "json", "manifest", "values"]),
+    (
+        "engine",
+        &["chart", "functions", "given", "go", "host", "json", "manifest", "semver", "values", "warning", "yaml"],
+    ),
 ];
 
 /// Where a forbidden word is at home: the one door to what it stands for.
@@ -134,6 +156,40 @@ fn layers_and_purity_hold() {
         }
     }
     report("a module names only what its place in the flow allows (see lib.rs)", &offences);
+}
+
+/// What a file imports of its own crate: `crate::NAME`, and each of `crate::{NAME, …}`.
+fn imported(text: &str) -> BTreeSet<&str> {
+    let code = production(text).split('\n').filter(|line| !line.trim_start().starts_with("//"));
+    let named = code.flat_map(|line| line.split("crate::").skip(1)).flat_map(|rest| match rest.strip_prefix('{') {
+        Some(several) => several.split('}').next().unwrap_or(several).split(", ").collect(),
+        None => vec![rest],
+    });
+    named
+        .map(|name| &name[..name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len())])
+        .collect()
+}
+
+#[test]
+fn rooms_import_only_those_below_them() {
+    const HOUSE: &str = "crates/helm/src/";
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (name, text) in files(HOUSE).iter().filter(|(name, _)| !is_test(name) && !name.ends_with("/lib.rs")) {
+        let room = name[HOUSE.len()..].split('/').next().unwrap_or_default().trim_end_matches(".rs");
+        let imports = imported(text).into_iter().filter(|import| *import != room).map(str::to_owned);
+        uses.entry(room.to_owned()).or_default().extend(imports);
+    }
+    let listed = ROOMS.iter().map(|(room, imports)| {
+        ((*room).to_owned(), imports.iter().map(|import| (*import).to_owned()).collect::<BTreeSet<_>>())
+    });
+    assert_eq!(uses, listed.collect(), "left what the rooms of crates/helm import, right what the table says");
+    let mut offences = Vec::new();
+    for (place, (room, imports)) in ROOMS.iter().enumerate() {
+        let below = |import: &&&str| ROOMS[..place].iter().any(|(lower, _)| lower == *import);
+        offences
+            .extend(imports.iter().filter(|import| !below(import)).map(|import| format!("{room} imports {import}")));
+    }
+    report("a room imports only from those below it", &offences);
 }
 
 #[test]

@@ -279,11 +279,13 @@ fn duration(text: &str) -> Result<String, String> {
         return invalid();
     }
     while !rest.is_empty() {
-        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let (digits, after) = rest.split_at(number);
-        if !digits.contains(|c: char| c.is_ascii_digit()) || digits.matches('.').count() > 1 {
+        let digits = |text: &str| text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let whole = digits(rest);
+        let fraction = rest[whole..].strip_prefix('.').map(digits);
+        if whole == 0 && fraction.unwrap_or(0) == 0 {
             return invalid();
         }
+        let after = &rest[whole + fraction.map_or(0, |digits| 1 + digits)..];
         let unit = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
         let (unit, after) = after.split_at(unit);
         match unit {

@@ -226,6 +226,8 @@ pub(crate) struct Pipe {
     pub(crate) position: Position,
     /// The variables are assigned (`=`), not declared (`:=`).
     pub(crate) assigns: bool,
+    /// The variable that is assigned is named once in the commands: nobody sees what it held after that.
+    pub(crate) moves: bool,
     pub(crate) variables: Part<Variable>,
     /// Never empty.
     pub(crate) commands: Part<Command>,

@@ -107,12 +107,20 @@ pub enum Reach {
     Document,
     /// All that they contain, and makes as much of its own.
     Copy,
+    /// As [`Reach::Copy`], but for the first, of which it only looks at what the others have too.
+    CopyOthers,
 }
+
+/// The body of a function that adds to a list.
+pub type Extend = fn(Vec<Value>) -> Result<Value, FuncError>;
 
 /// What a function's body looks like.
 pub enum Call<H> {
     /// It depends on its arguments alone.
     Pure(fn(&[Value]) -> Result<Value, FuncError>),
+    /// As [`Call::Pure`], and its first argument is a list to whose end it adds: it takes that apart if nobody else
+    /// holds it, and is charged for what it adds.
+    Extend(Extend),
     /// It uses the host or runs templates (`include`, `tpl`, `lookup`, `now`, `randAlpha`).
     Host(fn(&mut Interp<'_, H>, &[Value]) -> Result<Value, FuncError>),
 }

@@ -124,6 +124,11 @@ impl<'a, H> Interp<'a, H> {
         Ok(())
     }
 
+    /// Takes back steps that were spent on memory which is free again.
+    pub(crate) fn give_back(&mut self, steps: u64) {
+        self.steps = self.steps.saturating_add(steps);
+    }
+
     /// Counts output about to be written.
     pub(crate) fn write(&mut self, bytes: usize) -> Result<(), Limit> {
         self.output = self.output.checked_sub(bytes as u64).ok_or(Limit::Output)?;

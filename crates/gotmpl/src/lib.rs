@@ -31,7 +31,7 @@ pub mod value;
 
 pub use ast::Template;
 pub use error::{ExecError, FuncError, Limit, ParseError, Place};
-pub use func::{Call, Function, FunctionNames, Functions, Reach, Signature, Type};
+pub use func::{Call, Extend, Function, FunctionNames, Functions, Reach, Signature, Type};
 pub use interp::{Interp, Limits, MissingKey, SourceError};
 pub use object::Object;
 pub use printf::{FloatFormat, display, format_float, print, printf, println};

@@ -38,7 +38,7 @@ impl MapType {
 
     /// A value stored in such a map, as it is read.
     pub(crate) fn element(self, value: Value) -> Cell {
-        Cell { boxed: !matches!(self, Self::String), value }
+        Cell { boxed: !matches!(self, Self::String), ..Cell::plain(value) }
     }
 }
 
@@ -88,22 +88,42 @@ impl Value {
 pub(crate) struct Cell {
     pub(crate) value: Value,
     pub(crate) boxed: bool,
+    pub(crate) loan: Loan,
+}
+
+/// The steps that a value was charged for the memory it takes, to be given back when it is dropped. A copy of the value
+/// has none.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Loan(pub(crate) u64);
+
+impl Clone for Loan {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 impl Cell {
     /// A value whose static type is its own; nil is no value at all.
     pub(crate) fn plain(value: Value) -> Self {
-        Self { value, boxed: false }
+        Self { value, boxed: false, loan: Loan::default() }
     }
 
     /// A value in an interface.
     pub(crate) fn boxed(value: Value) -> Self {
-        Self { value, boxed: true }
+        Self { value, boxed: true, loan: Loan::default() }
     }
 
     /// The value out of its interface.
     pub(crate) fn unboxed(self) -> Self {
-        Self::plain(self.value)
+        Self { boxed: false, ..self }
+    }
+
+    /// The steps that are free again when this is dropped: those of a text that nobody else holds.
+    pub(crate) fn returned(&self) -> u64 {
+        match &self.value {
+            Value::String(text) if text.is_alone() => self.loan.0,
+            _ => 0,
+        }
     }
 
     /// No value at all, Go's zero `reflect.Value`.
@@ -126,6 +146,6 @@ impl List {
     /// The item at `index` as it is read.
     pub(crate) fn cell(&self, index: usize) -> Option<Cell> {
         let value = self.items().get(index)?.clone();
-        Some(Cell { value, boxed: self.element == ListType::Any })
+        Some(Cell { boxed: self.element == ListType::Any, ..Cell::plain(value) })
     }
 }

@@ -41,6 +41,11 @@ impl Str {
         self.0.len()
     }
 
+    /// Whether nobody else holds the same bytes.
+    pub(crate) fn is_alone(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+
     /// Whether the string has no bytes.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -248,6 +253,14 @@ impl List {
     /// Whether somebody else holds the same items.
     pub(crate) fn is_shared(&self) -> bool {
         Rc::strong_count(&self.items) > 1
+    }
+
+    /// The items, which nobody else needs any more; a copy of them if somebody may.
+    pub fn take(mut self) -> Vec<Value> {
+        match Rc::get_mut(&mut self.items).filter(|items| items.bytes.is_none()) {
+            Some(items) => items.values.take().unwrap_or_default(),
+            None => self.items().to_vec(),
+        }
     }
 
     /// Whether there are no items.

@@ -10,7 +10,9 @@
 pub mod chart;
 pub mod engine;
 pub mod functions;
+mod given;
 mod go;
+mod host;
 pub mod json;
 pub mod manifest;
 pub mod release;

@@ -98,9 +98,10 @@ fn refused() -> [Chart; 14] {
     ]
 }
 
-fn good() -> [Chart; 6] {
+fn good() -> [Chart; 7] {
     let chart = |name: &str| Chart::new(name, "1.0.0");
     let second = chart("second").file("templates/a.yaml", "second: {{ .Values | toJson }}\n");
+    let quarrel = chart("sub").file("values.yaml", "d: {e: {f: 1}}\nv: text\ns: 3\nexports: {data: text}\n");
     let times = "a: {{ date \"2006-01-02T15:04:05Z07:00 MST\" 1700000000 }}\nb: {{ now | date \"-0700\" }}\n\
                  c: {{ dateInZone \"15:04\" 1700000000 \"Asia/Tokyo\" }}\n";
     [
@@ -113,6 +114,12 @@ fn good() -> [Chart; 6] {
             .file("values.yaml", "tags: {extra: false}\n")
             .subchart(second, "1.x.x")
             .metadata("  tags: [extra]\n"),
+        chart("telling")
+            .file("values.yaml", "a: {z: [1]}\nb: text\nhook: none\nevent: post-install\n")
+            .file("templates/a.yaml", "values: {{ toJson .Values }}\n{{ if .Values.fail }}{{ fail \"late\" }}{{ end }}")
+            .file("templates/hook.yaml", hook("odd", "{{ .Values.event | quote }}"))
+            .subchart(quarrel, "1.x.x")
+            .metadata("  condition: b,sub.v\n  tags: [extra]\n  import-values: [data, {child: s, parent: q}]\n"),
     ]
 }
 

@@ -25,6 +25,10 @@ async fn charts_are_found_and_named() -> Result<()> {
         "-- shop web",
         "shop web --create-namespace --skip-crds --timeout 5m --dry-run=client --description x --rollback-on-failure=false --wait",
         "shop web --kube-context none --labels a=b,c=d --disable-openapi-validation --take-ownership=true",
+        "shop web --enable-dns --dependency-update --burst-limit 7 --qps 1.5 --keyring ring --color never --colour=always",
+        "shop web --repository-cache a --content-cache b --post-renderer-args x --post-renderer-args=-y --output-dir=",
+        "shop web --kube-as-user a --kube-as-group b,c --kube-token t --kube-ca-file f --kube-apiserver s --kubeconfig k",
+        "shop web --timeout 1h2.5m3s4ms --timeout -0 --labels a=b=c -l a=,b= -l a=b,c",
         "shop web -n other",
         "shop web -nother",
         "shop web --namespace=other",
@@ -84,6 +88,29 @@ async fn values_take_precedence_as_in_helm() -> Result<()> {
         "schema --set port=80",
         "schema --skip-schema-validation",
         "schema --set port=x --skip-schema-validation",
+    ])
+}
+
+#[tokio::test]
+async fn what_helm_logs_is_told() -> Result<()> {
+    Bench::new().await?.same(&[
+        "telling",
+        "telling --set b.y=1",
+        "telling --set sub.d.e=text",
+        "telling --set a.z.q=1",
+        "telling --set a=1,sub.d=2",
+        "telling --set global.g.h=1,sub.global.g=text",
+        "telling --set global.g=text,sub.global.g.h=1",
+        "telling --set global.g=1,sub.global=3",
+        "telling --set global=3",
+        "telling --set tags.extra=maybe,b=true",
+        "telling --set event=never",
+        "telling --set 'event=never\\,post-install'",
+        "telling --set event=",
+        "telling --no-hooks --set event=never",
+        "telling --set b.y=1,fail=yes",
+        "telling --set b.y=1 --debug",
+        "telling --set b.y=1 -s templates/nope.yaml",
     ])
 }
 

@@ -170,7 +170,8 @@ impl Line {
     }
 }
 
-/// Standard error without Helm's log of what goes on, and without its explanation of underscores in tags.
+/// Standard error without Helm's log of what goes on, and without its explanation of underscores in tags. What it logs of
+/// the chart comes first, and sorted: Helm goes through maps in a random order.
 fn told(stderr: &str) -> String {
     let log = |line: &&str| !line.starts_with("level=ERROR") && !line.starts_with("level=DEBUG");
     let explanation = |line: &&str| {
@@ -185,8 +186,10 @@ fn told(stderr: &str) -> String {
             .iter()
             .any(|start| line.starts_with(start))
     };
-    let told: Vec<&str> = stderr.lines().filter(log).filter(|line| !explanation(line)).collect();
-    told.join("\n")
+    let told = stderr.lines().filter(log).filter(|line| !explanation(line));
+    let (mut logged, others): (Vec<&str>, Vec<&str>) = told.partition(|line| line.starts_with("level="));
+    logged.sort_unstable();
+    [logged, others].concat().join("\n")
 }
 
 #[test]

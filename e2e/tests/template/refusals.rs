@@ -129,7 +129,23 @@ async fn templates_that_fail() -> Result<()> {
 #[tokio::test]
 async fn flags_that_do_not_exist_end_as_in_helm() -> Result<()> {
     let bench = Bench::new().await?;
-    for line in ["", "web --nope", "web -f", "web --include-crds=maybe", "web -f 'a\"b'", "web --kube-version"] {
+    for line in [
+        "",
+        "web --nope",
+        "web -f",
+        "web --include-crds=maybe",
+        "web -f 'a\"b'",
+        "web --kube-version",
+        "web --timeout 5x",
+        "web --timeout 5",
+        "web --timeout ''",
+        "web --timeout 1.2.3s",
+        "web --labels a",
+        "web --qps many",
+        "web --burst-limit 1.5",
+        "web --color maybe",
+        "web --enable-dns=perhaps",
+    ] {
         let (ours, helms) = (bench.we_say(line)?, bench.helm_says(line)?);
         ensure!((&ours.stdout, ours.code) == (&helms.stdout, helms.code), "{line}\n  {helms:?}\n  {ours:?}");
         ensure!(!ours.stderr.is_empty(), "{line}: nothing is said");

@@ -27,13 +27,16 @@ pub(crate) enum Body {
     Or,
     /// Calls its first argument.
     Call,
-    Plain(fn(&[Cell]) -> Result),
+    Plain(Plain),
 }
+
+/// A function's body that only sees its arguments.
+pub(crate) type Plain = fn(&[Cell]) -> Result;
 
 const ONE: &[Type] = &[Type::Any];
 const TWO: &[Type] = &[Type::Any, Type::Any];
 
-const fn fixed(name: &'static str, params: &'static [Type], body: fn(&[Cell]) -> Result) -> Builtin {
+const fn fixed(name: &'static str, params: &'static [Type], body: Plain) -> Builtin {
     Builtin { name, signature: Signature { params, variadic: false }, body: Body::Plain(body) }
 }
 
@@ -66,6 +69,28 @@ pub(crate) static TABLE: &[Builtin] = &[
 
 fn text(printed: Printed) -> Result {
     Ok(Cell::plain(Value::String(printed.complete()?)))
+}
+
+/// The longest format that is not read for what it costs.
+const SHORT: usize = 256;
+
+/// Whether `name` does nothing with these arguments but to copy texts next to each other.
+pub(crate) fn only_copies(name: &str, args: &[Cell]) -> bool {
+    let scalar = |cell: &Cell| {
+        matches!(cell.value, Value::Bool(_) | Value::Int(_) | Value::Int64(_) | Value::Float64(_) | Value::String(_))
+    };
+    let plain = match (name, args.first().map(|cell| &cell.value)) {
+        ("print", _) => true,
+        ("printf", Some(Value::String(format))) => is_plain(format.as_bytes()),
+        _ => false,
+    };
+    plain && args.iter().all(scalar)
+}
+
+/// Whether a format has no verbs but `%s`, `%d` and `%v`.
+fn is_plain(format: &[u8]) -> bool {
+    let verbs = format.split(|byte| *byte == b'%').skip(1);
+    format.len() <= SHORT && verbs.into_iter().all(|verb| matches!(verb.first(), Some(b's' | b'd' | b'v')))
 }
 
 fn values(args: &[Cell]) -> Vec<Value> {

@@ -5,13 +5,13 @@ use std::rc::Rc;
 
 use super::{At, Result, State, work};
 use crate::ast::Expr;
-use crate::builtin::{Body, Builtin};
+use crate::builtin::{self, Body, Builtin};
 use crate::error::FuncError;
 use crate::exec::eval::Arguments;
-use crate::func::{Call, Callee, Function, Reach, Signature, Type};
+use crate::func::{Call, Callee, Extend, Function, Reach, Signature, Type};
 use crate::object::Object;
 use crate::quote;
-use crate::typed::{Cell, type_name};
+use crate::typed::{Cell, Loan, type_name};
 use crate::value::{List, ListType, Map, MapType, Value};
 
 impl<'t, 'a, H> State<'_, 't, 'a, H> {
@@ -37,36 +37,56 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
                 let name = function.name;
                 let given = self.arguments(dot, name, function.signature(), arguments)?;
                 let given: Vec<Value> = given.into_iter().map(|cell| boxed(cell.value)).collect();
-                self.host_call(function, &given, at, name)
+                self.host_call(function, given, (at, name))
             }
         }
     }
 
-    fn host_call(&mut self, function: &Function<H>, given: &[Value], at: At<'t>, name: &str) -> Result<Cell> {
-        self.spend_on_reading(given, function.reach)?;
+    fn host_call(&mut self, function: &Function<H>, given: Vec<Value>, (at, name): (At<'t>, &str)) -> Result<Cell> {
         let result = match function.call {
-            Call::Pure(body) => body(given),
-            Call::Host(body) => body(self.interp, given),
+            Call::Extend(body) => return self.extend(body, given, (at, name)),
+            Call::Pure(body) => {
+                self.spend_on_reading(&given, function.reach)?;
+                body(&given)
+            }
+            Call::Host(body) => {
+                self.spend_on_reading(&given, function.reach)?;
+                body(self.interp, &given)
+            }
         };
-        self.finish_call(result.map(result_cell), at, name)
+        self.finish_call(result.map(result_cell), (at, name), 0)
     }
 
-    fn finish_call(&mut self, result: std::result::Result<Cell, FuncError>, at: At<'t>, name: &str) -> Result<Cell> {
+    /// A function that adds to a list: to the very one, if it is the only one to hold it.
+    fn extend(&mut self, body: Extend, given: Vec<Value>, place: (At<'t>, &str)) -> Result<Cell> {
+        let known = given.first().map_or(0, work::extending);
+        self.spend_on(|| given.iter().skip(usize::from(known > 0)).map(work::reading).sum())?;
+        self.finish_call(body(given).map(result_cell), place, known)
+    }
+
+    /// What a function returned, for which it is charged but for what was `known` before.
+    fn finish_call(
+        &mut self,
+        result: std::result::Result<Cell, FuncError>,
+        (at, name): (At<'t>, &str),
+        known: u64,
+    ) -> Result<Cell> {
         let cell = result.map_err(|cause| {
             self.at = at;
             self.caused(format!("error calling {name}: "), cause)
         })?;
-        self.spend_on(|| work::making(&cell.value))?;
+        self.spend_on(|| work::making(&cell.value).saturating_sub(known))?;
         Ok(cell)
     }
 
     fn spend_on_reading(&mut self, given: &[Value], reach: Reach) -> Result<()> {
         self.spend_on(|| given.iter().map(work::reading).sum())?;
-        if reach != Reach::Shallow {
-            let walked = given.iter().try_for_each(|value| work::walk(self.interp, value, reach));
-            walked.map_err(|limit| self.limited(limit))?;
-        }
-        Ok(())
+        let walked: &[Value] = match reach {
+            Reach::Shallow => &[],
+            Reach::CopyOthers => given.get(1..).unwrap_or_default(),
+            Reach::Deep | Reach::Document | Reach::Copy => given,
+        };
+        walked.iter().try_for_each(|value| work::walk(self.interp, value, reach)).map_err(|limit| self.limited(limit))
     }
 
     fn spend_on(&mut self, work: impl FnOnce() -> u64) -> Result<()> {
@@ -79,8 +99,7 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
             Body::Or => return self.short_circuit(dot, builtin, true, arguments),
             Body::Plain(body) => {
                 let given = self.arguments(dot, builtin.name, builtin.signature, arguments)?;
-                self.spend_on(|| given.iter().map(|cell| work::reading(&cell.value)).sum())?;
-                body(&given)
+                return self.plain(builtin.name, body, (given, at));
             }
             Body::Call => {
                 let callee = arguments.words.first().map(|word| self.show(word));
@@ -88,7 +107,22 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
                 Err(not_callable(callee, &given))
             }
         };
-        self.finish_call(result, at, builtin.name)
+        self.finish_call(result, (at, builtin.name), 0)
+    }
+
+    /// A function of the language. What it was given for itself alone is dropped, and takes no memory any more.
+    fn plain(&mut self, name: &str, body: builtin::Plain, (given, at): (Vec<Cell>, At<'t>)) -> Result<Cell> {
+        let copies = builtin::only_copies(name, &given);
+        if !copies {
+            self.spend_on(|| given.iter().map(|cell| work::reading(&cell.value)).sum())?;
+        }
+        let mut cell = self.finish_call(body(&given), (at, name), 0)?;
+        if copies {
+            self.spend_on(|| work::copying(&cell.value))?;
+            cell.loan = Loan(work::making(&cell.value));
+        }
+        self.interp.give_back(given.iter().map(Cell::returned).sum());
+        Ok(cell)
     }
 
     /// `and` and `or`: the first argument whose truth decides, or the last.
@@ -127,7 +161,7 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
         let given: Vec<Value> = given.into_iter().map(|cell| cell.value).collect();
         self.spend_on(|| given.iter().map(work::reading).sum::<u64>() + object.work(name, &given))?;
         let result = object.call(name, &given);
-        self.finish_call(result.map(result_cell), at, name)
+        self.finish_call(result.map(result_cell), (at, name), 0)
     }
 
     /// A method of a named map type: a function whose first argument is the map.
@@ -143,7 +177,7 @@ impl<'t, 'a, H> State<'_, 't, 'a, H> {
         let signature = Signature { params, variadic: function.variadic };
         let mut given = vec![Value::Map(map.clone())];
         given.extend(self.arguments(dot, name, signature, arguments)?.into_iter().map(|cell| cell.value));
-        self.host_call(function, &given, at, name)
+        self.host_call(function, given, (at, name))
     }
 
     fn check_count(&self, name: &str, signature: Signature, arguments: &Arguments<'t>) -> Result<()> {

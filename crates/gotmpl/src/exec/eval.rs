@@ -32,16 +32,25 @@ impl<'t, H> State<'_, 't, '_, H> {
     /// The value of a pipeline, which also goes to its variables. It is never in an interface.
     pub(super) fn pipeline(&mut self, dot: &Cell, pipe: &'t Pipe) -> Result<Cell> {
         self.at = At::Pipe(pipe);
+        if pipe.moves {
+            self.moving = self.tree()[pipe.variables].first().map(|variable| variable.id);
+        }
         let mut value = None;
         for command in &self.tree()[pipe.commands] {
             value = Some(self.command(dot, command, value)?.unboxed());
         }
-        let value = value.unwrap_or(Cell::plain(Value::Nil));
+        if pipe.moves {
+            self.moving = None;
+        }
+        let mut value = value.unwrap_or(Cell::plain(Value::Nil));
         for variable in &self.tree()[pipe.variables] {
+            // The variable is who holds it.
+            let copy = value.clone();
+            let held = std::mem::replace(&mut value, copy);
             if pipe.assigns {
-                self.assign(*variable, value.clone())?;
+                self.assign(*variable, held)?;
             } else {
-                self.variables.push((variable.id, value.clone()));
+                self.variables.push((variable.id, held));
             }
         }
         Ok(value)
@@ -113,7 +122,11 @@ impl<'t, H> State<'_, 't, '_, H> {
         };
         self.at = At::Expr(expr);
         self.spend_on_lookup()?;
-        let Some(value) = self.lookup(*id).map(|slot| slot.clone()) else {
+        let moves = path.len() == 0 && self.moving == Some(*id);
+        let read = |slot: &mut Cell| {
+            if moves { std::mem::replace(slot, Cell::plain(Value::Nil)) } else { slot.clone() }
+        };
+        let Some(value) = self.lookup(*id).map(read) else {
             return Err(self.undefined(Variable { id: *id, name: *name }));
         };
         if path.len() == 0 {

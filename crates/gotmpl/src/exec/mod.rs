@@ -52,11 +52,13 @@ struct State<'s, 't, 'a, H> {
     at: At<'t>,
     /// The innermost last; the first is `$`.
     variables: Vec<(VariableId, Cell)>,
+    /// The variable whose value goes to whom it is given, for it is about to be assigned another.
+    moving: Option<VariableId>,
 }
 
 impl<'s, 't, 'a, H> State<'s, 't, 'a, H> {
     fn new(interp: &'s mut Interp<'a, H>, template: &'t Template, dot: Cell, out: &'s mut Vec<u8>) -> Self {
-        Self { interp, template, out, at: At::Start, variables: vec![(VariableId(0), dot)] }
+        Self { interp, template, out, at: At::Start, variables: vec![(VariableId(0), dot)], moving: None }
     }
 
     fn tree(&self) -> &'t Tree {

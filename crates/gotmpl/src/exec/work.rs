@@ -14,6 +14,8 @@ use crate::value::{ListType, Value};
 const BYTES_MADE: u64 = 4;
 /// How much text a function may read for one step.
 const BYTES_READ: u64 = 16;
+/// How much text may be copied for one step, once what it takes is charged.
+const BYTES_COPIED: u64 = 256;
 /// How much of an object, such as the files of a chart, goes for one step where a function may only look at parts.
 const OBJECT_BYTES: u64 = 256;
 /// How many items of a list may be looked at for one step.
@@ -44,7 +46,7 @@ pub(super) fn walk<H>(interp: &mut Interp<'_, H>, value: &Value, reach: Reach) -
 }
 
 fn walk_level<H>(interp: &mut Interp<'_, H>, value: &Value, (reach, depth): (Reach, usize)) -> Result<(), Limit> {
-    let cost = if reach == Reach::Copy { NODE_COPIED } else { NODE_READ };
+    let cost = if matches!(reach, Reach::Copy | Reach::CopyOthers) { NODE_COPIED } else { NODE_READ };
     match value {
         _ if depth > MAX_DEPTH && reach == Reach::Deep => Err(Limit::Nesting),
         // Other functions give up by themselves, in words of their own.
@@ -62,6 +64,19 @@ fn walk_level<H>(interp: &mut Interp<'_, H>, value: &Value, (reach, depth): (Rea
         Value::Object(object) => interp.spend(cost + object.size() / BYTES_READ),
         _ => interp.spend(cost),
     }
+}
+
+/// What a list was charged for that can be extended in its place; nothing for other values.
+pub(super) fn extending(value: &Value) -> u64 {
+    match value {
+        Value::List(list) if list.element != ListType::Byte => making(value),
+        _ => 0,
+    }
+}
+
+/// The time of having copied `text`, which is charged apart from the memory: that may be free again soon.
+pub(super) fn copying(text: &Value) -> u64 {
+    if let Value::String(text) = text { text.len() as u64 / BYTES_COPIED } else { 0 }
 }
 
 /// The work of having made `value`; none for a collection that somebody else has as well.

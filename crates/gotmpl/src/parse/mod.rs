@@ -51,6 +51,7 @@ pub(crate) fn parse(name: &Str, text: &Arc<[u8]>, names: &FunctionNames) -> std:
         pushed_back: None,
         scope: Scope::default(),
         variables: BTreeMap::from([(b"$".to_vec(), VariableId(0))]),
+        assigned: Assigned::default(),
         depth: 0,
         tokens: 0,
         templates: Vec::new(),
@@ -93,6 +94,26 @@ struct Draft {
     body: Part<Node>,
 }
 
+/// The variable that the pipeline being read assigns, and how often its commands name it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Assigned {
+    id: Option<VariableId>,
+    named: u32,
+}
+
+impl Assigned {
+    /// Such a variable is read.
+    fn name(&mut self, id: VariableId) {
+        self.named += u32::from(self.id == Some(id));
+    }
+
+    /// The state of this pipeline after one in parentheses that sets variables of its own, or none.
+    fn around(self, inner: Self, sets: bool) -> Self {
+        // Inside, the same name may be another variable, or hold another value: it is not followed there.
+        Self { named: self.named + if sets { 2 } else { inner.named }, ..self }
+    }
+}
+
 struct Parser<'s> {
     lexer: Lexer<'s>,
     name: &'s Str,
@@ -103,6 +124,7 @@ struct Parser<'s> {
     scope: Scope,
     /// Every variable of the source by its name.
     variables: BTreeMap<Vec<u8>, VariableId>,
+    assigned: Assigned,
     depth: usize,
     tokens: usize,
     templates: Vec<Draft>,

@@ -1,6 +1,6 @@
 //! What stands inside an action: pipelines, commands and operands.
 
-use super::{Failure, MAX_VARIABLES, Parser, Result, second_field};
+use super::{Assigned, Failure, MAX_VARIABLES, Parser, Result, second_field};
 use crate::ast::{Command, Expr, Part, Pipe, Variable, VariableId};
 use crate::lex::{Kind, Span, Token};
 use crate::quote;
@@ -17,6 +17,10 @@ impl Parser<'_> {
     pub(super) fn parse_pipeline(&mut self, first: Token, context: &str, end: Kind) -> Result<Pipe> {
         let position = first.span.position();
         let (Declared { variables, assigns }, mut token) = self.parse_declarations(first, context)?;
+        let id = self.tree[variables].first().filter(|_| assigns).map(|variable| variable.id);
+        let outer = self.assigned;
+        let watched = if variables.is_empty() { outer.id } else { id };
+        self.assigned = Assigned { id: watched, named: 0 };
         let start = self.commands.len();
         while token.kind != end {
             if !token.kind.is_term() {
@@ -31,7 +35,9 @@ impl Parser<'_> {
         }
         self.check_pipeline(&self.commands[start..], context)?;
         let commands = self.tree.keep(&mut self.commands, start);
-        Ok(Pipe { position, assigns, variables, commands })
+        let moves = assigns && self.assigned.named == 1;
+        self.assigned = outer.around(self.assigned, !variables.is_empty());
+        Ok(Pipe { position, assigns, moves, variables, commands })
     }
 
     /// `$x :=`, `$x =` or, in a `range`, `$x, $y :=`, and the token that follows; `token` itself if nothing is declared.
@@ -189,11 +195,12 @@ impl Parser<'_> {
         }
     }
 
-    fn variable(&self, name: Span) -> Result<Expr> {
+    fn variable(&mut self, name: Span) -> Result<Expr> {
         let text = self.text(name);
         let id = self.variables.get(text).copied().filter(|id| self.scope.visible.contains(id));
         match id {
             Some(id) => {
+                self.assigned.name(id);
                 let end = name.start() + name.len();
                 Ok(Expr::Variable { position: name.position(), name, id, path: Span::new(end, end) })
             }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::limits::{Budget, Excess};
 use super::metadata::{Lock, Metadata};
 use super::{Chart, Error, File, archive, decode, path};
-use crate::values;
+use crate::given;
 
 /// Makes a chart of its files, packed and unpacked dependencies included.
 pub(super) fn assemble(files: Vec<File>, budget: &mut Budget) -> Result<Chart, Error> {
@@ -61,7 +61,7 @@ fn assemble_at(
     }
     let Parts { mut chart, dependencies } = parts;
     chart.metadata.validate()?;
-    budget.take_values(values::nodes(&chart.values))?;
+    budget.take_values(given::nodes(&chart.values))?;
     for (name, files) in dependencies {
         if let Some(dependency) = load_dependency(&chart, &name, files, (budget, levels))? {
             chart.dependencies.push(dependency);
@@ -95,7 +95,7 @@ impl Parts {
             "Chart.lock" => chart.lock = Some(read_lock(&raw, "Chart.lock")?),
             "values.yaml" => {
                 chart.values_size = raw.data.len();
-                chart.values = values::parse_bytes(&raw.data).map_err(Error::Values)?;
+                chart.values = given::parse_bytes(&raw.data).map_err(Error::Values)?;
             }
             "values.schema.json" => {
                 chart.schema_modified = raw.modified;

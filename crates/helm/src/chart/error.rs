@@ -6,7 +6,7 @@ use super::decode;
 use super::ignore;
 use super::limits::Excess;
 use super::metadata::ValidationError;
-use crate::values;
+use crate::given;
 
 /// Why a chart could not be loaded. Where Helm has a sentence for it, it is Helm's.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +99,7 @@ pub enum Error {
     },
     /// The chart's default values do not parse.
     #[error("cannot load values.yaml: {0}")]
-    Values(values::Error),
+    Values(given::Error),
     /// `Chart.yaml` has an API version that is not `v1` or `v2`.
     #[error("unsupported chart version")]
     ApiVersion {

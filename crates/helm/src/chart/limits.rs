@@ -82,7 +82,7 @@ pub enum Excess {
     #[error("chart has dependencies nested deeper than {0} levels")]
     ChartDepth(usize),
     /// The number of default values.
-    #[error("chart has more than {0} default values, each map counted as {table} more", table = crate::values::TABLE)]
+    #[error("chart has more than {0} default values, each map counted as {table} more", table = crate::given::TABLE)]
     ValueNodes(usize),
 }
 

@@ -14,11 +14,8 @@ mod error;
 mod files;
 mod functions;
 mod glob;
-mod host;
 mod known_versions;
-mod lookup;
 mod parsed;
-mod random;
 mod rendered;
 mod schema;
 mod scope;
@@ -32,19 +29,18 @@ use std::sync::atomic::AtomicBool;
 use gotmpl::{Interp, Map, Value};
 use jiff::Zoned;
 
+pub use crate::host::{Host, Lookup, LookupError, NoLookup, SEED_BYTES};
 pub use crate::warning::Warning;
 pub use capabilities::{Capabilities, HelmVersion, KubeVersion, KubeVersionError};
 pub use error::{Error, ErrorKind, RenderedFiles};
-pub use host::Host;
-pub use lookup::{Lookup, LookupError, NoLookup};
 pub use parsed::ParsedTemplates;
-pub use random::SEED_BYTES;
 pub use rendered::Rendered;
 pub use schema::Error as SchemaError;
 pub use schema::{SchemaCheck, SchemaFetchError, SchemaSource};
 pub use stack::{STACK_BYTES, on_stack, render_on_stack};
 
 use crate::chart::{Chart, Crd};
+use crate::given;
 use crate::semver;
 use crate::values::{self, ActiveChart, ValuesMap};
 use crate::warning::Log;
@@ -126,7 +122,7 @@ pub fn render(request: &Request<'_>) -> Result<Rendered, Error> {
 /// As [`render`], with a word on schemas: whether they count, and where those are had that they refer to by address.
 pub fn render_with(request: &Request<'_>, schemas: SchemaCheck<'_>) -> Result<Rendered, Error> {
     values::check_levels(request.values).map_err(Error::Dependencies)?;
-    render_typed(request, &values::to_map(request.values), schemas)
+    render_typed(request, &given::to_map(request.values), schemas)
 }
 
 /// As [`render_with`], but with `values` in place of those of the request.

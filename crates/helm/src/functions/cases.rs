@@ -5,7 +5,7 @@ use gotmpl::{Function, Type, Value};
 use super::arguments::text;
 use super::hosted;
 use super::runes::{self, INVALID};
-use crate::engine::Host;
+use crate::host::Host;
 
 pub(super) const TABLE: &[Function<Host>] = &[
     hosted("camelcase", &[Type::String], |interp, args| {

@@ -6,7 +6,7 @@ use num_bigint::{BigInt, Sign};
 
 use super::arguments::{self, Outcome, any, cast_float};
 use super::{pure, variadic};
-use crate::engine::Host;
+use crate::host::Host;
 
 /// Decimals a quotient is rounded to.
 const QUOTIENT_PLACES: i64 = 16;

@@ -4,7 +4,7 @@ use gotmpl::{Function, Type, Value};
 
 use super::arguments::{any, boolean, is_empty};
 use super::{pure, variadic};
-use crate::engine::Host;
+use crate::host::Host;
 
 const ANYTHING: &[Type] = &[Type::Any];
 

@@ -6,8 +6,8 @@ use gotmpl::{FuncError, Function, List, Map, MapType, Str, Type, Value};
 
 use super::arguments::{self, NIL_MAP, Outcome, any, as_map, map, string_of, text};
 use super::merging::{self, Overwrite};
-use super::{copying, pure, variadic};
-use crate::engine::Host;
+use super::{copying, merging_into, pure, variadic};
+use crate::host::Host;
 
 /// Levels of nesting `deepCopy` follows.
 const MAX_DEPTH: usize = 1_000;
@@ -25,11 +25,11 @@ pub(super) const TABLE: &[Function<Host>] = &[
     pure("get", MAP_KEY, |args| Ok(map(args, 0)?.get(text(args, 1)?).unwrap_or_else(|| Value::string("")))),
     pure("hasKey", MAP_KEY, |args| Ok(Value::Bool(map(args, 0)?.get(text(args, 1)?).is_some()))),
     variadic("keys", MAP, keys),
-    copying(variadic("merge", MAPS, |args| merge(args, Overwrite::Empty))),
-    copying(variadic("mergeOverwrite", MAPS, |args| merge(args, Overwrite::All))),
+    merging_into(variadic("merge", MAPS, |args| merge(args, Overwrite::Empty))),
+    merging_into(variadic("mergeOverwrite", MAPS, |args| merge(args, Overwrite::All))),
     copying(pure("mustDeepCopy", &[Type::Any], deep_copy)),
-    copying(variadic("mustMerge", MAPS, |args| merge(args, Overwrite::Empty))),
-    copying(variadic("mustMergeOverwrite", MAPS, |args| merge(args, Overwrite::All))),
+    merging_into(variadic("mustMerge", MAPS, |args| merge(args, Overwrite::Empty))),
+    merging_into(variadic("mustMergeOverwrite", MAPS, |args| merge(args, Overwrite::All))),
     variadic("omit", MAP_KEY, |args| select(args, |named| !named)),
     variadic("pick", MAP_KEY, |args| select(args, |named| named)),
     variadic("pluck", &[Type::String, Type::Map], pluck),

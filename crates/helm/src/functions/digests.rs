@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256, Sha512};
 
 use super::arguments::{Outcome, text};
 use super::pure;
-use crate::engine::Host;
+use crate::host::Host;
 
 const TEXT: &[Type] = &[Type::String];
 

@@ -5,7 +5,7 @@ use gotmpl::{FuncError, Function, Kind, List, ListType, Map, MapType, Str, Type,
 
 use super::arguments::{Outcome, any, text};
 use super::{dates, document, pure};
-use crate::engine::Host;
+use crate::host::Host;
 use crate::{json, toml, yaml};
 
 const TEXT: &[Type] = &[Type::String];

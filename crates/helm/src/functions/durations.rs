@@ -7,7 +7,7 @@ use gotmpl::{FuncError, Function, Kind, Object, Signature, Str, Type, Value};
 
 use super::arguments::{any, float_to_int, int_to_float};
 use super::{dates, numbers, pure};
-use crate::engine::Host;
+use crate::host::Host;
 
 /// Nanoseconds of a second.
 pub(super) const NANOS_PER_SECOND: i64 = 1_000_000_000;

@@ -6,7 +6,7 @@ use gotmpl::{Function, Type, Value};
 
 use super::arguments::text;
 use super::pure;
-use crate::engine::Host;
+use crate::host::Host;
 
 const TEXT: &[Type] = &[Type::String];
 

@@ -6,8 +6,8 @@ use super::arguments::{
     self, NIL_POINTER, Outcome, any, cast_int, int, is_empty, kind_name, size, string_of, strings_of,
 };
 use super::equality::deep_equal;
-use super::{deep, hosted, pure, variadic};
-use crate::engine::Host;
+use super::{deep, extending, hosted, pure, variadic};
+use crate::host::Host;
 
 /// Items of a list that `concat` makes, which could double it again and again.
 const MAX_ITEMS: usize = 1_000_000;
@@ -20,16 +20,16 @@ const TWO: &[Type] = &[Type::Any, Type::Any];
 const SIZE_LIST: &[Type] = &[Type::Int, Type::Any];
 
 pub(super) const TABLE: &[Function<Host>] = &[
-    pure("append", TWO, append),
+    extending("append", TWO, append),
     pure("chunk", SIZE_LIST, chunk),
     pure("compact", ONE, compact),
-    variadic("concat", ONE, concat),
+    Function { variadic: true, ..extending("concat", ONE, concat) },
     pure("first", ONE, first),
     deep(pure("has", TWO, has)),
     pure("initial", ONE, initial),
     pure("last", ONE, last),
     variadic("list", ONE, list),
-    pure("mustAppend", TWO, append),
+    extending("mustAppend", TWO, append),
     pure("mustChunk", SIZE_LIST, chunk),
     pure("mustCompact", ONE, compact),
     pure("mustFirst", ONE, first),
@@ -37,14 +37,14 @@ pub(super) const TABLE: &[Function<Host>] = &[
     pure("mustInitial", ONE, initial),
     pure("mustLast", ONE, last),
     pure("mustPrepend", TWO, prepend),
-    pure("mustPush", TWO, append),
+    extending("mustPush", TWO, append),
     pure("mustRest", ONE, rest),
     pure("mustReverse", ONE, reverse),
     variadic("mustSlice", TWO, slice),
     deep(hosted("mustUniq", ONE, uniq)),
     deep(Function { variadic: true, ..hosted("mustWithout", TWO, without) }),
     pure("prepend", TWO, prepend),
-    pure("push", TWO, append),
+    extending("push", TWO, append),
     pure("rest", ONE, rest),
     pure("reverse", ONE, reverse),
     variadic("slice", TWO, slice),
@@ -75,9 +75,13 @@ fn list(args: &[Value]) -> Outcome {
     list_of(args.to_vec())
 }
 
-fn append(args: &[Value]) -> Outcome {
-    let mut items = list_at(args, 0, "Cannot push on type")?.items().to_vec();
-    items.push(any(args, 1).clone());
+fn append(mut args: Vec<Value>) -> Outcome {
+    let list = list_at(&args, 0, "Cannot push on type")?;
+    let item = any(&args, 1).clone();
+    // Whoever holds the list now is the only one, or keeps what it has.
+    args.clear();
+    let mut items = list.take();
+    items.push(item);
     list_of(items)
 }
 
@@ -178,13 +182,16 @@ fn slice(args: &[Value]) -> Outcome {
     Ok(List::new(list.element, part.to_vec()).into())
 }
 
-fn concat(args: &[Value]) -> Outcome {
+fn concat(mut args: Vec<Value>) -> Outcome {
     let lengths = args.iter().map(|list| if let Value::List(list) = list { list.len() } else { 0 });
     let length: usize = lengths.sum();
     if length > MAX_ITEMS {
         return Err(FuncError::new(format!("a list of more than {MAX_ITEMS} items")));
     }
-    let mut items = Vec::with_capacity(length);
+    let mut items = match args.first_mut() {
+        Some(Value::List(first)) => std::mem::replace(first, List::any(Vec::new())).take(),
+        _ => Vec::new(),
+    };
     for (index, other) in args.iter().enumerate() {
         match other {
             Value::List(list) => items.extend_from_slice(list.items()),
@@ -198,7 +205,7 @@ fn concat(args: &[Value]) -> Outcome {
             | Value::String(_)
             | Value::Map(_)
             | Value::Object(_) => {
-                let kind = kind_name(any(args, index).kind());
+                let kind = kind_name(any(&args, index).kind());
                 return Err(FuncError::new(format!("Cannot concat type {kind} as list")));
             }
         }

@@ -4,7 +4,7 @@ use gotmpl::{FuncError, Function, Type, Value};
 
 use super::arguments::{Outcome, any, cast_float, cast_int, int};
 use super::{arguments, numbers, pure, variadic};
-use crate::engine::Host;
+use crate::host::Host;
 
 const ONE: &[Type] = &[Type::Any];
 const TWO: &[Type] = &[Type::Any, Type::Any];

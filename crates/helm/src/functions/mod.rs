@@ -47,7 +47,7 @@ use std::sync::LazyLock;
 
 use gotmpl::{Call, Function, Interp, Reach, Type, Value};
 
-use crate::engine::Host;
+use crate::host::Host;
 use arguments::Outcome;
 pub(crate) use dates::{check_date, check_rfc3339};
 
@@ -95,6 +95,11 @@ const fn variadic(name: &'static str, params: &'static [Type], call: fn(&[Value]
     Function { name, params, variadic: true, reach: Reach::Shallow, call: Call::Pure(call) }
 }
 
+/// A function that adds to the list that is its first argument.
+const fn extending(name: &'static str, params: &'static [Type], call: gotmpl::Extend) -> Function<Host> {
+    Function { name, params, variadic: false, reach: Reach::Shallow, call: Call::Extend(call) }
+}
+
 /// A function that asks the host.
 const fn hosted(
     name: &'static str,
@@ -112,6 +117,11 @@ const fn deep(function: Function<Host>) -> Function<Host> {
 /// The same function, which looks at all that its arguments contain until they nest too deeply for its format.
 const fn document(function: Function<Host>) -> Function<Host> {
     Function { reach: Reach::Document, ..function }
+}
+
+/// The same function, which copies all that its arguments contain into the first.
+const fn merging_into(function: Function<Host>) -> Function<Host> {
+    Function { reach: Reach::CopyOthers, ..function }
 }
 
 /// The same function, which copies all that its arguments contain.

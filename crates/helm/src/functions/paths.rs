@@ -4,7 +4,7 @@ use gotmpl::{Function, Type, Value};
 
 use super::arguments::text;
 use super::pure;
-use crate::engine::Host;
+use crate::host::Host;
 
 const PATH: &[Type] = &[Type::String];
 

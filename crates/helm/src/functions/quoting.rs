@@ -4,7 +4,7 @@ use gotmpl::{FuncError, Function, Str, Type, Value};
 
 use super::arguments::{MAX_TEXT_BYTES, any, string_of, strings_of, text};
 use super::{deep, pure, variadic};
-use crate::engine::Host;
+use crate::host::Host;
 
 pub(super) const TABLE: &[Function<Host>] = &[
     deep(variadic("cat", &[Type::Any], |args| Ok(Value::string(present(args, gotmpl::display))))),

@@ -6,7 +6,7 @@ use gotmpl::{FuncError, Function, Interp, Type, Value};
 
 use super::arguments::{int, size, text};
 use super::{hosted, runes};
-use crate::engine::Host;
+use crate::host::Host;
 
 /// Characters or bytes one call may ask for.
 const MAX_LENGTH: i64 = 1 << 20;

@@ -7,7 +7,7 @@ use gotmpl::{Function, Type, Value};
 use super::arguments::{any, kind_name, text};
 use super::equality::deep_equal;
 use super::{deep, pure};
-use crate::engine::Host;
+use crate::host::Host;
 
 const NAME_VALUE: &[Type] = &[Type::String, Type::Any];
 

@@ -4,7 +4,7 @@ use gotmpl::{FuncError, Function, List, ListType, Type, Value};
 
 use super::arguments::int;
 use super::{pure, variadic};
-use crate::engine::Host;
+use crate::host::Host;
 
 /// Numbers one sequence may have.
 const MAX_NUMBERS: usize = 1_000_000;

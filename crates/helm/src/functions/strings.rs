@@ -6,7 +6,7 @@ use gotmpl::{FuncError, Function, List, Map, MapType, Str, Type, Value};
 
 use super::arguments::{MAX_TEXT_BYTES, Outcome, any, int, list_of_texts, size, text};
 use super::{deep, numbers, pure, runes};
-use crate::engine::Host;
+use crate::host::Host;
 
 const TEXT: &[Type] = &[Type::String];
 const TWO_TEXTS: &[Type] = &[Type::String, Type::String];

@@ -7,7 +7,7 @@ use gotmpl::{FuncError, Function, Kind, Map, Str, Type, Value};
 use super::arguments::{NIL_POINTER, Outcome, kind_name, map, text};
 use super::pure;
 use super::strings::find;
-use crate::engine::Host;
+use crate::host::Host;
 
 pub(super) const TABLE: &[Function<Host>] = &[
     // Helm finds no host unless it is told to ask DNS; templates here never do.

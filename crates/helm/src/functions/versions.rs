@@ -7,7 +7,7 @@ use gotmpl::{FuncError, Function, Kind, List, Object, Signature, Str, Type, Valu
 
 use super::arguments::text;
 use super::pure;
-use crate::engine::Host;
+use crate::host::Host;
 use crate::semver::{Constraint, Error, Version};
 
 pub(super) const TABLE: &[Function<Host>] = &[

@@ -6,7 +6,7 @@ use gotmpl::{FuncError, Function, Type, Value};
 
 use super::arguments::{MAX_TEXT_BYTES, any, int, size, text};
 use super::{pure, runes};
-use crate::engine::Host;
+use crate::host::Host;
 
 const TEXT: &[Type] = &[Type::String];
 

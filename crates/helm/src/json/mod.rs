@@ -3,6 +3,7 @@
 mod border;
 mod cycle;
 mod read;
+pub(crate) mod wire;
 mod write;
 
 pub use border::{from_serde, to_serde};

@@ -12,7 +12,6 @@ mod name;
 mod recorded;
 mod status;
 pub mod storage;
-pub(crate) mod wire;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,6 +24,7 @@ pub use chart::{ChartFile, ReleaseChart};
 pub use name::{NameError, ReleaseName};
 pub use status::Status;
 
+use crate::json::wire;
 use crate::manifest::Hook;
 
 /// One revision of a release.

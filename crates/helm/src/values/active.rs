@@ -3,8 +3,9 @@
 use gotmpl::Map;
 
 use super::tables::{Room, deep_copy, packed_copy};
-use super::{Error, ValuesMap, check_levels, check_typed_levels, enable, import, to_map, to_values};
+use super::{enable, import};
 use crate::chart::{Chart, Crd, Metadata};
+use crate::given::{CHARTS, Error, ValuesMap, check_levels, check_typed_levels, to_map, to_values};
 use crate::warning::Log;
 
 /// A chart with the dependencies that some values enable, under their aliases, and with imported values.
@@ -55,7 +56,7 @@ impl<'c> ActiveChart<'c> {
     pub(crate) fn with_typed(chart: &'c Chart, values: &Map, log: &Log) -> Result<Self, Error> {
         check_typed_levels(values)?;
         let mut active = Self::packed(chart, chart.name().to_owned());
-        enable::enable(&mut active, (values, ""), &mut { enable::CHARTS }, log)?;
+        enable::enable(&mut active, (values, ""), &mut { CHARTS }, log)?;
         import::import(&mut active, log)?;
         Ok(active)
     }

@@ -5,8 +5,9 @@
 
 use gotmpl::{Map, Value};
 
+use super::ActiveChart;
 use super::tables::{Nulls, Path, Room, deep_copy, merge_tables, remove_nulls, shallow_copy};
-use super::{ActiveChart, Error};
+use crate::given::Error;
 use crate::warning::{Log, Warning};
 
 const GLOBAL: &str = "global";

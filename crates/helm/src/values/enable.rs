@@ -3,14 +3,11 @@
 use gotmpl::{Map, Value};
 
 use super::tables::{scalar, table};
-use super::{ActiveChart, Error, coalesce};
+use super::{ActiveChart, coalesce};
 use crate::chart::{Chart, Dependency};
+use crate::given::Error;
 use crate::semver;
 use crate::warning::{Log, Warning};
-
-/// Charts of one release, those counted each time that have several aliases: a chart of a hundred aliases of a chart
-/// of a hundred aliases must end.
-pub(super) const CHARTS: usize = 1_000;
 
 /// The dependencies named in `Chart.yaml` for which `charts/` has no chart of that name.
 pub fn missing_dependencies(chart: &Chart) -> Vec<&str> {

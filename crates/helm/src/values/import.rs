@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use gotmpl::{Map, Value};
 
+use super::ActiveChart;
 use super::active::Defaults;
 use super::coalesce::coalesce_keeping;
 use super::tables::{Nulls, Path, Room, deep_copy, merge_tables, table};
-use super::{ActiveChart, Error, check_typed_levels};
 use crate::chart::Dependency;
+use crate::given::{Error, check_typed_levels};
 use crate::warning::{Log, Warning};
 
 /// Imports values at every level, from the bottom up.

@@ -5,11 +5,8 @@ use std::fmt;
 
 use gotmpl::{List, Map, Str, Value};
 
-use super::{Error, NODES, TABLE, TEXT, ValuesMap, to_map};
+use crate::given::{DEPTH, Error, NODES, TABLE, TEXT, ValuesMap, to_map};
 use crate::warning::{Log, Warning};
-
-/// Levels of tables that are copied and merged. What is read nests less; imports may add to it, without end.
-pub(super) const DEPTH: usize = 1_000;
 
 /// How many values may still be copied, and who is told of those that do not fit together.
 pub(super) struct Room {

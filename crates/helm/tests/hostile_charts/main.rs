@@ -4,6 +4,7 @@
 //! survived, can be told apart from the other cases then.
 
 mod archives;
+mod idioms;
 mod process;
 mod templates;
 mod values;
@@ -76,6 +77,11 @@ fn archives_that_bomb_or_escape_are_refused() {
 #[test]
 fn values_and_schemas_that_explode_are_refused() {
     check(&values::cases());
+}
+
+#[test]
+fn what_is_usual_may_be_ten_times_as_large() {
+    check(&idioms::cases());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::archives::Pack;
 /// A template, what the error must say, and what it is called.
 type Story = (&'static str, &'static str, Expected);
 
-fn chart(template: impl AsRef<[u8]>) -> (Vec<u8>, String) {
+pub(super) fn chart(template: impl AsRef<[u8]>) -> (Vec<u8>, String) {
     (Pack::chart().file("web/templates/a.yaml", template).tgz(), String::new())
 }
 
@@ -87,7 +87,20 @@ const SHAPED: &[Story] = &[
     ("yaml-text-in-a-loop", "{{range $big}}{{$s = toYaml $s}}{{end}}", STEPS),
     ("html-in-a-loop", "{{range $big}}{{$s = html $s}}{{end}}", STEPS),
     ("urlquery-in-a-loop", "{{range $big}}{{$s = urlquery $s}}{{end}}", STEPS),
-    ("append-in-a-loop", "{{$l := list}}{{range $big}}{{$l = append $l .}}{{end}}", STEPS),
+    ("append-without-end", "{{$l := list}}{{range $big}}{{range $big}}{{$l = append $l .}}{{end}}{{end}}", STEPS),
+    (
+        "append-and-keep",
+        "{{$l := list}}{{$k := list}}{{range $big}}{{$l = append $l .}}{{$k = append $k $l}}{{end}}",
+        STEPS,
+    ),
+    ("append-to-a-shared-list", "{{range $big}}{{$x := append $big .}}{{end}}", STEPS),
+    ("concat-without-end", "{{$l := list}}{{range $big}}{{$l = concat $l (list . .)}}{{$l = rest $l}}{{end}}", STEPS),
+    ("text-that-grows", "{{$x := $s}}{{range $big}}{{$x = printf \"%s%d,\" $x .}}{{end}}", STEPS),
+    ("text-copied-in-a-loop", "{{range $big}}{{$s = print $s}}{{end}}", STEPS),
+    ("long-text-copied-in-a-loop", "{{$s = repeat 16 $s}}{{range $big}}{{$s = printf \"%s\" $s}}{{end}}", STEPS),
+    ("texts-made-and-kept", "{{$l := list}}{{range $big}}{{$l = append $l (print $s .)}}{{end}}", STEPS),
+    ("texts-made-and-dropped", "{{range $big}}{{$x := print $s .}}{{end}}", STEPS),
+    ("texts-that-shrink", "{{range $big}}{{$x := print $s .}}{{$x = trunc 5 $x}}{{end}}", STEPS),
     (
         "concat-doubles",
         "{{$l := list 1}}{{range until 60}}{{$l = concat $l $l}}{{end}}",
@@ -126,7 +139,7 @@ const SHAPED: &[Story] = &[
     (
         "regex-of-large-text",
         "{{regexReplaceAll \"(a)(b)?\" (repeat 1000000 \"ab\") \"$1$2$1$2$1$2$1$2$1$2$1$2$1$2$1$2$1$2$1$2$1$2$1$2$1$2$1$2$1$2\" | len}}",
-        STEPS,
+        TOO_LONG,
     ),
     ("regex-with-many-states", "{{regexMatch \"(a?){1000}a{1000}b\" (repeat 1000000 \"a\")}}", STEPS),
     (

@@ -17,7 +17,7 @@ use super::super::{hosted, pure, random};
 use super::der;
 use super::extensions::{self, AltName};
 use super::keys::{self, PrivateKey, certificate_key};
-use crate::engine::Host;
+use crate::host::Host;
 
 /// Go's type of a certificate with its key.
 const CERTIFICATE: Type = Type::Named("sprig.certificate");

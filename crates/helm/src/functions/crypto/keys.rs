@@ -11,7 +11,7 @@ use rsa::pkcs8::EncodePrivateKey;
 use super::super::arguments::{Outcome, text};
 use super::super::{hosted, random};
 use super::{HostRng, der, primes};
-use crate::engine::Host;
+use crate::host::Host;
 
 /// Bits of `genPrivateKey "rsa"`.
 const LARGE_RSA_BITS: usize = 4096;

@@ -22,7 +22,7 @@ use gotmpl::{FuncError, Function, Type, Value};
 use super::arguments::{Outcome, text};
 use super::encoding::decode_base64;
 use super::{hosted, pure, random};
-use crate::engine::Host;
+use crate::host::Host;
 
 /// Bytes of an AES block.
 const BLOCK: usize = 16;

@@ -7,7 +7,7 @@ use sha2::Sha256;
 
 use super::super::arguments::{Outcome, int, text};
 use super::super::{hosted, random};
-use crate::engine::Host;
+use crate::host::Host;
 
 /// Go's default cost.
 const BCRYPT_COST: u32 = 10;

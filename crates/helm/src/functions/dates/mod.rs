@@ -20,7 +20,7 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use super::arguments::{Outcome, any, text};
 use super::durations::{self, Duration};
 use super::{hosted, pure};
-use crate::engine::Host;
+use crate::host::Host;
 use crate::toml::Moment;
 use instant::{Instant, Zone, instant_of};
 pub(super) use parse::quote;

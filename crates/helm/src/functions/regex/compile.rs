@@ -33,6 +33,8 @@ pub(super) struct Compiled {
     pub(super) weight: u64,
     /// About how many states there are, which is what compiling costs.
     pub(super) states: u64,
+    /// Whether a search reads no further than its match, but for a few letters.
+    pub(super) ends_near: bool,
 }
 
 /// Why an expression cannot be used, in Go's words where Go would refuse it too.
@@ -91,7 +93,39 @@ fn translate(pattern: &[u8]) -> Result<Compiled, Error> {
         .build()
         .map_err(|_| Error::ExceedLimit)?;
     let weight = count(&expression.root, &|_| LARGE_CLASS);
-    Ok(Compiled { regex, names: expression.names, weight, states })
+    let ends_near = ends_near(&expression.root);
+    Ok(Compiled { regex, names: expression.names, weight, states, ends_near })
+}
+
+/// Letters that a search may read behind its match for nothing.
+const NEAR: u64 = 64;
+
+/// Whether what repeats without end stands at the end only: then each further round is a longer match, or ends the search.
+/// What has to follow a repetition, as in `[^z]*z|a`, may be looked for in all of the text, only to find that the
+/// shorter match was the right one.
+fn ends_near(node: &Node) -> bool {
+    let short = |node: &Node| longest(node).is_some_and(|letters| letters <= NEAR);
+    match node {
+        Node::Repeat { node, max: None, .. } => short(node),
+        Node::Concat(nodes) => {
+            nodes.split_last().is_none_or(|(last, before)| before.iter().all(short) && ends_near(last))
+        }
+        Node::Alternate(nodes) => nodes.iter().all(ends_near),
+        Node::Capture(node) => ends_near(node),
+        Node::Literal(..) | Node::Dot(_) | Node::Class(..) | Node::Assertion(_) | Node::Repeat { .. } => short(node),
+    }
+}
+
+/// How many letters a node matches at most, where there is a bound.
+fn longest(node: &Node) -> Option<u64> {
+    match node {
+        Node::Literal(..) | Node::Dot(_) | Node::Class(..) => Some(1),
+        Node::Assertion(_) => Some(0),
+        Node::Repeat { node, max, .. } => longest(node)?.checked_mul(u64::from((*max)?)),
+        Node::Concat(nodes) => nodes.iter().try_fold(0_u64, |sum, node| sum.checked_add(longest(node)?)),
+        Node::Alternate(nodes) => nodes.iter().try_fold(0, |most, node| Some(longest(node)?.max(most))),
+        Node::Capture(node) => longest(node),
+    }
 }
 
 /// About how many states compiling `pattern` makes, told without doing so; none of what does not parse.

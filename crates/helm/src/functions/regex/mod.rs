@@ -17,7 +17,7 @@ use regex::Captures;
 use super::arguments::{MAX_TEXT_BYTES, Outcome, int, size, text};
 use super::runes::{decode, is_digit, is_letter, runes};
 use super::{hosted, pure};
-use crate::engine::Host;
+use crate::host::Host;
 use compile::{Compiled, compile};
 
 const PATTERN_TEXT: &[Type] = &[Type::String, Type::String];
@@ -104,7 +104,7 @@ impl Strictness {
 
 /// How many states of an expression a character is compared with for one step.
 const STATES_PER_STEP: u64 = 64;
-/// How much of the rest of a text may be read for each further match, for one step.
+/// How much of a text may be read for a match, for one step.
 const BYTES_PER_STEP: u64 = 32;
 /// What compiling costs in steps for each state, perhaps for nothing.
 const COMPILATION: u64 = 14;
@@ -126,9 +126,25 @@ fn charge_search(interp: &mut Interp<'_, Host>, expression: &Compiled, searched:
     interp.charge(work.saturating_add(expression.states.saturating_mul(COMPILATION)))
 }
 
-/// A further search may read all of the `rest`, only to find that a shorter match was the right one.
-fn charge_match(interp: &mut Interp<'_, Host>, rest: usize) -> Result<(), FuncError> {
-    interp.charge(MATCH_STEPS + rest as u64 / BYTES_PER_STEP)
+/// Charges for the matches in a text, one after the other.
+struct Matches<'e> {
+    expression: &'e Compiled,
+    length: usize,
+    /// Where the match before ended.
+    at: usize,
+}
+
+impl<'e> Matches<'e> {
+    fn of(expression: &'e Compiled, subject: &Subject<'_>) -> Self {
+        Self { expression, length: subject.text.len(), at: 0 }
+    }
+
+    /// The text since the match before was read, perhaps all that is left.
+    fn charge(&mut self, interp: &mut Interp<'_, Host>, end: usize) -> Result<(), FuncError> {
+        let read = if self.expression.ends_near { end } else { self.length } - self.at;
+        self.at = end;
+        interp.charge(MATCH_STEPS + read as u64 / BYTES_PER_STEP)
+    }
 }
 
 /// `pattern` in backquotes if it can be, else as `%q` prints it.
@@ -188,8 +204,9 @@ fn find_all(interp: &mut Interp<'_, Host>, args: &[Value], strictness: Strictnes
     let limit = int(args, 2)?;
     let limit = if limit < 0 { usize::MAX } else { size(limit) };
     let mut found: Vec<Str> = Vec::new();
+    let mut matches = Matches::of(&expression, &subject);
     for one in expression.regex.find_iter(&subject.text).take(limit) {
-        charge_match(interp, subject.text.len() - one.start())?;
+        matches.charge(interp, one.end())?;
         found.push(Str::from(subject.slice(one.range())));
     }
     Ok(if found.is_empty() { List::nil(ListType::String) } else { List::strings(found) }.into())
@@ -208,11 +225,12 @@ fn split(interp: &mut Interp<'_, Host>, args: &[Value], strictness: Strictness) 
     }
     let mut parts: Vec<Str> = Vec::new();
     let (mut begin, mut end) = (0, 0);
+    let mut matches = Matches::of(&expression, &subject);
     for found in expression.regex.find_iter(&subject.text) {
         if parts.len() + 1 >= limit {
             break;
         }
-        charge_match(interp, subject.text.len() - found.start())?;
+        matches.charge(interp, found.end())?;
         end = found.start();
         // An empty match at the very start separates nothing.
         if found.end() != 0 {
@@ -252,9 +270,10 @@ fn replaced(
     let subject = subject(bytes);
     let mut out = Vec::with_capacity(bytes.len());
     let mut copied = 0;
+    let mut matches = Matches::of(expression, &subject);
     for groups in expression.regex.captures_iter(&subject.text) {
         let Some(whole) = groups.get(0) else { continue };
-        charge_match(interp, subject.text.len() - whole.start())?;
+        matches.charge(interp, whole.end())?;
         out.extend_from_slice(subject.slice(copied..whole.start()));
         write(&subject, &groups, &mut out);
         copied = whole.end();

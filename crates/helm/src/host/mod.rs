@@ -1,5 +1,8 @@
 //! What template functions may ask of the world during one render.
 
+mod lookup;
+mod random;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,8 +10,10 @@ use std::sync::Arc;
 use gotmpl::Str;
 use jiff::Zoned;
 
-use super::lookup::{Lookup, LookupError};
-use super::random::{RandomStream, SEED_BYTES};
+use random::RandomStream;
+
+pub use lookup::{Lookup, LookupError, NoLookup};
+pub use random::SEED_BYTES;
 
 /// The host of one render: a clock that stands still, a stream of random bytes and the cluster.
 ///
@@ -64,7 +69,7 @@ impl Host {
     }
 
     /// Notes that the template `name` is entered; false if it is within itself more than `limit` times already.
-    pub(super) fn enter(&self, name: &Str, limit: u32) -> bool {
+    pub(crate) fn enter(&self, name: &Str, limit: u32) -> bool {
         let mut included = self.included.borrow_mut();
         let count = included.entry(name.clone()).or_default();
         if *count > limit {
@@ -75,7 +80,7 @@ impl Host {
     }
 
     /// Notes that the template `name` is left.
-    pub(super) fn leave(&self, name: &Str) {
+    pub(crate) fn leave(&self, name: &Str) {
         if let Some(count) = self.included.borrow_mut().get_mut(name) {
             *count -= 1;
         }
