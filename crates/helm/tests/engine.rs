@@ -299,28 +299,28 @@ fn what_is_passed_over_is_told_as_helm_logs_it() {
 #[test]
 fn values_that_are_handed_over_change_for_nobody_else() {
     for (template, expected) in [
-        (r#"{{$l := list 1}}{{$k := $l}}{{$l = append $l 2}}{{$l}} {{$k}}"#, "[1 2] [1]"),
-        (r#"{{$l := list 1}}{{$l = append $l (len $l)}}{{$l}}"#, "[1 1]"),
+        (r"{{$l := list 1}}{{$k := $l}}{{$l = append $l 2}}{{$l}} {{$k}}", "[1 2] [1]"),
+        (r"{{$l := list 1}}{{$l = append $l (len $l)}}{{$l}}", "[1 1]"),
         (r#"{{$l := list 1}}{{$d := dict "l" $l}}{{$l = append $l 2}}{{$l}} {{$d.l}}"#, "[1 2] [1]"),
-        (r#"{{$l := list 1}}{{range $l}}{{$l = append $l 2}}{{end}}{{$l}}"#, "[1 2]"),
-        (r#"{{$l := list 1 2}}{{range $i, $x := $l}}{{$l = append $l $x}}{{end}}{{$l}}"#, "[1 2 1 2]"),
-        (r#"{{$l := list 1}}{{$l = concat $l $l}}{{$l}}"#, "[1 1]"),
-        (r#"{{$l := list 1}}{{$k := $l}}{{$l = concat (append $l 2) (list 3)}}{{$l}} {{$k}}"#, "[1 2 3] [1]"),
-        (r#"{{$l := list 1}}{{with $l}}{{$l = append $l 2}}{{.}}{{end}}{{$l}}"#, "[1][1 2]"),
-        (r#"{{$l := list 1}}{{if $l = append $l 2}}{{$l}}{{end}}"#, "[1 2]"),
-        (r#"{{$l := list 1}}{{$l = append $l ($l = list 9)}}{{$l}}"#, "[1 [9]]"),
-        (r#"{{$l := list 1}}{{range $l = append $l 2}}{{.}}{{end}}{{$l}}"#, "122"),
+        (r"{{$l := list 1}}{{range $l}}{{$l = append $l 2}}{{end}}{{$l}}", "[1 2]"),
+        (r"{{$l := list 1 2}}{{range $i, $x := $l}}{{$l = append $l $x}}{{end}}{{$l}}", "[1 2 1 2]"),
+        (r"{{$l := list 1}}{{$l = concat $l $l}}{{$l}}", "[1 1]"),
+        (r"{{$l := list 1}}{{$k := $l}}{{$l = concat (append $l 2) (list 3)}}{{$l}} {{$k}}", "[1 2 3] [1]"),
+        (r"{{$l := list 1}}{{with $l}}{{$l = append $l 2}}{{.}}{{end}}{{$l}}", "[1][1 2]"),
+        (r"{{$l := list 1}}{{if $l = append $l 2}}{{$l}}{{end}}", "[1 2]"),
+        (r"{{$l := list 1}}{{$l = append $l ($l = list 9)}}{{$l}}", "[1 [9]]"),
+        (r"{{$l := list 1}}{{range $l = append $l 2}}{{.}}{{end}}{{$l}}", "122"),
         (r#"{{$s := "a"}}{{$t := $s}}{{$s = print $s "b"}}{{$s}} {{$t}}"#, "ab a"),
         (r#"{{$s := "a"}}{{$s = printf "%s%s" $s $s}}{{$s}}"#, "aa"),
         (r#"{{$d := dict "a" 1}}{{$e := $d}}{{$d = merge $d (dict "b" 2)}}{{$d}} {{$e}}"#, "map[a:1 b:2] map[a:1 b:2]"),
-        (r#"{{$l := list 1}}{{$l = concat $l}}{{$l = $l | append (list 0)}}{{$l}}"#, "[0 [1]]"),
-        (r#"{{$l := list 1}}{{$l = append $l 2 | len}}{{$l}}"#, "2"),
+        (r"{{$l := list 1}}{{$l = concat $l}}{{$l = $l | append (list 0)}}{{$l}}", "[0 [1]]"),
+        (r"{{$l := list 1}}{{$l = append $l 2 | len}}{{$l}}", "2"),
         (
             r#"{{define "x"}}{{$l := list 5}}{{$l = append $l .}}{{$l}}{{end}}{{$l := 1}}{{$l = append (list $l) (include "x" $l)}}{{$l}}"#,
             "[1 [5 1]]",
         ),
         (r#"{{$d := dict "l" (list 1)}}{{$d = append $d.l 2}}{{$d}}"#, "[1 2]"),
-        (r#"{{$l := list 1}}{{$l := list 2}}{{if true}}{{$l = append $l 3}}{{end}}{{$l}}"#, "[2 3]"),
+        (r"{{$l := list 1}}{{$l := list 2}}{{if true}}{{$l = append $l 3}}{{end}}{{$l}}", "[2 3]"),
     ] {
         let rendered = Setup::default().render(&chart(&format!("a: '{template}'\n"))).expect("it renders");
         assert_eq!(
