@@ -14,6 +14,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
@@ -178,7 +179,8 @@ impl Door {
         let (out, mut told) = mpsc::unbounded_channel();
         let maps = self.through.clone();
         tokio::spawn(async move {
-            let mut events = watcher(maps, watcher::Config::default().labels("value")).boxed();
+            // With pauses: without its runtime every request fails at once, and the task would never give way to the end.
+            let mut events = watcher(maps, watcher::Config::default().labels("value")).default_backoff().boxed();
             while let Some(event) = events.next().await {
                 let text = match event {
                     Ok(Event::Apply(map) | Event::InitApply(map)) => {

@@ -128,14 +128,17 @@ pub(crate) fn owner(revisions: &[RecordMeta], candidates: &[Candidate]) -> Optio
 /// The object that takes the place of `owner`, where there is one: one that stays, and that was made after it, so that the
 /// annotation may be left on an object that is itself adopted later.
 fn adopter(owner: &Owner, candidates: &[Candidate]) -> Option<Owner> {
-    let created =
-        candidates.iter().find(|candidate| candidate.key == owner.key).and_then(|candidate| candidate.created);
+    let adopted = candidates.iter().find(|candidate| candidate.key == owner.key);
+    let created = adopted.and_then(|adopted| adopted.created);
+    let is_mutual =
+        |candidate: &Candidate| adopted.is_some_and(|adopted| adopted.adopts.as_ref() == Some(&candidate.key));
     let takes = |candidate: &&Candidate| {
         candidate.declares == Declares::This
             && candidate.adopts.as_ref() == Some(&owner.key)
             && candidate.key != owner.key
             && !candidate.leaving
-            && (candidate.created, &candidate.key) > (created, &owner.key)
+            // Times of creation are whole seconds.
+            && (candidate.created > created || (candidate.created == created && !is_mutual(candidate)))
     };
     let candidate = candidates.iter().filter(takes).min_by_key(|candidate| (candidate.created, &candidate.key))?;
     Some(Owner {

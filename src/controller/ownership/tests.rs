@@ -211,6 +211,15 @@ fn an_object_takes_the_place_of_the_one_it_adopts() {
     assert_eq!(owns(&[old(), leaving]), owned("apps/old", false));
     let back = Candidate { created: None, ..adopting("apps/new", "old", "shop") };
     assert_eq!(owns(&[old(), back]), owned("apps/old", false));
+    // Made in the same second: whoever names the other takes over, but of two that name each other neither does.
+    let twin = || object("apps/twin", 5, "shop", &json!({}));
+    let by_twin = history("deployed=apps/twin:uid-twin");
+    let next = |candidates: &[Candidate]| owner(&by_twin, candidates).map(|owner| owner.key.to_string());
+    assert_eq!(next(&[twin(), adopting("apps/new", "twin", "shop")]).as_deref(), Some("apps/new"));
+    assert_eq!(
+        next(&[adopting("apps/twin", "new", "shop"), adopting("apps/new", "twin", "shop")]).as_deref(),
+        Some("apps/twin")
+    );
     let ending = history("uninstalling=apps/old:uid-old");
     assert!(owner(&ending, &[old(), adopting("apps/new", "old", "shop")]).is_some_and(|owner| owner.adopted.is_none()));
     // Only what is its own to take: of its namespace, of this release, of that name.
