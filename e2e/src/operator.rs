@@ -15,7 +15,8 @@ use crate::eventually::eventually;
 use crate::ports;
 use crate::process::{Process, Scratch, Signal};
 
-const START: Duration = Duration::from_secs(30);
+/// How long a start or an end may take on a machine that is busy with other stories: definitions that were just made are served late.
+const START: Duration = Duration::from_secs(90);
 
 /// A helm-operator, running or killed.
 #[derive(Debug)]

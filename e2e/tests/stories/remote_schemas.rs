@@ -63,9 +63,10 @@ fn a_schema_elsewhere_counts_and_one_that_is_missing_is_left_out_with_a_warning(
         story.push(&chart("1.0.0", &host, "/schemas/app.json")).await?;
         story.push(&chart("1.1.0", &host, "/schemas/gone.json")).await?;
         story.release("good", "note", "1.0.0", json!({})).await?;
+        // Alone at first: two that ask in the same moment may both have to fetch it.
+        story.ready("good").await?;
         story.release("bad", "note", "1.0.0", json!({ "values": { "greeting": "far too long a word" } })).await?;
         story.release("unchecked", "note", "1.1.0", json!({ "values": { "greeting": "far too long a word" } })).await?;
-        story.ready("good").await?;
         story.refused("bad", Reason::SchemaViolation, &["greeting"]).await?;
         story.ready("unchecked").await?;
         story.event("unchecked", Reason::SchemaUnavailable, "/schemas/gone.json").await?;
