@@ -89,7 +89,7 @@ impl Existing {
                 {
                     standing.push(Applied::unseen(object, metadata));
                 }
-                None if vanishes(object.content()) => {}
+                None if vanishes(object.content().get("spec")) => {}
                 _ => lost.push(object.clone()),
             }
         }
@@ -102,7 +102,7 @@ impl Applied {
     fn unseen(object: &Object, metadata: &Metadata) -> Self {
         let ObjectRef { group, kind, .. } = object.reference();
         let unseen = || Verdict::InProgress("it was not seen yet".to_owned());
-        let is_ready = ready::ready_by_existing(group, kind) && metadata.deletion_timestamp.is_none();
+        let is_ready = ready::ready_by_existing(group, kind);
         Self {
             object: object.reference().clone(),
             change: Change::Unchanged,
@@ -112,14 +112,14 @@ impl Applied {
             generation: metadata.generation.unwrap_or_default(),
             assessment: if is_ready { Assessment::CURRENT } else { Assessment { ready: unseen(), complete: unseen() } },
             marks: Marks::Helm,
-            vanishes: vanishes(object.content()),
+            vanishes: vanishes(object.content().get("spec")),
         }
     }
 }
 
 /// Whether a Job removes itself when it is done.
-fn vanishes(content: &serde_json::Map<String, Value>) -> bool {
-    content.get("spec").is_some_and(|spec| spec["ttlSecondsAfterFinished"].is_number())
+pub(super) fn vanishes(spec: Option<&Value>) -> bool {
+    spec.is_some_and(|spec| spec["ttlSecondsAfterFinished"].is_number())
 }
 
 impl Cluster {
@@ -291,6 +291,6 @@ fn applied(object: &Object, existing: Option<&Metadata>, answer: &Value, assessm
         generation: metadata["generation"].as_i64().unwrap_or_default(),
         assessment,
         marks: if is_labelled { Marks::Helm } else { Marks::Unknown },
-        vanishes: answer["spec"]["ttlSecondsAfterFinished"].is_number(),
+        vanishes: vanishes(answer.get("spec")),
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::apply::vanishes;
 use super::object::{Object, ObjectRef};
 use super::wait::{Question, Target, Unready, Unsettled, Version};
 use super::watch::Marks;
@@ -117,7 +118,7 @@ impl Begun {
                 resource_version: metadata["resourceVersion"].as_str().unwrap_or_default().to_owned(),
                 generation: metadata["generation"].as_i64().unwrap_or_default(),
             },
-            vanishes: live["spec"]["ttlSecondsAfterFinished"].is_number(),
+            vanishes: vanishes(live.get("spec")),
         }
     }
 }
