@@ -16,11 +16,11 @@ pub struct Args {
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// Where to serve Prometheus metrics: `host:port`, `:port`, or `0` for nowhere.
+    /// Where to serve Prometheus metrics: `address:port`, `:port`, or `0` for nowhere.
     #[arg(long, default_value = "0", value_parser = address)]
     pub metrics_bind_address: Address,
 
-    /// Where to serve `/healthz` and `/readyz`: `host:port`, `:port`, or `0` for nowhere.
+    /// Where to serve `/healthz` and `/readyz`: `address:port`, `:port`, or `0` for nowhere.
     #[arg(long, default_value = ":8081", value_parser = address)]
     pub health_probe_bind_address: Address,
 
@@ -41,15 +41,18 @@ pub struct Args {
     #[arg(long, env = "HELM_OPERATOR_CACHE_DIR", default_value = "/tmp/helm-operator")]
     pub cache_dir: PathBuf,
 
-    /// How many MiB of pulled charts to keep.
+    /// How many MiB of pulled charts to keep. 0 keeps none, nor schemas, nor what tags stood for when a registry goes away.
     #[arg(long, default_value_t = 512)]
     pub cache_mib: u64,
 
-    /// A file of PEM certificates of authorities that are trusted besides the system's, for all registries.
+    /// A file of PEM certificates of authorities that are trusted besides the system's, for all registries. Read at the
+    /// start. `SSL_CERT_FILE` and `SSL_CERT_DIR` name others instead of the system's; `HTTPS_PROXY`, `HTTP_PROXY` and
+    /// `NO_PROXY` are heeded.
     #[arg(long, env = "HELM_OPERATOR_CA_FILE")]
     pub ca_file: Option<PathBuf>,
 
-    /// How many releases are fetched, rendered and applied at the same time. Waiting ones do not count.
+    /// How many releases are fetched, rendered and applied at the same time, 1 at least. Waiting ones do not count; as many
+    /// again may be uninstalled.
     #[arg(long, default_value_t = 8)]
     pub concurrent: u16,
 
@@ -58,7 +61,8 @@ pub struct Args {
     #[arg(long)]
     pub memory_mib: Option<u64>,
 
-    /// Refuse what crosses namespaces: repositories and Secrets of other ones, and releases into them.
+    /// Confine each release to the namespace of its object: repositories and Secrets of other namespaces are refused,
+    /// releases into them, charts with objects of other namespaces or of the whole cluster; `lookup` sees nothing beyond.
     #[arg(long)]
     pub no_cross_namespace_refs: bool,
 
@@ -114,7 +118,7 @@ fn address(text: &str) -> Result<Address, String> {
         return Ok(Address(None));
     }
     let full = if text.starts_with(':') { format!("[::]{text}") } else { text.to_owned() };
-    full.parse().map(|address| Address(Some(address))).map_err(|_| format!("{text:?} is no host:port, :port or 0"))
+    full.parse().map(|address| Address(Some(address))).map_err(|_| format!("{text:?} is no address:port, :port or 0"))
 }
 
 /// A name that no other process has by chance.

@@ -30,6 +30,7 @@ pub mod controller;
 pub mod history;
 pub mod leader;
 pub mod metrics;
+mod off_thread;
 pub mod registry;
 pub mod server;
 pub mod shutdown;

@@ -1,6 +1,7 @@
 //! The process: read the arguments, print or run.
 
 use std::io::Write as _;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::pin::pin;
 use std::process::ExitCode;
@@ -67,12 +68,16 @@ fn complain(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-#[expect(clippy::print_stdout, reason = "it is what the command is for")]
 fn print_crds() -> anyhow::Result<()> {
+    let mut text = String::new();
     for (_, definition) in api::definitions() {
-        print!("---\n{}", api::to_yaml(&definition)?);
+        text.extend(["---\n", &api::to_yaml(&definition)?]);
     }
-    Ok(())
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // Who reads has enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }
 
 /// As `helm template`: its exit code is 1 whatever is wrong.
@@ -121,7 +126,7 @@ async fn operate(args: Args) -> anyhow::Result<()> {
     let lease = client::connect(Arc::clone(&metrics), None).await?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), instance = %args.instance, "helm-operator starts");
     for address in [args.health_probe_bind_address.0, args.metrics_bind_address.0].into_iter().flatten() {
-        let listener = TcpListener::bind(address).await.with_context(|| format!("failed to listen on {address}"))?;
+        let listener = listen(address).await.with_context(|| format!("failed to listen on {address}"))?;
         tokio::spawn(server::serve(listener, Arc::clone(&metrics)));
     }
     let mut election = Election::new(lease, &args.leader_election_namespace, args.instance.clone());
@@ -133,7 +138,7 @@ async fn operate(args: Args) -> anyhow::Result<()> {
     }
     let controllers = control(client, setup(&args, &shutdown)?, metrics)?;
     tokio::select! {
-        ended = controllers => Err(ended.map_or_else(anyhow::Error::from, |()| anyhow::anyhow!("the controllers ended"))),
+        _ = controllers => Err(anyhow::anyhow!("the controllers panicked, as logged above: ending, so that another process takes over")),
         lost = election.keep(), if args.leader_elect => {
             shutdown.request();
             Err(lost.into())
@@ -142,6 +147,16 @@ async fn operate(args: Args) -> anyhow::Result<()> {
             finish(&shutdown, args.leader_elect.then_some(&mut election)).await;
             signal
         }
+    }
+}
+
+/// Listens; on all addresses of IPv4 alone where the machine has no IPv6.
+async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+        }
+        listening => listening,
     }
 }
 

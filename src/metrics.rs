@@ -1,12 +1,15 @@
-//! What the operator counts, for Prometheus. Labels are enums: no object ever names a series.
+//! What the operator counts, for Prometheus. Labels are of a few words each: no object ever names a series.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
@@ -26,6 +29,36 @@ struct Method {
     method: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Objects {
+    kind: String,
+    state: &'static str,
+}
+
+/// How an object stands, by its conditions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// `Ready`.
+    Ready,
+    /// Not ready, and worked on or tried again: `Reconciling`.
+    Reconciling,
+    /// Not ready, and somebody has to change something: `Stalled`.
+    Stalled,
+    /// Not ready, and neither of the two: suspended, say.
+    NotReady,
+}
+
+impl State {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+            Self::NotReady => "NotReady",
+        }
+    }
+}
+
 /// Between two signs of life of the controllers.
 const BEAT: Duration = Duration::from_secs(1);
 
@@ -38,6 +71,9 @@ pub struct Metrics {
     reconciles: Family<Reconcile, Counter>,
     durations: Family<Controller, Histogram>,
     kube_requests: Family<Method, Counter>,
+    objects: Family<Objects, Gauge>,
+    /// How each object was counted, by its uid.
+    states: Mutex<BTreeMap<String, Objects>>,
     ready: AtomicBool,
     created: Instant,
     /// When the controllers last gave a sign of life, in milliseconds since `created`; 0 before the first.
@@ -53,16 +89,20 @@ impl Default for Metrics {
         let durations = Family::<Controller, Histogram>::new_with_constructor(buckets);
         registry.register(
             "reconcile_duration_seconds",
-            "How long reconciles took, waiting included",
+            "How long reconciles took, waiting for others' slots and for a moment of readiness included",
             durations.clone(),
         );
         let kube_requests = Family::<Method, Counter>::default();
         registry.register("kube_requests", "Requests to the API server, watches included", kube_requests.clone());
+        let objects = Family::<Objects, Gauge>::default();
+        registry.register("objects", "Objects, by kind and state", objects.clone());
         Self {
             registry,
             reconciles,
             durations,
             kube_requests,
+            objects,
+            states: Mutex::default(),
             ready: AtomicBool::new(false),
             created: Instant::now(),
             last_beat: AtomicU64::new(0),
@@ -75,6 +115,23 @@ impl Metrics {
     pub fn reconciled(&self, controller: &'static str, result: String, took: Duration) {
         self.reconciles.get_or_create(&Reconcile { controller, result }).inc();
         self.durations.get_or_create(&Controller { controller }).observe(took.as_secs_f64());
+    }
+
+    /// Counts the object of `kind` with this uid as one in `state`, and no longer as what it was.
+    pub fn object_is(&self, kind: &str, uid: &str, state: State) {
+        let now = Objects { kind: kind.to_owned(), state: state.as_str() };
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        self.objects.get_or_create(&now).inc();
+        if let Some(before) = states.insert(uid.to_owned(), now) {
+            self.objects.get_or_create(&before).dec();
+        }
+    }
+
+    /// No longer counts the object with this uid.
+    pub fn object_is_gone(&self, uid: &str) {
+        if let Some(before) = self.states.lock().unwrap_or_else(PoisonError::into_inner).remove(uid) {
+            self.objects.get_or_create(&before).dec();
+        }
     }
 
     /// Counts a request to the API server.
@@ -129,7 +186,24 @@ mod tests {
     use std::sync::atomic::Ordering;
     use std::time::{Duration, Instant};
 
-    use super::{Metrics, STUCK};
+    use super::{Metrics, STUCK, State};
+
+    #[test]
+    fn an_object_is_counted_once_as_what_it_is() {
+        let metrics = Metrics::default();
+        let count = |state: &str| {
+            let text = metrics.render().expect("metrics");
+            let line = format!("helm_operator_objects{{kind=\"HelmRelease\",state=\"{state}\"}} ");
+            text.lines().find_map(|it| it.strip_prefix(line.as_str()).map(str::to_owned))
+        };
+        metrics.object_is("HelmRelease", "a", State::Reconciling);
+        metrics.object_is("HelmRelease", "b", State::Reconciling);
+        metrics.object_is("HelmRelease", "a", State::Ready);
+        metrics.object_is("HelmRelease", "a", State::Ready);
+        assert_eq!((count("Ready").as_deref(), count("Reconciling").as_deref()), (Some("1"), Some("1")));
+        metrics.object_is_gone("b");
+        assert_eq!((count("Ready").as_deref(), count("Reconciling").as_deref()), (Some("1"), Some("0")));
+    }
 
     #[test]
     fn only_controllers_that_ran_and_fell_silent_are_stuck() {

@@ -45,14 +45,14 @@ pub struct Conditions {
 /// The longest message the API server accepts in a condition.
 const MESSAGE_LIMIT: usize = 32 * 1024;
 
-/// As much of a message as the API server accepts: both ends of a longer one, for an error of templates within each other
-/// says first where it was and last what went wrong.
-fn shortened(message: String) -> String {
+/// At most `limit` bytes of a message: both ends of a longer one, for an error of templates within each other says first
+/// where it was and last what went wrong.
+pub(crate) fn shortened(message: &str, limit: usize) -> String {
     const GAP: &str = "\n...\n";
-    if message.len() <= MESSAGE_LIMIT {
-        return message;
+    if message.len() <= limit {
+        return message.to_owned();
     }
-    let half = (MESSAGE_LIMIT - GAP.len()) / 2;
+    let half = (limit - GAP.len()) / 2;
     let start = &message[..message.floor_char_boundary(half)];
     let end = &message[message.ceil_char_boundary(message.len() - half)..];
     [start, GAP, end].concat()
@@ -62,7 +62,7 @@ impl Conditions {
     /// Adds a condition.
     #[must_use]
     pub fn with(mut self, kind: ConditionType, status: bool, reason: Reason, message: impl Into<String>) -> Self {
-        self.set.push((kind, status, reason, shortened(message.into())));
+        self.set.push((kind, status, reason, shortened(&message.into(), MESSAGE_LIMIT)));
         self
     }
 
@@ -105,9 +105,9 @@ mod tests {
     #[test]
     fn a_long_message_keeps_both_ends() {
         let message = format!("where{}what", "é".repeat(MESSAGE_LIMIT));
-        let shortened = shortened(message);
+        let shortened = shortened(&message, MESSAGE_LIMIT);
         assert!(shortened.len() <= MESSAGE_LIMIT && shortened.len() > MESSAGE_LIMIT - 8);
         assert!(shortened.starts_with("whereé") && shortened.ends_with("éwhat"));
-        assert_eq!(super::shortened("short".to_owned()), "short");
+        assert_eq!(super::shortened("short", MESSAGE_LIMIT), "short");
     }
 }

@@ -9,6 +9,7 @@ mod helm_release;
 mod helm_repository;
 mod reason;
 
+pub(crate) use condition::shortened;
 pub use condition::{ConditionType, Conditions};
 pub use duration::GoDuration;
 pub use helm_release::{

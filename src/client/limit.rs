@@ -1,6 +1,7 @@
-//! Limits in time: of a whole answer, and of a watch's silence.
+//! Limits: of a whole answer's time, of a watch's silence, and of requests at the same time.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{Request, Response};
 use hyper::body::{Body, Frame, SizeHint};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower::{BoxError, Layer, Service};
 
@@ -31,15 +33,20 @@ impl Default for Limits {
 #[error("no complete answer within {}s", .0.as_secs())]
 struct Silent(Duration);
 
+/// Requests at the same time that are no watches, and so connections: each costs memory and a handshake, and the API
+/// server does not answer more of them faster.
+const AT_ONCE: usize = 32;
+
 /// Limits the requests of the service below it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct LimitLayer {
     limits: Limits,
+    at_once: Arc<Semaphore>,
 }
 
 impl LimitLayer {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits }
+        Self { limits, at_once: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 }
 
@@ -47,22 +54,24 @@ impl<S> Layer<S> for LimitLayer {
     type Service = Limit<S>;
 
     fn layer(&self, inner: S) -> Limit<S> {
-        Limit { inner, limits: self.limits }
+        Limit { inner, limits: self.limits, at_once: Arc::clone(&self.at_once) }
     }
 }
 
-/// A service whose answers are limited in time.
+/// A service whose requests are limited in number, and their answers in time.
 #[derive(Debug, Clone)]
 pub(super) struct Limit<S> {
     inner: S,
     limits: Limits,
+    at_once: Arc<Semaphore>,
 }
 
 impl<S, In, Out> Service<Request<In>> for Limit<S>
 where
-    S: Service<Request<In>, Response = Response<Out>>,
+    S: Service<Request<In>, Response = Response<Out>> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
-    S::Future: Send + 'static,
+    S::Future: Send,
+    In: Send + 'static,
     Out: Body<Data = Bytes> + Unpin,
 {
     type Response = Response<Limited<Out>>;
@@ -75,16 +84,26 @@ where
 
     fn call(&mut self, request: Request<In>) -> Self::Future {
         let Limits { request: whole, watch } = self.limits;
-        let end = Instant::now() + whole;
         let bound = if is_watch(request.uri()) { Bound::Silence(watch) } else { Bound::Whole(whole) };
-        let answer = self.inner.call(request);
+        let at_once = Arc::clone(&self.at_once);
+        // The one that said it is ready is the one to call.
+        let next = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, next);
         Box::pin(async move {
+            let permit = match bound {
+                // Never closed, so never an error.
+                Bound::Whole(_) => at_once.acquire_owned().await.ok(),
+                Bound::Silence(_) => None,
+            };
+            // Waiting for others is not the server's time.
+            let end = Instant::now() + whole;
+            let answer = inner.call(request);
             let answer = tokio::time::timeout_at(end, answer).await.map_err(|_| Silent(whole))?.map_err(Into::into)?;
             let end = match bound {
                 Bound::Whole(_) => end,
                 Bound::Silence(silence) => Instant::now() + silence,
             };
-            Ok(answer.map(|body| Limited { body, bound, end: Box::pin(sleep_until(end)) }))
+            Ok(answer.map(|body| Limited { body, bound, end: Box::pin(sleep_until(end)), _permit: permit }))
         })
     }
 }
@@ -106,6 +125,8 @@ pub(super) struct Limited<B> {
     body: B,
     bound: Bound,
     end: Pin<Box<Sleep>>,
+    /// Given back when the answer was read, or is no longer wanted.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl<B> Body for Limited<B>

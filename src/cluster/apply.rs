@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::content;
 use super::managed_fields;
 use super::object::{Object, ObjectRef};
 use super::order::{concurrently, install_groups};
@@ -215,9 +216,13 @@ impl Cluster {
             existing => existing,
         };
         if let Some(existing) = existing {
-            self.take_over_fields(target, existing).await?;
+            let is_ours = owner.is_some_and(|owner| ownership::claim(existing, owner) == Holder::Ours);
+            self.take_over_fields(target, existing, is_ours).await?;
         }
         let mut content = object.content().clone();
+        for doubled in content::prepare(object.reference(), &mut content) {
+            tracing::warn!(object = %object.reference(), "the environment variable {doubled} is set twice in the chart: the last counts");
+        }
         if let Some(owner) = owner {
             ownership::mark(&mut content, owner);
         }
@@ -253,12 +258,18 @@ impl Cluster {
     }
 
     /// An object changed by someone between our read and this patch is read again, a few times.
-    async fn take_over_fields(&self, target: (&Resource, &ObjectRef), existing: &Metadata) -> Result<(), Error> {
+    async fn take_over_fields(
+        &self,
+        target: (&Resource, &ObjectRef),
+        existing: &Metadata,
+        is_ours: bool,
+    ) -> Result<(), Error> {
         const ATTEMPTS: usize = 4;
         let mut existing = existing.clone();
         for _ in 0..ATTEMPTS {
             let entries = existing.managed_fields.as_deref().unwrap_or_default();
-            let Some(entries) = managed_fields::taken_over(entries) else { return Ok(()) };
+            let before = if is_ours { managed_fields::former_managers(&target.1.group) } else { &[] };
+            let Some(entries) = managed_fields::taken_over(entries, before) else { return Ok(()) };
             let version = existing.resource_version.as_deref().unwrap_or_default();
             let entries = serde_json::json!(entries);
             match self.requests.replace_managed_fields(target, version, &entries).await {

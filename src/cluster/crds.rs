@@ -118,7 +118,7 @@ impl Cluster {
             object: crd.reference().clone(),
             resource: crd.resource().clone(),
             marks: Marks::Unknown,
-            question: Question::Ready(version),
+            question: Question::Ready(version, false),
         };
         let left = deadline.saturating_duration_since(Instant::now());
         let message = match self.settle(vec![target], left).await {

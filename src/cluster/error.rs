@@ -65,7 +65,7 @@ pub enum Error {
         source: Box<kube::Error>,
     },
     /// The server does not list its kinds in the one way we read them.
-    #[error("the API server lists no kinds by aggregated discovery: Kubernetes 1.27 or newer is needed")]
+    #[error("the API server lists no kinds by aggregated discovery: Kubernetes 1.30 or newer is needed")]
     NoKinds,
     /// An aggregated API is registered but does not answer, so its kinds are unknown just now.
     #[error(

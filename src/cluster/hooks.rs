@@ -43,7 +43,8 @@ impl Cluster {
         timeout: Duration,
     ) -> Result<HookOutcome, Error> {
         if !ends(hook.reference()) {
-            self.apply_one(hook, None, None, false).await?;
+            let existing = self.requests.metadata(hook.resource(), hook.reference()).await?;
+            self.apply_one(hook, existing.as_ref(), None, false).await?;
             return Ok(HookOutcome::Succeeded);
         }
         let begun = match self.left_by(hook, begun).await? {

@@ -29,6 +29,7 @@ pub struct Lookup {
     runtime: Handle,
     reach: Reach,
     answers: Mutex<Answers>,
+    trouble: Mutex<Option<Error>>,
 }
 
 #[derive(Default)]
@@ -43,11 +44,16 @@ type Question = [String; 4];
 impl Cluster {
     /// A `lookup` for one render that waits on `runtime`; render on a blocking thread (`spawn_blocking`).
     pub fn lookup(&self, runtime: Handle, reach: Reach) -> Lookup {
-        Lookup { cluster: self.clone(), runtime, reach, answers: Mutex::default() }
+        Lookup { cluster: self.clone(), runtime, reach, answers: Mutex::default(), trouble: Mutex::default() }
     }
 }
 
 impl Lookup {
+    /// Why a question was not answered, if one was not: a template has only the words of it.
+    pub fn trouble(&self) -> Option<Error> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     fn answer(&self, question: Question) -> Result<Value, Error> {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = answers.known.get(&question) {
@@ -141,6 +147,10 @@ impl helm::engine::Lookup for Lookup {
         name: &str,
     ) -> Result<Value, helm::engine::LookupError> {
         let question = [api_version, kind, namespace, name].map(str::to_owned);
-        self.answer(question).map_err(helm::engine::LookupError::new)
+        self.answer(question).map_err(|error| {
+            let told = helm::engine::LookupError::new(&error);
+            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            told
+        })
     }
 }

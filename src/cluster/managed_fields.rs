@@ -1,7 +1,8 @@
-//! Taking over fields that Helm set by client-side apply, so that a field which leaves the chart leaves the object.
+//! Taking over fields that Helm set before us, so that a field which leaves the chart leaves the object.
 //!
 //! Helm 3 wrote with manager `helm` and operation `Update`. Server-side apply with the same name is another manager to
-//! the server: what an `Update` owns stays when an `Apply` no longer mentions it. So those entries become part of the
+//! the server: what an `Update` owns stays when an `Apply` no longer mentions it. Operators that have Helm built in sign
+//! with their own names, and what they own would be a conflict, though they are gone. So those entries become part of the
 //! `Apply` entry once, before the first apply. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry};
@@ -9,33 +10,45 @@ use serde_json::{Map, Value};
 
 use super::request::FIELD_MANAGER;
 
-/// The managed fields after the take-over; `None` when there is nothing to take over.
-pub(super) fn taken_over(entries: &[ManagedFieldsEntry]) -> Option<Vec<ManagedFieldsEntry>> {
-    let (updates, mut kept): (Vec<_>, Vec<_>) = entries.iter().cloned().partition(is_client_side);
-    let latest = updates.last()?.clone();
-    let position = kept.iter().position(is_server_side).unwrap_or_else(|| {
-        kept.push(ManagedFieldsEntry { operation: Some("Apply".to_owned()), fields_v1: None, ..latest });
+/// The names of the Go operator of this API, of Flux, and of k3s.
+const FORMER: [&str; 3] = ["helm-operator", "helm-controller", "helm_v3"];
+
+/// The managers who applied objects of `group` for the release that owns them now.
+pub(super) fn former_managers(group: &str) -> &'static [&'static str] {
+    // On its own kinds that name is an operator's, which holds them by a finalizer.
+    if group == "helm-operator.ketches.cn" { &[] } else { &FORMER }
+}
+
+/// The managed fields after the take-over, from managers of these names, too; `None` when there is nothing to take over.
+pub(super) fn taken_over(entries: &[ManagedFieldsEntry], former: &[&str]) -> Option<Vec<ManagedFieldsEntry>> {
+    let is_before = |entry: &ManagedFieldsEntry| {
+        let manager = entry.manager.as_deref().unwrap_or_default();
+        let is_of_helm = manager == FIELD_MANAGER && entry.operation.as_deref() == Some("Update");
+        is_of_object(entry) && (is_of_helm || former.contains(&manager))
+    };
+    let (before, mut kept): (Vec<_>, Vec<_>) = entries.iter().cloned().partition(is_before);
+    let latest = before.last()?.clone();
+    let position = kept.iter().position(is_ours).unwrap_or_else(|| {
+        let (manager, operation) = (Some(FIELD_MANAGER.to_owned()), Some("Apply".to_owned()));
+        kept.push(ManagedFieldsEntry { manager, operation, fields_v1: None, ..latest });
         kept.len() - 1
     });
     let mut fields = kept[position].fields_v1.take().map_or_else(Value::default, |fields| fields.0);
-    for update in updates {
-        union(&mut fields, update.fields_v1.map_or_else(Value::default, |fields| fields.0));
+    for entry in before {
+        union(&mut fields, entry.fields_v1.map_or_else(Value::default, |fields| fields.0));
     }
     kept[position].fields_v1 = Some(FieldsV1(fields));
     Some(kept)
 }
 
-fn is_client_side(entry: &ManagedFieldsEntry) -> bool {
-    is_ours(entry) && entry.operation.as_deref() == Some("Update")
-}
-
-fn is_server_side(entry: &ManagedFieldsEntry) -> bool {
-    is_ours(entry) && entry.operation.as_deref() == Some("Apply")
+fn is_ours(entry: &ManagedFieldsEntry) -> bool {
+    let is_apply = entry.operation.as_deref() == Some("Apply");
+    is_of_object(entry) && entry.manager.as_deref() == Some(FIELD_MANAGER) && is_apply
 }
 
 /// An entry of a subresource (`status`, `scale`) is no part of what a chart sets.
-fn is_ours(entry: &ManagedFieldsEntry) -> bool {
-    entry.manager.as_deref() == Some(FIELD_MANAGER) && entry.subresource.as_deref().unwrap_or_default().is_empty()
+fn is_of_object(entry: &ManagedFieldsEntry) -> bool {
+    entry.subresource.as_deref().unwrap_or_default().is_empty()
 }
 
 /// A set of fields is a tree of maps; a leaf is an empty map.
@@ -56,7 +69,7 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::taken_over;
+    use super::{former_managers, taken_over};
 
     fn entry(manager: &str, operation: &str, fields: Value) -> Value {
         json!({ "manager": manager, "operation": operation, "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": fields })
@@ -64,7 +77,20 @@ mod tests {
 
     fn after(entries: Value) -> Option<Value> {
         let entries: Vec<_> = serde_json::from_value(entries).expect("managed fields");
-        taken_over(&entries).map(|entries| json!(entries))
+        taken_over(&entries, &[]).map(|entries| json!(entries))
+    }
+
+    #[test]
+    fn what_an_operator_set_that_is_gone_is_taken_over_where_the_object_is_the_releases() {
+        let fields = json!({ "f:spec": { "f:replicas": {} } });
+        for (manager, operation) in [("helm-operator", "Update"), ("helm-controller", "Apply"), ("helm_v3", "Update")] {
+            let entries = json!([entry(manager, operation, fields.clone())]);
+            let parsed: Vec<_> = serde_json::from_value(entries.clone()).expect("managed fields");
+            let taken = taken_over(&parsed, former_managers("apps")).map(|entries| json!(entries));
+            assert_eq!(taken, Some(json!([entry("helm", "Apply", fields.clone())])), "{manager}");
+            assert_eq!(taken_over(&parsed, former_managers("helm-operator.ketches.cn")), None, "{manager}");
+            assert_eq!(after(entries), None, "{manager}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@
 
 mod apply;
 mod awaited;
+mod content;
 mod crds;
 mod delete;
 mod diagnose;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::discovery::{Kinds, Resource, Served};
 use super::{Cluster, Error, crds};
+use crate::off_thread::off_thread;
 
 /// Rendered YAML and where it came from. May hold several documents.
 #[derive(Clone, Copy)]
@@ -15,12 +16,6 @@ pub struct Source<'a> {
     pub origin: &'a str,
     /// The YAML text.
     pub text: &'a str,
-}
-
-impl<'a> From<&'a helm::manifest::Manifest> for Source<'a> {
-    fn from(manifest: &'a helm::manifest::Manifest) -> Self {
-        Self { origin: &manifest.name, text: &manifest.content }
-    }
 }
 
 impl<'a> From<&'a helm::manifest::Hook> for Source<'a> {
@@ -183,19 +178,13 @@ impl Cluster {
     }
 }
 
-/// Computes without holding up what else runs on this thread.
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The process ends, and nobody waits for this any more.
-            Err(_) => std::future::pending().await,
-        },
-    }
+/// The contents of the documents of one kind.
+pub(super) fn contents_of<'a>(documents: &'a [Document], kind: &str) -> impl Iterator<Item = &'a Map<String, Value>> {
+    documents.iter().filter(move |document| document.kind == kind).map(|document| &document.content)
 }
 
-async fn parsed(sources: &[Source<'_>]) -> Result<Vec<Document>, Error> {
+/// The documents of rendered texts, before their kinds are looked up.
+pub(super) async fn parsed(sources: &[Source<'_>]) -> Result<Vec<Document>, Error> {
     let owned: Vec<_> = sources.iter().map(|source| (source.origin.to_owned(), source.text.to_owned())).collect();
     off_thread(move || {
         let sources: Vec<_> = owned.iter().map(|(origin, text)| Source { origin, text }).collect();
@@ -215,7 +204,7 @@ fn definitions(documents: &[Document]) -> Definitions {
 
 /// One document before its kind is looked up.
 #[derive(Debug)]
-struct Document {
+pub(super) struct Document {
     origin: String,
     api_version: String,
     kind: String,
@@ -260,7 +249,7 @@ fn collect(origin: &str, value: Value, documents: &mut Vec<Document>) -> Result<
     let Value::Object(mut content) = value else {
         return Err(missing("the document".to_owned(), "fields: it is not a map"));
     };
-    if let Some(Value::Array(items)) = content.get_mut("items").map(Value::take) {
+    if let Some(items) = items(&mut content) {
         return items.into_iter().try_for_each(|item| collect(origin, item, documents));
     }
     let text = |content: &Map<String, Value>, field: &str| {
@@ -279,6 +268,27 @@ fn collect(origin: &str, value: Value, documents: &mut Vec<Document>) -> Result<
     };
     documents.push(Document { origin: origin.to_owned(), api_version, kind, name, content });
     Ok(())
+}
+
+/// The items of a list; `None` for what is none. One of a typed list need not say of what kind it is; one whose template
+/// made no items is empty.
+fn items(content: &mut Map<String, Value>) -> Option<Vec<Value>> {
+    let text = |field: &str| content.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    let of = kind.strip_suffix("List");
+    let is_named = content.get("metadata").is_some_and(|metadata| metadata.get("name").is_some());
+    let mut items = match content.get_mut("items") {
+        Some(Value::Array(items)) => std::mem::take(items),
+        Some(Value::Null) if of.is_some() && !is_named => Vec::new(),
+        _ => return None,
+    };
+    if let Some(of) = of.filter(|of| !of.is_empty()) {
+        for item in items.iter_mut().filter_map(Value::as_object_mut) {
+            item.entry("kind").or_insert_with(|| of.into());
+            item.entry("apiVersion").or_insert_with(|| api_version.as_str().into());
+        }
+    }
+    Some(items)
 }
 
 impl Document {

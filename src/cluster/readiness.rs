@@ -79,7 +79,8 @@ fn target(applied: &Applied, jobs: bool) -> Option<Target> {
         return None;
     }
     let version = Version { resource_version: applied.resource_version.clone(), generation: applied.generation };
-    let question = if complete { Question::Complete(version, applied.vanishes) } else { Question::Ready(version) };
+    let vanishes = applied.vanishes;
+    let question = if complete { Question::Complete(version, vanishes) } else { Question::Ready(version, vanishes) };
     let (object, resource) = (applied.object.clone(), applied.resource.clone());
     Some(Target { object, resource, marks: applied.marks, question })
 }

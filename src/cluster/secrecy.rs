@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::Object;
+use super::object::{self, Source};
+use super::{Error, Object};
 
 /// A shorter value is found in any text, and is no secret worth the name.
 const SHORTEST: usize = 6;
@@ -49,8 +50,18 @@ impl SecretValues {
     /// What the Secrets among `objects` hold.
     pub fn in_secrets(objects: &[Object]) -> Self {
         let secrets = objects.iter().filter(|object| object.reference().kind == "Secret");
+        Self::in_contents(secrets.map(Object::content))
+    }
+
+    /// What the Secrets in rendered texts hold. Asks the cluster nothing.
+    pub async fn in_texts(sources: &[Source<'_>]) -> Result<Self, Error> {
+        let documents = object::parsed(sources).await?;
+        Ok(Self::in_contents(object::contents_of(&documents, "Secret")))
+    }
+
+    fn in_contents<'a>(secrets: impl Iterator<Item = &'a Map<String, Value>>) -> Self {
         let mut values = Vec::new();
-        for content in secrets.map(Object::content) {
+        for content in secrets {
             values.extend(content.get("stringData").cloned());
             let data = content.get("data").and_then(Value::as_object).into_iter().flat_map(serde_json::Map::values);
             let decoded = data.filter_map(|encoded| STANDARD.decode(encoded.as_str()?).ok());

@@ -83,8 +83,8 @@ fn list(objects: &[Unready]) -> String {
 /// The question asked of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Question {
-    /// Is it ready, as of this version of it?
-    Ready(Version),
+    /// Is it ready, as of this version of it? An object that `vanishes` once done was ready when gone.
+    Ready(Version, Vanishes),
     /// Has it done its work, as of this version of it? An object that `vanishes` once done has done it when gone.
     Complete(Version, Vanishes),
     /// Is the object with this uid gone?
@@ -247,16 +247,18 @@ const NOT_SEEN: &str = "its state could not be read yet";
 fn standing(question: &Question, look: &Look) -> Standing {
     match (question, look) {
         (_, Look::NotYet | Look::Lost(_)) => Standing::Pending(NOT_SEEN.to_owned()),
-        (Question::Gone { .. } | Question::Complete(_, true), Look::Absent) => Standing::Done,
-        (Question::Ready(_) | Question::Complete(_, false), Look::Absent) => {
+        (Question::Gone { .. } | Question::Ready(_, true) | Question::Complete(_, true), Look::Absent) => {
+            Standing::Done
+        }
+        (Question::Ready(_, false) | Question::Complete(_, false), Look::Absent) => {
             Standing::Pending("it does not exist any more".to_owned())
         }
         (Question::Gone { uid }, Look::Seen(seen)) if *uid != seen.uid => Standing::Done,
         (Question::Gone { .. }, Look::Seen(seen)) => Standing::Pending(holders(seen)),
-        (Question::Ready(version) | Question::Complete(version, _), Look::Seen(seen)) if is_older(seen, version) => {
+        (Question::Ready(version, _) | Question::Complete(version, _), Look::Seen(seen)) if is_older(seen, version) => {
             Standing::Pending("the change has not been seen yet".to_owned())
         }
-        (Question::Ready(_), Look::Seen(seen)) => seen.assessment.ready.clone().into(),
+        (Question::Ready(..), Look::Seen(seen)) => seen.assessment.ready.clone().into(),
         (Question::Complete(..), Look::Seen(seen)) => seen.assessment.complete.clone().into(),
     }
 }
@@ -309,13 +311,13 @@ mod tests {
 
     #[test]
     fn an_older_view_of_an_object_proves_nothing() {
-        let ready = Question::Ready(version("100"));
+        let ready = Question::Ready(version("100"), false);
         assert!(matches!(standing(&ready, &seen("99")), Standing::Pending(_)));
         assert_eq!(standing(&ready, &seen("100")), Standing::Done);
         assert_eq!(standing(&ready, &seen("101")), Standing::Done);
         assert!(matches!(standing(&ready, &Look::NotYet), Standing::Pending(_)));
         // Opaque versions: the generation decides.
-        assert_eq!(standing(&Question::Ready(version("x")), &seen("y")), Standing::Done);
+        assert_eq!(standing(&Question::Ready(version("x"), false), &seen("y")), Standing::Done);
     }
 
     #[test]
@@ -325,8 +327,9 @@ mod tests {
         assert_eq!(standing(&gone, &seen("1")), Standing::Pending("held by finalizers example.com/hold".to_owned()));
         assert_eq!(standing(&Question::Gone { uid: "u0".to_owned() }, &seen("1")), Standing::Done);
         assert_eq!(standing(&Question::Complete(version("1"), true), &Look::Absent), Standing::Done);
+        assert_eq!(standing(&Question::Ready(version("1"), true), &Look::Absent), Standing::Done);
         assert!(matches!(standing(&Question::Complete(version("1"), false), &Look::Absent), Standing::Pending(_)));
-        assert!(matches!(standing(&Question::Ready(version("1")), &Look::Absent), Standing::Pending(_)));
+        assert!(matches!(standing(&Question::Ready(version("1"), false), &Look::Absent), Standing::Pending(_)));
     }
 
     #[test]

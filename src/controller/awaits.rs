@@ -66,6 +66,7 @@ pub(crate) fn watch(release: &HelmRelease, error: &ReconcileError, context: &Arc
                 context.wake.release(ObjectRef::new(&name).within(&namespace));
             }
             Err(error) => {
+                lock(&context.awaits.watches).remove(&key);
                 tracing::warn!(%release, error = %chain(&error), "failed to watch what a release waits for; it is tried again by its back-off");
             }
         }

@@ -15,10 +15,11 @@ pub(crate) fn api_error(what: &str, error: &kube::Error) -> ReconcileError {
     ReconcileError::new(Reason::ClusterUnavailable, format!("failed to {what}: {}", chain(error)))
 }
 
-/// The end of work that the operator did on a thread of its own, and that did not return; `what` it did.
-pub(crate) fn defect(what: &str, error: &tokio::task::JoinError) -> ReconcileError {
+/// The end of work that the operator did and that panicked; `what` it did. The words of the panic are in the log alone:
+/// they may quote what it worked on.
+pub(crate) fn panicked(what: &str) -> ReconcileError {
     let message = format!(
-        "the operator failed while it {what}: {error}; this is a defect of the operator: please report it with the chart and its version"
+        "the operator panicked while it {what}: its log has the words; this is a defect of the operator: please report it with the chart and its version"
     );
     ReconcileError::new(Reason::InternalError, message)
 }
@@ -117,7 +118,7 @@ impl From<history::Error> for ReconcileError {
             E::Conflict { .. } | E::Exists { .. } | E::Gone { .. } => Reason::PendingRelease,
             E::NoNamespace { .. } | E::NamespaceTerminating { .. } => Reason::NamespaceNotFound,
             E::Decode { .. } | E::Encode { .. } | E::NotARecord { .. } | E::Refused { .. } => Reason::HistoryInvalid,
-            E::Request { .. } | E::ShuttingDown { .. } => Reason::ClusterUnavailable,
+            E::Request { .. } => Reason::ClusterUnavailable,
         };
         let awaits = match &error {
             E::NoNamespace { secret } => vec![Awaited::present(namespace_ref(&secret.namespace))],
@@ -152,6 +153,7 @@ impl From<helm::engine::Error> for ReconcileError {
             K::KubeVersion => Reason::KubernetesVersionUnsupported,
             K::Dependency => Reason::ChartMetadataInvalid,
             K::Limit => Reason::RenderLimitExceeded,
+            K::Defect => Reason::InternalError,
         };
         Self::new(reason, chain(&error))
     }

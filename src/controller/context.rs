@@ -32,7 +32,8 @@ use crate::registry::{Registry, Schemas};
 /// What an administrator decides about all releases.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
-    /// Releases use repositories of their own namespace only, and are installed into it; repositories use Secrets of theirs.
+    /// Releases use repositories of their own namespace only, are installed into it, and have no objects beyond it;
+    /// repositories use Secrets of theirs.
     pub no_cross_namespace_refs: bool,
     /// Repositories may use Secrets of other namespaces that do not say so.
     pub allow_cross_namespace_secrets: bool,
@@ -163,12 +164,13 @@ impl Context {
         }
     }
 
-    /// Forgets a release whose object is gone.
+    /// Forgets an object of either kind that is gone.
     pub(crate) fn forget(&self, uid: &str) {
         self.waits.end(uid);
         self.awaits.end_of(uid);
         self.statuses.forget(uid);
         self.retries.forget(uid);
+        self.known_charts.forget(uid);
     }
 
     /// The objects that a revision recorded, of the kinds that the cluster still serves.

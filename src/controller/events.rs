@@ -10,7 +10,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, PostParams};
 use tokio::sync::mpsc;
 
-use crate::api::Reason;
+use crate::api::{Reason, shortened};
 
 /// The longest note the API server accepts, in bytes.
 const NOTE_LIMIT: usize = 1024;
@@ -43,7 +43,9 @@ impl Events {
                 let namespace = event.metadata.namespace.clone().unwrap_or_default();
                 let api = Api::<Event>::namespaced(client.clone(), &namespace);
                 if let Err(error) = api.create(&PostParams::default(), &event).await {
-                    tracing::warn!(%error, %namespace, "failed to write an event");
+                    let object = event.regarding.and_then(|it| it.name).unwrap_or_default();
+                    let reason = event.reason.unwrap_or_default();
+                    tracing::warn!(%error, %namespace, %object, %reason, "failed to write an Event");
                 }
             }
         };
@@ -68,7 +70,7 @@ impl Events {
             },
             action: Some("Reconcile".to_owned()),
             reason: Some(reason.to_string()),
-            note: Some(note[..note.floor_char_boundary(NOTE_LIMIT)].to_owned()),
+            note: Some(shortened(note, NOTE_LIMIT)),
             type_: Some(format!("{severity:?}")),
             event_time: Some(MicroTime(now)),
             reporting_controller: Some("helm-operator".to_owned()),

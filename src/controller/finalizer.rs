@@ -12,14 +12,11 @@ use super::MANAGER;
 use super::context::Context;
 use super::status::Error;
 
-/// Puts `finalizer` on `object` unless it is there.
+/// Puts `finalizer` on `object`.
 pub(crate) async fn add<K>(object: &K, finalizer: &str, context: &Context) -> Result<(), kube::Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
 {
-    if object.finalizers().iter().any(|name| name == finalizer) {
-        return Ok(());
-    }
     let metadata = ObjectMeta {
         name: Some(object.name_any()),
         uid: object.uid(),
@@ -41,6 +38,10 @@ where
     let failed = |source| Error::RemoveFinalizer { object: full.clone(), source };
     let api = Api::<K>::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
     let Some(current) = api.get_metadata_opt(&name).await.map_err(failed)? else { return Ok(Action::await_change()) };
+    if current.uid() != object.uid() {
+        // Another object of that name, whose finalizer is its own.
+        return Ok(Action::await_change());
+    }
     let finalizers: Vec<&String> = current.finalizers().iter().filter(|name| *name != finalizer).collect();
     if finalizers.len() < current.finalizers().len() {
         let patch = json!({ "metadata": { "finalizers": finalizers, "resourceVersion": current.resource_version() } });
@@ -50,8 +51,6 @@ where
             Err(source) => return Err(failed(source)),
         }
     }
-    let uid = object.uid().unwrap_or_default();
-    context.statuses.forget(&uid);
-    context.retries.forget(&uid);
+    context.forget(&object.uid().unwrap_or_default());
     Ok(Action::await_change())
 }

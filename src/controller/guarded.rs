@@ -11,6 +11,9 @@ use kube::Resource;
 use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::api::DeletionPolicy;
 
 /// An object, or what is known of one that cannot be decoded.
 #[derive(Debug, Clone)]
@@ -23,12 +26,57 @@ pub(crate) struct Undecodable {
     pub(crate) error: String,
     /// Its metadata.
     pub(crate) metadata: ObjectMeta,
+    /// What it says of its own removal, where that can be read.
+    pub(crate) removal: Option<DeclaredRemoval>,
+    /// Its status, as far as that is JSON that nests no deeper than the parser goes.
+    pub(crate) status: Map<String, Value>,
 }
 
-/// All that is read of an object that cannot be decoded.
+/// What an object says of its own removal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct DeclaredRemoval {
+    /// `spec.suspend`.
+    pub(crate) suspend: bool,
+    /// `spec.uninstall.deletionPolicy`.
+    pub(crate) policy: Option<DeletionPolicy>,
+}
+
+/// What must be readable of an object.
 #[derive(Deserialize)]
 struct MetadataOnly {
     metadata: ObjectMeta,
+}
+
+/// What decides whether anything is deleted with an object. Other fields are passed over, however deep they are.
+#[derive(Deserialize)]
+struct RemovalOnly {
+    #[serde(default)]
+    spec: RemovalSpec,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct RemovalSpec {
+    suspend: Option<bool>,
+    uninstall: Option<UninstallSpec>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct UninstallSpec {
+    deletion_policy: Option<DeletionPolicy>,
+}
+
+#[derive(Deserialize)]
+struct StatusOnly {
+    #[serde(default)]
+    status: Map<String, Value>,
+}
+
+impl From<RemovalOnly> for DeclaredRemoval {
+    fn from(RemovalOnly { spec: RemovalSpec { suspend, uninstall } }: RemovalOnly) -> Self {
+        Self { suspend: suspend.unwrap_or_default(), policy: uninstall.and_then(|uninstall| uninstall.deletion_policy) }
+    }
 }
 
 impl<'de, K: DeserializeOwned> Deserialize<'de> for Guarded<K> {
@@ -39,7 +87,9 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Guarded<K> {
             Err(error) => error.to_string(),
         };
         let MetadataOnly { metadata } = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
-        Ok(Self(Err(Undecodable { error, metadata })))
+        let removal = serde_json::from_str::<RemovalOnly>(raw.get()).ok().map(DeclaredRemoval::from);
+        let status = serde_json::from_str::<StatusOnly>(raw.get()).map(|it| it.status).unwrap_or_default();
+        Ok(Self(Err(Undecodable { error, metadata, removal, status })))
     }
 }
 
@@ -88,8 +138,8 @@ mod tests {
     use kube::core::WatchEvent;
     use serde_json::json;
 
-    use super::Guarded;
-    use crate::api::HelmRelease;
+    use super::{DeclaredRemoval, Guarded};
+    use crate::api::{DeletionPolicy, HelmRelease};
 
     /// A release as JSON whose values nest so deep.
     fn release(name: &str, depth: usize) -> String {
@@ -120,6 +170,26 @@ mod tests {
             .collect();
         let name = |name: &str| Some(name.to_owned());
         assert_eq!(told, [Ok(name("a")), Err(name("deep")), Ok(name("b"))]);
+    }
+
+    #[test]
+    fn what_an_object_says_of_its_removal_is_read_whatever_else_is_in_it() {
+        let removal = |spec: &str| {
+            let deep = format!("{}1{}", "[".repeat(500), "]".repeat(500));
+            let object = format!(
+                r#"{{"metadata":{{"name":"a"}},"spec":{{"values":{deep},{spec}}},"status":{{"notes":"kept"}}}}"#
+            );
+            let guarded: Guarded<HelmRelease> = serde_json::from_str(&object).expect("it has metadata");
+            let undecodable = guarded.0.map(drop).expect_err("it nests too deep");
+            assert_eq!(undecodable.status["notes"], "kept");
+            undecodable.removal
+        };
+        let declared = |suspend, policy| Some(DeclaredRemoval { suspend, policy });
+        assert_eq!(removal(r#""interval":"1m""#), declared(false, None));
+        assert_eq!(removal(r#""suspend":true"#), declared(true, None));
+        let orphan = r#""uninstall":{"deletionPolicy":"Orphan","timeout":7}"#;
+        assert_eq!(removal(orphan), declared(false, Some(DeletionPolicy::Orphan)));
+        assert_eq!(removal(r#""uninstall":{"deletionPolicy":"Perhaps"}"#), None);
     }
 
     #[test]

@@ -35,10 +35,11 @@ use std::time::Duration;
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::{FutureExt as _, Stream, StreamExt as _};
 use kube::runtime::controller::{Action, Config, applier};
+use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::{Resource, ResourceExt as _};
 use tokio::sync::oneshot;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{JoinSet, LocalSet, spawn_local};
 
 use self::context::Context;
 use self::guarded::Guarded;
@@ -102,8 +103,8 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
         charts: charts::Charts::new(CHART_MEMORY),
         revisions,
         events,
+        statuses: status::Writer::new(Arc::clone(&metrics)),
         metrics,
-        statuses: status::Writer::default(),
         retries: error::Retries::default(),
         awaits: awaits::Awaits::default(),
         waits: waits::Waits::default(),
@@ -113,34 +114,76 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
         changes: changes::Changes::default(),
         client: client.clone(),
     });
+    let stores = Stores { release_writer, repository_writer, woken_releases, woken_repositories, written_by_others };
+    let all = async {
+        let mut tasks = start(&context, stores);
+        tasks.spawn_local(write_events);
+        ended(tasks).await;
+    };
+    LocalSet::new().run_until(all).await;
+}
+
+/// What the watches write into, and what they wake.
+struct Stores {
+    release_writer: Writer<Guarded<HelmRelease>>,
+    repository_writer: Writer<Guarded<HelmRepository>>,
+    woken_releases: UnboundedReceiver<ObjectRef<Guarded<HelmRelease>>>,
+    woken_repositories: UnboundedReceiver<ObjectRef<Guarded<HelmRepository>>>,
+    written_by_others: UnboundedReceiver<revisions::Release>,
+}
+
+/// Starts all that goes on for as long as the process, each as a task of its own: what is polled together is polled
+/// whenever one of it moves, and for each step of each of a thousand reconciles that would be all that anybody waits for.
+fn start(context: &Arc<Context>, stores: Stores) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let Stores { release_writer, repository_writer, woken_releases, woken_repositories, written_by_others } = stores;
     let (history_listed, history_known) = oneshot::channel();
     let (namespaces_listed, namespaces_known) = oneshot::channel();
-    let watches = async {
-        futures::join!(
-            watch::follow(context.client.clone(), release_writer, |release, told| release_changed(
-                release, told, &context
-            )),
-            watch::follow(context.client.clone(), repository_writer, |repository, _| repository_changed(
-                repository, &context
-            )),
-            watch::follow_secrets(&context),
-            watch::follow_namespaces(&context, || namespaces_listed.send(()).unwrap_or_default()),
-            watch::follow_history(&context, || history_listed.send(()).unwrap_or_default()),
-            watch::wake_by_history(&context, written_by_others),
-            watch::wake_by_recovery(&context),
-        );
-    };
-    let controllers = async {
+    let shared = Arc::clone(context);
+    tasks.spawn_local(watch::follow(context.client.clone(), release_writer, move |release, told| {
+        release_changed(release, told, &shared);
+    }));
+    let shared = Arc::clone(context);
+    tasks.spawn_local(watch::follow(context.client.clone(), repository_writer, move |repository, told| {
+        repository_changed(repository, told, &shared);
+    }));
+    tasks.spawn_local(watch::follow_secrets(Arc::clone(context)));
+    let listed = || namespaces_listed.send(()).unwrap_or_default();
+    tasks.spawn_local(watch::follow_namespaces(Arc::clone(context), listed));
+    let listed = || history_listed.send(()).unwrap_or_default();
+    tasks.spawn_local(watch::follow_history(Arc::clone(context), listed));
+    tasks.spawn_local(watch::wake_by_history(Arc::clone(context), written_by_others));
+    tasks.spawn_local(watch::wake_by_recovery(Arc::clone(context)));
+    let metrics = Arc::clone(&context.metrics);
+    tasks.spawn_local(async move { metrics.keep_beating().await });
+    let (all_known, is_known) = tokio::sync::watch::channel(false);
+    let shared = Arc::clone(context);
+    tasks.spawn_local(async move {
         // Without the history a release that is there would look like one that is not.
         drop(futures::join!(history_known, namespaces_known));
-        known(&context).await;
-        futures::join!(
-            controller(&context, context.repositories.clone(), woken_repositories, repository::reconcile),
-            controller(&context, context.releases.clone(), woken_releases, release::reconcile),
-        );
-    };
-    let all = async { futures::join!(watches, controllers, write_events, context.metrics.keep_beating()) };
-    LocalSet::new().run_until(Box::pin(all)).await;
+        known(&shared).await;
+        all_known.send_replace(true);
+    });
+    let (shared, mut first) = (Arc::clone(context), is_known.clone());
+    tasks.spawn_local(async move {
+        drop(first.wait_for(|known| *known).await);
+        controller(&shared, shared.repositories.clone(), woken_repositories, repository::reconcile).await;
+    });
+    let (shared, mut second) = (Arc::clone(context), is_known);
+    tasks.spawn_local(async move {
+        drop(second.wait_for(|known| *known).await);
+        controller(&shared, shared.releases.clone(), woken_releases, release::reconcile).await;
+    });
+    tasks
+}
+
+/// Resolves when the first of `tasks` breaks off: without it the others would go on, and half of the work be left undone.
+async fn ended(mut tasks: JoinSet<()>) {
+    while let Some(ended) = tasks.join_next().await {
+        if ended.is_err() {
+            return;
+        }
+    }
 }
 
 /// Waits until all that is declared is known, and says so.
@@ -176,7 +219,10 @@ fn release_changed(release: &Guarded<HelmRelease>, told: watch::Notice, context:
     }
 }
 
-fn repository_changed(repository: &Guarded<HelmRepository>, context: &Context) {
+fn repository_changed(repository: &Guarded<HelmRepository>, told: watch::Notice, context: &Context) {
+    if told != watch::Notice::Declared {
+        context.forget(&repository.uid().unwrap_or_default());
+    }
     context.wake.repository(ObjectRef::from_obj(repository));
     let current = context.repositories.get(&ObjectRef::from_obj(repository));
     let declared = current.as_ref().and_then(|current| current.0.as_ref().ok());
@@ -202,7 +248,7 @@ async fn controller<K, F>(
             .map(|ended| ended.unwrap_or_else(|defect| Err(status::Error::Defect(defect))))
     };
     let retry = |object: Arc<Guarded<K>>, error: &status::Error, _| {
-        tracing::warn!(object = %ObjectRef::from_obj(&*object), error = %error::chain(error), "a reconcile failed, and is tried again in 5 s");
+        tracing::warn!(object = %ObjectRef::from_obj(&*object), error = %error::chain(error), "a reconcile broke off before it could tell its outcome in the status; trying again in 5 s");
         Action::requeue(Duration::from_secs(5))
     };
     let queue = infallible(woken);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use http::header::ACCEPT;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
@@ -19,6 +20,7 @@ use super::context::Context;
 use super::guarded::Undecodable;
 use crate::api::{ConditionType, Conditions, Reason};
 use crate::client::METADATA_ONLY;
+use crate::metrics::{Metrics, State};
 
 /// A status could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -77,24 +79,33 @@ pub(crate) fn is_ready(conditions: &[Condition]) -> bool {
 
 /// Writes statuses, and remembers what it wrote last: the watch's view of an object may lag behind our own writes. Once
 /// the watch has caught up it is believed, so that a status which somebody else changed is written again.
-#[derive(Default)]
 pub(crate) struct Writer {
-    written: Mutex<BTreeMap<String, Slot>>,
+    written: Mutex<BTreeMap<String, Last>>,
+    metrics: Arc<Metrics>,
 }
 
 /// The last write of one object's status. It is held while a write goes on, so that two never overtake each other.
-type Slot = Arc<tokio::sync::Mutex<Option<Written>>>;
+type Last = Arc<tokio::sync::Mutex<Option<Written>>>;
 
 /// What was written, and the object's resource version since.
 struct Written {
     status: Fingerprint,
     resource_version: u64,
+    at: Instant,
 }
+
+/// How long the watch may lag behind a write of a status before what it shows is believed.
+const LAG: Duration = Duration::from_secs(5);
 
 /// A status in 32 bytes: ten thousand of them are remembered, not kept.
 type Fingerprint = [u8; 32];
 
 impl Writer {
+    /// One that has written nothing, and counts in `metrics` what state it writes.
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
+        Self { written: Mutex::default(), metrics }
+    }
+
     /// Writes `status` unless it says what `before` (the status as watched), or our last write, says already.
     /// Returns whether it was written. An object that is gone needs no status.
     ///
@@ -115,11 +126,13 @@ impl Writer {
         let full = format!("{} {}/{name}", K::kind(&()), object.namespace().unwrap_or_default());
         let serialize = |source| Error::Serialize { object: full.clone(), source };
         let status = without_nulls(serde_json::to_value(status).map_err(serialize)?);
+        self.metrics.object_is(&K::kind(&()), &object.uid().unwrap_or_default(), state(&status["conditions"]));
         let watched = Written {
             status: fingerprint(&without_nulls(serde_json::to_value(before).map_err(serialize)?)),
             resource_version: version(object.meta()),
+            at: Instant::now(),
         };
-        let slot = Arc::clone(self.lock().entry(object.uid().unwrap_or_default()).or_default());
+        let last_write = Arc::clone(self.lock().entry(object.uid().unwrap_or_default()).or_default());
         let write = Write::<K> {
             client: client.clone(),
             namespace: object.namespace().unwrap_or_default(),
@@ -128,7 +141,7 @@ impl Writer {
             kind: PhantomData,
         };
         let written = tokio::task::spawn_local(async move {
-            let mut last = slot.lock().await;
+            let mut last = last_write.lock().await;
             let new = fingerprint(&status);
             // The watch is behind our write as long as it shows an older version of the object.
             let known =
@@ -137,7 +150,8 @@ impl Writer {
                 return Ok(false);
             }
             let resource_version = write.send(&status).await?;
-            *last = resource_version.map(|resource_version| Written { status: new, resource_version });
+            *last =
+                resource_version.map(|resource_version| Written { status: new, resource_version, at: Instant::now() });
             Ok(resource_version.is_some())
         });
         match written.await {
@@ -147,12 +161,23 @@ impl Writer {
         }
     }
 
+    /// Whether `object`, as the watch shows it, is older than our last write of its status: what the status tells would be
+    /// taken for what there is, and what was added to it for lost.
+    pub(crate) fn is_ahead_of(&self, object: &impl ResourceExt) -> bool {
+        let slot = self.lock().get(&object.uid().unwrap_or_default()).cloned();
+        let Some(slot) = slot else { return false };
+        // Where a write is under way the watch cannot know of it.
+        let Ok(last) = slot.try_lock() else { return true };
+        last.as_ref().is_some_and(|last| version(object.meta()) < last.resource_version && last.at.elapsed() < LAG)
+    }
+
     /// Forgets an object that is gone.
     pub(crate) fn forget(&self, uid: &str) {
+        self.metrics.object_is_gone(uid);
         self.lock().remove(uid);
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Slot>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Last>> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -210,10 +235,28 @@ where
     let conditions = Conditions::default()
         .with(ConditionType::Ready, false, Reason::ConfigurationError, message.clone())
         .with(ConditionType::Stalled, true, Reason::ConfigurationError, message);
-    let status =
-        json!({ "observedGeneration": generation, "conditions": conditions.build(&[], generation, context.now()) });
-    context.statuses.write::<K, _>(&context.client, &object, None, &status).await?;
+    // What the status told before stays: it is what tells what the release consists of.
+    let before = invalid.status.get("conditions").cloned().unwrap_or_default();
+    let before: Vec<Condition> = serde_json::from_value(before).unwrap_or_default();
+    let mut status = invalid.status.clone();
+    status.insert("observedGeneration".to_owned(), json!(generation));
+    status.insert("conditions".to_owned(), json!(conditions.build(&before, generation, context.now())));
+    context.statuses.write::<K, _>(&context.client, &object, Some(&invalid.status), &status).await?;
     Ok(Action::await_change())
+}
+
+/// What conditions make of an object.
+fn state(conditions: &Value) -> State {
+    let conditions = conditions.as_array().map(Vec::as_slice).unwrap_or_default();
+    let is = |kind: ConditionType| {
+        conditions.iter().any(|condition| condition["type"] == kind.as_str() && condition["status"] == "True")
+    };
+    match (is(ConditionType::Ready), is(ConditionType::Stalled), is(ConditionType::Reconciling)) {
+        (true, ..) => State::Ready,
+        (_, true, _) => State::Stalled,
+        (_, _, true) => State::Reconciling,
+        _ => State::NotReady,
+    }
 }
 
 fn fingerprint(status: &Value) -> Fingerprint {

@@ -2,7 +2,7 @@
 //!
 //! | watched | wakes |
 //! |---|---|
-//! | `HelmRelease` (spec, deletion, finalizers, `requestedAt`, `adopt`) | itself, and those that declare the Helm release it no longer does |
+//! | `HelmRelease` (spec, deletion, a lost finalizer, `requestedAt`, `adopt`) | itself, and those that declare the Helm release it no longer does |
 //! | `HelmRepository` (the same) | itself, and the releases that use it, or would if it were open to them |
 //! | Secrets but Helm's (metadata) | the repositories that name one, and their releases |
 //! | Namespaces (labels) | the releases in one whose repositories select namespaces |
@@ -14,6 +14,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::pin::pin;
+use std::sync::Arc;
 
 use futures::StreamExt as _;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -86,11 +87,9 @@ where
 }
 
 /// What was declared of an object, as far as it wakes a reconcile.
-#[derive(PartialEq, Eq)]
 struct Declared {
     generation: Option<i64>,
     deleted: bool,
-    /// One that loses its finalizer is looked at, so that it gets it back before it is deleted.
     finalizers: Vec<String>,
     requested_at: Option<String>,
     adopts: Option<String>,
@@ -105,6 +104,19 @@ impl Declared {
             requested_at: object.annotations().get(REQUESTED_AT).cloned(),
             adopts: object.annotations().get(ADOPT).cloned(),
         }
+    }
+
+    /// Whether an object that was declared like `before` is to be looked at.
+    ///
+    /// One that loses a finalizer is, so that it gets it back before it is deleted. One that gets its finalizer is not: it
+    /// was the operator that put it there, in a reconcile that goes on.
+    fn is_news(&self, before: Option<&Self>) -> bool {
+        let Self { generation, deleted, finalizers, requested_at, adopts } = self;
+        before.is_none_or(|before| {
+            (generation, deleted, requested_at, adopts)
+                != (&before.generation, &before.deleted, &before.requested_at, &before.adopts)
+                || before.finalizers.iter().any(|finalizer| !finalizers.contains(finalizer))
+        })
     }
 }
 
@@ -154,7 +166,7 @@ pub(super) async fn follow<K>(
                 let known = std::mem::take(&mut seen);
                 for object in listed.drain(..) {
                     let declared = Declared::of(&object);
-                    if known.get(&uid(&object)) != Some(&declared) {
+                    if declared.is_news(known.get(&uid(&object))) {
                         changed(&object, Notice::Declared);
                     }
                     seen.insert(uid(&object), declared);
@@ -165,8 +177,9 @@ pub(super) async fn follow<K>(
             }
             Event::Apply(object) => {
                 let declared = Declared::of(&object);
-                if seen.get(&uid(&object)) != Some(&declared) {
-                    seen.insert(uid(&object), declared);
+                let is_news = declared.is_news(seen.get(&uid(&object)));
+                seen.insert(uid(&object), declared);
+                if is_news {
                     changed(&object, Notice::Declared);
                 }
             }
@@ -179,7 +192,7 @@ pub(super) async fn follow<K>(
 }
 
 /// Forgets Secrets that changed, and wakes those that use them. Never ends.
-pub(super) async fn follow_secrets(context: &Context) {
+pub(super) async fn follow_secrets(context: Arc<Context>) {
     let config = watcher::Config::default().fields("type!=helm.sh/release.v1");
     let mut events = pin!(
         watcher(Api::<PartialObjectMeta<Secret>>::all(context.client.clone()), config).backoff(WatchBackoff::default())
@@ -190,7 +203,7 @@ pub(super) async fn follow_secrets(context: &Context) {
             Ok(Event::Apply(secret) | Event::Delete(secret)) => {
                 let key = Key::of(&secret);
                 context.secrets.forget(&key);
-                wake_users(&key, context);
+                wake_users(&key, &context);
             }
             Ok(Event::Init) => listed.clear(),
             Ok(Event::InitApply(secret)) => {
@@ -202,7 +215,7 @@ pub(super) async fn follow_secrets(context: &Context) {
             Ok(Event::InitDone) => {
                 let changed = context.secrets.retain(&std::mem::take(&mut listed));
                 for secret in &changed {
-                    wake_users(secret, context);
+                    wake_users(secret, &context);
                 }
             }
             Err(error) => {
@@ -222,7 +235,7 @@ fn wake_users(secret: &Key, context: &Context) {
 
 /// Keeps the labels of namespaces as the cluster has them, and wakes the releases that may use other repositories by them.
 /// Calls `listed` once they are known, or it is clear that they may not be listed. Never ends.
-pub(super) async fn follow_namespaces(context: &Context, listed: impl FnOnce()) {
+pub(super) async fn follow_namespaces(context: Arc<Context>, listed: impl FnOnce()) {
     let api = Api::<PartialObjectMeta<Namespace>>::all(context.client.clone());
     let mut events = pin!(watcher(api, watcher::Config::default()).backoff(WatchBackoff::default()));
     let mut listed = Some(listed);
@@ -257,7 +270,7 @@ pub(super) async fn follow_namespaces(context: &Context, listed: impl FnOnce()) 
 }
 
 /// Keeps the revisions of all releases as the cluster has them. Calls `listed` once they are known. Never ends.
-pub(super) async fn follow_history(context: &Context, listed: impl FnOnce()) {
+pub(super) async fn follow_history(context: Arc<Context>, listed: impl FnOnce()) {
     let config = watcher::Config::default().fields("type=helm.sh/release.v1").labels("owner=helm");
     let mut events = pin!(
         watcher(Api::<PartialObjectMeta<Secret>>::all(context.client.clone()), config).backoff(WatchBackoff::default())
@@ -305,18 +318,18 @@ fn revision(secret: &PartialObjectMeta<Secret>) -> Option<(Release, RecordMeta)>
 }
 
 /// Wakes the releases whose records somebody else wrote. Ends with the last clone of the store of revisions.
-pub(super) async fn wake_by_history(context: &Context, mut news: UnboundedReceiver<Release>) {
+pub(super) async fn wake_by_history(context: Arc<Context>, mut news: UnboundedReceiver<Release>) {
     while let Some(release) = news.next().await {
-        wake_owner(&release, context);
+        wake_owner(&release, &context);
     }
 }
 
 /// Wakes what failed for want of a registry as soon as its host answers again. Ends with the registry client.
-pub(super) async fn wake_by_recovery(context: &Context) {
+pub(super) async fn wake_by_recovery(context: Arc<Context>) {
     let mut recoveries = context.registry.recoveries();
     loop {
         match recoveries.recv().await {
-            Ok(host) => recovered(&host, context),
+            Ok(host) => recovered(&host, &context),
             // Those whose recovery was missed are tried again by their back-off.
             Err(broadcast::error::RecvError::Lagged(missed)) => tracing::debug!(missed, "recoveries were missed"),
             Err(broadcast::error::RecvError::Closed) => return,

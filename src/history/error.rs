@@ -167,12 +167,6 @@ pub enum Error {
         /// What it lacks, such as `label "version"`.
         missing: &'static str,
     },
-    /// The process ends before the record was packed or unpacked.
-    #[error("{secret} was left alone: the process is shutting down")]
-    ShuttingDown {
-        /// The Secret.
-        secret: SecretRef,
-    },
     /// The server could not be asked, or answered in a way that fits none of the above.
     #[error("failed to {verb} {secret}")]
     Request {

@@ -30,6 +30,7 @@ use kube::core::Request;
 use kube::{Client, Resource};
 
 use crate::client::METADATA_ONLY;
+use crate::off_thread::off_thread;
 
 pub use error::{Error, SecretRef, Verb};
 pub use lineage::surplus;
@@ -109,33 +110,33 @@ impl History {
     pub async fn get(&self, namespace: &str, name: &str, revision: u32) -> Result<Option<Record>, Error> {
         let secret = SecretRef::new(namespace, &storage::secret_name(name, revision));
         match self.secrets(namespace).get_opt(&secret.name).await {
-            Ok(Some(content)) => off_thread(secret, |secret| secret::to_record(secret, content)).await.map(Some),
+            Ok(Some(content)) => off_thread(move || secret::to_record(&secret, content)).await.map(Some),
             Ok(None) => Ok(None),
             Err(source) => Err(Error::of_request(Verb::Get, secret, source)),
         }
     }
 
     /// Records a new revision, marked as made by us. Fails with [`Error::Exists`] if somebody took its number.
-    pub async fn create(&self, release: &Release, marks: &Marks) -> Result<Record, Error> {
-        let metadata = secret::new_metadata(release, marks, Timestamp::now());
+    pub async fn create(&self, release: Release, marks: Marks) -> Result<Record, Error> {
+        let metadata = secret::new_metadata(&release, &marks, Timestamp::now());
         let secret = SecretRef::of(&metadata);
         let request = Request::new(Secret::url_path(&(), Some(&secret.namespace)));
-        let body = encoded(secret.clone(), metadata, release).await?;
-        let written = self.write(Verb::Create, secret, request.create(&post_params(), body)).await?;
-        Ok(Record { release: release.clone(), marks: Some(marks.clone()), metadata: written })
+        let (release, body) = encoded(secret.clone(), metadata, release).await?;
+        let metadata = self.write(Verb::Create, secret, request.create(&post_params(), body)).await?;
+        Ok(Record { release, marks: Some(marks), metadata })
     }
 
     /// Writes a changed record back. Its `createdAt` is kept, `modifiedAt` is set.
     ///
     /// Fails with [`Error::Conflict`] if it is not the version that was read, [`Error::Gone`] if it was deleted.
-    pub async fn update(&self, record: &Record) -> Result<Record, Error> {
-        let metadata = secret::changed_metadata(record, Timestamp::now());
+    pub async fn update(&self, record: Record) -> Result<Record, Error> {
+        let metadata = secret::changed_metadata(&record, Timestamp::now());
         let secret = SecretRef::of(&metadata);
         let request = Request::new(Secret::url_path(&(), Some(&secret.namespace)));
-        let body = encoded(secret.clone(), metadata, &record.release).await?;
+        let (release, body) = encoded(secret.clone(), metadata, record.release).await?;
         let request = request.replace(&secret.name, &post_params(), body);
-        let written = self.write(Verb::Update, secret, request).await?;
-        Ok(Record { metadata: written, ..record.clone() })
+        let metadata = self.write(Verb::Update, secret, request).await?;
+        Ok(Record { release, metadata, marks: record.marks })
     }
 
     /// Deletes the record of one revision; one that is not there is as good as deleted.
@@ -198,25 +199,13 @@ impl History {
     }
 }
 
-/// The request body for a record.
-async fn encoded(secret: SecretRef, metadata: ObjectMeta, release: &Release) -> Result<Vec<u8>, Error> {
-    let release = release.clone();
-    off_thread(secret, move |secret| secret::to_json(secret, metadata, secret::encode(secret, &release)?)).await
-}
-
-/// Packs or unpacks a record where it holds up nobody: a large one takes a tenth of a second.
-async fn off_thread<T: Send + 'static>(
-    secret: SecretRef,
-    work: impl FnOnce(&SecretRef) -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    let at = secret.clone();
-    match tokio::task::spawn_blocking(move || work(&at)).await {
-        Ok(result) => result,
-        Err(end) => match end.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(Error::ShuttingDown { secret }),
-        },
-    }
+/// The request body for a record, and what it holds: a release with its chart is not copied for it.
+async fn encoded(secret: SecretRef, metadata: ObjectMeta, release: Release) -> Result<(Release, Vec<u8>), Error> {
+    off_thread(move || {
+        let body = secret::to_json(&secret, metadata, secret::encode(&secret, &release)?)?;
+        Ok((release, body))
+    })
+    .await
 }
 
 fn post_params() -> PostParams {

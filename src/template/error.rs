@@ -225,7 +225,12 @@ fn hint(error: &engine::Error, debug: bool) -> &'static str {
 /// Whether rendering had begun.
 fn has_release(error: &engine::Error) -> bool {
     match error.kind() {
-        ErrorKind::Template | ErrorKind::Fail | ErrorKind::Yaml | ErrorKind::KubeVersion | ErrorKind::Limit => true,
+        ErrorKind::Template
+        | ErrorKind::Fail
+        | ErrorKind::Yaml
+        | ErrorKind::KubeVersion
+        | ErrorKind::Limit
+        | ErrorKind::Defect => true,
         ErrorKind::Schema | ErrorKind::Values | ErrorKind::Dependency => false,
     }
 }

@@ -49,7 +49,7 @@ async fn takes_over_and_hands_back(person: &Person) -> Result<()> {
     let superseded = history.get(namespace, "demo", 2).await?.context("revision 2 is kept")?;
     ensure!(superseded.release.info.status == Status::Superseded && superseded.marks.is_none());
     ensure!(superseded.release.labels == stale.release.labels, "Helm lost the labels of the release");
-    let lost = history.update(&stale).await;
+    let lost = history.update(stale).await;
     ensure!(matches!(lost, Err(Error::Conflict { .. })), "Helm's write would have been lost: {lost:?}");
 
     person.helm("upgrade demo CHART --set color=green").await?;
@@ -97,10 +97,10 @@ async fn continues(person: &Person, apply_method: ApplyMethod) -> Result<()> {
     ensure!(theirs.release.manifest.trim() == manifest("blue").trim(), "{}", theirs.release.manifest);
 
     let ours = Release { version: 3, ..theirs.release.clone() };
-    history.create(&ours, &marks()).await?;
+    history.create(ours, marks()).await?;
     let mut theirs = theirs;
     theirs.release.info.status = Status::Superseded;
-    history.update(&theirs).await?;
+    history.update(theirs).await?;
     let shown = person.json("history demo").await?;
     let shown: Vec<_> = shown.as_array().context("a list")?.iter().map(|shown| shown["status"].clone()).collect();
     ensure!(shown == ["superseded", "superseded", "deployed"], "{shown:?}");
@@ -120,9 +120,9 @@ async fn record(
 ) -> Result<helm_operator::history::Record> {
     let mut release = release(namespace, revision, color)?;
     release.info.status = Status::PendingUpgrade;
-    let mut record = history.create(&release, &marks()).await?;
+    let mut record = history.create(release, marks()).await?;
     record.release.info.status = status;
-    Ok(history.update(&record).await?)
+    Ok(history.update(record).await?)
 }
 
 fn marks() -> Marks {

@@ -28,6 +28,8 @@ mod secret_rotation;
 mod stale_and_unobserved;
 mod superseding;
 mod suspend_resume;
+mod taken_over;
+mod told_once;
 mod transitions;
 mod two_owners;
 mod undecodable;

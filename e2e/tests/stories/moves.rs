@@ -1,9 +1,11 @@
 //! A release that gets another name or namespace: the new one stands before the old one goes, and what the object said
 //! wrongly costs neither.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use e2e::charts::{self, Chart};
-use e2e::story::{Story, story};
+use e2e::eventually;
+use e2e::kwok::{PLAY, play};
+use e2e::story::{SOON, Story, story};
 use helm_operator::api::Reason;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::Api;
@@ -48,6 +50,58 @@ fn a_renamed_release_is_there_before_the_old_one_goes() -> Result<()> {
 
         story.delete("memo").await?;
         ensure!(!has(story, "renamed-config").await? && !has(story, "fixed").await?, "it was not uninstalled");
+        Ok(())
+    })
+}
+
+/// Ready under every name but one.
+const BECOMES_READY: &str = r#"apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ .Release.Name }}
+spec:
+  selector:
+    matchLabels:
+      app: {{ .Release.Name }}
+  template:
+    metadata:
+      labels:
+        app: {{ .Release.Name }}
+      {{- if eq .Release.Name "renamed" }}
+      annotations:
+        PLAY: NEVER
+      {{- end }}
+    spec:
+      containers:
+      - name: main
+        image: main:1
+"#;
+
+#[test]
+fn a_move_that_is_called_off_before_it_is_done_keeps_what_both_have() -> Result<()> {
+    story("called-off", async |story| {
+        let deployment = BECOMES_READY.replace("PLAY", PLAY).replace("NEVER", play::NEVER_READY);
+        let chart = charts::note("memo", "1.0.0").file("templates/fixed.yaml", FIXED);
+        story.push(&chart.file("templates/deployment.yaml", deployment)).await?;
+        story.open_repository().await?;
+        story.release("memo", "memo", "1.0.0", json!({})).await?;
+        story.ready("memo").await?;
+        let by = |map: &ConfigMap| map.data.as_ref().and_then(|data| data.get("by").cloned());
+        let fixed = story.objects::<ConfigMap>().get("fixed").await?.metadata.uid;
+        story.patch("memo", json!({ "spec": { "release": { "name": "renamed" } } })).await?;
+        eventually::object(&story.objects::<ConfigMap>(), "fixed", SOON, |map| {
+            ensure!(by(map).as_deref() == Some("renamed"), "it is still the old place's");
+            Ok(())
+        })
+        .await?;
+        story.patch("memo", json!({ "spec": { "release": { "name": null } } })).await?;
+        story.ready("memo").await?;
+        story.event("memo", Reason::UninstallCompleted, "uninstalled release").await?;
+        let map = story.objects::<ConfigMap>().get_opt("fixed").await?;
+        let map = map.context("what the kept release consists of went with the move that was called off")?;
+        ensure!(map.metadata.uid == fixed && by(&map).as_deref() == Some("memo"), "{map:?}");
+        ensure!(!has(story, "renamed-config").await?, "the other place is still there");
+        ensure!(story.history("memo").await? == "1 deployed", "{}", story.history("memo").await?);
         Ok(())
     })
 }

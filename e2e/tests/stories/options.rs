@@ -1,11 +1,13 @@
 //! The options that a release is declared with: where it goes, what it leaves behind, how much history it keeps.
 
 use anyhow::{Result, ensure};
-use e2e::charts;
-use e2e::story::{Story, story};
+use e2e::kwok::{PLAY, play};
+use e2e::story::{SOON, Story, story};
+use e2e::{charts, eventually};
 use helm_operator::api::Reason;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::Api;
+use kube::api::DeleteParams;
 use serde_json::json;
 
 const KEPT: &str = r"apiVersion: v1
@@ -83,6 +85,56 @@ fn what_is_to_be_kept_outlives_the_release() -> Result<()> {
             let told = story.history(release).await?;
             ensure!(told == expected, "{release}: helm history tells: {told}");
         }
+        Ok(())
+    })
+}
+
+const HANGS: &str = r"apiVersion: batch/v1
+kind: Job
+metadata:
+  name: {{ .Release.Name }}-farewell
+  annotations:
+    helm.sh/hook: pre-delete
+spec:
+  template:
+    metadata:
+      annotations:
+        PLAY: HANG
+    spec:
+      restartPolicy: Never
+      containers:
+      - name: farewell
+        image: farewell:1
+";
+
+#[test]
+fn an_uninstall_that_is_called_off_is_not_carried_out_later() -> Result<()> {
+    story("called-off-uninstall", async |story| {
+        let hook = HANGS.replace("PLAY", PLAY).replace("HANG", play::HANG);
+        story.push(&charts::note("memo", "1.0.0").file("templates/farewell.yaml", hook)).await?;
+        story.open_repository().await?;
+        story.release("memo", "memo", "1.0.0", json!({})).await?;
+        story.ready("memo").await?;
+        let config = story.objects::<ConfigMap>().get("memo-config").await?.metadata.uid;
+        story.releases().delete("memo", &DeleteParams::default()).await?;
+        story
+            .eventually("the uninstall is begun", async || {
+                let told = story.history("memo").await?;
+                ensure!(told == "1 uninstalling", "helm history tells: {told}");
+                Ok(())
+            })
+            .await?;
+        story.patch("memo", json!({ "spec": { "uninstall": { "deletionPolicy": "Orphan" } } })).await?;
+        eventually::gone(&story.releases(), "memo", SOON).await?;
+        let told = story.history("memo").await?;
+        ensure!(told == "1 superseded", "helm history tells: {told}");
+
+        story.release("memo", "memo", "1.0.0", json!({})).await?;
+        story.ready("memo").await?;
+        let again = story.objects::<ConfigMap>().get("memo-config").await?.metadata.uid;
+        ensure!(again == config, "what was to be left was uninstalled after all");
+        let told = story.history("memo").await?;
+        ensure!(told == "1 superseded, 2 deployed", "helm history tells: {told}");
         Ok(())
     })
 }

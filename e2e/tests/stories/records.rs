@@ -18,13 +18,11 @@ async fn a_record_is_found_by_name_label_and_watch() -> Result<()> {
     ensure!(history.last(&namespace, "demo").await?.is_none() && history.get(&namespace, "demo", 1).await?.is_none());
     for (revision, status) in [(1, Status::Superseded), (2, Status::Deployed), (10, Status::Failed)] {
         let release = release(&namespace, revision, status);
-        let created = history.create(&release, &marks(revision)).await?;
+        let created = history.create(release, marks(revision)).await?;
         let read = history.get(&namespace, "demo", revision).await?.context("it was created")?;
         ensure!(created == read, "what create returned is not what the server holds: {created:?} {read:?}");
     }
-    history
-        .create(&Release { name: "demo2".to_owned(), ..release(&namespace, 77, Status::Deployed) }, &marks(1))
-        .await?;
+    history.create(Release { name: "demo2".to_owned(), ..release(&namespace, 77, Status::Deployed) }, marks(1)).await?;
 
     ensure!(history.last(&namespace, "demo").await?.context("there are three")?.revision() == 10);
     ensure!(history.deployed(&namespace, "demo").await?.context("one is deployed")?.revision() == 2);
@@ -50,24 +48,24 @@ async fn a_record_is_found_by_name_label_and_watch() -> Result<()> {
 async fn writes_that_cross_are_told_and_lose_nothing() -> Result<()> {
     let (client, namespace) = stage("records-races").await?;
     let history = History::new(client);
-    let first = history.create(&release(&namespace, 1, Status::PendingInstall), &marks(1)).await?;
-    let again = history.create(&first.release, &marks(2)).await;
+    let first = history.create(release(&namespace, 1, Status::PendingInstall), marks(1)).await?;
+    let again = history.create(first.release.clone(), marks(2)).await;
     ensure!(matches!(again, Err(Error::Exists { .. })), "{again:?}");
 
     let mut changed = first.clone();
     changed.release.info.status = Status::Deployed;
-    let changed = history.update(&changed).await?;
+    let changed = history.update(changed).await?;
     ensure!(changed.resource_version() != first.resource_version());
-    let lost = history.update(&first).await;
+    let lost = history.update(first.clone()).await;
     ensure!(matches!(lost, Err(Error::Conflict { .. })), "{lost:?}");
-    let changed = history.update(&changed).await?;
+    let changed = history.update(changed).await?;
     ensure!(history.get(&namespace, "demo", 1).await?.as_ref() == Some(&changed));
 
     history.delete(&namespace, "demo", 1).await?;
-    let gone = history.update(&changed).await;
+    let gone = history.update(changed.clone()).await;
     ensure!(matches!(gone, Err(Error::Gone { .. })), "{gone:?}");
-    history.create(&first.release, &marks(3)).await?;
-    let replaced = history.update(&changed).await;
+    history.create(first.release, marks(3)).await?;
+    let replaced = history.update(changed).await;
     ensure!(matches!(replaced, Err(Error::Conflict { .. })), "{replaced:?}");
     Ok(())
 }
@@ -76,12 +74,12 @@ async fn writes_that_cross_are_told_and_lose_nothing() -> Result<()> {
 async fn refusals_of_the_server_say_what_is_wrong() -> Result<()> {
     let (client, namespace) = stage("records-refusals").await?;
     let history = History::new(client.clone());
-    let nowhere = history.create(&release("no-such-namespace", 1, Status::Deployed), &marks(1)).await;
+    let nowhere = history.create(release("no-such-namespace", 1, Status::Deployed), marks(1)).await;
     ensure!(matches!(nowhere, Err(Error::NoNamespace { .. })), "{nowhere:?}");
 
     let mut odd = release(&namespace, 1, Status::Deployed);
     odd.labels.insert("team".to_owned(), "not a label".to_owned());
-    let odd = history.create(&odd, &marks(1)).await;
+    let odd = history.create(odd, marks(1)).await;
     ensure!(matches!(odd, Err(Error::Refused { .. })), "{odd:?}");
 
     let plane = ControlPlane::shared().await?;
@@ -91,7 +89,7 @@ async fn refusals_of_the_server_say_what_is_wrong() -> Result<()> {
     let powerless = History::new(Client::try_from(config)?);
     let denied = powerless.last(&namespace, "demo").await;
     ensure!(matches!(denied, Err(Error::Forbidden { .. })), "{denied:?}");
-    let denied = powerless.create(&release(&namespace, 1, Status::Deployed), &marks(1)).await;
+    let denied = powerless.create(release(&namespace, 1, Status::Deployed), marks(1)).await;
     ensure!(matches!(denied, Err(Error::Forbidden { .. })), "{denied:?}");
 
     let quota = json!({"metadata": {"name": "none"}, "spec": {"hard": {"count/secrets": "0"}}});
@@ -100,7 +98,7 @@ async fn refusals_of_the_server_say_what_is_wrong() -> Result<()> {
         .await?;
     let message = e2e::eventually::eventually("the quota is in force", std::time::Duration::from_secs(30), || async {
         history.delete(&namespace, "demo", 1).await?;
-        match history.create(&release(&namespace, 1, Status::Deployed), &marks(1)).await {
+        match history.create(release(&namespace, 1, Status::Deployed), marks(1)).await {
             Err(error @ Error::Quota { .. }) => Ok(error.to_string()),
             other => anyhow::bail!("{other:?}"),
         }

@@ -18,7 +18,20 @@ fn lists_are_opened_however_deep() {
     let list = json!({ "apiVersion": "v1", "kind": "List", "items": [item("a"), inner] });
     let names: Vec<_> = parsed(&list.to_string()).expect("a list").into_iter().map(|(_, name)| name).collect();
     assert_eq!(names, ["a", "b", "c"]);
-    assert!(parsed(r#"{"apiVersion":"v1","kind":"List","items":[]}"#).expect("an empty list").is_empty());
+    for empty in [
+        r#"{"apiVersion":"v1","kind":"List","items":[]}"#,
+        r#"{"apiVersion":"v1","kind":"List","items":null}"#,
+        r#"{"apiVersion":"v1","kind":"ConfigMapList","metadata":{},"items":null}"#,
+    ] {
+        assert!(parsed(empty).expect("an empty list").is_empty(), "{empty}");
+    }
+    let typed =
+        r#"{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"RoleBindingList","items":[{"metadata":{"name":"a"}}]}"#;
+    assert_eq!(parsed(typed).expect("a typed list"), [("RoleBinding".to_owned(), "a".to_owned())]);
+    // What has items of another sort is an object, and keeps them.
+    let text = r#"{"apiVersion":"example.com/v1","kind":"Menu","metadata":{"name":"m"},"items":{"tea":1}}"#;
+    let menu = parse(&[Source { origin: "a.yaml", text }]).expect("an object");
+    assert_eq!(menu[0].content["items"], json!({ "tea": 1 }));
 }
 
 #[test]

@@ -9,10 +9,10 @@ use helm::engine::ParsedTemplates;
 use super::trace::Trace;
 use super::validate::DesiredRelease;
 use crate::api::{HelmRelease, Reason};
-use crate::controller::causes::defect;
 use crate::controller::charts::LoadedChart;
 use crate::controller::context::{Context, Slot};
 use crate::controller::error::ReconcileError;
+use crate::off_thread::off_thread;
 use crate::registry::{Digest, Error, Mismatch, Resolved};
 
 /// Chooses the version, and learns its digest. The registry is asked anew when a reconcile was requested.
@@ -108,12 +108,12 @@ async fn load(
     let archive = context.registry.pull(resolved, &desired.access).await?;
     slot.resume().await;
     let bytes = archive.bytes;
-    let loaded = tokio::task::spawn_blocking(move || -> Result<_, ReconcileError> {
+    let loaded = off_thread(move || -> Result<_, ReconcileError> {
         let chart = archive::load(&bytes, &archive::Limits::default())?;
         let templates = ParsedTemplates::new(&chart);
         Ok(Arc::new(LoadedChart { chart, templates }))
     });
-    let loaded = loaded.await.map_err(|error| defect("unpacked the chart", &error))??;
+    let loaded = loaded.await?;
     let size = loaded.chart.memory() + loaded.templates.memory();
     context.charts.insert(key, Arc::clone(&loaded), size);
     Ok(loaded)

@@ -9,6 +9,7 @@
 mod act;
 mod dereference;
 mod fetch;
+mod inputs;
 mod observe;
 mod plan;
 mod publish;
@@ -18,19 +19,21 @@ mod report;
 mod trace;
 mod validate;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt as _};
 use tokio::task::spawn_local;
 
 use self::plan::{Plan, Prompt, Step};
-use self::removal::{Leaving, Place};
+use self::removal::Leaving;
 use self::trace::Trace;
 use self::validate::Identity;
 use super::awaits;
-use super::causes::api_error;
+use super::causes::{api_error, panicked};
 use super::context::{Context, Slot};
 use super::error::ReconcileError;
 use super::finalizer;
@@ -40,6 +43,9 @@ use super::status;
 use super::waits::{For, Progress};
 use crate::api::{HelmRelease, RELEASE_FINALIZER, REQUESTED_AT, Reason};
 use crate::history::RecordMeta;
+
+/// How soon an object is looked at again whose watch is behind our own write of its status.
+const CATCH_UP: Duration = Duration::from_millis(50);
 
 /// After so many steps in one reconcile something undoes what we do.
 const MAX_STEPS: usize = 4;
@@ -68,10 +74,16 @@ pub(super) async fn reconcile(
         Ok(release) => release,
         Err(undecodable) => return reconcile_undecodable(&guarded, undecodable, &context).await,
     };
+    if context.statuses.is_ahead_of(release) {
+        return Ok(Action::requeue(CATCH_UP));
+    }
     let started = context.now();
     let mut trace = Trace::default();
     let mut outcome = tokio::select! {
-        outcome = advance(release, &context, &mut trace) => outcome,
+        // A defect is told as any other trouble, and costs its own object.
+        outcome = AssertUnwindSafe(advance(release, &context, &mut trace)).catch_unwind() => {
+            outcome.unwrap_or_else(|_| Err(panicked("reconciled this object")))
+        }
         // Whatever goes on is dropped at once, as by a crash: what was recorded is gone on with, or ended, next.
         () = context.superseded(release) => Ok(Outcome::Superseded),
     };
@@ -85,7 +97,13 @@ pub(super) async fn reconcile(
             context.awaits.end(release);
             context.waits.end(&release.uid().unwrap_or_default());
         }
-        Err(error) => awaits::watch(release, error, &context),
+        Err(error) => {
+            if error.reason == Reason::ReleaseNameConflict {
+                // The release is somebody else's: it is no longer waited for.
+                context.waits.end(&release.uid().unwrap_or_default());
+            }
+            awaits::watch(release, error, &context);
+        }
     }
     publish::publish(release, &outcome, &trace, &context).await?;
     publish::count(&outcome, release, started, &context);
@@ -111,10 +129,14 @@ async fn reconcile_undecodable(
     if undecodable.metadata.deletion_timestamp.is_none() {
         return status::undecodable::<HelmRelease>(context, undecodable).await;
     }
-    let leaving = Leaving::of_undecodable(&undecodable.metadata);
+    let leaving = Leaving::of_undecodable(undecodable);
     context.waits.end(&leaving.uid);
-    match act::uninstall::uninstall(&leaving, context, &mut Trace::default()).await {
-        Ok(()) => finalizer::remove(guarded, RELEASE_FINALIZER, context).await,
+    let mut trace = Trace::default();
+    match act::uninstall::uninstall(&leaving, context, &mut trace).await {
+        Ok(()) => {
+            publish::notices(guarded, &trace, context);
+            finalizer::remove(guarded, RELEASE_FINALIZER, context).await
+        }
         Err(mut error) => {
             context.retries.failed(guarded, &mut error, UNDECODABLE_INTERVAL, context.now());
             tracing::warn!(object = %leaving.owner, error = %error.message, "failed to uninstall the release of an object that cannot be read");
@@ -134,14 +156,21 @@ pub(super) fn gone(release: &HelmRelease, context: &Arc<Context>) {
     let (leaving, target, context) = (Leaving::of(release), dereference::target(release), Arc::clone(context));
     spawn_local(async move {
         context.revisions.quiet(&target).await;
-        if let Err(error) = act::uninstall::uninstall_gone(&leaving, &context, &mut Trace::default()).await {
-            tracing::warn!(object = %leaving.owner, error = %error.message, "failed to uninstall the release of an object that was deleted while it got its finalizer");
+        let mut pause = FIRST_PAUSE;
+        // Nothing else remembers it.
+        while let Err(error) = act::uninstall::uninstall_gone(&leaving, &context, &mut Trace::default()).await {
+            tracing::warn!(object = %leaving.owner, error = %error.message, "failed to uninstall the release of an object that was deleted while it got its finalizer; trying again");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(UNDECODABLE_INTERVAL);
         }
     });
 }
 
-/// The longest between two attempts to uninstall what an object declared that cannot be read.
+/// The longest between two attempts to uninstall what an object declared that cannot be read, or is gone.
 const UNDECODABLE_INTERVAL: Duration = Duration::from_mins(30);
+
+/// The first pause between two attempts to uninstall what an object declared that is gone.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The stages, in order.
 async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trace) -> Result<Outcome, ReconcileError> {
@@ -155,12 +184,12 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
         act::pause(release, context, trace).await?;
         return Ok(Outcome::Suspended);
     }
-    hold(release, context).await?;
+    let slot = Slot::new(release, context);
+    hold(release, &slot, context).await?;
     act::take_over(release, context).await?;
     let references = dereference::dereference(release, context).await?;
     let desired = validate::validate(release, references)?;
     let resolved = fetch::resolve(&desired, release, context, trace).await?;
-    let slot = Slot::new(release, context);
     let prompt = Prompt { asked: is_requested(release), cleared: context.awaits.take_cleared(release) };
     for _ in 0..MAX_STEPS {
         let observed = observe::observe(&desired, &resolved, context).await?;
@@ -174,20 +203,16 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
             now: context.now(),
         };
         let plan = plan::plan(&facts);
-        if let Plan::Keep { revision } = plan {
-            trace.keep(release, &desired, revision, context).await?;
-            // It may run hooks, and waits until objects are gone.
-            slot.pause();
-            let place = Place::from(&desired.identity);
-            act::uninstall::leave_old_places(&place, &Leaving::of(release), context, trace).await?;
-            return Ok(Outcome::Deployed);
-        }
-        if let Plan::Await(step) = plan {
-            return Ok(Outcome::Waiting(step));
-        }
         let inputs = &observed.inputs;
         let task = act::Task { release, desired: &desired, resolved: &resolved, inputs, slot: &slot, context };
-        Box::pin(act::act(plan, &task, trace)).await?;
+        match plan {
+            Plan::Keep { revision } => {
+                Box::pin(act::keep(revision, &task, trace)).await?;
+                return Ok(Outcome::Deployed);
+            }
+            Plan::Await(step) => return Ok(Outcome::Waiting(step)),
+            plan => Box::pin(act::act(plan, &task, trace)).await?,
+        }
     }
     let message = "the history of the release was changed by somebody else as often as the operator changed it: \
                    find out what else writes release Secrets of this name";
@@ -208,8 +233,13 @@ fn is_requested(release: &HelmRelease) -> bool {
 }
 
 /// Before anything is installed the object is held, so that nothing is left behind when it is deleted.
-async fn hold(release: &HelmRelease, context: &Context) -> Result<(), ReconcileError> {
-    finalizer::add(release, RELEASE_FINALIZER, context)
-        .await
-        .map_err(|error| api_error(&format!("put the finalizer on HelmRelease {}", Key::of(release)), &error))
+async fn hold(release: &HelmRelease, slot: &Slot<'_>, context: &Context) -> Result<(), ReconcileError> {
+    if release.finalizers().iter().any(|finalizer| finalizer == RELEASE_FINALIZER) {
+        return Ok(());
+    }
+    // Of a thousand that are new at once a few begin, and not all of them with a request.
+    slot.resume().await;
+    let held = finalizer::add(release, RELEASE_FINALIZER, context).await;
+    slot.pause();
+    held.map_err(|error| api_error(&format!("put the finalizer on HelmRelease {}", Key::of(release)), &error))
 }

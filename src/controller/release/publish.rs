@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
-use kube::{Resource as _, ResourceExt as _};
+use kube::{Resource, ResourceExt as _};
 use tokio::sync::watch;
 
 use super::plan::Step;
@@ -15,6 +15,7 @@ use crate::api::{HelmRelease, HelmReleaseStatus, Reason};
 use crate::controller::context::Context;
 use crate::controller::error::{ReconcileError, chain};
 use crate::controller::events::Severity;
+use crate::controller::matching::Key;
 use crate::controller::status;
 
 /// Between two announcements of one action.
@@ -30,16 +31,7 @@ pub(super) async fn publish(
     trace: &Trace,
     context: &Context,
 ) -> Result<(), status::Error> {
-    for (reason, message) in &trace.warnings {
-        record(release, (Severity::Warning, *reason), message, context);
-    }
-    for removed in &trace.removed {
-        record(release, (Severity::Normal, Reason::UninstallCompleted), removed, context);
-    }
-    if let Some(why) = trace.left {
-        let message = format!("the release is left in the cluster: {why}");
-        record(release, (Severity::Warning, Reason::UninstallSkipped), &message, context);
-    }
+    notices(release, trace, context);
     if matches!(outcome, Ok(Outcome::Gone | Outcome::Superseded)) {
         return Ok(());
     }
@@ -73,6 +65,20 @@ pub(super) async fn publish(
     Ok(())
 }
 
+/// Tells of what happened on the way, whatever came of it.
+pub(super) fn notices(object: &impl Resource<DynamicType = ()>, trace: &Trace, context: &Context) {
+    for (reason, message) in &trace.warnings {
+        record(object, (Severity::Warning, *reason), message, context);
+    }
+    for removed in &trace.removed {
+        record(object, (Severity::Normal, Reason::UninstallCompleted), removed, context);
+    }
+    if let Some(why) = trace.left {
+        let message = format!("the release is left in the cluster: {why}");
+        record(object, (Severity::Warning, Reason::UninstallSkipped), &message, context);
+    }
+}
+
 /// Writes what became known so far, while work goes on.
 pub(super) async fn progress(release: &HelmRelease, trace: &Trace, context: &Context) -> Result<(), ReconcileError> {
     let status = report::so_far(release, trace);
@@ -95,7 +101,7 @@ pub(super) async fn announce(
         let progress = now.as_deref().map_or(Progress::AtWork, Progress::Doing);
         let status = report::progress(release, step, progress, trace, context.now());
         if let Err(error) = write(release, &status, context).await {
-            tracing::warn!(release = %full_name(release), error = %chain(&error), "failed to write progress to the status");
+            tracing::warn!(object = %Key::of(release), error = %chain(&error), "failed to write progress to the status");
         }
         tokio::time::sleep(ANNOUNCED_AGAIN).await;
         if doing.changed().await.is_err() {
@@ -117,7 +123,7 @@ pub(super) fn count(
         Ok(outcome) => format!("{outcome:?}"),
         Err(error) => error.reason.to_string(),
     };
-    let object = full_name(release);
+    let object = Key::of(release);
     match outcome {
         Ok(_) => tracing::debug!(%object, %result, ?took, "reconciled"),
         Err(error) => tracing::warn!(%object, %result, ?took, error = %error.message, "release not ready"),
@@ -130,11 +136,16 @@ async fn write(release: &HelmRelease, status: &HelmReleaseStatus, context: &Cont
 }
 
 /// One Event and one log line.
-fn record(release: &HelmRelease, (severity, reason): (Severity, Reason), message: &str, context: &Context) {
-    tracing::info!(object = %full_name(release), %reason, %message, "helmrelease");
-    context.events.record(release.object_ref(&()), (severity, reason), message, context.now());
-}
-
-fn full_name(release: &HelmRelease) -> String {
-    format!("{}/{}", release.namespace().unwrap_or_default(), release.name_any())
+fn record(
+    object: &impl Resource<DynamicType = ()>,
+    (severity, reason): (Severity, Reason),
+    message: &str,
+    context: &Context,
+) {
+    let name = Key::of(object);
+    match severity {
+        Severity::Normal => tracing::info!(object = %name, %reason, "{message}"),
+        Severity::Warning => tracing::warn!(object = %name, %reason, "{message}"),
+    }
+    context.events.record(object.object_ref(&()), (severity, reason), message, context.now());
 }

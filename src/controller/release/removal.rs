@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::dereference;
 use super::validate::Identity;
 use crate::api::{DeletionPolicy, DeletionPropagation, GoDuration, HelmRelease, InventoryEntry, ReleaseState};
+use crate::controller::guarded::Undecodable;
 
 /// How long an uninstall may take where nothing else is said.
 const UNINSTALL_TIMEOUT: Duration = Duration::from_mins(5);
@@ -65,6 +66,8 @@ pub(crate) struct Leaving {
     pub(crate) target: Option<Place>,
     /// Whether it is suspended.
     pub(crate) suspended: bool,
+    /// Whether it cannot be read what it says of its removal.
+    pub(crate) unclear: bool,
     /// How to uninstall.
     pub(crate) removal: Removal,
     /// The release as its status has it.
@@ -82,27 +85,31 @@ impl Leaving {
             uid: release.metadata.uid.clone().unwrap_or_default(),
             target: Some(dereference::target(release).into()),
             suspended: release.spec.suspend,
+            unclear: false,
             removal: removal(release),
             state: status.helm_release,
             inventory: status.inventory.map(|inventory| inventory.entries).unwrap_or_default(),
         }
     }
 
-    /// What is known of an object of which only the metadata can be read: its releases are uninstalled as by default.
-    pub(crate) fn of_undecodable(metadata: &ObjectMeta) -> Self {
+    /// What is known of an object that cannot be read as a whole: its releases are uninstalled as by default, unless it
+    /// says that they are to stay, or what it says of that cannot be read either.
+    pub(crate) fn of_undecodable(undecodable: &Undecodable) -> Self {
+        let metadata = &undecodable.metadata;
+        let declared = undecodable.removal.clone().unwrap_or_default();
         let removal = Removal {
             timeout: UNINSTALL_TIMEOUT,
             hooks: true,
             keep_history: false,
             propagation: DeletionPropagation::default(),
-            policy: None,
+            policy: declared.policy,
         };
-        let uid = metadata.uid.clone().unwrap_or_default();
         Self {
             owner: owner(metadata),
-            uid,
+            uid: metadata.uid.clone().unwrap_or_default(),
             target: None,
-            suspended: false,
+            suspended: declared.suspend,
+            unclear: undecodable.removal.is_none(),
             removal,
             state: None,
             inventory: Vec::new(),

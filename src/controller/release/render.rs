@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use helm::engine::{
-    self, Capabilities, ErrorKind, Limits, Lookup, ReleaseInfo, Rendered, Request, SEED_BYTES, Warning,
-};
+use helm::engine::{self, Capabilities, ErrorKind, Limits, ReleaseInfo, Rendered, Request, SEED_BYTES, Warning};
 use helm::manifest::Hook;
 use helm::release::ReleaseChart;
 use helm::values::ActiveChart;
@@ -19,8 +17,8 @@ use super::act::Task;
 use super::plan::{Step, StepKind};
 use super::validate::Action;
 use crate::api::Reason;
-use crate::cluster::Source;
-use crate::controller::causes::defect;
+use crate::cluster::{Lookup, Source};
+use crate::controller::causes::panicked;
 use crate::controller::charts::LoadedChart;
 use crate::controller::error::ReconcileError;
 use crate::controller::memory;
@@ -75,7 +73,7 @@ pub(super) async fn render(
     }
     let inputs = Arc::new(Inputs {
         chart: Arc::clone(chart),
-        values: task.desired.values.clone(),
+        values: Arc::clone(&task.desired.values),
         release: ReleaseInfo {
             name: task.desired.identity.name.to_string(),
             namespace: task.desired.identity.namespace.clone(),
@@ -98,18 +96,28 @@ pub(super) async fn render(
         }
         match rendered {
             Err(error) if error.kind() == ErrorKind::Limit && !task.slot.is_large() => task.slot.enlarge().await,
-            rendered => return Ok(rendered?),
+            Err(error) => return Err(explained(error, &inputs.lookup)),
+            Ok(output) => return Ok(output),
         }
+    }
+}
+
+/// A render's error. Where the cluster did not answer a `lookup`, that is the trouble, and not the chart.
+fn explained(error: engine::Error, lookup: &Lookup) -> ReconcileError {
+    let told = ReconcileError::from(error);
+    match lookup.trouble() {
+        Some(trouble) => ReconcileError { message: told.message, ..trouble.into() },
+        None => told,
     }
 }
 
 /// What a render depends on, without its limits.
 struct Inputs {
     chart: Arc<LoadedChart>,
-    values: Map<String, Value>,
+    values: Arc<Map<String, Value>>,
     release: ReleaseInfo,
     capabilities: Capabilities,
-    lookup: Arc<dyn Lookup>,
+    lookup: Arc<Lookup>,
     now: Zoned,
     schemas: Gathered,
 }
@@ -129,7 +137,7 @@ async fn within(limits: Limits, inputs: &Arc<Inputs>) -> Result<Result<Output, e
         drop(guard);
         rendering.await
     };
-    rendered.map_err(|error| defect("rendered the chart", &error))
+    rendered.map_err(|_| panicked("rendered the chart"))
 }
 
 fn output(inputs: &Inputs, limits: Limits, seed: [u8; SEED_BYTES]) -> Result<Output, engine::Error> {
@@ -140,7 +148,7 @@ fn output(inputs: &Inputs, limits: Limits, seed: [u8; SEED_BYTES]) -> Result<Out
         values,
         release,
         capabilities,
-        lookup: Arc::clone(lookup),
+        lookup: Arc::clone(lookup) as Arc<dyn engine::Lookup>,
         now: now.clone(),
         seed,
         limits,

@@ -57,7 +57,7 @@ pub(super) fn progress(
             format!("all objects are applied; waiting until {} for {objects}", until.strftime("%Y-%m-%d %H:%M:%S UTC"))
         }
         Progress::Doing(what) => format!("{what}, seen at {}", now.strftime("%Y-%m-%d %H:%M:%S UTC")),
-        Progress::AtWork => format!("in progress at {}", now.strftime("%Y-%m-%d %H:%M:%S UTC")),
+        Progress::AtWork => format!("applying, seen at {}", now.strftime("%Y-%m-%d %H:%M:%S UTC")),
     };
     let message = format!("{verb} {chart} as revision {}{attempt}; {doing}", step.revision);
     let conditions = Conditions::default().with(Reconciling, true, reason, &message);
@@ -169,15 +169,15 @@ fn source(conditions: Conditions, trace: &Trace, before: &[Condition]) -> Condit
 
 /// What the status keeps, and what the reconcile learnt instead.
 fn carried_over(before: HelmReleaseStatus, trace: &Trace) -> HelmReleaseStatus {
-    let attempted = trace.attempted.as_ref();
+    let (attempted, contents) = (trace.attempted.as_ref(), trace.contents.as_ref());
     HelmReleaseStatus {
         last_attempted_revision: attempted
             .map(|attempted| attempted.version.clone())
             .or(before.last_attempted_revision),
         last_attempted_digest: attempted.map(|attempted| attempted.digest.to_string()).or(before.last_attempted_digest),
         helm_release: trace.state.clone().or(before.helm_release),
-        inventory: trace.inventory.clone().or(before.inventory),
-        notes: if trace.state.is_some() { trace.notes.clone() } else { before.notes },
+        inventory: contents.map(|contents| contents.inventory.clone()).or(before.inventory),
+        notes: contents.map_or(before.notes, |contents| contents.notes.clone()),
         ..before
     }
 }

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::removal::Place;
 use super::validate::DesiredRelease;
 use crate::api::{HelmRelease, Inventory, InventoryEntry, Reason, ReleaseState};
-use crate::cluster::{Applied, Object, ObjectRef, Removal, Removed};
+use crate::cluster::{Applied, Object, ObjectRef, Removal, Removed, SecretValues};
 use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
 use crate::history::Record;
@@ -24,10 +24,8 @@ pub(super) struct Trace {
     pub(super) attempted: Option<Resolved>,
     /// The newest record.
     pub(super) state: Option<ReleaseState>,
-    /// What the release consists of.
-    pub(super) inventory: Option<Inventory>,
-    /// The beginning of its notes.
-    pub(super) notes: Option<String>,
+    /// What the release consists of, where that is not what the status tells.
+    pub(super) contents: Option<Contents>,
     /// Whether the newest revision is an upgrade, and no install.
     pub(super) upgraded: bool,
     /// Whether this reconcile made, or tried to make, a revision.
@@ -40,6 +38,14 @@ pub(super) struct Trace {
     pub(super) removed: Vec<String>,
     /// Why the release is left in the cluster though its object goes.
     pub(super) left: Option<&'static str>,
+}
+
+/// What a release consists of.
+pub(super) struct Contents {
+    /// Its objects.
+    pub(super) inventory: Inventory,
+    /// The beginning of its notes.
+    pub(super) notes: Option<String>,
 }
 
 /// How many bytes of warnings of one reason are told.
@@ -96,14 +102,16 @@ impl Trace {
             *kinds.entry(object.reference().kind.clone()).or_default() += 1;
         }
         let entries = objects.iter().take(LISTED).map(|object| entry(object.reference())).collect();
-        self.inventory = Some(Inventory { objects: kinds.values().sum(), kinds, entries });
+        let inventory = Inventory { objects: kinds.values().sum(), kinds, entries };
+        let notes = excerpt(&SecretValues::in_secrets(objects).mask(&record.release.info.notes));
+        self.contents = Some(Contents { inventory, notes });
         self.record(record);
     }
 
     /// Objects were applied: their uids are known.
     pub(super) fn applied(&mut self, applied: &[Applied]) {
         let uids: BTreeMap<_, _> = applied.iter().map(|applied| (entry(&applied.object), &applied.uid)).collect();
-        for listed in self.inventory.iter_mut().flat_map(|inventory| &mut inventory.entries) {
+        for listed in self.contents.iter_mut().flat_map(|contents| &mut contents.inventory.entries) {
             listed.uid = uids.get(listed).map(|uid| (*uid).clone());
         }
     }
@@ -132,7 +140,6 @@ impl Trace {
     /// A record was written.
     pub(super) fn record(&mut self, record: &Record) {
         let release = &record.release;
-        self.notes = excerpt(&release.info.notes);
         // An upgrade carries the time of the first deployment on; the status has it to the second only.
         self.upgraded = release.info.first_deployed != release.info.last_deployed;
         let digest = record.marks.as_ref().map(|marks| marks.digest.clone()).filter(|digest| !digest.is_empty());
@@ -162,8 +169,6 @@ impl Trace {
             self.state = Some(state.clone());
             let upgraded = Reason::UpgradeCompleted.to_string();
             self.upgraded = status.conditions.iter().any(|condition| condition.reason == upgraded);
-            self.inventory.clone_from(&status.inventory);
-            self.notes.clone_from(&status.notes);
             return Ok(());
         }
         if let Some(record) = context.history.get(&identity.namespace, identity.name.as_str(), revision).await? {

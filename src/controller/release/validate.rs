@@ -1,15 +1,16 @@
 //! Second stage: the declared release, parsed once. Pure: what leaves here needs no more checking.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use helm::release::ReleaseName;
 use kube::ResourceExt as _;
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
 use super::dereference::{self, DereferencedRelease};
+use super::inputs::{Declared, Inputs};
 use super::removal::owner;
-use crate::api::{GoDuration, HelmRelease, Reason};
+use crate::api::{GoDuration, HelmRelease, HelmReleaseSpec, Reason};
 use crate::controller::error::{ReconcileError, chain};
 use crate::controller::source::Source;
 use crate::registry::{Access, ChartReference, Digest, VersionRequest};
@@ -42,7 +43,7 @@ pub(crate) struct DesiredRelease {
     /// How old a resolved version may be before the registry is asked again.
     pub(crate) max_age: Duration,
     /// The values.
-    pub(crate) values: Map<String, Value>,
+    pub(crate) values: Arc<Map<String, Value>>,
     /// How to install.
     pub(crate) install: Action,
     /// How to upgrade.
@@ -95,24 +96,36 @@ pub(crate) fn validate(
     release: &HelmRelease,
     references: DereferencedRelease,
 ) -> Result<DesiredRelease, ReconcileError> {
-    let spec = &release.spec;
+    // Without `..`: a field that is added has to be read here, or where `_` says so: by what takes the whole release.
+    let HelmReleaseSpec {
+        chart: source,
+        release: target,
+        values: declared,
+        interval: _,
+        suspend: _,
+        timeout: _,
+        max_history: _,
+        install: _,
+        upgrade: _,
+        uninstall: _,
+    } = &release.spec;
     let max_age = max_age(release, &references);
-    let chart = pinned(references.chart, spec.chart.digest.as_deref())?;
+    let chart = pinned(references.chart, source.digest.as_deref())?;
     let access = match &references.repository {
         Some(repository) => repository.access(chart.host(), chart.repository())?,
         None => anonymous(),
     };
-    let version = version(spec.chart.version.as_deref(), &chart)?;
+    let version = version(source.version.as_deref(), &chart)?;
     Ok(DesiredRelease {
         identity: identity(release)?,
-        create_namespace: spec.release.create_namespace,
-        chart_name: spec.chart.name.clone(),
+        create_namespace: target.create_namespace,
+        chart_name: source.name.clone(),
         chart,
         version,
         access,
         source: references.source,
         max_age,
-        values: values(spec.values.as_ref())?,
+        values: Arc::new(values(declared.as_ref())?),
         install: install(release),
         upgrade: upgrade(release),
         max_history: max_history(release),
@@ -234,26 +247,15 @@ fn max_history(release: &HelmRelease) -> u32 {
 impl DesiredRelease {
     /// A digest of everything the rendered manifest depends on, besides what the cluster answers to `lookup`.
     pub(crate) fn inputs(&self, chart: &Digest, kube_version: &str) -> String {
-        digest([chart.as_str(), kube_version, &Value::Object(self.values.clone()).to_string()])
+        Inputs { chart: chart.as_str(), kubernetes: kube_version, values: &self.values }.digest()
     }
 
     /// A digest of what is declared of the manifest, without what a registry answers: it can be compared while the
     /// registry is away.
     pub(crate) fn declared(&self) -> String {
         let (chart, version) = (self.chart.to_string(), self.version.to_string());
-        digest([&chart, &version, &Value::Object(self.values.clone()).to_string()])
+        Declared { chart: &chart, version: &version, values: &self.values }.digest()
     }
-}
-
-/// SHA-256 over the parts, each behind its length: no two lists of parts have one text.
-fn digest(parts: [&str; 3]) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    let digest = hash.finalize();
-    digest.iter().fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]

@@ -7,13 +7,16 @@
 mod probe;
 mod report;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt as _};
 
+use super::causes::panicked;
 use super::context::Context;
 use super::error::ReconcileError;
 use super::events::Severity;
@@ -40,14 +43,12 @@ pub(super) async fn reconcile(
         finalizer::remove(repository, REPOSITORY_FINALIZER, &context).await?;
     }
     if repository.meta().deletion_timestamp.is_some() {
-        let uid = repository.uid().unwrap_or_default();
-        context.statuses.forget(&uid);
-        context.known_charts.forget(&uid);
-        context.retries.forget(&uid);
+        context.forget(&repository.uid().unwrap_or_default());
         return Ok(Action::await_change());
     }
     let started = context.now();
-    let mut outcome = probe::probe(repository, &context).await;
+    let outcome = AssertUnwindSafe(probe::probe(repository, &context)).catch_unwind().await;
+    let mut outcome = outcome.unwrap_or_else(|_| Err(panicked("probed the registry")));
     if let Err(error) = &mut outcome {
         context.retries.failed(repository, error, repository.spec.interval.at_least_a_second(), context.now());
     }

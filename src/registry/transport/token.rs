@@ -91,9 +91,15 @@ impl Tokens {
 
 /// What a 401 demands.
 enum Demand {
-    Bearer { realm: String, service: Option<String> },
+    Bearer { realm: String, service: Option<String>, scope: Option<String> },
     Basic,
     Other,
+}
+
+/// What a challenge asks for besides its realm.
+struct Asked<'a> {
+    service: Option<&'a str>,
+    scope: Option<&'a str>,
 }
 
 /// Whether a stranger can go on from this 401 at all: a token server may serve them, basic cannot.
@@ -120,7 +126,10 @@ fn says(challenges: &[String], error: &str) -> bool {
 /// Authorization that answers the 401 `answer`.
 pub(super) async fn obtain(session: &Session<'_>, answer: Answer<'_>) -> Result<Grant, Error> {
     match (demand(&challenges(&answer)), &session.access.credentials) {
-        (Demand::Bearer { realm, service }, _) => fetch(session, &realm, service.as_deref()).await,
+        (Demand::Bearer { realm, service, scope }, _) => {
+            let asked = Asked { service: service.as_deref(), scope: scope.as_deref() };
+            fetch(session, &realm, &asked).await
+        }
         (Demand::Basic, Some(credentials)) => grant(session, &credentials.basic(), MAX_LIFE, false),
         (Demand::Basic | Demand::Other, _) => Err(session.unauthorized(false, answer.detail().await)),
     }
@@ -132,7 +141,8 @@ fn demand(headers: &[String]) -> Demand {
         if !challenge.scheme.eq_ignore_ascii_case("bearer") {
             return None;
         }
-        Some(Demand::Bearer { realm: parameter(&challenge, "realm")?, service: parameter(&challenge, "service") })
+        let [service, scope] = ["service", "scope"].map(|name| parameter(&challenge, name));
+        Some(Demand::Bearer { realm: parameter(&challenge, "realm")?, service, scope })
     });
     let basic = || {
         let mut challenges = headers.iter().flat_map(|header| parse(header));
@@ -181,11 +191,11 @@ impl TokenAnswer {
 }
 
 /// A token from `realm` for the session's repository (or for none, which only proves the credentials).
-async fn fetch(session: &Session<'_>, realm: &str, service: Option<&str>) -> Result<Grant, Error> {
+async fn fetch(session: &Session<'_>, realm: &str, asked: &Asked<'_>) -> Result<Grant, Error> {
     let realm = realm_url(session, realm)?;
     let host = realm.authority().to_owned();
     session.stats().tokens.add(1);
-    let answer = session.follow(question(session, realm, service)?).await?;
+    let answer = session.follow(question(session, realm, asked)?).await?;
     if answer.status() == StatusCode::NOT_FOUND {
         return Err(session.unexpected(&host, "status 404 where the registry sends for a token"));
     }
@@ -212,9 +222,9 @@ fn realm_url(session: &Session<'_>, realm: &str) -> Result<Url, Error> {
 }
 
 /// The request for a token: `GET` as a user or a stranger, or `POST` to exchange an identity token (OAuth 2).
-fn question(session: &Session<'_>, realm: Url, service: Option<&str>) -> Result<Outgoing<'static>, Error> {
-    let scope = session.repository.map(|repository| format!("repository:{repository}:pull"));
-    let subject = [("service", service), ("scope", scope.as_deref())];
+fn question(session: &Session<'_>, realm: Url, asked: &Asked<'_>) -> Result<Outgoing<'static>, Error> {
+    let scope = session.repository.map(|repository| scope(repository, asked.scope));
+    let subject = [("service", asked.service), ("scope", scope.as_deref())];
     let subject = subject.into_iter().filter_map(|(key, value)| Some((key, value?)));
     let credentials = session.access.credentials.as_ref();
     let accept = "application/json";
@@ -236,6 +246,16 @@ fn question(session: &Session<'_>, realm: Url, service: Option<&str>) -> Result<
         None => None,
     };
     Ok(Outgoing { method: Method::GET, url, accept, authorization, form: None })
+}
+
+/// The right to pull from `repository`, and what a challenge `asked` for it besides: some registries (ACR) have a right of
+/// its own to list tags. What it asks for other repositories, or to write, is not asked for.
+fn scope(repository: &str, asked: Option<&str>) -> String {
+    let of_repository = format!("repository:{repository}:");
+    let actions = asked.into_iter().flat_map(str::split_whitespace).filter_map(|one| one.strip_prefix(&of_repository));
+    let reads = ["metadata_read", "metadata/read"];
+    let more = actions.flat_map(|actions| actions.split(',')).find(|action| reads.contains(action));
+    more.map_or_else(|| format!("{of_repository}pull"), |more| format!("{of_repository}pull,{more}"))
 }
 
 /// The grant of a header value; a tenth of its life is left unused for clocks and slow requests.

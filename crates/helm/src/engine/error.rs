@@ -103,7 +103,7 @@ impl fmt::Debug for RenderedFiles {
 /// What went wrong, for those who react to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ErrorKind {
-    /// A template does not parse or failed, be it by a bug in the engine.
+    /// A template does not parse or failed.
     Template,
     /// A template gave up on purpose (`fail`, `required`): the user should read its message.
     Fail,
@@ -119,6 +119,8 @@ pub enum ErrorKind {
     Dependency,
     /// A limit was reached, or the caller asked to stop.
     Limit,
+    /// The engine panicked.
+    Defect,
 }
 
 impl Error {
@@ -129,7 +131,8 @@ impl Error {
             Self::Dependencies(_) | Self::Values(_) => ErrorKind::Values,
             Self::Schema(_) => ErrorKind::Schema,
             Self::KubeVersion { .. } => ErrorKind::KubeVersion,
-            Self::Parse(_) | Self::Execute(_) | Self::Panic { .. } => ErrorKind::Template,
+            Self::Parse(_) | Self::Execute(_) => ErrorKind::Template,
+            Self::Panic { .. } => ErrorKind::Defect,
             Self::Fail { .. } => ErrorKind::Fail,
             Self::Limit { .. } | Self::TemplatesTooLarge { .. } => ErrorKind::Limit,
             Self::Manifest { .. } => ErrorKind::Yaml,

@@ -6,9 +6,9 @@ use helm::manifest::HookEvent;
 use helm::release::Status;
 
 use super::prepare::{self, Pending};
-use super::{Deadline, Doing, Task, hooks, record};
+use super::{Deadline, Doing, Task, hooks, masked, record};
 use crate::api::Reason;
-use crate::cluster::{Applied, DeleteOptions, Existing, Object, Propagation, Readiness, SecretValues, left_behind};
+use crate::cluster::{Applied, DeleteOptions, Existing, Object, Propagation, Readiness, left_behind};
 use crate::controller::error::ReconcileError;
 use crate::controller::release::plan::{self, Step, StepKind};
 use crate::controller::release::publish;
@@ -34,9 +34,10 @@ pub(super) async fn carry_out(
     trace.begun(&pending.record, &pending.objects);
     secure_inventory(&pending, task, trace).await?;
     let mut run = Run::new(step, task, pending.deadline, pending.record);
+    let mut replaced = pending.replaced;
     let doing = run.doing.subscribe();
     let ended = tokio::select! {
-        ended = Box::pin(run.steps(&pending.objects, &pending.claims, &pending.replaced)) => ended,
+        ended = Box::pin(run.steps(pending.objects, pending.claims, &mut replaced)) => ended,
         never = publish::announce(task.release, step, (trace, doing), task.context) => match never {},
     };
     trace.applied(&run.applied);
@@ -45,7 +46,7 @@ pub(super) async fn carry_out(
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     };
-    Box::pin(run.end(ended, pending.replaced, trace)).await
+    Box::pin(run.end(ended, replaced, trace)).await
 }
 
 /// Ends a revision whose wait is over.
@@ -59,7 +60,7 @@ pub(super) async fn finish(step: &Step, task: &Task<'_>, trace: &mut Trace) -> R
     let doing = run.doing.subscribe();
     let ended = match waited {
         Ok(()) => tokio::select! {
-            ended = run.hooks(run.events().1) => ended,
+            ended = run.hooks(run.events().1) => ended.map(drop),
             never = publish::announce(task.release, step, (trace, doing), task.context) => match never {},
         },
         Err(error) => Err(error),
@@ -113,21 +114,27 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// All of it; or up to the wait, which is returned where it takes longer than a moment.
+    /// All of it; or up to the wait, which is returned where it takes longer than a moment. Of what is replaced, what was
+    /// deployed is left.
     async fn steps(
         &mut self,
-        objects: &[Object],
-        claims: &Existing,
-        replaced: &[Record],
+        objects: Vec<Object>,
+        mut claims: Existing,
+        replaced: &mut Vec<Record>,
     ) -> Result<Option<Readiness>, ReconcileError> {
         let (before, after) = self.events();
         if self.noted {
-            self.restore(objects, claims).await?;
+            self.restore(&objects, &claims).await?;
         } else {
-            self.hooks(before).await?;
+            if self.hooks(before).await? {
+                claims = self.claim_again(&objects).await?;
+            }
             self.task.slot.resume().await;
-            self.apply(objects, claims, replaced).await?;
+            self.apply(&objects, &claims, replaced).await?;
         }
+        // While it waits no more of it stays in memory than is needed afterwards.
+        drop((objects, claims));
+        replaced.retain(|record| record.release.info.status == Status::Deployed);
         self.task.slot.pause();
         if self.action.wait {
             let mut readiness = self.task.context.cluster.readiness(&self.applied, self.action.wait_for_jobs).await;
@@ -159,6 +166,8 @@ impl<'a> Run<'a> {
         replaced: Vec<Record>,
         trace: &mut Trace,
     ) -> Result<(), ReconcileError> {
+        // A record is packed whole: a hundred that become ready in one moment would be a hundred of them in memory.
+        self.task.slot.resume().await;
         match ended {
             Ok(()) => {
                 trace.record(&self.succeed(replaced).await?);
@@ -166,20 +175,30 @@ impl<'a> Run<'a> {
             }
             Err(error) if matches!(error.reason, Reason::ClusterUnavailable | Reason::PendingRelease) => Err(error),
             Err(error) => {
-                // A webhook, an admission policy, an Event may quote anything that they were shown.
-                let objects = prepare::manifest(&self.record.release, self.task).await.unwrap_or_default();
-                let message = SecretValues::in_secrets(&objects).mask(&error.message).into_owned();
-                self.fail(ReconcileError { message, ..error }, trace).await
+                let error = masked(error, &self.record.release).await;
+                self.fail(error, trace).await
             }
         }
     }
 
-    async fn hooks(&mut self, event: HookEvent) -> Result<(), ReconcileError> {
+    /// Runs the hooks of an event; whether there are any.
+    async fn hooks(&mut self, event: HookEvent) -> Result<bool, ReconcileError> {
         if !self.action.hooks || !self.record.release.hooks.iter().any(|hook| hook.runs_at(&event)) {
-            return Ok(());
+            return Ok(false);
         }
         self.task.slot.pause();
-        hooks::run(event, &mut self.record, (self.deadline, &self.doing), self.task.context).await
+        hooks::run(event, &mut self.record, (self.deadline, &self.doing), self.task.context).await?;
+        Ok(true)
+    }
+
+    /// What others made while hooks ran is theirs, and was not created here.
+    async fn claim_again(&mut self, objects: &[Object]) -> Result<Existing, ReconcileError> {
+        let claims = prepare::claim_again(objects, self.action, self.task).await?;
+        if let Some(absent) = self.record.marks.as_mut().and_then(|marks| marks.absent.as_mut()) {
+            let is_there = |at: &usize| objects.get(*at).is_some_and(|object| claims.contains(object.reference()));
+            absent.retain(|at| !is_there(at));
+        }
+        Ok(claims)
     }
 
     async fn apply(
@@ -220,7 +239,7 @@ impl<'a> Run<'a> {
     /// and is resumed; the other way round two revisions would stay deployed.
     async fn succeed(mut self, replaced: Vec<Record>) -> Result<Record, ReconcileError> {
         let context = self.task.context;
-        for mut old in replaced.into_iter().filter(|record| record.release.info.status == Status::Deployed) {
+        for mut old in replaced {
             old.release.info.status = Status::Superseded;
             record::update(context, old).await?;
         }
@@ -241,11 +260,34 @@ impl<'a> Run<'a> {
         let next =
             plan::next_attempt(&record.meta()?, self.task.release.spec.interval(), &self.task.desired.identity.uid);
         if let Err(error) = clean_up(record, self.task).await {
-            let message = format!("failed to delete what the failed upgrade created: {}", error.message);
-            trace.warn(Reason::UpgradeFailed, message);
+            trace.warn(Reason::UpgradeFailed, not_cleaned(&error));
         }
         record::prune(self.task).await?;
         Err(ReconcileError { next, ..error })
+    }
+}
+
+/// That something was not cleaned up.
+fn not_cleaned(error: &ReconcileError) -> String {
+    format!("failed to delete what the failed upgrade created: {}", error.message)
+}
+
+/// Cleans up after a revision that failed before. What cannot be cleaned up is told, and must not keep what is declared
+/// now from being installed.
+pub(super) async fn clean_up_later(
+    mut record: Record,
+    task: &Task<'_>,
+    trace: &mut Trace,
+) -> Result<(), ReconcileError> {
+    match clean_up(record.clone(), task).await {
+        Err(error) if !matches!(error.reason, Reason::ClusterUnavailable | Reason::PendingRelease) => {
+            trace.warn(Reason::UpgradeFailed, not_cleaned(&error));
+            if let Some(marks) = &mut record.marks {
+                marks.absent = None;
+            }
+            record::update(task.context, record).await.map(drop)
+        }
+        ended => ended,
     }
 }
 

@@ -5,9 +5,9 @@ use helm::manifest::{DeletePolicy, Hook, HookEvent, HookPhase};
 use helm::release::Release;
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Deadline, Doing, record};
+use super::{Deadline, Doing, masked, record};
 use crate::api::Reason;
-use crate::cluster::{DeleteOptions, HookOutcome, Object, Propagation, Reach, SecretValues, Source};
+use crate::cluster::{DeleteOptions, HookOutcome, Object, Propagation, Reach, Source};
 use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
 use crate::history::{HooksBegun, Record};
@@ -53,6 +53,10 @@ pub(super) async fn run(
             doing.send_replace(Some(format!("running the {} hook {}", event.as_str(), hook.path)));
             let outcome = run_one(&hook, begun, record, deadline, context).await;
             doing.send_replace(None);
+            if let Err(error @ ReconcileError { reason: Reason::ClusterUnavailable, .. }) = outcome {
+                // The hook itself may have begun, and go on: the record goes on saying so.
+                return Err(error);
+            }
             let phase = if outcome.is_ok() { HookPhase::Succeeded } else { HookPhase::Failed };
             note(record, at, (&event, phase), context).await?;
             if let Err(error) = outcome {
@@ -70,7 +74,10 @@ pub(super) async fn run(
             deleted?;
         }
     }
-    failure.map_or(Ok(()), Err)
+    match failure {
+        None => Ok(()),
+        Some(error) => Err(masked(error, &record.release).await),
+    }
 }
 
 /// Ends the Jobs and Pods of hooks that were running when their run was given up: superseded, or its release deleted.
@@ -179,13 +186,9 @@ async fn run_one(
         delete(hook, &DeletePolicy::BeforeHookCreation, record, deadline, context).await?;
     }
     for object in objects {
-        let secrets = SecretValues::in_secrets(std::slice::from_ref(&object));
-        let masked =
-            |error: ReconcileError| ReconcileError { message: secrets.mask(&error.message).into_owned(), ..error };
-        let said = context.cluster.run_hook(&object, begun, deadline.remaining()).await;
-        let said = said.map_err(|error| masked(error.into()))?;
+        let outcome = context.cluster.run_hook(&object, begun, deadline.remaining()).await?;
         let object = object.reference();
-        let message = match said {
+        let message = match outcome {
             HookOutcome::Succeeded => continue,
             HookOutcome::Failed(why) => format!("hook {object} of {} failed: {why}", hook.path),
             HookOutcome::TimedOut(why) => format!("hook {object} of {} did not end in time: {why}", hook.path),

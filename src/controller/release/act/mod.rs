@@ -25,15 +25,17 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use helm::release::Release;
+
 use super::dereference;
 use super::plan::{self, MOST_MADE, Plan, Step};
 use super::removal::{Leaving, Place};
 use super::trace::Trace;
 use super::validate::{self, Action, DesiredRelease};
 use crate::api::{HelmRelease, REQUESTED_AT, Reason};
-use crate::cluster::Reach;
+use crate::cluster::{Reach, SecretValues, Source};
 use crate::controller::context::{Context, Slot};
-use crate::controller::error::{NextAttempt, ReconcileError};
+use crate::controller::error::{NextAttempt, ReconcileError, chain};
 use crate::controller::matching::Key;
 use crate::registry::Resolved;
 
@@ -62,6 +64,23 @@ impl Task<'_> {
 
 /// What a step does at the moment, where it takes a while: for the status.
 pub(super) type Doing = watch::Sender<Option<String>>;
+
+/// Keeps what is deployed, and uninstalls the releases under the names and in the namespaces that the object declared
+/// before.
+pub(super) async fn keep(revision: u32, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
+    trace.keep(task.release, task.desired, revision, task.context).await?;
+    let place = Place::from(&task.desired.identity);
+    let leaving = Leaving::of(task.release);
+    if uninstall::old_places(&place, (&leaving.owner, &leaving.uid), task.context).is_empty() {
+        return Ok(());
+    }
+    // A move that was called off had begun to take over what both have: it would go with the other place.
+    task.slot.resume().await;
+    prepare::take_back(revision, task).await?;
+    // It may run hooks, and waits until objects are gone.
+    task.slot.pause();
+    uninstall::leave_old_places(&place, &leaving, task.context, trace).await
+}
 
 /// Takes one step; then it is planned again.
 pub(super) async fn act(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
@@ -97,7 +116,7 @@ pub(super) async fn act(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Resul
         }
         Plan::CleanUp { revision } => {
             let record = record::get(task, revision).await?;
-            apply::clean_up(record, task).await
+            apply::clean_up_later(record, task, trace).await
         }
         Plan::BackOff { revision, reason, next } => {
             let record = record::get(task, revision).await?;
@@ -117,8 +136,8 @@ pub(super) async fn act(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Resul
         }
         Plan::AwaitOther { revision, remaining } => {
             let message = format!(
-                "Helm, run by somebody else, works on revision {revision}; the operator waits for it, and takes the revision over \
-                 when it was not written for 15 minutes"
+                "revision {revision} is pending, and was not made by this HelmRelease: a helm command runs, or was interrupted. The operator \
+                 waits for it, and goes on when the revision was not written for 15 minutes; `helm rollback` ends it at once"
             );
             let retry_after = Some(remaining.min(Duration::from_secs(30)));
             Err(ReconcileError { retry_after, ..ReconcileError::new(Reason::PendingRelease, message) })
@@ -155,6 +174,21 @@ pub(super) async fn pause(release: &HelmRelease, context: &Context, trace: &mut 
         trace.record(&record::supersede(record, "the HelmRelease was suspended", context).await?);
     }
     Ok(())
+}
+
+/// `error` without what the Secrets of the release hold: a webhook, an admission policy, an Event may quote anything that
+/// they were shown. Where it cannot be known what that is, nothing of it is told.
+async fn masked(error: ReconcileError, release: &Release) -> ReconcileError {
+    let manifest = Source { origin: release.chart.name(), text: &release.manifest };
+    let sources: Vec<Source<'_>> = std::iter::once(manifest).chain(release.hooks.iter().map(Source::from)).collect();
+    let message = match SecretValues::in_texts(&sources).await {
+        Ok(secrets) => secrets.mask(&error.message).into_owned(),
+        Err(unreadable) => format!(
+            "what the cluster said is left out, since it may quote a Secret of the release, and the record of that cannot be read: {}",
+            chain(&unreadable)
+        ),
+    };
+    ReconcileError { message, ..error }
 }
 
 async fn release(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {

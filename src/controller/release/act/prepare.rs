@@ -75,7 +75,7 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
     }
     // Time in queues, and what a registry took, is not the action's.
     let deadline = Deadline::of(action);
-    let record = record::create(release, &marks, task).await?;
+    let record = record::create(release, marks, task).await?;
     Ok(Prepared::Recorded(Box::new(Pending { record, objects, claims, replaced, deadline })))
 }
 
@@ -137,6 +137,26 @@ pub(super) fn options(action: &Action, task: &Task<'_>) -> ApplyOptions {
     }
 }
 
+/// Applies again what a deployed revision consists of and is no longer marked as this release's: gone, or taken over by a
+/// former place of the same object.
+pub(super) async fn take_back(revision: u32, task: &Task<'_>) -> Result<(), ReconcileError> {
+    let record = record::get(task, revision).await?;
+    let action = &task.desired.upgrade;
+    let (objects, claims) = objects(&record.release, action, task).await?;
+    let options = options(action, task);
+    let (_, lost) = claims.since_apply(&objects, &options.owner);
+    Ok(task.context.cluster.apply_claimed(&lost, &claims, &options, &mut Vec::new()).await?)
+}
+
+/// Looks again at which objects are there: hooks that ran since may have taken any time, and others made some of them.
+pub(super) async fn claim_again(
+    objects: &[Object],
+    action: &Action,
+    task: &Task<'_>,
+) -> Result<Existing, ReconcileError> {
+    Ok(task.context.cluster.claim(objects, &options(action, task)).await?)
+}
+
 /// The objects of a release's manifest.
 pub(super) async fn manifest(release: &Release, task: &Task<'_>) -> Result<Vec<Object>, ReconcileError> {
     let source = Source { origin: release.chart.name(), text: &release.manifest };
@@ -159,14 +179,13 @@ fn warned(warning: &Warning) -> (Reason, String) {
     match warning {
         Warning::SchemaLeftOut { .. } => (Reason::SchemaUnavailable, warning.to_string()),
         Warning::TableKept { path, .. } => {
-            let message = format!(
-                "the values give a table for {path}, where the chart's default is none: the default is passed over"
-            );
+            let message =
+                format!("the values set {path} to a map, where the chart's default is none: the default is ignored");
             (Reason::ChartWarning, message)
         }
         Warning::ValueKept { path, .. } => {
             let message = format!(
-                "the values give {path} as no table, where the chart's defaults have one: the defaults are passed over"
+                "the values set {path} to something that is no map, where the chart's default is one: the default is ignored"
             );
             (Reason::ChartWarning, message)
         }
@@ -197,7 +216,7 @@ fn pending(step: &Step, task: &Task<'_>, rendered: render::Output, replaced: &[R
             ..Info::default()
         },
         chart: rendered.chart,
-        config: task.desired.values.clone(),
+        config: (*task.desired.values).clone(),
         manifest: rendered.manifest,
         hooks: rendered.hooks,
         apply_method: ApplyMethod::ServerSide,

@@ -5,7 +5,7 @@ use tokio::task::spawn_local;
 
 use super::Task;
 use crate::api::Reason;
-use crate::controller::causes::defect;
+use crate::controller::causes::panicked;
 use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
 use crate::history::{Marks, Record, surplus};
@@ -54,11 +54,11 @@ pub(super) async fn read(
 }
 
 /// Writes a new revision.
-pub(super) async fn create(release: Release, marks: &Marks, task: &Task<'_>) -> Result<Record, ReconcileError> {
+pub(super) async fn create(release: Release, marks: Marks, task: &Task<'_>) -> Result<Record, ReconcileError> {
     let write = task.context.revisions.write(key(&release), release.version);
-    let (history, marks) = (task.context.history.clone(), marks.clone());
+    let history = task.context.history.clone();
     finished(async move {
-        let record = history.create(&release, &marks).await?;
+        let record = history.create(release, marks).await?;
         write.written(record.meta()?);
         Ok(record)
     })
@@ -70,7 +70,7 @@ pub(super) async fn create(release: Release, marks: &Marks, task: &Task<'_>) -> 
 async fn finished<T: 'static>(
     write: impl Future<Output = Result<T, ReconcileError>> + 'static,
 ) -> Result<T, ReconcileError> {
-    spawn_local(write).await.unwrap_or_else(|error| Err(defect("wrote the release's record", &error)))
+    spawn_local(write).await.unwrap_or_else(|_| Err(panicked("wrote the release's record")))
 }
 
 /// Marks a revision as ours, made for these inputs.
@@ -86,7 +86,7 @@ pub(super) async fn update(context: &Context, record: Record) -> Result<Record, 
     let write = context.revisions.write(key(&record.release), record.release.version);
     let history = context.history.clone();
     finished(async move {
-        let record = history.update(&record).await?;
+        let record = history.update(record).await?;
         write.written(record.meta()?);
         Ok(record)
     })

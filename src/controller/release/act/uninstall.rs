@@ -18,6 +18,7 @@ use crate::controller::causes::api_error;
 use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
 use crate::controller::matching::Key;
+use crate::controller::ownership::Evidence;
 use crate::controller::release::dereference;
 use crate::controller::release::plan;
 use crate::controller::release::removal::{Leaving, Place, Removal};
@@ -31,6 +32,9 @@ pub(in crate::controller::release) async fn uninstall(
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
     if let Some(why) = stays(leaving, context).await? {
+        for place in places(leaving, context) {
+            unlock(&place, leaving, context).await?;
+        }
         trace.left = Some(why);
         return Ok(());
     }
@@ -55,8 +59,32 @@ pub(in crate::controller::release) async fn uninstall_gone(
     Ok(())
 }
 
+/// Ends what goes on with a release that is left in the cluster, an uninstall that was called off too: nobody else would,
+/// whoever goes on with the release would find it locked, and another object would end the uninstall.
+async fn unlock(place: &Place, leaving: &Leaving, context: &Context) -> Result<(), ReconcileError> {
+    let revisions = context.revisions.of(&place.namespace, &place.name);
+    let is_ours = |last: &&RecordMeta| last.marks.as_ref().is_some_and(|marks| marks.owner == leaving.owner);
+    let goes_on = |last: &&RecordMeta| plan::is_pending(last.status) || last.status == Status::Uninstalling;
+    let Some(last) = revisions.last().filter(is_ours).filter(goes_on) else { return Ok(()) };
+    match record::read(context, &place.namespace, &place.name, last.revision).await {
+        Ok(Some(record)) => {
+            hooks::end_running(&record, context).await?;
+            record::supersede(record, "the HelmRelease was deleted, and the release left in the cluster", context)
+                .await
+                .map(drop)
+        }
+        Ok(None) => Ok(()),
+        // Nobody can go on with it, nor end it.
+        Err(error) if error.reason == Reason::HistoryInvalid => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Why the release stays in the cluster though its object goes.
 async fn stays(leaving: &Leaving, context: &Context) -> Result<Option<&'static str>, ReconcileError> {
+    if leaving.unclear {
+        return Ok(Some("spec.suspend and spec.uninstall.deletionPolicy cannot be read"));
+    }
     match leaving.removal.policy {
         Some(DeletionPolicy::Orphan) => return Ok(Some("uninstall.deletionPolicy is Orphan")),
         None if leaving.suspended => {
@@ -117,6 +145,13 @@ pub(super) fn old_places(current: &Place, (owner, uid): (&str, &str), context: &
     places.filter(|place| place != current && is_ours(place)).collect()
 }
 
+/// Whether another object has the release at `place` by now. Who queues for an uninstall may have waited for long.
+fn is_taken(place: &Place, leaving: &Leaving, context: &Context) -> bool {
+    let owner = dereference::owner_of(&(place.namespace.clone(), place.name.clone()), context);
+    // Who only declares it has nothing there yet.
+    owner.is_some_and(|owner| owner.key.to_string() != leaving.owner && owner.evidence != Evidence::Age)
+}
+
 /// Uninstalls the release at `place`, or ends an uninstall of it that was begun.
 pub(super) async fn remove(
     place: &Place,
@@ -124,11 +159,11 @@ pub(super) async fn remove(
     context: &Context,
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
+    let permit = context.bounds.removals.acquire(&place.namespace).await;
     let revisions = context.revisions.of(&place.namespace, &place.name);
-    if revisions.last().is_some_and(|last| last.status == Status::Uninstalled) {
+    if revisions.last().is_some_and(|last| last.status == Status::Uninstalled) || is_taken(place, leaving, context) {
         return Ok(());
     }
-    let permit = context.bounds.removals.acquire(&place.namespace).await;
     let (mut records, damaged) = read(place, &revisions, context).await?;
     let inventory = if leaving.is_at(place) { leaving.inventory.as_slice() } else { &[] };
     if let (true, Some(why)) = (records.is_empty() && inventory.is_empty(), damaged) {
@@ -142,7 +177,7 @@ pub(super) async fn remove(
     // Only the newest revision tells of the uninstall; where it is gone or damaged, no other is written in its place.
     let is_newest = |record: &Record| revisions.last().is_some_and(|last| last.revision == record.revision());
     let newest = match records.pop_if(|record| is_newest(record)) {
-        Some(newest) => Some(begin(newest, context).await?),
+        Some(newest) => Some(begin(newest, leaving, context).await?),
         None => None,
     };
     if let Some(newest) = &newest {
@@ -150,7 +185,9 @@ pub(super) async fn remove(
     }
     let objects = objects(newest.iter().chain(&records), inventory, context).await?;
     drop(permit);
-    let removed = take_down(newest, &objects, (place, &leaving.removal), context).await?;
+    let last = revisions.last().map_or(0, |last| last.revision);
+    let uninstall = Uninstall { place, removal: &leaving.removal, last };
+    let removed = Box::pin(take_down(newest, &objects, &uninstall, context)).await?;
     trace.removed(place, &removed);
     wake_waiting(place, leaving, context);
     Ok(())
@@ -180,11 +217,16 @@ async fn read(
     Ok((records, damaged))
 }
 
-/// Records that the uninstall goes on, unless it does already.
-async fn begin(mut newest: Record, context: &Context) -> Result<Record, ReconcileError> {
+/// Records that the uninstall goes on, unless it does already. A record that another object has marked as its own since
+/// it was decided is that one's.
+async fn begin(mut newest: Record, leaving: &Leaving, context: &Context) -> Result<Record, ReconcileError> {
     let info = &mut newest.release.info;
     if info.status == Status::Uninstalling {
         return Ok(newest);
+    }
+    if let Some(marks) = newest.marks.as_ref().filter(|marks| marks.owner != leaving.owner) {
+        let message = format!("HelmRelease {} has taken the release over meanwhile", marks.owner);
+        return Err(ReconcileError::new(Reason::PendingRelease, message));
     }
     info.status = Status::Uninstalling;
     info.deleted = Some(context.now());
@@ -192,11 +234,19 @@ async fn begin(mut newest: Record, context: &Context) -> Result<Record, Reconcil
     record::update(context, newest).await
 }
 
+/// One uninstall.
+struct Uninstall<'a> {
+    place: &'a Place,
+    removal: &'a Removal,
+    /// The newest revision when it was begun.
+    last: u32,
+}
+
 /// `newest` is the record of the uninstall, where it can be read.
 async fn take_down(
     mut newest: Option<Record>,
     objects: &[Object],
-    (place, removal): (&Place, &Removal),
+    &Uninstall { place, removal, last }: &Uninstall<'_>,
     context: &Context,
 ) -> Result<Vec<Removed>, ReconcileError> {
     let deadline = Deadline::after(removal.timeout);
@@ -226,7 +276,15 @@ async fn take_down(
         }
         // The newest goes last: killed in between, it still says that an uninstall is to be ended.
         _ => {
-            for meta in context.revisions.of(&place.namespace, &place.name) {
+            let revisions = context.revisions.of(&place.namespace, &place.name);
+            if let Some(later) = revisions.iter().find(|meta| meta.revision > last) {
+                let message = format!(
+                    "revision {} of {place} was made while the release was being uninstalled: its objects are uninstalled, too",
+                    later.revision
+                );
+                return Err(ReconcileError::new(Reason::PendingRelease, message));
+            }
+            for meta in revisions {
                 record::delete(context, &place.namespace, &place.name, meta.revision).await?;
             }
         }

@@ -1,0 +1,163 @@
+//! What is applied of a rendered object: without what server-side apply makes a quarrel of, or refuses, though nobody
+//! means it. Pure. The record keeps what was rendered.
+
+use serde_json::{Map, Value};
+
+use super::object::ObjectRef;
+
+/// Changes `content`, which is of `object`, to what is applied. Returns what of it a person should know.
+pub(super) fn prepare(object: &ObjectRef, content: &mut Map<String, Value>) -> Vec<String> {
+    match (object.group.as_str(), object.kind.as_str()) {
+        ("rbac.authorization.k8s.io", "ClusterRole") => drop_aggregated_rules(content),
+        ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration") => {
+            let webhooks = content.get_mut("webhooks").and_then(Value::as_array_mut);
+            webhooks.into_iter().flatten().filter_map(|webhook| webhook.get_mut("clientConfig")).for_each(drop_bundle);
+        }
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => {
+            content
+                .get_mut("spec")
+                .and_then(|spec| spec.pointer_mut("/conversion/webhook/clientConfig"))
+                .map(drop_bundle);
+        }
+        ("apiregistration.k8s.io", "APIService") => {
+            content.get_mut("spec").map(drop_bundle);
+        }
+        ("apps" | "batch" | "", _) => return drop_doubled_env(content),
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// The rules of an aggregated role are the controller's that fills them in, whatever a chart writes there.
+fn drop_aggregated_rules(content: &mut Map<String, Value>) {
+    let is_aggregated = content.get("aggregationRule").is_some_and(|rule| !rule.is_null());
+    let is_empty = content.get("rules").is_some_and(|rules| rules.as_array().is_none_or(Vec::is_empty));
+    if is_aggregated && is_empty {
+        content.remove("rules");
+    }
+}
+
+/// A bundle that is empty is a place that somebody else fills in: cert-manager, a Job of the chart, the program itself.
+fn drop_bundle(config: &mut Value) {
+    /// Nothing, and one line break, in base64.
+    const EMPTY: [&str; 2] = ["", "Cg=="];
+    let Some(config) = config.as_object_mut() else { return };
+    let is_empty = |bundle: &Value| bundle.as_str().is_none_or(|text| EMPTY.contains(&text));
+    if config.get("caBundle").is_some_and(is_empty) {
+        config.remove("caBundle");
+    }
+}
+
+/// Where a container's environment has a name twice, Kubernetes takes the last. Server-side apply takes neither.
+fn drop_doubled_env(content: &mut Map<String, Value>) -> Vec<String> {
+    /// Where a pod's specification is below that of the kinds that have one.
+    const PODS: [&str; 3] = ["/template/spec", "/jobTemplate/spec/template/spec", ""];
+    let mut doubled = Vec::new();
+    let Some(spec) = content.get_mut("spec") else { return doubled };
+    for path in PODS {
+        let Some(pod) = spec.pointer_mut(path) else { continue };
+        for list in ["containers", "initContainers"] {
+            let containers = pod.get_mut(list).and_then(Value::as_array_mut);
+            for container in containers.into_iter().flatten() {
+                let of = container.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+                let names = container.get_mut("env").and_then(Value::as_array_mut).map(keep_last).unwrap_or_default();
+                doubled.extend(names.into_iter().map(|name| format!("{name} of container {of}")));
+            }
+        }
+    }
+    doubled
+}
+
+/// Of entries with one name the last counts, at the place of the first, so that later ones may go on referring to it.
+fn keep_last(entries: &mut Vec<Value>) -> Vec<String> {
+    let name = |entry: &Value| entry.get("name").and_then(Value::as_str).map(str::to_owned);
+    let mut kept: Vec<Value> = Vec::with_capacity(entries.len());
+    let mut doubled = Vec::new();
+    for entry in entries.drain(..) {
+        let known = kept.iter_mut().find(|other| name(&entry).is_some() && name(other) == name(&entry));
+        match known {
+            Some(known) => {
+                doubled.extend(name(&entry));
+                *known = entry;
+            }
+            None => kept.push(entry),
+        }
+    }
+    *entries = kept;
+    doubled
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::prepare;
+    use crate::cluster::ObjectRef;
+
+    fn prepared(group: &str, kind: &str, mut content: Value) -> (Value, Vec<String>) {
+        let (group, kind) = (group.to_owned(), kind.to_owned());
+        let object = ObjectRef { group, kind, namespace: None, name: "x".to_owned() };
+        let told = prepare(&object, content.as_object_mut().expect("a map"));
+        (content, told)
+    }
+
+    #[test]
+    fn empty_rules_of_an_aggregated_role_are_left_to_the_controller() {
+        let role = |content: Value| prepared("rbac.authorization.k8s.io", "ClusterRole", content).0;
+        let aggregated = json!({ "aggregationRule": { "clusterRoleSelectors": [] } });
+        for rules in [json!([]), json!(null)] {
+            let mut written = aggregated.clone();
+            written["rules"] = rules;
+            assert_eq!(role(written), aggregated);
+        }
+        let meant = json!({ "aggregationRule": {}, "rules": [{ "verbs": ["get"] }] });
+        assert_eq!(role(meant.clone()), meant);
+        let plain = json!({ "rules": [] });
+        assert_eq!(role(plain.clone()), plain);
+    }
+
+    #[test]
+    fn an_empty_bundle_is_left_to_whoever_fills_it_in() {
+        let webhooks = |bundle: Value| json!({ "webhooks": [{ "clientConfig": { "caBundle": bundle, "url": "x" } }] });
+        let without = json!({ "webhooks": [{ "clientConfig": { "url": "x" } }] });
+        let kind = "MutatingWebhookConfiguration";
+        for empty in [json!(""), json!("Cg=="), json!(null)] {
+            assert_eq!(prepared("admissionregistration.k8s.io", kind, webhooks(empty)).0, without);
+        }
+        let meant = webhooks(json!("LS0t"));
+        assert_eq!(prepared("admissionregistration.k8s.io", kind, meant.clone()).0, meant);
+        let crd = json!({ "spec": { "conversion": { "webhook": { "clientConfig": { "caBundle": "Cg==" } } } } });
+        let crd = prepared("apiextensions.k8s.io", "CustomResourceDefinition", crd).0;
+        assert_eq!(crd, json!({ "spec": { "conversion": { "webhook": { "clientConfig": {} } } } }));
+        let service = prepared("apiregistration.k8s.io", "APIService", json!({ "spec": { "caBundle": "" } })).0;
+        assert_eq!(service, json!({ "spec": {} }));
+    }
+
+    #[test]
+    fn of_an_environment_variable_that_is_there_twice_the_last_counts() {
+        let env = |names: &[(&str, &str)]| -> Value {
+            names.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()
+        };
+        let pod = |env: Value| json!({ "containers": [{ "name": "app", "env": env }] });
+        let twice = || pod(env(&[("A", "1"), ("B", "$(A)"), ("A", "2")]));
+        let once = || pod(env(&[("A", "2"), ("B", "$(A)")]));
+        for (group, kind, twice, once) in [
+            (
+                "apps",
+                "Deployment",
+                json!({ "spec": { "template": { "spec": twice() } } }),
+                json!({ "spec": { "template": { "spec": once() } } }),
+            ),
+            (
+                "batch",
+                "CronJob",
+                json!({ "spec": { "jobTemplate": { "spec": { "template": { "spec": twice() } } } } }),
+                json!({ "spec": { "jobTemplate": { "spec": { "template": { "spec": once() } } } } }),
+            ),
+            ("", "Pod", json!({ "spec": twice() }), json!({ "spec": once() })),
+        ] {
+            let told = vec!["A of container app".to_owned()];
+            assert_eq!(prepared(group, kind, twice), (once, told), "{kind}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What a manifest depends on, in one digest: a release whose inputs are what they were is not rendered again.
+
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+/// Everything that a rendered manifest depends on, but chance and what the cluster answers to `lookup`.
+///
+/// Records hold its digest. A part that comes later is optional, and added behind a name of its own only where it is
+/// there: else an update of the operator would upgrade every release.
+pub(super) struct Inputs<'a> {
+    /// The digest of the chart's manifest in the registry.
+    pub(super) chart: &'a str,
+    /// The minor version of Kubernetes, as `major.minor`.
+    pub(super) kubernetes: &'a str,
+    /// The merged values.
+    pub(super) values: &'a Map<String, Value>,
+}
+
+impl Inputs<'_> {
+    /// `sha256:` and 64 digits.
+    pub(super) fn digest(&self) -> String {
+        // Without `..`, so that no part is forgotten.
+        let Self { chart, kubernetes, values } = self;
+        digest(&[chart, kubernetes, &text(values)])
+    }
+}
+
+/// What an object declares of it, without what a registry or the cluster answers: it can be compared while the registry
+/// is away.
+pub(super) struct Declared<'a> {
+    /// The chart's reference.
+    pub(super) chart: &'a str,
+    /// The version or range.
+    pub(super) version: &'a str,
+    /// The merged values.
+    pub(super) values: &'a Map<String, Value>,
+}
+
+impl Declared<'_> {
+    /// `sha256:` and 64 digits.
+    pub(super) fn digest(&self) -> String {
+        let Self { chart, version, values } = self;
+        digest(&[chart, version, &text(values)])
+    }
+}
+
+fn text(values: &Map<String, Value>) -> String {
+    serde_json::to_string(values).unwrap_or_default()
+}
+
+/// SHA-256 over the parts, each behind its length: no two lists of parts have one text.
+fn digest(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let digest = hash.finalize();
+    digest.iter().fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}"))
+}
