@@ -17,7 +17,8 @@
 //!
 //! Apart from it: [`template`], the command that renders a chart without a cluster.
 //!
-//! What a chart means, [`helm`] computes, and what a template means, [`gotmpl`]: neither sees a cluster, a registry or a clock.
+//! What a chart means, [`helm`] computes, what a template means, [`gotmpl`], and what YAML says, [`formats`]: none of them sees
+//! a cluster, a registry or a clock.
 //!
 //! Words: a *release* is Helm's, a *revision* one of its records, *inputs* all that a render depends on, *marks* our
 //! annotations on a record, a *slot* the right to work while others queue for it.

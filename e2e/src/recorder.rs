@@ -297,8 +297,8 @@ fn read(secret: &Secret) -> Result<(Release, u32, Written)> {
 
 /// What a manifest puts into the cluster, but for what is to be kept.
 fn objects(manifest: &str, release: &Release) -> Result<BTreeSet<Named>> {
-    let documents = helm::yaml::parse_all(manifest.as_bytes())?;
-    let named = documents.iter().map(helm::json::to_serde).filter_map(|document| {
+    let documents = formats::yaml::parse_all(manifest.as_bytes())?;
+    let named = documents.iter().map(formats::json::to_serde).filter_map(|document| {
         let metadata = &document["metadata"];
         let kept = metadata["annotations"]["helm.sh/resource-policy"] == "keep";
         let text = |value: &Value| value.as_str().map(str::to_owned);

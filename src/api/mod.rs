@@ -64,6 +64,6 @@ fn unobserved_at_first(mut definition: CustomResourceDefinition) -> CustomResour
 /// A definition as YAML, as it stands in `crds/`.
 pub fn to_yaml(definition: &CustomResourceDefinition) -> Result<String, serde_json::Error> {
     let value = serde_json::to_value(definition)?;
-    let yaml = helm::yaml::emit(&helm::json::from_serde(&value));
+    let yaml = formats::yaml::emit(&formats::json::from_serde(&value));
     Ok(String::from_utf8_lossy(&yaml).into_owned())
 }

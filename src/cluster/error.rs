@@ -23,7 +23,7 @@ pub enum Error {
         origin: String,
         /// What is wrong, and where.
         #[source]
-        problem: helm::yaml::Error,
+        problem: formats::yaml::Error,
     },
     /// A document lacks what every Kubernetes object has.
     #[error("{origin}: {object} has no {field}")]

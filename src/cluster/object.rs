@@ -238,9 +238,9 @@ fn sections<'a>(source: &Source<'a>) -> impl Iterator<Item = Source<'a>> + use<'
 
 /// The documents of one source that are not empty.
 fn parse_yaml(source: &Source<'_>) -> Result<Vec<Value>, Error> {
-    let values = helm::yaml::parse_all(source.text.as_bytes())
+    let values = formats::yaml::parse_all(source.text.as_bytes())
         .map_err(|problem| Error::ParseManifest { origin: source.origin.to_owned(), problem })?;
-    Ok(values.iter().map(helm::json::to_serde).filter(|value| !value.is_null()).collect())
+    Ok(values.iter().map(formats::json::to_serde).filter(|value| !value.is_null()).collect())
 }
 
 /// Opens lists as Helm does: whatever has `items` is a list of objects, however deep.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use formats::go::quote;
 use gotmpl::{ExecError, ParseError};
 use helm::engine::{self, ErrorKind, KubeVersionError};
 use helm::release::NameError;
@@ -233,9 +234,4 @@ fn has_release(error: &engine::Error) -> bool {
         | ErrorKind::Defect => true,
         ErrorKind::Schema | ErrorKind::Values | ErrorKind::Dependency => false,
     }
-}
-
-/// The text as Go's `%q` prints it.
-pub(super) fn quote(text: &str) -> String {
-    gotmpl::quote(text.as_bytes()).to_lossy().into_owned()
 }

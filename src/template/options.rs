@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Arg, ArgAction, Args, ValueHint};
+use formats::go::quote;
 
-use super::error::quote;
 use super::string_slice::StringSlice;
 
 /// What to render, and how.

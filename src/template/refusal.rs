@@ -3,8 +3,9 @@
 //! Its texts name the request that failed. Where they end in an excerpt of the registry's answer ours end before it, and
 //! troubles for which Helm has no sentence of its own keep those of [`crate::registry`].
 
+use formats::go::quote;
+
 use super::Error;
-use super::error::quote;
 use super::pull::Stage;
 use super::wanted::Wanted;
 use crate::registry::{Access, Error as RegistryError, Mismatch, ReferenceError};

@@ -1,7 +1,8 @@
 //! The third step: values from files and flags, put together in Helm's order.
 
+use formats::json;
 use gotmpl::{Map, Value};
-use helm::{json, strvals, values};
+use helm::{strvals, values};
 
 use super::read::read_named;
 use super::{Error, StringSlice, ValueOptions};

@@ -4,9 +4,10 @@
 
 #![no_main]
 
+use formats::json;
 use gotmpl::Map;
+use helm::strvals;
 use helm::values::{self, ValuesMap};
-use helm::{json, strvals};
 use helm_operator_fuzz::{chart, file, render};
 use libfuzzer_sys::fuzz_target;
 

@@ -2,8 +2,8 @@
 
 #![no_main]
 
+use formats::{json, toml, yaml};
 use gotmpl::Value;
-use helm::{json, toml, yaml};
 use libfuzzer_sys::fuzz_target;
 
 /// Values have no equality of their own; JSON tells all that comes from a text apart, but for the sign of zero, which

@@ -4,9 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::fmt::{self, Write as _};
 use std::rc::Rc;
 
+use formats::go;
 use gotmpl::Value;
-
-use crate::go;
 
 /// What was passed over. `Display` is what Helm logs of it, where Helm does.
 ///

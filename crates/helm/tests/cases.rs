@@ -18,11 +18,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use formats::json;
 use helm::chart::{Chart, directory};
 use helm::engine::{self, Capabilities, KubeVersion, Limits, NoLookup, ReleaseInfo, Request, SchemaCheck};
 use helm::release::{ReleaseChart, ReleaseName};
+use helm::strvals;
 use helm::values::{self, ActiveChart};
-use helm::{json, strvals};
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -120,7 +120,7 @@ fn check(area: &str, differs: impl Fn(&Vector, &Answer) -> bool) {
     let vectors = VECTORS.areas.get(area).expect("the area is recorded");
     let mut wrong = Vec::new();
     for vector in vectors {
-        let data = helm::json::parse(&VECTORS.data).expect("the data is JSON");
+        let data = formats::json::parse(&VECTORS.data).expect("the data is JSON");
         let ours = ours(&vector.expression, &functions, &data);
         if ours != vector.answer && !differs(vector, &ours) {
             wrong.push(format!("{}\n  ours   {}\n  theirs {}", vector.expression, show(&ours), show(&vector.answer)));

@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use formats::yaml::typed::{self, json_type};
+use formats::{json, yaml};
 use gotmpl::{Map, Value};
 
 use super::metadata::{Dependency, Lock, Maintainer, Metadata, ValidationError};
-use crate::yaml::typed::{self, json_type};
-use crate::{functions, json, yaml};
+use crate::functions;
 
 /// Why a file has no meaning as what it should be, in Helm's words.
 #[derive(Debug, thiserror::Error)]

@@ -5,9 +5,8 @@ use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use formats::go;
 use gotmpl::{FuncError, Kind, List, Map, Object, Signature, Str, Type, Value};
-
-use crate::go;
 
 /// What templates may know of the cluster they render for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use formats::yaml;
 use gotmpl::{FuncError, Kind, List, ListType, Map, MapType, Object, Signature, Str, Type, Value};
 
 use super::glob::{BadGlob, Glob};
 use crate::chart::{self, path};
-use crate::yaml;
 
 /// Go's `engine.files`: a map of names to bytes with methods.
 pub(super) struct Files {

@@ -2,12 +2,13 @@
 
 use std::sync::LazyLock;
 
+use formats::yaml;
 use gotmpl::{Call, FuncError, Function, Functions, Interp, List, Map, Reach, SourceError, Str, Type, Value};
 
 use super::Host;
 use super::scope::VALUES_TYPE;
+use crate::functions;
 use crate::values::{scalar, table as table_at};
-use crate::{functions, yaml};
 
 /// How often a template may include itself, directly or not, before Helm calls it an endless recursion.
 const MAX_INCLUDES: u32 = 1000;

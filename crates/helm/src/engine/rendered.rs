@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use formats::yaml;
+
 use super::{Error, RenderedFiles, Warning};
 use crate::chart::Crd;
 use crate::manifest::{self, Hook, Manifest, Order, Problem};
 use crate::warning::Log;
-use crate::yaml;
 
 const NOTES: &str = "NOTES.txt";
 

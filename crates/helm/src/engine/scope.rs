@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use formats::json;
 use gotmpl::{List, ListType, Map, MapType, Str, Value};
 
 use super::files::Files;
 use super::{Capabilities, ReleaseInfo};
 use crate::chart::{Dependency, Maintainer, Metadata, path};
-use crate::json;
 use crate::values::{ActiveChart, table};
 
 /// Go's name of the type of `.`, `.Values` and `.Template`.

@@ -1,12 +1,12 @@
 //! YAML, JSON and TOML to and from values. The readers put an error into their result instead of failing, as Helm's do;
 //! the `must…` forms fail.
 
+use formats::{json, toml, yaml};
 use gotmpl::{FuncError, Function, Kind, List, ListType, Map, MapType, Str, Type, Value};
 
 use super::arguments::{Outcome, any, text};
 use super::{dates, document, pure};
 use crate::host::Host;
-use crate::{json, toml, yaml};
 
 const TEXT: &[Type] = &[Type::String];
 const ANYTHING: &[Type] = &[Type::Any];

@@ -6,9 +6,8 @@ mod documents;
 
 use std::collections::BTreeMap;
 
+use formats::{json, yaml};
 use gotmpl::{Map, Value};
-
-use crate::{json, yaml};
 
 /// Values as the world outside of a render has them.
 pub type ValuesMap = serde_json::Map<String, serde_json::Value>;

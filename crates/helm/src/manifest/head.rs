@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use formats::yaml::typed::{self, json_type};
 use gotmpl::{Map, Str, Value};
-
-use crate::yaml::typed::{self, json_type};
 
 /// What Helm reads of a document. Fields that are absent or null are empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

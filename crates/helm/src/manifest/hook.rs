@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::json::wire;
+use crate::wire;
 
 /// The annotation that makes a manifest a hook: its events, comma-separated.
 pub const EVENT_ANNOTATION: &str = "helm.sh/hook";

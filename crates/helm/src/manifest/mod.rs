@@ -64,7 +64,7 @@ pub struct Error {
 pub enum Problem {
     /// It is not YAML.
     #[error("{0}")]
-    Yaml(crate::yaml::Error),
+    Yaml(formats::yaml::Error),
     /// It is YAML, but not a Kubernetes object.
     #[error("{0}")]
     Head(Mismatch),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use formats::yaml;
+
 use super::head::Head;
 use super::hook::{
     DELETE_POLICY_ANNOTATION, EVENT_ANNOTATION, Hook, HookEvent, HookRun, OUTPUT_LOG_POLICY_ANNOTATION,
@@ -9,7 +11,6 @@ use super::hook::{
 };
 use super::{Error, Manifest, Order, Problem, split};
 use crate::warning::{Log, Warning};
-use crate::yaml;
 
 /// Cuts rendered files, keyed by template path, into hooks and manifests, each in `order`.
 ///

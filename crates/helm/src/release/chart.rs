@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::json::wire;
+use crate::wire;
 
 /// A chart as it is recorded: its own files, not those of its dependencies, so that it cannot be rendered again.
 ///

@@ -24,8 +24,8 @@ pub use chart::{ChartFile, ReleaseChart};
 pub use name::{NameError, ReleaseName};
 pub use status::Status;
 
-use crate::json::wire;
 use crate::manifest::Hook;
+use crate::wire;
 
 /// One revision of a release.
 ///

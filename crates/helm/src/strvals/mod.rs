@@ -7,9 +7,9 @@
 mod parser;
 mod target;
 
+use formats::{go, json};
 use gotmpl::{Map, Str, Value};
 
-use crate::{go, json};
 use parser::{Parser, Right};
 
 /// The greatest index a list may be set at.

@@ -1,11 +1,11 @@
 //! Lines of several keys, with `\` before characters that mean themselves; or of one key, in which nothing is escaped
 //! and everything behind `=` is the value.
 
+use formats::{go, json};
 use gotmpl::{Map, Value};
 
 use super::target::{items_at, items_in, list, map_at, map_in, place, set, set_item};
 use super::{DEPTH, Error, NAMES, typed};
-use crate::{go, json};
 
 /// What stands to the right of `=`.
 pub(super) enum Right<'a> {

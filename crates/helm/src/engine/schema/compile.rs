@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::LazyLock;
 
+use formats::{go, json};
 use serde_json::Value;
 
 use super::draft::Draft;
@@ -12,7 +13,7 @@ use super::glance;
 use super::library::{Library, Schema, draft_of, metaschema};
 use super::source::Elsewhere;
 use super::walk::{Formats, Steps, apply};
-use crate::{functions, go, json};
+use crate::functions;
 
 /// What Helm calls every schema.
 const URL: &str = "file:///values.schema.json";

@@ -1,6 +1,8 @@
 //! The formats of texts, in the words of Go's library. A format that it does not know accepts everything.
 
-use crate::{functions, go};
+use formats::go;
+
+use crate::functions;
 
 type Verdict = Result<(), String>;
 

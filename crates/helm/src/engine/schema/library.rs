@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
+use formats::go;
 use serde_json::Value;
 
 use super::draft::Draft;
 use super::source::Elsewhere;
 use super::step::{Key, Step};
-use crate::go;
 
 /// A schema, as a part of a document.
 #[derive(Debug, Clone, Copy)]

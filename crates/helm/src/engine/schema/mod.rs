@@ -21,11 +21,11 @@ mod words;
 
 use std::fmt::Write as _;
 
+use formats::json;
 use gotmpl::{Map, Value};
 
 pub use source::{SchemaCheck, SchemaFetchError, SchemaSource};
 
-use crate::json;
 use crate::values::ActiveChart;
 use crate::warning::Log;
 use source::Elsewhere;

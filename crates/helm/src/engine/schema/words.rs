@@ -2,9 +2,8 @@
 
 use std::fmt::Write as _;
 
+use formats::go;
 use serde_json::Value;
-
-use crate::go;
 
 /// `missing property 'a'` or `missing properties 'a', 'b'`.
 pub(super) fn missing(properties: &[&str]) -> String {

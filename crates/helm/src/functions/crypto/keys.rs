@@ -4,7 +4,6 @@ use dsa::{Components, KeySize};
 use gotmpl::{FuncError, Function, Interp, Type, Value};
 use num_bigint::BigUint;
 use rcgen::KeyPair;
-use rsa::RsaPrivateKey;
 use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey};
 use rsa::pkcs8::EncodePrivateKey;
 
@@ -84,14 +83,14 @@ fn in_words(error: &Error) -> FuncError {
     FuncError::new(error.to_string())
 }
 
-fn generate_rsa(interp: &mut Interp<'_, Host>, bits: usize) -> Result<RsaPrivateKey, FuncError> {
+fn generate_rsa(interp: &mut Interp<'_, Host>, bits: usize) -> Result<rsa::PrivateKey, FuncError> {
     let steps = if bits > RSA_BITS { RSA_4096_STEPS } else { RSA_2048_STEPS };
     interp.charge(steps)?;
     let mut rng = HostRng(interp.host);
     let bits = u32::try_from(bits / 2).unwrap_or(u32::MAX);
     let mut prime = || primes::random_prime(&mut rng, bits).ok_or(rsa::Error::Internal);
     loop {
-        let key = prime().and_then(|first| RsaPrivateKey::from_primes(vec![first, prime()?], RSA_EXPONENT.into()));
+        let key = prime().and_then(|first| rsa::PrivateKey::from_primes(vec![first, prime()?], RSA_EXPONENT.into()));
         match key {
             // Once in many thousand times the exponent has no inverse, or the primes are the same.
             Err(rsa::Error::InvalidPrime) => interp.charge(steps)?,
@@ -100,7 +99,7 @@ fn generate_rsa(interp: &mut Interp<'_, Host>, bits: usize) -> Result<RsaPrivate
     }
 }
 
-fn rsa_pem(key: &RsaPrivateKey) -> String {
+fn rsa_pem(key: &rsa::PrivateKey) -> String {
     let bytes = key.to_pkcs1_der().map(|document| document.as_bytes().to_vec());
     der::pem("RSA PRIVATE KEY", &bytes.unwrap_or_default())
 }
@@ -155,7 +154,7 @@ pub(super) fn parse(text: &[u8]) -> Result<PrivateKey, Error> {
     let pair = match block.tag() {
         "PRIVATE KEY" => from_pkcs8(block.contents(), Error::ParsePkcs8)?,
         "RSA PRIVATE KEY" => {
-            let key = RsaPrivateKey::from_pkcs1_der(block.contents()).map_err(|_| Error::ParseKey("RSA"))?;
+            let key = rsa::PrivateKey::from_pkcs1_der(block.contents()).map_err(|_| Error::ParseKey("RSA"))?;
             let document = key.to_pkcs8_der().map_err(|_| Error::ParseKey("RSA"))?;
             from_pkcs8(document.as_bytes(), Error::ParseKey("RSA"))?
         }

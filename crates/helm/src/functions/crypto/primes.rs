@@ -2,6 +2,9 @@
 //!
 //! Candidates come from `crypto-primes`, which also has the last word on each. In between stands a test of ours that
 //! tells nearly all composites in a fraction of the time: it can waste a prime, but not let a composite pass.
+//!
+//! Without it a key of 2048 bits takes 1.6 times as long (0.10 s instead of 0.06 s), one of 4096 bits 1.2 times (0.98 s instead
+//! of 0.83 s): 20 keys each, of the same seeds, with rsa 0.10.0 and crypto-primes 0.7.2 in a release build.
 
 use crypto_primes::hazmat::{SetBits, SmallFactorsSieveFactory};
 use crypto_primes::{Flavor, is_prime, sieve_and_find};

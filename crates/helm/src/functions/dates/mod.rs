@@ -14,6 +14,7 @@ mod layout;
 mod location;
 mod parse;
 
+use formats::toml::Moment;
 use gotmpl::{FuncError, Function, Interp, Type, Value};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
@@ -21,7 +22,6 @@ use super::arguments::{Outcome, any, text};
 use super::durations::{self, Duration};
 use super::{hosted, pure};
 use crate::host::Host;
-use crate::toml::Moment;
 use instant::{Instant, Zone, instant_of};
 pub(super) use parse::quote;
 

@@ -17,11 +17,11 @@ mod scan;
 mod skim;
 mod source;
 mod timestamp;
-pub(crate) mod typed;
+pub mod typed;
 
 pub use emit::{emit, emit_pretty, try_emit, try_emit_pretty};
 pub use error::Error;
-pub(crate) use skim::skim;
+pub use skim::{Wanted, skim};
 
 use compose::{Composer, Numbers};
 use events::Events;

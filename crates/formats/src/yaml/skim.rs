@@ -17,11 +17,11 @@ const DEPTH: usize = 100;
 const NODES: usize = 100_000;
 
 /// Which entries are wanted: by how many maps are around the map they are in, and by their key.
-pub(crate) type Wanted = fn(usize, &str) -> bool;
+pub type Wanted = fn(usize, &str) -> bool;
 
 /// The first document of a stream, if it is a map: of it, and of the maps that are kept within it, only the `wanted`
 /// entries, whose values must be scalars or maps. `None` does not mean that anything is wrong.
-pub(crate) fn skim(bytes: &[u8], wanted: Wanted) -> Option<Value> {
+pub fn skim(bytes: &[u8], wanted: Wanted) -> Option<Value> {
     let source = Source::new(bytes);
     let mut skimmer = Skimmer { events: Events::new(&source), wanted, nodes: 0 };
     let EventKind::DocumentStart = skimmer.next()? else {

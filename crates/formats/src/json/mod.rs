@@ -3,13 +3,11 @@
 mod border;
 mod cycle;
 mod read;
-pub(crate) mod wire;
 mod write;
 
 pub use border::{from_serde, to_serde};
 pub(crate) use cycle::contains_itself;
-pub use read::parse;
-pub(crate) use read::parse_prefix;
+pub use read::{parse, parse_prefix};
 pub use write::{emit, emit_pretty, emit_raw};
 
 /// How deeply a text or a value may nest. Go allows 10000 levels when reading, which is not safe here.

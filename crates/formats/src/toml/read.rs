@@ -20,15 +20,15 @@ pub fn parse(bytes: &[u8]) -> Result<Value, Error> {
 }
 
 /// A date, a time, or both.
-pub(crate) struct Moment {
+pub struct Moment {
     /// In the form of RFC 3339. What is missing is the start of the year 0, in UTC.
-    pub(crate) text: String,
+    pub text: String,
     /// Go's name for its zone, if none is written.
-    pub(crate) local: Option<&'static str>,
+    pub local: Option<&'static str>,
 }
 
 /// Like [`parse`], but dates and times become what `moments` makes of them.
-pub(crate) fn parse_with(bytes: &[u8], moments: fn(Moment) -> Value) -> Result<Value, Error> {
+pub fn parse_with(bytes: &[u8], moments: fn(Moment) -> Value) -> Result<Value, Error> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     if bytes.iter().take(6).any(|byte| *byte == 0) {
         let problem = "files cannot contain NULL bytes; probably using UTF-16; TOML files must be UTF-8";

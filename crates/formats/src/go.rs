@@ -74,7 +74,7 @@ impl Decimal {
 }
 
 /// `strconv.FormatFloat(value, 'g', -1, 64)`
-pub(crate) fn general(value: f64) -> String {
+pub fn general(value: f64) -> String {
     match value {
         f64::INFINITY => "+Inf".to_owned(),
         f64::NEG_INFINITY => "-Inf".to_owned(),
@@ -84,12 +84,12 @@ pub(crate) fn general(value: f64) -> String {
 }
 
 /// `strconv.FormatFloat(value, 'g', -1, 32)` of a finite number
-pub(crate) fn general32(value: f32) -> String {
+pub fn general32(value: f32) -> String {
     Decimal::new(ryu::Buffer::new().format_finite(value)).general()
 }
 
 /// A finite number as `encoding/json` writes it.
-pub(crate) fn json_number(value: f64) -> String {
+pub fn json_number(value: f64) -> String {
     let decimal = Decimal::new(ryu::Buffer::new().format_finite(value));
     let magnitude = value.abs();
     if magnitude == 0.0 || (1e-6..1e21).contains(&magnitude) {
@@ -104,7 +104,7 @@ pub(crate) fn json_number(value: f64) -> String {
 }
 
 /// Bytes as text, each byte that is not UTF-8 as U+FFFD.
-pub(crate) fn utf8(bytes: &[u8]) -> Cow<'_, str> {
+pub fn utf8(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
     }
@@ -117,12 +117,12 @@ pub(crate) fn utf8(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// A string as Go's `strconv.Quote` writes it.
-pub(crate) fn quote(text: &str) -> String {
+pub fn quote(text: &str) -> String {
     gotmpl::quote(text.as_bytes()).to_lossy().into_owned()
 }
 
 /// A character as Go's `strconv.QuoteRune` writes it.
-pub(crate) fn quote_rune(character: char) -> String {
+pub fn quote_rune(character: char) -> String {
     match character {
         '\'' => r"'\''".to_owned(),
         '"' => "'\"'".to_owned(),

@@ -23,7 +23,7 @@ pub fn parse(bytes: &[u8]) -> Result<Value, Error> {
 }
 
 /// Reads the value a text begins with, as Go's `json.Decoder` does, and tells where it ends.
-pub(crate) fn parse_prefix(bytes: &[u8]) -> Result<(Value, usize), Error> {
+pub fn parse_prefix(bytes: &[u8]) -> Result<(Value, usize), Error> {
     let mut reader = Reader { bytes, at: 0, depth: 0, range: None, nodes: 0 };
     reader.blanks();
     match reader.value() {

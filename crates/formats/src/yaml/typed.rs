@@ -13,14 +13,14 @@ use crate::go;
 
 /// Reads the first document of a stream, with integers as they are. `is_text` says of a path of keys whether a struct
 /// has a text there.
-pub(crate) fn parse(bytes: &[u8], is_text: &dyn Fn(&[Str]) -> bool) -> Result<Value, Error> {
+pub fn parse(bytes: &[u8], is_text: &dyn Fn(&[Str]) -> bool) -> Result<Value, Error> {
     let source = Source::new(bytes);
     let document = Composer::new(Events::new(&source), false, Numbers::Exact).typed_document(is_text)?;
     Ok(document.unwrap_or(Value::Nil))
 }
 
 /// A scalar as the text of a field; nothing for null and collections.
-pub(crate) fn text(value: &Value) -> Option<String> {
+pub fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.to_lossy().into_owned()),
         Value::Bool(value) => Some(value.to_string()),
@@ -41,7 +41,7 @@ fn single(number: f64) -> String {
 }
 
 /// What JSON calls the type of a value.
-pub(crate) fn json_type(value: &Value) -> &'static str {
+pub fn json_type(value: &Value) -> &'static str {
     match value {
         Value::Nil => "null",
         Value::Bool(_) => "bool",

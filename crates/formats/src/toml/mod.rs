@@ -6,8 +6,7 @@ mod string;
 mod tables;
 mod write;
 
-pub use read::parse;
-pub(crate) use read::{Moment, parse_with};
+pub use read::{Moment, parse, parse_with};
 pub use write::emit;
 
 /// Why a text could not be read as TOML, or a value not be printed as TOML; `Display` is the library's text.

@@ -1,6 +1,6 @@
-//! YAML, JSON, TOML and `--set` lines against what Go's libraries made of them, recorded by `oracle/formats`.
+//! YAML, JSON and TOML against what Go's libraries made of them, recorded by `oracle`.
 //!
-//! `UPDATE=1 cargo test -p helm --test formats` records the answers anew; it needs Go.
+//! `UPDATE=1 cargo test -p formats --test vectors` records the answers anew; it needs Go.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -11,8 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
+use formats::{json, toml, yaml};
 use gotmpl::{Map, MapType, Value};
-use helm::{json, strvals, toml, yaml};
 
 /// One question and Go's answers.
 struct Vector {
@@ -53,7 +53,7 @@ fn vectors(area: &str) -> Vec<Vector> {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let path = tests.join(format!("vectors/{area}.jsonl.gz"));
     if std::env::var_os("UPDATE").is_some() {
-        record(area, &tests.join("oracle/formats"), &path);
+        record(area, &tests.join("oracle"), &path);
     }
     let mut lines = String::new();
     let bytes = std::fs::read(&path).expect("the vectors are in the repository");
@@ -135,28 +135,6 @@ fn json_is_read_and_printed_as_go_does() {
             let ours = printed.map(|text| String::from_utf8(text.expect("it is JSON")).expect("it is UTF-8"));
             compare(&format!("ok {}", ours.join(" ")), &vector.answers.join(" "))
         }
-    });
-}
-
-#[test]
-fn lines_set_values_as_in_helm() {
-    const BASE: &str = r#"{"x":{"y":0,"l":[1,2],"m":{}},"l":[{"a":1},7],"n":null,"s":"str","f":1.5,"b":true}"#;
-    check("strvals", 10_000, |vector| {
-        let Ok(line) = str::from_utf8(&vector.input) else { return None };
-        let Value::Map(values) = json::parse(BASE.as_bytes()).expect("the base is JSON") else { return None };
-        let mut read = |name: &str| {
-            let readable = !name.contains('x');
-            if readable { Ok(Value::string(format!("<{name}>"))) } else { Err(format!("cannot read {name}")) }
-        };
-        let result = match vector.kind.as_str() {
-            "set" => strvals::parse_into(line, &values),
-            "string" => strvals::parse_string_into(line, &values),
-            "json" => strvals::parse_json_into(line, &values),
-            "literal" => strvals::parse_literal_into(line, &values),
-            _ => strvals::parse_file_into(line, &values, &mut read),
-        };
-        let ours = result.map(|()| json::emit(&values.into()).expect("the values are JSON")).map_err(|e| e.to_string());
-        compare(&outcome(ours).join(" "), &vector.answers.join(" "))
     });
 }
 
