@@ -201,7 +201,7 @@ pub enum Error {
         namespace: String,
     },
     /// Deletion was accepted, but objects are still there.
-    #[error("still there {} after their deletion was asked for: {}", seconds(*.waited), stuck_list(.objects))]
+    #[error("not gone {} after their deletion was asked for: {}; whoever set a finalizer has to remove it", seconds(*.waited), stuck_list(.objects))]
     NotGone {
         /// What is left, with what holds it (finalizers).
         objects: Vec<(ObjectRef, String)>,

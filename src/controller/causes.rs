@@ -102,7 +102,8 @@ impl From<cluster::WaitError> for ReconcileError {
         use cluster::WaitError as E;
         let reason = match &error {
             E::Timeout { .. } | E::Failed { .. } => Reason::NotReady,
-            E::Watch { .. } => Reason::Forbidden,
+            // The objects are neither ready nor failed: nothing is known of them, and the wait is taken up again.
+            E::Watch { .. } => Reason::ClusterUnavailable,
         };
         Self::caused(reason, &error)
     }
@@ -117,7 +118,8 @@ impl From<history::Error> for ReconcileError {
             E::Quota { .. } => Reason::QuotaExceeded,
             E::Conflict { .. } | E::Exists { .. } | E::Gone { .. } => Reason::PendingRelease,
             E::NoNamespace { .. } | E::NamespaceTerminating { .. } => Reason::NamespaceNotFound,
-            E::Decode { .. } | E::Encode { .. } | E::NotARecord { .. } | E::Refused { .. } => Reason::HistoryInvalid,
+            E::Refused { .. } => Reason::AdmissionDenied,
+            E::Decode { .. } | E::Encode { .. } | E::NotARecord { .. } => Reason::HistoryInvalid,
             E::Request { .. } => Reason::ClusterUnavailable,
         };
         let awaits = match &error {

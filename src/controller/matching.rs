@@ -359,7 +359,7 @@ impl Repositories {
             None if access.namespace_selectors.iter().any(|selector| selector.match_labels.is_empty()) => &none,
             None => {
                 let message = format!(
-                    "the labels of namespace {namespace}, which spec.accessFrom of HelmRepository {} selects by, are not known yet",
+                    "the labels of namespace {namespace}, which spec.accessFrom of HelmRepository {} selects by, are not known: the operator could not list namespaces yet; if this stays, look at its log and its rights",
                     Key::of(repository)
                 );
                 return Err(ReconcileError::new(Reason::ClusterUnavailable, message));

@@ -1,6 +1,7 @@
 //! The Secrets that repositories name, read once and kept until a watch says they changed.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::api::core::v1::Secret;
@@ -13,20 +14,28 @@ use super::matching::Key;
 pub(crate) struct Secrets {
     client: kube::Client,
     known: Arc<Mutex<BTreeMap<Key, Entry>>>,
+    reads: Arc<AtomicU64>,
 }
 
 /// What is known of one Secret.
 enum Entry {
-    /// Somebody reads it; the answer is not there yet.
-    Reading,
+    /// Somebody reads it, by this number; the answer is not there yet.
+    Reading(u64),
     /// The answer: the Secret, or that there is none.
     Known(Option<Arc<Secret>>),
+}
+
+impl Entry {
+    /// Whether this reader's answer is the one to keep: one that began later may have read something newer.
+    fn is_read_by(&self, read: u64) -> bool {
+        matches!(self, Self::Reading(number) if *number == read)
+    }
 }
 
 impl Secrets {
     /// An empty store.
     pub(crate) fn new(client: kube::Client) -> Self {
-        Self { client, known: Arc::default() }
+        Self { client, known: Arc::default(), reads: Arc::default() }
     }
 
     /// The Secret, or `None` if there is none.
@@ -37,19 +46,20 @@ impl Secrets {
         }
         // Noted before it is read: a change that arrives in between takes the note away again, and the answer,
         // which may be the old one, is then not kept.
-        self.lock().insert(key.clone(), Entry::Reading);
+        let read = self.reads.fetch_add(1, Ordering::Relaxed);
+        self.lock().insert(key.clone(), Entry::Reading(read));
         let secret = Api::<Secret>::namespaced(self.client.clone(), namespace).get_opt(name).await;
         let mut known = self.lock();
         match secret {
             Ok(secret) => {
                 let secret = secret.map(Arc::new);
-                if let Some(entry) = known.get_mut(&key) {
+                if let Some(entry) = known.get_mut(&key).filter(|entry| entry.is_read_by(read)) {
                     *entry = Entry::Known(secret.clone());
                 }
                 Ok(secret)
             }
             Err(error) => {
-                known.remove(&key);
+                known.extract_if(.., |at, entry| *at == key && entry.is_read_by(read)).for_each(drop);
                 Err(error)
             }
         }

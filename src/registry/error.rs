@@ -280,7 +280,9 @@ pub enum Error {
         after: Duration,
     },
     /// The registry failed a moment ago, and is left alone for a while; nothing was asked of it now.
-    #[error("{last}; {host:?} has failed since {since}, so one request now and then tries it for all that wait for it")]
+    #[error(
+        "{last}; {host:?} has been failing since {since}: it is tried from time to time, and all that wait for it go on as soon as it answers"
+    )]
     Paused {
         /// The host.
         host: String,

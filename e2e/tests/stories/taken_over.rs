@@ -37,7 +37,7 @@ fn what_an_operator_with_helm_built_in_set_is_taken_over_with_its_release() -> R
     })
 }
 
-const AGGREGATED: &str = r#"apiVersion: rbac.authorization.k8s.io/v1
+const AGGREGATED: &str = r"apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata:
   name: {{ .Release.Namespace }}
@@ -48,7 +48,7 @@ aggregationRule:
   - matchLabels:
       into: {{ .Release.Namespace }}
 rules: []
-"#;
+";
 
 #[test]
 fn an_aggregated_role_is_upgraded_though_a_controller_fills_it() -> Result<()> {
@@ -61,14 +61,14 @@ fn an_aggregated_role_is_upgraded_though_a_controller_fills_it() -> Result<()> {
         story.ready("roles").await?;
         let roles: Api<ClusterRole> = Api::all(story.client.clone());
         // As the controller does it, whether or not it runs here.
-        let rules = json!({
+        let filled = json!({
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "ClusterRole",
             "metadata": { "name": story.namespace },
             "rules": [{ "apiGroups": [""], "resources": ["pods"], "verbs": ["get"] }],
         });
         let by = PatchParams::apply("clusterrole-aggregation-controller").force();
-        roles.patch(&story.namespace, &by, &Patch::Apply(rules)).await?;
+        roles.patch(&story.namespace, &by, &Patch::Apply(filled)).await?;
         story.patch("roles", json!({ "spec": { "chart": { "version": "1.1.0" } } })).await?;
         story.ready("roles").await?;
         eventually::object(&roles, &story.namespace, SOON, |role| {
