@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::runtime::reflector::{ObjectRef, Store};
+use tokio::sync::Semaphore;
 
 use super::awaits::Awaits;
 use super::changes::Changes;
@@ -60,12 +61,22 @@ pub(crate) struct Bounds {
     pub(crate) large: Permits,
     /// Uninstalling.
     pub(crate) removals: Permits,
+    /// Waiting for a moment with a whole revision in memory.
+    pub(crate) moments: Semaphore,
 }
+
+/// Revisions at the same time that are waited for with all of them in memory.
+const MOMENTS: usize = 32;
 
 impl Bounds {
     /// So many releases at work, `large` of which may be large, and so many being uninstalled.
     pub(crate) fn new(concurrent: usize, large: usize) -> Self {
-        Self { work: Permits::new(concurrent), large: Permits::new(large), removals: Permits::new(concurrent) }
+        Self {
+            work: Permits::new(concurrent),
+            large: Permits::new(large),
+            removals: Permits::new(concurrent),
+            moments: Semaphore::new(MOMENTS),
+        }
     }
 }
 

@@ -72,7 +72,7 @@ pub(super) async fn reconcile(
 ) -> Result<Action, status::Error> {
     let release = match &guarded.0 {
         Ok(release) => release,
-        Err(undecodable) => return reconcile_undecodable(&guarded, undecodable, &context).await,
+        Err(undecodable) => return Box::pin(reconcile_undecodable(&guarded, undecodable, &context)).await,
     };
     if context.statuses.is_ahead_of(release) {
         return Ok(Action::requeue(CATCH_UP));
@@ -105,10 +105,10 @@ pub(super) async fn reconcile(
             awaits::watch(release, error, &context);
         }
     }
-    publish::publish(release, &outcome, &trace, &context).await?;
+    Box::pin(publish::publish(release, &outcome, &trace, &context)).await?;
     publish::count(&outcome, release, started, &context);
     match (&outcome, &trace.source) {
-        (Ok(Outcome::Gone), _) => finalizer::remove(&*guarded, RELEASE_FINALIZER, &context).await,
+        (Ok(Outcome::Gone), _) => Box::pin(finalizer::remove(&*guarded, RELEASE_FINALIZER, &context)).await,
         (Ok(Outcome::Deployed), Some(source)) => Ok(source.action(context.now())),
         // While it waits, too: a new version may come that mends what it waits for.
         (Ok(Outcome::Deployed), None) | (Ok(Outcome::Waiting(_)), _) => {
@@ -177,19 +177,19 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
     context.revisions.quiet(&dereference::target(release)).await;
     if release.meta().deletion_timestamp.is_some() {
         context.waits.end(&release.uid().unwrap_or_default());
-        act::uninstall::uninstall(&Leaving::of(release), context, trace).await?;
+        Box::pin(act::uninstall::uninstall(&Leaving::of(release), context, trace)).await?;
         return Ok(Outcome::Gone);
     }
     if release.spec.suspend {
-        act::pause(release, context, trace).await?;
+        Box::pin(act::pause(release, context, trace)).await?;
         return Ok(Outcome::Suspended);
     }
     let slot = Slot::new(release, context);
     hold(release, &slot, context).await?;
-    act::take_over(release, context).await?;
-    let references = dereference::dereference(release, context).await?;
+    Box::pin(act::take_over(release, context)).await?;
+    let references = Box::pin(dereference::dereference(release, context)).await?;
     let desired = validate::validate(release, references)?;
-    let resolved = fetch::resolve(&desired, release, context, trace).await?;
+    let resolved = Box::pin(fetch::resolve(&desired, release, context, trace)).await?;
     let prompt = Prompt { asked: is_requested(release), cleared: context.awaits.take_cleared(release) };
     for _ in 0..MAX_STEPS {
         let observed = observe::observe(&desired, &resolved, context).await?;
@@ -239,7 +239,27 @@ async fn hold(release: &HelmRelease, slot: &Slot<'_>, context: &Context) -> Resu
     }
     // Of a thousand that are new at once a few begin, and not all of them with a request.
     slot.resume().await;
-    let held = finalizer::add(release, RELEASE_FINALIZER, context).await;
+    let held = Box::pin(finalizer::add(release, RELEASE_FINALIZER, context)).await;
     slot.pause();
     held.map_err(|error| api_error(&format!("put the finalizer on HelmRelease {}", Key::of(release)), &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::reconcile;
+    use crate::api::HelmRelease;
+    use crate::controller::context::Context;
+    use crate::controller::guarded::Guarded;
+
+    fn size<F: Future>(_: fn(Arc<Guarded<HelmRelease>>, Arc<Context>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Thousands of reconciles may queue for a slot at the same time.
+    #[test]
+    fn a_reconcile_that_queues_is_small() {
+        assert!(size(reconcile) <= 8 << 10, "{} bytes", size(reconcile));
+    }
 }

@@ -17,7 +17,8 @@ use crate::controller::release::validate::Action;
 use crate::controller::waits::{self, For, Until};
 use crate::history::Record;
 
-/// How long a revision is waited for with all of it in memory: most are ready by then, at the cost of no further write.
+/// How long a revision is waited for with all of it in memory, where not too many others are: most are ready by then, at
+/// the cost of no further write.
 const INLINE_WAIT: Duration = Duration::from_secs(2);
 
 /// Carries a pending revision out, and records how it ended, or that it is applied where it becomes ready later.
@@ -138,7 +139,8 @@ impl<'a> Run<'a> {
         self.task.slot.pause();
         if self.action.wait {
             let mut readiness = self.task.context.cluster.readiness(&self.applied, self.action.wait_for_jobs).await;
-            let briefly = if self.noted { Duration::ZERO } else { self.deadline.remaining().min(INLINE_WAIT) };
+            let moment = self.task.context.bounds.moments.try_acquire().ok().filter(|_| !self.noted);
+            let briefly = moment.as_ref().map_or(Duration::ZERO, |_| self.deadline.remaining().min(INLINE_WAIT));
             if !readiness.ready_within(briefly).await? {
                 return Ok(Some(readiness));
             }

@@ -93,19 +93,19 @@ pub(super) async fn act(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Resul
             }
             record::update(task.context, record).await.map(drop)
         }
-        Plan::Release(step) => release(&step, task, trace).await,
+        Plan::Release(step) => Box::pin(release(&step, task, trace)).await,
         Plan::Resume(step) => {
             // After a restart there may be hundreds: of their records, too, only a few are in memory at once.
             task.slot.resume().await;
             let record = record::get(task, step.revision).await?;
-            let prepared = prepare::resume(&step, record, task).await?;
-            apply::carry_out(&step, prepared, task, trace).await
+            let prepared = Box::pin(prepare::resume(&step, record, task)).await?;
+            Box::pin(apply::carry_out(&step, prepared, task, trace)).await
         }
-        Plan::Finish(step) => apply::finish(&step, task, trace).await,
+        Plan::Finish(step) => Box::pin(apply::finish(&step, task, trace)).await,
         Plan::Supersede { revision } => {
             let why = "the HelmRelease declares something else now";
             let record = record::get(task, revision).await?;
-            hooks::end_running(&record, task.context).await?;
+            Box::pin(hooks::end_running(&record, task.context)).await?;
             trace.record(&record::supersede(record, why, task.context).await?);
             Ok(())
         }
@@ -116,7 +116,7 @@ pub(super) async fn act(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Resul
         }
         Plan::CleanUp { revision } => {
             let record = record::get(task, revision).await?;
-            apply::clean_up_later(record, task, trace).await
+            Box::pin(apply::clean_up_later(record, task, trace)).await
         }
         Plan::BackOff { revision, reason, next } => {
             let record = record::get(task, revision).await?;
@@ -132,7 +132,7 @@ pub(super) async fn act(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Resul
         }
         Plan::FinishUninstall { .. } => {
             let place = Place::from(&task.desired.identity);
-            uninstall::remove(&place, &Leaving::of(task.release), task.context, trace).await
+            Box::pin(uninstall::remove(&place, &Leaving::of(task.release), task.context, trace)).await
         }
         Plan::AwaitOther { revision, remaining } => {
             let message = format!(
@@ -192,9 +192,9 @@ async fn masked(error: ReconcileError, release: &Release) -> ReconcileError {
 }
 
 async fn release(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
-    match prepare::prepare(step, task, trace).await? {
+    match Box::pin(prepare::prepare(step, task, trace)).await? {
         prepare::Prepared::Adopted => Ok(()),
-        prepare::Prepared::Recorded(pending) => apply::carry_out(step, *pending, task, trace).await,
+        prepare::Prepared::Recorded(pending) => Box::pin(apply::carry_out(step, *pending, task, trace)).await,
     }
 }
 

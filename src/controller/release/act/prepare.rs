@@ -46,11 +46,12 @@ pub(super) enum Prepared {
 pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<Prepared, ReconcileError> {
     let action = action(step, task);
     let namespace = &task.desired.identity.namespace;
-    let chart = fetch::fetch(task.desired, task.resolved, task.slot, task.context, trace).await?;
+    // Here it queues, as hundreds may: what comes later is made when it is needed.
+    let chart = Box::pin(fetch::fetch(task.desired, task.resolved, task.slot, task.context, trace)).await?;
     if task.desired.create_namespace && step.kind == StepKind::Install {
-        task.context.cluster.ensure_namespace(namespace).await?;
+        Box::pin(task.context.cluster.ensure_namespace(namespace)).await?;
     }
-    let rendered = render::render(step, &chart, action, task).await?;
+    let rendered = Box::pin(render::render(step, &chart, action, task)).await?;
     for warning in &rendered.warnings {
         let (reason, message) = warned(warning);
         trace.warn(reason, message);
@@ -64,7 +65,7 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
         record::adopt(deployed, &marks(step, task), task).await?;
         return Ok(Prepared::Adopted);
     }
-    let (objects, claims) = objects(&release, action, task).await?;
+    let (objects, claims) = Box::pin(objects(&release, action, task)).await?;
     if replaced.is_empty() && claims.any_of(&owner(task)) {
         refuse_other_drivers(task).await?;
     }
