@@ -15,7 +15,8 @@ use crate::args::LogFormat;
 /// The crates of this workspace: what they log holds no credential and no value.
 const OURS: [&str; 3] = ["helm_operator", "helm", "gotmpl"];
 
-/// Prints, as a warning, an answer that it cannot read: a Secret, say, or the values of all releases.
+/// Prints, as a warning, an answer that it cannot read: a Secret, say, or the values of all releases. And each request that
+/// fails, which those who sent it tell of, too.
 const CARELESS: &str = "kube_client::client";
 
 /// What is to be logged cannot be read.
@@ -64,7 +65,7 @@ fn selected(directives: &str) -> Result<Targets, WrongDirectives> {
     let general = given.default_level().unwrap_or(LevelFilter::OFF);
     // Who names a library means all of it.
     let named = given.iter().filter(|(target, _)| CARELESS.starts_with(target)).max_by_key(|(target, _)| target.len());
-    let careless = named.map_or_else(|| general.min(LevelFilter::ERROR), |(_, level)| level);
+    let careless = named.map_or(LevelFilter::OFF, |(_, level)| level);
     Ok(Targets::new()
         .with_default(general.min(LevelFilter::INFO))
         .with_targets(OURS.map(|target| (target, general)))

@@ -43,6 +43,10 @@ reasons! {
         Suspended,
         /// Rendering passed something over that the chart or its values ask for (an event only).
         ChartWarning,
+        /// Somebody else made a revision, and the declared release takes its place (an event only).
+        ForeignRevision,
+        /// The annotation `adopt` names an object that declares another release (an event only).
+        AdoptionIgnored,
         /// A schema that the chart refers to could not be had, and is left out of the check of the values (an event only).
         SchemaUnavailable,
 

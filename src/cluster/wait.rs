@@ -158,7 +158,7 @@ impl Cluster {
         let mut pending = BTreeMap::new();
         for (number, target) in targets.into_iter().enumerate() {
             let subscription = self.subscribe(&target, &waiter, number);
-            pending.insert(number, Pending { target, subscription, outstanding: NOT_SEEN.to_owned() });
+            pending.insert(number, Pending { target, subscription, outstanding: NOT_SEEN.to_owned(), seen: false });
             if number % BATCH == 0 {
                 tokio::task::yield_now().await;
             }
@@ -212,7 +212,10 @@ impl Open {
         let mut failed = Vec::new();
         for number in woken {
             let Some(mut pending) = self.pending.remove(&number) else { continue };
-            let standing = match pending.subscription.look() {
+            let look = pending.subscription.look();
+            let is_deleted = pending.seen && matches!(look, Look::Absent);
+            pending.seen |= matches!(look, Look::Seen(_));
+            let standing = match look {
                 Look::Lost(_) if pending.subscription.has_alternative() => {
                     pending.subscription = cluster.subscribe(&pending.target, &self.waiter, number);
                     Standing::Pending(NOT_SEEN.to_owned())
@@ -220,6 +223,9 @@ impl Open {
                 // With its kind an object is gone, too.
                 Look::Lost(Refusal { code: 404, .. }) if pending.target.question.is_of_absence() => Standing::Done,
                 Look::Lost(refusal) => return Err(Unsettled::Unwatchable(pending.target.object, refusal.message)),
+                Look::Absent if is_deleted && matches!(pending.target.question, Question::Complete(_, false)) => {
+                    Standing::Failed("somebody deleted it before it was complete".to_owned())
+                }
                 look => standing(&pending.target.question, &look),
             };
             match standing {
@@ -240,6 +246,8 @@ struct Pending {
     target: Target,
     subscription: Subscription,
     outstanding: String,
+    /// Whether it was there once.
+    seen: bool,
 }
 
 const NOT_SEEN: &str = "its state could not be read yet";

@@ -103,10 +103,21 @@ impl<'a> Slot<'a> {
     /// Queues for it, unless it is held.
     pub(crate) async fn resume(&self) {
         if self.held.borrow().is_none() {
-            let permits = if self.large.get() { &self.bounds.large } else { &self.bounds.work };
-            let permit = permits.acquire(&self.namespace).await;
+            let permit = self.permits().acquire(&self.namespace).await;
             self.held.replace(Some(permit));
         }
+    }
+
+    /// Queues for it before those who have not begun, unless it is held: for what has a revision in memory until it is done.
+    pub(crate) async fn go_on(&self) {
+        if self.held.borrow().is_none() {
+            let permit = self.permits().go_on(&self.namespace).await;
+            self.held.replace(Some(permit));
+        }
+    }
+
+    fn permits(&self) -> &Permits {
+        if self.large.get() { &self.bounds.large } else { &self.bounds.work }
     }
 
     /// Whether it is one of the few for what takes much memory.

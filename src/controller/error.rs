@@ -79,7 +79,11 @@ impl ReconcileError {
                 "{message}; it is tried again when this object changes, when its annotation {REQUESTED_AT} gets a new value, and at the next interval"
             );
         }
-        format!("{}; a change of the object and {} are noticed at once", self.message, self.awaited())
+        format!(
+            "{}; a change of this object and {} are noticed at once, anything else at the next interval",
+            self.message,
+            self.awaited()
+        )
     }
 
     fn again(&self) -> String {
@@ -127,17 +131,18 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 #[expect(clippy::too_many_lines, reason = "one flat table, whole on purpose")]
 pub(crate) fn retry(reason: Reason) -> Retry {
     use Reason::{
-        AccessDenied, AdmissionDenied, AuthenticationFailed, CertificateExpired, CertificateNameMismatch,
-        CertificateUnknownAuthority, ChartArchiveInvalid, ChartDeprecated, ChartMetadataInvalid, ChartNameMismatch,
-        ChartRefused, ChartTooLarge, ChartWarning, ClusterUnavailable, ConfigurationError, ConnectionFailed,
-        DigestMismatch, DnsFailed, FieldConflict, Forbidden, HelmRepositoryNotFound, HistoryInvalid, HookFailed,
-        ImmutableField, InstallCompleted, InstallFailed, InstallStarted, InternalError, KubernetesVersionUnsupported,
-        ManifestInvalid, NamespaceNotFound, NoMatchingVersion, NotAHelmChart, NotReady, ObjectInvalid,
-        OwnershipConflict, PendingRelease, PermissionDenied, PlainHttp, Progressing, ProxyFailed, QuotaExceeded,
-        RateLimited, RegistryTimeout, RegistryUnavailable, RegistryUnexpected, ReleaseNameConflict, ReleaseTooLarge,
-        RenderLimitExceeded, RepositoryNotFound, SchemaUnavailable, SchemaViolation, SecretInvalid, SecretNotFound,
-        Suspended, SyncCompleted, TagNotFound, TemplateFailed, TooManyRevisions, UninstallCompleted, UninstallSkipped,
-        UnknownKind, UnsupportedRepositoryType, UpgradeCompleted, UpgradeFailed, UpgradeStarted, ValuesInvalid,
+        AccessDenied, AdmissionDenied, AdoptionIgnored, AuthenticationFailed, CertificateExpired,
+        CertificateNameMismatch, CertificateUnknownAuthority, ChartArchiveInvalid, ChartDeprecated,
+        ChartMetadataInvalid, ChartNameMismatch, ChartRefused, ChartTooLarge, ChartWarning, ClusterUnavailable,
+        ConfigurationError, ConnectionFailed, DigestMismatch, DnsFailed, FieldConflict, Forbidden, ForeignRevision,
+        HelmRepositoryNotFound, HistoryInvalid, HookFailed, ImmutableField, InstallCompleted, InstallFailed,
+        InstallStarted, InternalError, KubernetesVersionUnsupported, ManifestInvalid, NamespaceNotFound,
+        NoMatchingVersion, NotAHelmChart, NotReady, ObjectInvalid, OwnershipConflict, PendingRelease, PermissionDenied,
+        PlainHttp, Progressing, ProxyFailed, QuotaExceeded, RateLimited, RegistryTimeout, RegistryUnavailable,
+        RegistryUnexpected, ReleaseNameConflict, ReleaseTooLarge, RenderLimitExceeded, RepositoryNotFound,
+        SchemaUnavailable, SchemaViolation, SecretInvalid, SecretNotFound, Suspended, SyncCompleted, TagNotFound,
+        TemplateFailed, TooManyRevisions, UninstallCompleted, UninstallSkipped, UnknownKind, UnsupportedRepositoryType,
+        UpgradeCompleted, UpgradeFailed, UpgradeStarted, ValuesInvalid,
     };
     match reason {
         // The object, the chart or the values have to change.
@@ -198,7 +203,7 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         | UpgradeFailed => Retry::Backoff,
         InstallCompleted | UpgradeCompleted | SyncCompleted | Progressing | InstallStarted | UpgradeStarted
         | UninstallCompleted | UninstallSkipped | Suspended | SchemaUnavailable | ChartNameMismatch | ChartWarning
-        | ChartDeprecated => Retry::Never,
+        | ForeignRevision | AdoptionIgnored | ChartDeprecated => Retry::Never,
     }
 }
 

@@ -6,10 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use kube::ResourceExt as _;
+
 use super::access::DereferencedRepository;
 use super::error::ReconcileError;
 use super::matching::{self, Choice, Key, Labels, Repositories, Wanted};
-use crate::api::{HelmRelease, HelmRepository};
+use crate::api::{ADOPT, HelmRelease, HelmRepository};
 use crate::registry::ChartReference;
 
 /// A Helm release's namespace and name.
@@ -32,6 +34,8 @@ struct Declared {
     target: Target,
     /// None where it names no place a chart could be at.
     wanted: Option<Wanted>,
+    /// The object whose place it takes.
+    adopts: Option<Key>,
 }
 
 impl Index {
@@ -48,14 +52,18 @@ impl Index {
             self.unlink(key, before);
         }
         let target = release.map(|release| self.link(key, release));
-        match before.map(|before| before.target).filter(|before| target.as_ref() != Some(before)) {
-            Some(left) => self.declaring(&left).cloned().collect(),
-            None => Vec::new(),
+        let Some(Declared { target: left, adopts, .. }) = before else { return Vec::new() };
+        // Whose place is no longer taken may have its own again.
+        let mut others: Vec<Key> = adopts.into_iter().collect();
+        if target.as_ref() != Some(&left) {
+            others.extend(self.declaring(&left).cloned());
         }
+        others
     }
 
     fn link(&mut self, key: &Key, release: &HelmRelease) -> Target {
-        let declared = Declared { target: matching::target(release), wanted: Wanted::of(release).ok() };
+        let adopts = release.annotations().get(ADOPT).map(|name| Key { name: name.clone(), ..key.clone() });
+        let declared = Declared { target: matching::target(release), wanted: Wanted::of(release).ok(), adopts };
         let target = declared.target.clone();
         self.by_target.entry(target.clone()).or_default().insert(key.clone());
         if let Some(named) = declared.wanted.as_ref().and_then(|wanted| wanted.named.clone()) {

@@ -138,7 +138,10 @@ fn adopter(owner: &Owner, candidates: &[Candidate]) -> Option<Owner> {
             && candidate.key != owner.key
             && !candidate.leaving
             // Times of creation are whole seconds.
-            && (candidate.created > created || (candidate.created == created && !is_mutual(candidate)))
+            && (candidate.created > created
+                || (candidate.created == created && !is_mutual(candidate))
+                // Who goes leaves it to whoever asks for it.
+                || adopted.is_some_and(|adopted| adopted.leaving))
     };
     let candidate = candidates.iter().filter(takes).min_by_key(|candidate| (candidate.created, &candidate.key))?;
     Some(Owner {

@@ -3,7 +3,7 @@
 //! Of a thousand releases that were declared at once a few are worked on; the others queue. Who is next is decided
 //! between namespaces, not between releases: next is the namespace that was at work for the shortest time so far. One that
 //! comes late begins at the time of the one served last, so that it neither waits for what others did before nor owes them
-//! anything.
+//! anything. Before all of them go those who gave their permit back to wait for something, and go on now.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,9 +19,20 @@ pub(crate) struct Permits {
 
 struct Shared {
     free: usize,
+    /// Those who go on with what they began: they have it in memory until they are done.
+    going_on: VecDeque<(String, oneshot::Sender<()>)>,
     /// The time of the namespace served last.
     floor: Duration,
     namespaces: BTreeMap<String, Share>,
+}
+
+/// Where one queues.
+#[derive(Clone, Copy)]
+enum Place {
+    /// Before all who have not begun.
+    Front,
+    /// Where the namespace's turn is.
+    Back,
 }
 
 /// A namespace's part.
@@ -51,13 +62,27 @@ struct Queued<'a> {
 impl Permits {
     /// So many permits, at least one.
     pub(crate) fn new(number: usize) -> Self {
-        let shared = Shared { free: number.max(1), floor: Duration::ZERO, namespaces: BTreeMap::new() };
+        let shared = Shared {
+            free: number.max(1),
+            going_on: VecDeque::new(),
+            floor: Duration::ZERO,
+            namespaces: BTreeMap::new(),
+        };
         Self { shared: Arc::new(Mutex::new(shared)) }
     }
 
     /// Waits for a permit for work in `namespace`. Dropping the future leaves the queue.
     pub(crate) async fn acquire(&self, namespace: &str) -> Permit {
-        let queued = self.lock().enter(namespace);
+        self.queue(namespace, Place::Back).await
+    }
+
+    /// As [`Self::acquire`], before all who have not begun yet.
+    pub(crate) async fn go_on(&self, namespace: &str) -> Permit {
+        self.queue(namespace, Place::Front).await
+    }
+
+    async fn queue(&self, namespace: &str, place: Place) -> Permit {
+        let queued = self.lock().enter(namespace, place);
         if let Some(granted) = queued {
             let mut queued = Queued { permits: self, namespace, granted };
             // Never closed without a grant: whoever queues is taken out of the queue by one only.
@@ -91,7 +116,7 @@ impl Permits {
 
 impl Shared {
     /// A permit at once, or a place in the queue.
-    fn enter(&mut self, namespace: &str) -> Option<oneshot::Receiver<()>> {
+    fn enter(&mut self, namespace: &str, place: Place) -> Option<oneshot::Receiver<()>> {
         let share = self.namespaces.entry(namespace.to_owned()).or_default();
         share.used = share.used.max(self.floor);
         if self.free > 0 {
@@ -100,12 +125,18 @@ impl Shared {
             return None;
         }
         let (grant, granted) = oneshot::channel();
-        share.queue.push_back(grant);
+        match place {
+            Place::Front => self.going_on.push_back((namespace.to_owned(), grant)),
+            Place::Back => share.queue.push_back(grant),
+        }
         Some(granted)
     }
 
     /// Who is next, taken out of the queue.
     fn next(&mut self) -> Option<(String, oneshot::Sender<()>)> {
+        if let Some(next) = self.going_on.pop_front() {
+            return Some(next);
+        }
         let floor = self.floor;
         self.namespaces.retain(|_, share| !share.queue.is_empty() || share.held > 0 || share.used > floor);
         let waiting = self.namespaces.iter_mut().filter(|(_, share)| !share.queue.is_empty());
@@ -166,6 +197,20 @@ mod tests {
         assert!((&mut few).now_or_never().is_none());
         drop(second);
         assert!(few.now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn who_goes_on_goes_before_those_who_have_not_begun() {
+        let permits = Permits::new(1);
+        let first = permits.acquire("a").await;
+        let mut begins = Box::pin(permits.acquire("b"));
+        let mut goes_on = Box::pin(permits.go_on("a"));
+        assert!((&mut begins).now_or_never().is_none() && (&mut goes_on).now_or_never().is_none());
+        drop(held(first, 60));
+        let going_on = (&mut goes_on).now_or_never().expect("though its namespace was at work the longest");
+        assert!((&mut begins).now_or_never().is_none());
+        drop(going_on);
+        assert!(begins.now_or_never().is_some());
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use helm_operator::api::Reason;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::ResourceExt as _;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::json;
 
 /// A pre-install Job whose pod lives as `play` says.
@@ -48,6 +48,18 @@ fn what_succeeded_before_a_hook_that_failed_is_deleted_as_its_policy_says() -> R
 }
 
 #[test]
+fn a_hook_whose_job_somebody_deletes_has_failed() -> Result<()> {
+    story("hook-job-deleted", async |story| {
+        story.push(&hooked(&[job("hangs", 1, "before-hook-creation", play::HANG)])).await?;
+        story.open_repository().await?;
+        story.release("app", "hooked", "1.0.0", json!({ "timeout": "1h" })).await?;
+        running_pod(story, "app-hangs").await?;
+        story.objects::<Job>().delete("app-hangs", &DeleteParams::background()).await?;
+        story.refused("app", Reason::HookFailed, &["app-hangs", "somebody deleted it"]).await.map(drop)
+    })
+}
+
+#[test]
 fn a_hook_in_flight_ends_with_its_release() -> Result<()> {
     story("hook-deleted", async |story| {
         let policies = "before-hook-creation,hook-succeeded,hook-failed";
@@ -57,7 +69,10 @@ fn a_hook_in_flight_ends_with_its_release() -> Result<()> {
         running_pod(story, "app-hangs").await?;
         eventually::object(&story.releases(), "app", SOON, |release| {
             let message = status::message(release);
-            ensure!(message.contains("running the pre-install hook hooked/templates/jobs.yaml"), "{message}");
+            ensure!(
+                message.contains("running the pre-install hook Job \"app-hangs\" of hooked/templates/jobs.yaml"),
+                "{message}"
+            );
             Ok(())
         })
         .await?;

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use e2e::kwok::{PLAY, play};
 use e2e::story::{SOON, Story, story};
-use e2e::{charts, eventually};
+use e2e::{charts, eventually, status};
 use helm_operator::api::Reason;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::Api;
@@ -124,6 +124,12 @@ fn an_uninstall_that_is_called_off_is_not_carried_out_later() -> Result<()> {
                 Ok(())
             })
             .await?;
+        eventually::object(&story.releases(), "memo", SOON, |release| {
+            let message = status::message(release);
+            ensure!(message.contains("uninstalling; running the pre-delete hook Job \"memo-farewell\""), "{message}");
+            status::has(release, "Ready", "False", Reason::Progressing)
+        })
+        .await?;
         story.patch("memo", json!({ "spec": { "uninstall": { "deletionPolicy": "Orphan" } } })).await?;
         eventually::gone(&story.releases(), "memo", SOON).await?;
         let told = story.history("memo").await?;

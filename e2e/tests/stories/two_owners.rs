@@ -278,6 +278,54 @@ fn an_object_that_is_renamed_hands_its_release_over_without_an_uninstall() -> Re
 }
 
 #[test]
+fn of_two_objects_that_name_each_other_the_one_that_stays_has_the_release() -> Result<()> {
+    story("adopt-each-other", async |story| {
+        story.push(&charts::note("memo", "1.0.0")).await?;
+        story.open_repository().await?;
+        let target = json!({ "release": { "name": "prod" } });
+        story.release("first", "memo", "1.0.0", target.clone()).await?;
+        story.ready("first").await?;
+        let object = object_of(story, "prod").await?;
+        story.release("second", "memo", "1.0.0", target).await?;
+        story.patch("second", json!({ "metadata": { "annotations": { ADOPT: "first" } } })).await?;
+        story.ready("second").await?;
+        story.patch("first", json!({ "metadata": { "annotations": { ADOPT: "second" } } })).await?;
+        story.refused("first", Reason::ReleaseNameConflict, &["second"]).await?;
+        story.delete("second").await?;
+        story.ready("first").await?;
+        untouched(story, "prod", &object, "1 deployed").await
+    })
+}
+
+#[test]
+fn a_suspended_object_that_takes_anothers_place_is_told_of_when_it_goes() -> Result<()> {
+    story("adopt-suspended", async |story| {
+        story.push(&charts::note("memo", "1.0.0")).await?;
+        story.open_repository().await?;
+        let target = json!({ "release": { "name": "prod" } });
+        story.release("first", "memo", "1.0.0", target).await?;
+        story.ready("first").await?;
+        let object = object_of(story, "prod").await?;
+        let second = json!({
+            "apiVersion": "helm-operator.ketches.cn/v1alpha1",
+            "kind": "HelmRelease",
+            "metadata": { "name": "second", "annotations": { ADOPT: "first" } },
+            "spec": {
+                "release": { "name": "prod" },
+                "suspend": true,
+                "chart": { "name": "memo", "version": "1.0.0", "repository": { "name": "charts" } },
+            },
+        });
+        story.releases().create(&PostParams::default(), &serde_json::from_value(second)?).await?;
+        story.failed("second", Reason::Suspended).await?;
+        story.delete("first").await?;
+        story.delete("second").await?;
+        story.event("second", Reason::UninstallSkipped, "/prod").await?;
+        untouched(story, "prod", &object, "1 deployed").await
+    })
+}
+
+#[test]
 fn a_release_whose_history_is_kept_in_config_maps_is_not_begun_anew() -> Result<()> {
     story("other-driver", async |story| {
         let chart = charts::note("memo", "1.0.0");

@@ -8,6 +8,7 @@ use crate::api::{ADOPT, HelmRelease, Reason};
 use crate::controller::access::{self, DereferencedRepository};
 use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
+use crate::controller::guarded::Guarded;
 use crate::controller::matching::{Key, Wanted};
 use crate::controller::ownership::{self, Candidate, Evidence, Owner};
 use crate::controller::source::Source;
@@ -42,7 +43,7 @@ pub(crate) async fn dereference(
     }
     let owner = owner_of(&(namespace, name), context);
     if let Some(rival) = owner.filter(|owner| owner.key != own) {
-        return Err(ReconcileError::new(Reason::ReleaseNameConflict, conflict(&rival, release)));
+        return Err(ReconcileError::new(Reason::ReleaseNameConflict, conflict(&rival, release, context)));
     }
     let wanted = Wanted::of(release)?;
     let choice = context.index().choose(&wanted)?;
@@ -64,7 +65,7 @@ pub(crate) fn owner_of(target: &(String, String), context: &Context) -> Option<O
     ownership::owner(&revisions, &candidates)
 }
 
-fn conflict(owner: &Owner, release: &HelmRelease) -> String {
+fn conflict(owner: &Owner, release: &HelmRelease, context: &Context) -> String {
     let (namespace, name) = target(release);
     let Owner { key, evidence, leaves, adopted } = owner;
     if adopted.is_some() {
@@ -78,12 +79,30 @@ fn conflict(owner: &Owner, release: &HelmRelease) -> String {
         Evidence::Status(revision) => format!("whose status tells of its revision {revision}"),
         Evidence::Age => "which was created first".to_owned(),
     };
+    let moves_here = |object: &Guarded<HelmRelease>| {
+        let next = object.0.as_ref().ok().and_then(|other| owner_of(&target(other), context));
+        next.is_some_and(|next| next.key == Key::of(release))
+    };
+    if *leaves && context.releases.get(&watch::reference(key)).is_some_and(|other| moves_here(&other)) {
+        return format!(
+            "the Helm release {namespace}/{name} still belongs to HelmRelease {key}, {why}, which waits for the one that {} leaves: two that swap wait \
+             for each other. Move one of them to a third name first",
+            release.name_any()
+        );
+    }
     if *leaves {
         return format!(
             "the Helm release {namespace}/{name} still belongs to HelmRelease {key}, {why} and declares another one by now: it is free once that one has moved"
         );
     }
-    let hand_over = if release.namespace().is_some_and(|own| own == key.namespace) {
+    let hand_over = if release.annotations().get(ADOPT) == Some(&key.name) {
+        format!(
+            "Its annotation {ADOPT} names {}, which was made later: delete {}, and {} goes on with the release",
+            key.name,
+            key.name,
+            release.name_any()
+        )
+    } else if release.namespace().is_some_and(|own| own == key.namespace) {
         format!("To take the release over as it is, annotate {} with {ADOPT}={}", release.name_any(), key.name)
     } else {
         format!("To hand it over as it is, set spec.uninstall.deletionPolicy: Orphan in {key} before it is deleted")

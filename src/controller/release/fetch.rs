@@ -96,6 +96,9 @@ pub(super) async fn fetch(
     Ok(loaded)
 }
 
+/// The largest archive that is held while its release queues for a slot.
+const HELD: usize = 64 << 10;
+
 async fn load(
     key: String,
     resolved: &Resolved,
@@ -105,9 +108,18 @@ async fn load(
 ) -> Result<Arc<LoadedChart>, ReconcileError> {
     // A registry may take its time: no slot is held meanwhile.
     slot.pause();
-    let archive = context.registry.pull(resolved, &desired.access).await?;
+    let pulled = Box::pin(context.registry.pull(resolved, &desired.access)).await?.bytes;
+    // Hundreds may queue here: what is large lies in the cache until it is needed.
+    let held = (pulled.len() <= HELD).then_some(pulled);
     slot.resume().await;
-    let bytes = archive.bytes;
+    // Of those who queue for one chart the first has loaded it. Who has just pulled it may have it.
+    if let Some(loaded) = context.charts.get(&key) {
+        return Ok(loaded);
+    }
+    let bytes = match held {
+        Some(bytes) => bytes,
+        None => Box::pin(context.registry.pull(resolved, &desired.access)).await?.bytes,
+    };
     let loaded = off_thread(move || -> Result<_, ReconcileError> {
         let chart = archive::load(&bytes, &archive::Limits::default())?;
         let templates = ParsedTemplates::new(&chart);

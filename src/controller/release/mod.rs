@@ -177,16 +177,24 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
     context.revisions.quiet(&dereference::target(release)).await;
     if release.meta().deletion_timestamp.is_some() {
         context.waits.end(&release.uid().unwrap_or_default());
-        Box::pin(act::uninstall::uninstall(&Leaving::of(release), context, trace)).await?;
+        let (leaving, doing) = (Leaving::of(release), trace.doing.subscribe());
+        tokio::select! {
+            ended = Box::pin(act::uninstall::uninstall(&leaving, context, trace)) => ended?,
+            never = Box::pin(publish::announce_removal(release, doing, context)) => match never {},
+        }
         return Ok(Outcome::Gone);
+    }
+    let slot = Slot::new(release, context);
+    if act::is_adopter(release, context) {
+        // Suspended or not: whose place it takes is about to go.
+        hold(release, &slot, context).await?;
+        Box::pin(act::take_over(release, context)).await?;
     }
     if release.spec.suspend {
         Box::pin(act::pause(release, context, trace)).await?;
         return Ok(Outcome::Suspended);
     }
-    let slot = Slot::new(release, context);
     hold(release, &slot, context).await?;
-    Box::pin(act::take_over(release, context)).await?;
     let references = Box::pin(dereference::dereference(release, context)).await?;
     let desired = validate::validate(release, references)?;
     let resolved = Box::pin(fetch::resolve(&desired, release, context, trace)).await?;
@@ -248,7 +256,7 @@ async fn hold(release: &HelmRelease, slot: &Slot<'_>, context: &Context) -> Resu
 mod tests {
     use std::sync::Arc;
 
-    use super::reconcile;
+    use super::{act, reconcile};
     use crate::api::HelmRelease;
     use crate::controller::context::Context;
     use crate::controller::guarded::Guarded;
@@ -257,9 +265,14 @@ mod tests {
         size_of::<F>()
     }
 
+    fn size_of_step<A, B, C, F: Future>(_: fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
     /// Thousands of reconciles may queue for a slot at the same time.
     #[test]
     fn a_reconcile_that_queues_is_small() {
         assert!(size(reconcile) <= 8 << 10, "{} bytes", size(reconcile));
+        assert!(size_of_step(act::act) <= 1 << 10, "{} bytes", size_of_step(act::act));
     }
 }

@@ -21,8 +21,11 @@ use crate::controller::status;
 /// Between two announcements of one action.
 const ANNOUNCED_AGAIN: Duration = Duration::from_secs(2);
 
-/// What is done at once needs no announcement.
-const ANNOUNCE_AFTER: Duration = Duration::from_millis(500);
+/// What is done at once needs no announcement: most is ready within the moment that it is waited for.
+const ANNOUNCE_AFTER: Duration = Duration::from_millis(2500);
+
+/// The same for a hook, or objects that have to go.
+const ANNOUNCE_SOON: Duration = Duration::from_millis(500);
 
 /// Writes the status after a reconcile, and an Event and a log line for what changed in it.
 pub(super) async fn publish(
@@ -73,8 +76,9 @@ pub(super) fn notices(object: &impl Resource<DynamicType = ()>, trace: &Trace, c
     for removed in &trace.removed {
         record(object, (Severity::Normal, Reason::UninstallCompleted), removed, context);
     }
-    if let Some(why) = trace.left {
-        let message = format!("the release is left in the cluster: {why}");
+    if let Some((places, why)) = &trace.left {
+        let places = places.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let message = format!("left in the cluster: release {places}: {why}");
         record(object, (Severity::Warning, Reason::UninstallSkipped), &message, context);
     }
 }
@@ -92,14 +96,37 @@ pub(super) async fn progress(release: &HelmRelease, trace: &Trace, context: &Con
 pub(super) async fn announce(
     release: &HelmRelease,
     step: &Step,
-    (trace, mut doing): (&Trace, watch::Receiver<Option<String>>),
+    (trace, doing): (&Trace, watch::Receiver<Option<String>>),
     context: &Context,
 ) -> Infallible {
-    tokio::time::sleep(ANNOUNCE_AFTER).await;
+    let status = |progress: Progress<'_>| report::progress(release, step, progress, trace, context.now());
+    tell_of(release, doing, status, context).await
+}
+
+/// Writes that the release is being uninstalled, and what that waits for.
+pub(super) async fn announce_removal(
+    release: &HelmRelease,
+    doing: watch::Receiver<Option<String>>,
+    context: &Context,
+) -> Infallible {
+    let status = |progress: Progress<'_>| report::removal(release, progress, context.now());
+    tell_of(release, doing, status, context).await
+}
+
+async fn tell_of(
+    release: &HelmRelease,
+    mut doing: watch::Receiver<Option<String>>,
+    status: impl Fn(Progress<'_>) -> HelmReleaseStatus,
+    context: &Context,
+) -> Infallible {
+    // What has a name may take a while. What `wait_for` returns locks the channel.
+    let named = async { drop(doing.wait_for(Option::is_some).await) };
+    if tokio::time::timeout(ANNOUNCE_AFTER, named).await.is_ok() {
+        tokio::time::sleep(ANNOUNCE_SOON).await;
+    }
     loop {
         let now = doing.borrow_and_update().clone();
-        let progress = now.as_deref().map_or(Progress::AtWork, Progress::Doing);
-        let status = report::progress(release, step, progress, trace, context.now());
+        let status = status(now.as_deref().map_or(Progress::AtWork, Progress::Doing));
         if let Err(error) = write(release, &status, context).await {
             tracing::warn!(object = %Key::of(release), error = %chain(&error), "failed to write progress to the status");
         }
@@ -126,7 +153,8 @@ pub(super) fn count(
     let object = Key::of(release);
     match outcome {
         Ok(_) => tracing::debug!(%object, %result, ?took, "reconciled"),
-        Err(error) => tracing::warn!(%object, %result, ?took, error = %error.message, "release not ready"),
+        // The Event's line tells of it where it is news.
+        Err(error) => tracing::debug!(%object, %result, ?took, error = %error.message, "release not ready"),
     }
     context.metrics.reconciled("helmrelease", result, took);
 }

@@ -68,7 +68,7 @@ pub(super) async fn render(
             task.context.cluster.admit_crds(&sources, &task.reach()).await?;
             task.slot.pause();
             task.context.cluster.install_crds(&sources, action.timeout).await?;
-            task.slot.resume().await;
+            task.slot.go_on().await;
         }
     }
     let inputs = Arc::new(Inputs {
@@ -91,7 +91,7 @@ pub(super) async fn render(
         if inputs.schemas.lacks_some() {
             task.slot.pause();
             inputs.schemas.complete().await;
-            task.slot.resume().await;
+            task.slot.go_on().await;
             continue;
         }
         match rendered {

@@ -35,6 +35,32 @@ pub(super) enum Progress<'a> {
     Waiting(&'a Outstanding),
 }
 
+/// What goes on, in words.
+fn in_words(progress: Progress<'_>, at_work: &str, now: Timestamp) -> String {
+    match progress {
+        Progress::Waiting(Outstanding { objects, until }) => {
+            format!("all objects are applied; waiting until {} for {objects}", until.strftime("%Y-%m-%d %H:%M:%S UTC"))
+        }
+        Progress::Doing(what) => format!("{what}, since {}", now.strftime("%Y-%m-%d %H:%M:%S UTC")),
+        Progress::AtWork => format!("{at_work}, seen at {}", now.strftime("%Y-%m-%d %H:%M:%S UTC")),
+    }
+}
+
+/// The status of `release` while it is being uninstalled.
+pub(super) fn removal(release: &HelmRelease, progress: Progress<'_>, now: Timestamp) -> HelmReleaseStatus {
+    let before = release.status.clone().unwrap_or_default();
+    let message = format!("uninstalling; {}", in_words(progress, "deleting objects", now));
+    let conditions = Conditions::default()
+        .with(Ready, false, Reason::Progressing, &message)
+        .with(Reconciling, true, Reason::Progressing, message)
+        .keeping(Released, &before.conditions);
+    HelmReleaseStatus {
+        observed_generation: release.metadata.generation,
+        conditions: conditions.build(&before.conditions, release.metadata.generation, now),
+        ..before
+    }
+}
+
 /// The status of `release` while `step` goes on for a while.
 pub(super) fn progress(
     release: &HelmRelease,
@@ -52,13 +78,7 @@ pub(super) fn progress(
         StepKind::Upgrade => (Reason::UpgradeStarted, "upgrading to"),
     };
     let attempt = if step.attempt > 1 { format!(", attempt {}", step.attempt) } else { String::new() };
-    let doing = match progress {
-        Progress::Waiting(Outstanding { objects, until }) => {
-            format!("all objects are applied; waiting until {} for {objects}", until.strftime("%Y-%m-%d %H:%M:%S UTC"))
-        }
-        Progress::Doing(what) => format!("{what}, seen at {}", now.strftime("%Y-%m-%d %H:%M:%S UTC")),
-        Progress::AtWork => format!("applying, seen at {}", now.strftime("%Y-%m-%d %H:%M:%S UTC")),
-    };
+    let doing = in_words(progress, "applying", now);
     let message = format!("{verb} {chart} as revision {}{attempt}; {doing}", step.revision);
     let conditions = Conditions::default().with(Reconciling, true, reason, &message);
     let failed_before = before.observed_generation == generation && is(&before.conditions, Ready, "False");

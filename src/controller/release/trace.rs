@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use helm::release::Release;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::act::Doing;
 use super::removal::Place;
 use super::validate::DesiredRelease;
 use crate::api::{HelmRelease, Inventory, InventoryEntry, Reason, ReleaseState};
@@ -36,8 +37,10 @@ pub(super) struct Trace {
     pub(super) source: Option<ReconcileError>,
     /// Releases that were uninstalled, and what became of their objects.
     pub(super) removed: Vec<String>,
-    /// Why the release is left in the cluster though its object goes.
-    pub(super) left: Option<&'static str>,
+    /// What is left in the cluster though the object goes, and why.
+    pub(super) left: Option<(Vec<Place>, &'static str)>,
+    /// What is done at the moment, where it takes a while.
+    pub(super) doing: Doing,
 }
 
 /// What a release consists of.

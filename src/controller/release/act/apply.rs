@@ -33,6 +33,9 @@ pub(super) async fn carry_out(
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
     trace.begun(&pending.record, &pending.objects);
+    let release = &pending.record.release;
+    let (chart, version, revision) = (release.chart.name(), release.chart.version(), pending.record.revision());
+    tracing::info!(object = %task.desired.identity.owner, revision, "applying {chart} {version} as release {}/{}", release.namespace, release.name);
     secure_inventory(&pending, task, trace).await?;
     let mut run = Run::new(step, task, pending.deadline, pending.record);
     let mut replaced = pending.replaced;
@@ -130,7 +133,7 @@ impl<'a> Run<'a> {
             if self.hooks(before).await? {
                 claims = self.claim_again(&objects).await?;
             }
-            self.task.slot.resume().await;
+            self.task.slot.go_on().await;
             self.apply(&objects, &claims, replaced).await?;
         }
         // While it waits no more of it stays in memory than is needed afterwards.
@@ -169,7 +172,7 @@ impl<'a> Run<'a> {
         trace: &mut Trace,
     ) -> Result<(), ReconcileError> {
         // A record is packed whole: a hundred that become ready in one moment would be a hundred of them in memory.
-        self.task.slot.resume().await;
+        self.task.slot.go_on().await;
         match ended {
             Ok(()) => {
                 trace.record(&self.succeed(replaced).await?);

@@ -50,7 +50,8 @@ pub(super) async fn run(
             if begun.is_none() {
                 note(record, at, (&event, HookPhase::Running), context).await?;
             }
-            doing.send_replace(Some(format!("running the {} hook {}", event.as_str(), hook.path)));
+            let what = format!("{} {:?} of {}", hook.kind, hook.name, hook.path);
+            doing.send_replace(Some(format!("running the {} hook {what}", event.as_str())));
             let outcome = run_one(&hook, begun, record, deadline, context).await;
             doing.send_replace(None);
             if let Err(error @ ReconcileError { reason: Reason::ClusterUnavailable, .. }) = outcome {
@@ -185,13 +186,14 @@ async fn run_one(
     if !stands {
         delete(hook, &DeletePolicy::BeforeHookCreation, record, deadline, context).await?;
     }
+    let limit = deadline.remaining().as_secs();
     for object in objects {
         let outcome = context.cluster.run_hook(&object, begun, deadline.remaining()).await?;
         let object = object.reference();
         let message = match outcome {
             HookOutcome::Succeeded => continue,
             HookOutcome::Failed(why) => format!("hook {object} of {} failed: {why}", hook.path),
-            HookOutcome::TimedOut(why) => format!("hook {object} of {} did not end in time: {why}", hook.path),
+            HookOutcome::TimedOut(why) => format!("hook {object} of {} did not end within {limit}s: {why}", hook.path),
         };
         return Err(ReconcileError::new(Reason::HookFailed, message));
     }

@@ -25,14 +25,15 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use helm::release::Release;
+use helm::release::{Release, Status};
+use kube::ResourceExt as _;
 
 use super::dereference;
 use super::plan::{self, MOST_MADE, Plan, Step};
 use super::removal::{Leaving, Place};
 use super::trace::Trace;
 use super::validate::{self, Action, DesiredRelease};
-use crate::api::{HelmRelease, REQUESTED_AT, Reason};
+use crate::api::{ADOPT, HelmRelease, REQUESTED_AT, Reason};
 use crate::cluster::{Reach, SecretValues, Source};
 use crate::controller::context::{Context, Slot};
 use crate::controller::error::{NextAttempt, ReconcileError, chain};
@@ -68,7 +69,7 @@ pub(super) type Doing = watch::Sender<Option<String>>;
 /// Keeps what is deployed, and uninstalls the releases under the names and in the namespaces that the object declared
 /// before.
 pub(super) async fn keep(revision: u32, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
-    trace.keep(task.release, task.desired, revision, task.context).await?;
+    Box::pin(trace.keep(task.release, task.desired, revision, task.context)).await?;
     let place = Place::from(&task.desired.identity);
     let leaving = Leaving::of(task.release);
     if uninstall::old_places(&place, (&leaving.owner, &leaving.uid), task.context).is_empty() {
@@ -76,16 +77,25 @@ pub(super) async fn keep(revision: u32, task: &Task<'_>, trace: &mut Trace) -> R
     }
     // A move that was called off had begun to take over what both have: it would go with the other place.
     task.slot.resume().await;
-    prepare::take_back(revision, task).await?;
+    Box::pin(prepare::take_back(revision, task)).await?;
     // It may run hooks, and waits until objects are gone.
     task.slot.pause();
-    uninstall::leave_old_places(&place, &leaving, task.context, trace).await
+    Box::pin(uninstall::leave_old_places(&place, &leaving, task.context, trace)).await
 }
 
 /// Takes one step; then it is planned again.
 pub(super) async fn act(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     match plan {
-        Plan::Keep { .. } | Plan::Await(_) => Ok(()),
+        // Hundreds may queue in it.
+        Plan::Release(step) => Box::pin(release(&step, task, trace)).await,
+        other => Box::pin(go_on(other, task, trace)).await,
+    }
+}
+
+/// Takes a step with a revision that is there already.
+async fn go_on(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
+    match plan {
+        Plan::Keep { .. } | Plan::Await(_) | Plan::Release(_) => Ok(()),
         Plan::Mark { revision } => {
             let mut record = record::get(task, revision).await?;
             if let Some(marks) = &mut record.marks {
@@ -93,7 +103,6 @@ pub(super) async fn act(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Resul
             }
             record::update(task.context, record).await.map(drop)
         }
-        Plan::Release(step) => Box::pin(release(&step, task, trace)).await,
         Plan::Resume(step) => {
             // After a restart there may be hundreds: of their records, too, only a few are in memory at once.
             task.slot.resume().await;
@@ -134,15 +143,36 @@ pub(super) async fn act(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Resul
             let place = Place::from(&task.desired.identity);
             Box::pin(uninstall::remove(&place, &Leaving::of(task.release), task.context, trace)).await
         }
-        Plan::AwaitOther { revision, remaining } => {
-            let message = format!(
-                "revision {revision} is pending, and was not made by this HelmRelease: a helm command runs, or was interrupted. The operator \
-                 waits for it, and goes on when the revision was not written for 15 minutes; `helm rollback` ends it at once"
-            );
-            let retry_after = Some(remaining.min(Duration::from_secs(30)));
-            Err(ReconcileError { retry_after, ..ReconcileError::new(Reason::PendingRelease, message) })
-        }
+        Plan::AwaitOther { revision, remaining } => Err(await_other(revision, remaining, task)),
     }
+}
+
+/// Somebody else's Helm works on a revision.
+fn await_other(revision: u32, remaining: Duration, task: &Task<'_>) -> ReconcileError {
+    let identity = &task.desired.identity;
+    let revisions = task.context.revisions.of(&identity.namespace, identity.name.as_str());
+    let message = if revisions.last().is_some_and(|last| last.status == Status::Uninstalling) {
+        format!(
+            "somebody else uninstalls revision {revision}: a helm uninstall runs, or was interrupted. The operator waits for it, and ends it \
+             itself when the revision was not written for 15 minutes; then the release is installed anew"
+        )
+    } else {
+        format!(
+            "revision {revision} is pending, and was not made by this HelmRelease: a helm command runs, or was interrupted. The operator \
+             waits for it, and goes on when the revision was not written for 15 minutes; `helm rollback` ends it at once"
+        )
+    };
+    let retry_after = Some(remaining.min(Duration::from_secs(30)));
+    ReconcileError { retry_after, ..ReconcileError::new(Reason::PendingRelease, message) }
+}
+
+/// Whether the object takes the place of another whose release it declares, and has not marked it as its own yet.
+pub(super) fn is_adopter(release: &HelmRelease, context: &Context) -> bool {
+    if !release.annotations().contains_key(ADOPT) {
+        return false;
+    }
+    let owner = dereference::owner_of(&dereference::target(release), context);
+    owner.is_some_and(|owner| owner.adopted.is_some() && owner.key == Key::of(release))
 }
 
 /// Marks the newest revision of a release that the object adopts as the object's own, before anything else: from then on
@@ -150,10 +180,8 @@ pub(super) async fn act(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Resul
 pub(super) async fn take_over(release: &HelmRelease, context: &Context) -> Result<(), ReconcileError> {
     let identity = validate::identity(release)?;
     let target = (identity.namespace.clone(), identity.name.to_string());
-    let owner = dereference::owner_of(&target, context);
-    let is_adopter = owner.is_some_and(|owner| owner.adopted.is_some() && owner.key == Key::of(release));
     let revisions = context.revisions.of(&target.0, &target.1);
-    let Some(newest) = revisions.last().filter(|_| is_adopter) else { return Ok(()) };
+    let Some(newest) = revisions.last() else { return Ok(()) };
     let Some(mut record) = record::read(context, &target.0, &target.1, newest.revision).await? else { return Ok(()) };
     if let Some(marks) = &mut record.marks {
         marks.owner.clone_from(&identity.owner);

@@ -7,18 +7,21 @@ use std::time::Duration;
 use helm::engine::Warning;
 use helm::manifest::Hook;
 use helm::release::{ApplyMethod, Info, Release, Status};
+use kube::ResourceExt as _;
 
 use super::{Deadline, Task, record, uninstall};
-use crate::api::Reason;
+use crate::api::{ADOPT, Reason};
 use crate::cluster::{ApplyOptions, Existing, Object, Owner, Source};
 use crate::controller::error::ReconcileError;
+use crate::controller::matching::{self, Key};
 use crate::controller::release::fetch;
 use crate::controller::release::plan::{Step, StepKind};
 use crate::controller::release::removal::Place;
 use crate::controller::release::render;
 use crate::controller::release::trace::Trace;
 use crate::controller::release::validate::{Action, Identity};
-use crate::history::{Marks, Record};
+use crate::controller::watch;
+use crate::history::{Marks, Record, RecordMeta};
 
 /// A revision that is recorded as pending, with everything needed to carry it out.
 pub(super) struct Pending {
@@ -56,18 +59,19 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
         let (reason, message) = warned(warning);
         trace.warn(reason, message);
     }
-    let replaced = record::get_all(task, &step.replaces).await?;
+    warn_of_others(step, task, trace);
+    let replaced = Box::pin(record::get_all(task, &step.replaces)).await?;
     let release = pending(step, task, rendered, &replaced);
     if let Some(deployed) = replaced.iter().find(|record| record.release.info.status == Status::Deployed)
         && is_last(deployed, task)
         && same(&deployed.release, &release)
     {
-        record::adopt(deployed, &marks(step, task), task).await?;
+        Box::pin(record::adopt(deployed, &marks(step, task), task)).await?;
         return Ok(Prepared::Adopted);
     }
     let (objects, claims) = Box::pin(objects(&release, action, task)).await?;
     if replaced.is_empty() && claims.any_of(&owner(task)) {
-        refuse_other_drivers(task).await?;
+        Box::pin(refuse_other_drivers(task)).await?;
     }
     let mut marks = marks(step, task);
     if action.cleanup_on_fail && step.kind == StepKind::Upgrade {
@@ -76,8 +80,39 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
     }
     // Time in queues, and what a registry took, is not the action's.
     let deadline = Deadline::of(action);
-    let record = record::create(release, marks, task).await?;
+    let record = Box::pin(record::create(release, marks, task)).await?;
     Ok(Prepared::Recorded(Box::new(Pending { record, objects, claims, replaced, deadline })))
+}
+
+/// What a person did that the new revision undoes, or that has no effect.
+fn warn_of_others(step: &Step, task: &Task<'_>, trace: &mut Trace) {
+    let identity = &task.desired.identity;
+    let revisions = task.context.revisions.of(&identity.namespace, identity.name.as_str());
+    let is_ours = |meta: &RecordMeta| meta.marks.as_ref().is_some_and(|marks| marks.owner == identity.owner);
+    if let Some(last) = revisions.last()
+        && last.marks.is_none()
+        && last.status == Status::Deployed
+        && revisions.iter().any(is_ours)
+    {
+        let message = format!(
+            "revision {} was made by somebody else, with helm perhaps: revision {} puts the release back to what is declared",
+            last.revision, step.revision
+        );
+        trace.warn(Reason::ForeignRevision, message);
+    }
+    let Some(name) = task.release.annotations().get(ADOPT).filter(|_| step.kind == StepKind::Install) else { return };
+    let adopted = Key { name: name.clone(), ..Key::of(task.release) };
+    let object = task.context.releases.get(&watch::reference(&adopted));
+    let declares = object.as_ref().and_then(|object| object.0.as_ref().ok()).map(matching::target);
+    let own = matching::target(task.release);
+    if let Some((namespace, release)) = declares.filter(|declares| *declares != own) {
+        let message = format!(
+            "the annotation {ADOPT} has no effect: {name} declares the Helm release {namespace}/{release}, and this object {}/{}: set \
+             spec.release.name to {release} to take it over",
+            own.0, own.1
+        );
+        trace.warn(Reason::AdoptionIgnored, message);
+    }
 }
 
 /// Objects of a release without a history: it may be kept where we do not read it, and would be begun anew over it.

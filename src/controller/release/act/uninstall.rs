@@ -32,10 +32,11 @@ pub(in crate::controller::release) async fn uninstall(
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
     if let Some(why) = stays(leaving, context).await? {
-        for place in places(leaving, context) {
-            unlock(&place, leaving, context).await?;
+        let left = places(leaving, context);
+        for place in &left {
+            unlock(place, leaving, context).await?;
         }
-        trace.left = Some(why);
+        trace.left = Some((left, why)).filter(|(left, _)| !left.is_empty());
         return Ok(());
     }
     for place in places(leaving, context) {
@@ -180,13 +181,14 @@ pub(super) async fn remove(
         Some(newest) => Some(begin(newest, leaving, context).await?),
         None => None,
     };
-    if let Some(newest) = &newest {
+    tracing::info!(object = %leaving.owner, "uninstalling release {place}");
+    if let Some(newest) = newest.as_ref().filter(|_| leaving.target.as_ref() == Some(place)) {
         trace.record(newest);
     }
     let objects = objects(newest.iter().chain(&records), inventory, context).await?;
     drop(permit);
     let last = revisions.last().map_or(0, |last| last.revision);
-    let uninstall = Uninstall { place, removal: &leaving.removal, last };
+    let uninstall = Uninstall { place, removal: &leaving.removal, last, doing: &trace.doing };
     let removed = Box::pin(take_down(newest, &objects, &uninstall, context)).await?;
     trace.removed(place, &removed);
     wake_waiting(place, leaving, context);
@@ -240,32 +242,34 @@ struct Uninstall<'a> {
     removal: &'a Removal,
     /// The newest revision when it was begun.
     last: u32,
+    /// Hears of what is waited for.
+    doing: &'a Doing,
 }
 
 /// `newest` is the record of the uninstall, where it can be read.
 async fn take_down(
     mut newest: Option<Record>,
     objects: &[Object],
-    &Uninstall { place, removal, last }: &Uninstall<'_>,
+    &Uninstall { place, removal, last, doing }: &Uninstall<'_>,
     context: &Context,
 ) -> Result<Vec<Removed>, ReconcileError> {
     let deadline = Deadline::after(removal.timeout);
-    // Nobody reads the status of an object that goes.
-    let doing = Doing::new(None);
     if let Some(newest) = &newest {
         hooks::end_running(newest, context).await?;
     }
     if let Some(newest) = newest.as_mut().filter(|_| removal.hooks) {
-        hooks::run(HookEvent::PreDelete, newest, (deadline, &doing), context).await?;
+        hooks::run(HookEvent::PreDelete, newest, (deadline, doing), context).await.map_err(with_way_out)?;
     }
     let options = DeleteOptions {
         owner: Some(Owner { release: place.name.clone(), namespace: place.namespace.clone() }),
         propagation: propagation(removal.propagation),
         timeout: Some(deadline.remaining()),
     };
+    doing.send_replace(Some(format!("waiting until the objects of release {place} are gone")));
     let removed = context.cluster.delete(objects, &options).await?;
+    doing.send_replace(None);
     if let Some(newest) = newest.as_mut().filter(|_| removal.hooks) {
-        hooks::run(HookEvent::PostDelete, newest, (deadline, &doing), context).await?;
+        hooks::run(HookEvent::PostDelete, newest, (deadline, doing), context).await.map_err(with_way_out)?;
     }
     match newest {
         Some(mut newest) if removal.keep_history => {
@@ -290,6 +294,15 @@ async fn take_down(
         }
     }
     Ok(removed)
+}
+
+/// A hook that failed, and how the uninstall goes on without it.
+fn with_way_out(error: ReconcileError) -> ReconcileError {
+    if error.reason != Reason::HookFailed {
+        return error;
+    }
+    let message = format!("{}; spec.uninstall.disableHooks: true uninstalls without hooks", error.message);
+    ReconcileError { message, ..error }
 }
 
 /// In a history that is kept nothing stays `deployed`: after a failed upgrade that was an older revision than the newest.
