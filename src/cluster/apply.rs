@@ -74,6 +74,17 @@ impl Existing {
         self.0.contains_key(object)
     }
 
+    /// Whether the object existed, and was not `owner`'s.
+    pub fn is_foreign(&self, object: &ObjectRef, owner: &Owner) -> bool {
+        self.0.get(object).is_some_and(|metadata| ownership::claim(metadata, owner) != Holder::Ours)
+    }
+
+    /// Whether the object existed, and was one of these others'.
+    pub fn is_of(&self, object: &ObjectRef, others: &[Owner]) -> bool {
+        let holder = |metadata: &Metadata, other: &Owner| ownership::claim(metadata, other) == Holder::Ours;
+        self.0.get(object).is_some_and(|metadata| others.iter().any(|other| holder(metadata, other)))
+    }
+
     /// Whether any of them is `owner`'s.
     pub fn any_of(&self, owner: &Owner) -> bool {
         self.0.values().any(|metadata| ownership::claim(metadata, owner) == Holder::Ours)

@@ -24,7 +24,7 @@ pub(super) fn taken_over(entries: &[ManagedFieldsEntry], former: &[&str]) -> Opt
     let is_before = |entry: &ManagedFieldsEntry| {
         let manager = entry.manager.as_deref().unwrap_or_default();
         let is_of_helm = manager == FIELD_MANAGER && entry.operation.as_deref() == Some("Update");
-        is_of_object(entry) && (is_of_helm || former.contains(&manager))
+        is_of_object(entry) && (is_of_helm || former.contains(&manager) && marked_it(entry))
     };
     let (before, mut kept): (Vec<_>, Vec<_>) = entries.iter().cloned().partition(is_before);
     let latest = before.last()?.clone();
@@ -35,7 +35,7 @@ pub(super) fn taken_over(entries: &[ManagedFieldsEntry], former: &[&str]) -> Opt
     });
     let mut fields = kept[position].fields_v1.take().map_or_else(Value::default, |fields| fields.0);
     for entry in before {
-        union(&mut fields, entry.fields_v1.map_or_else(Value::default, |fields| fields.0));
+        union(&mut fields, without_bonds(entry.fields_v1.map_or_else(Value::default, |fields| fields.0)));
     }
     kept[position].fields_v1 = Some(FieldsV1(fields));
     Some(kept)
@@ -49,6 +49,22 @@ fn is_ours(entry: &ManagedFieldsEntry) -> bool {
 /// An entry of a subresource (`status`, `scale`) is no part of what a chart sets.
 fn is_of_object(entry: &ManagedFieldsEntry) -> bool {
     entry.subresource.as_deref().unwrap_or_default().is_empty()
+}
+
+/// Whether it was this manager that wrote the object for its release. One that only works on it, as Flux on a `HelmRelease`
+/// of its own that a chart holds, did not.
+fn marked_it(entry: &ManagedFieldsEntry) -> bool {
+    let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
+    fields.is_some_and(|fields| fields["f:metadata"]["f:annotations"].get("f:meta.helm.sh/release-name").is_some())
+}
+
+/// The fields without those that tie an object to a controller: they would go with our next apply.
+fn without_bonds(mut fields: Value) -> Value {
+    if let Some(metadata) = fields.get_mut("f:metadata").and_then(Value::as_object_mut) {
+        metadata.remove("f:finalizers");
+        metadata.remove("f:ownerReferences");
+    }
+    fields
 }
 
 /// A set of fields is a tree of maps; a leaf is an empty map.
@@ -82,9 +98,16 @@ mod tests {
 
     #[test]
     fn what_an_operator_set_that_is_gone_is_taken_over_where_the_object_is_the_releases() {
-        let fields = json!({ "f:spec": { "f:replicas": {} } });
+        let marks = json!({ "f:meta.helm.sh/release-name": {} });
+        let fields = json!({ "f:metadata": { "f:annotations": marks }, "f:spec": { "f:replicas": {} } });
+        let mut bound = fields.clone();
+        bound["f:metadata"]["f:finalizers"] = json!({ ".": {} });
+        let only_works_on_it =
+            json!([entry("helm-controller", "Update", json!({ "f:metadata": { "f:finalizers": {} } }))]);
+        let parsed: Vec<_> = serde_json::from_value(only_works_on_it).expect("managed fields");
+        assert_eq!(taken_over(&parsed, former_managers("apps")), None);
         for (manager, operation) in [("helm-operator", "Update"), ("helm-controller", "Apply"), ("helm_v3", "Update")] {
-            let entries = json!([entry(manager, operation, fields.clone())]);
+            let entries = json!([entry(manager, operation, bound.clone())]);
             let parsed: Vec<_> = serde_json::from_value(entries.clone()).expect("managed fields");
             let taken = taken_over(&parsed, former_managers("apps")).map(|entries| json!(entries));
             assert_eq!(taken, Some(json!([entry("helm", "Apply", fields.clone())])), "{manager}");

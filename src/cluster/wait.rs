@@ -92,6 +92,14 @@ pub(super) enum Question {
 }
 
 impl Question {
+    /// Whether `seen` is the object as of the version that is asked about.
+    fn is_answered_by(&self, seen: &Seen) -> bool {
+        match self {
+            Self::Ready(version, _) | Self::Complete(version, _) => !is_older(seen, version),
+            Self::Gone { .. } => false,
+        }
+    }
+
     fn is_of_absence(&self) -> bool {
         matches!(self, Self::Gone { .. })
     }
@@ -214,7 +222,7 @@ impl Open {
             let Some(mut pending) = self.pending.remove(&number) else { continue };
             let look = pending.subscription.look();
             let is_deleted = pending.seen && matches!(look, Look::Absent);
-            pending.seen |= matches!(look, Look::Seen(_));
+            pending.seen |= matches!(&look, Look::Seen(seen) if pending.target.question.is_answered_by(seen));
             let standing = match look {
                 Look::Lost(_) if pending.subscription.has_alternative() => {
                     pending.subscription = cluster.subscribe(&pending.target, &self.waiter, number);

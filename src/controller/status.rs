@@ -94,6 +94,17 @@ struct Written {
     at: Instant,
 }
 
+/// What came of a write.
+#[derive(PartialEq, Eq)]
+enum Sent {
+    /// The status said so already.
+    Needless,
+    /// It was written.
+    Written,
+    /// There is no such object any more.
+    Gone,
+}
+
 /// How long the watch may lag behind a write of a status before what it shows is believed.
 const LAG: Duration = Duration::from_secs(5);
 
@@ -144,18 +155,23 @@ impl Writer {
             let mut last = last_write.lock().await;
             let new = fingerprint(&status);
             // The watch is behind our write as long as it shows an older version of the object.
-            let known =
-                last.as_ref().filter(|last| watched.resource_version < last.resource_version).unwrap_or(&watched);
+            let is_newer =
+                |last: &&Written| watched.resource_version < last.resource_version && last.at.elapsed() < LAG;
+            let known = last.as_ref().filter(is_newer).unwrap_or(&watched);
             if known.status == new {
-                return Ok(false);
+                return Ok(Sent::Needless);
             }
             let resource_version = write.send(&status).await?;
             *last =
                 resource_version.map(|resource_version| Written { status: new, resource_version, at: Instant::now() });
-            Ok(resource_version.is_some())
+            Ok(last.as_ref().map_or(Sent::Gone, |_| Sent::Written))
         });
         match written.await {
-            Ok(Ok(written)) => Ok(written),
+            Ok(Ok(Sent::Gone)) => {
+                self.forget(&object.uid().unwrap_or_default());
+                Ok(false)
+            }
+            Ok(Ok(sent)) => Ok(sent == Sent::Written),
             Ok(Err(source)) => Err(Error::WriteStatus { object: full, source }),
             Err(defect) => Err(Error::Defect(defect)),
         }

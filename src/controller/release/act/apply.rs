@@ -200,8 +200,10 @@ impl<'a> Run<'a> {
     async fn claim_again(&mut self, objects: &[Object]) -> Result<Existing, ReconcileError> {
         let claims = prepare::claim_again(objects, self.action, self.task).await?;
         if let Some(absent) = self.record.marks.as_mut().and_then(|marks| marks.absent.as_mut()) {
-            let is_there = |at: &usize| objects.get(*at).is_some_and(|object| claims.contains(object.reference()));
-            absent.retain(|at| !is_there(at));
+            let owner = prepare::owner(self.task);
+            let is_foreign =
+                |at: &usize| objects.get(*at).is_some_and(|object| claims.is_foreign(object.reference(), &owner));
+            absent.retain(|at| !is_foreign(at));
         }
         Ok(claims)
     }

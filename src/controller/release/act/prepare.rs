@@ -173,15 +173,16 @@ pub(super) fn options(action: &Action, task: &Task<'_>) -> ApplyOptions {
     }
 }
 
-/// Applies again what a deployed revision consists of and is no longer marked as this release's: gone, or taken over by a
-/// former place of the same object.
+/// Applies again what a deployed revision consists of and a former place of the same object took over. What is somebody
+/// else's is not looked at.
 pub(super) async fn take_back(revision: u32, task: &Task<'_>) -> Result<(), ReconcileError> {
     let record = record::get(task, revision).await?;
-    let action = &task.desired.upgrade;
-    let (objects, claims) = objects(&record.release, action, task).await?;
-    let options = options(action, task);
-    let (_, lost) = claims.since_apply(&objects, &options.owner);
-    Ok(task.context.cluster.apply_claimed(&lost, &claims, &options, &mut Vec::new()).await?)
+    let objects = task.context.objects_of(&record).await?;
+    let options = ApplyOptions { take_ownership: true, ..options(&task.desired.upgrade, task) };
+    let claims = task.context.cluster.claim(&objects, &options).await?;
+    let taken = objects.iter().filter(|object| claims.is_of(object.reference(), &options.previous));
+    let taken: Vec<Object> = taken.cloned().collect();
+    Ok(task.context.cluster.apply_claimed(&taken, &claims, &options, &mut Vec::new()).await?)
 }
 
 /// Looks again at which objects are there: hooks that ran since may have taken any time, and others made some of them.

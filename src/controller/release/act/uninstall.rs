@@ -68,17 +68,26 @@ async fn unlock(place: &Place, leaving: &Leaving, context: &Context) -> Result<(
     let goes_on = |last: &&RecordMeta| plan::is_pending(last.status) || last.status == Status::Uninstalling;
     let Some(last) = revisions.last().filter(is_ours).filter(goes_on) else { return Ok(()) };
     match record::read(context, &place.namespace, &place.name, last.revision).await {
-        Ok(Some(record)) => {
-            hooks::end_running(&record, context).await?;
-            record::supersede(record, "the HelmRelease was deleted, and the release left in the cluster", context)
-                .await
-                .map(drop)
-        }
+        // Somebody took it over meanwhile.
+        Ok(Some(record)) if record.marks.as_ref().is_none_or(|marks| marks.owner != leaving.owner) => Ok(()),
+        Ok(Some(record)) => end(record, context).await,
         Ok(None) => Ok(()),
-        // Nobody can go on with it, nor end it.
-        Err(error) if error.reason == Reason::HistoryInvalid => Ok(()),
         Err(error) => Err(error),
     }
+    .or_else(|error| match error.reason {
+        Reason::ClusterUnavailable | Reason::PendingRelease => Err(error),
+        // What is to be left must not be held for what cannot be ended.
+        _ => {
+            tracing::warn!(object = %leaving.owner, error = %error.message, "failed to end what goes on with release {place}, which is left in the cluster");
+            Ok(())
+        }
+    })
+}
+
+async fn end(record: Record, context: &Context) -> Result<(), ReconcileError> {
+    hooks::end_running(&record, context).await?;
+    let why = "the HelmRelease was deleted, and the release left in the cluster";
+    record::supersede(record, why, context).await.map(drop)
 }
 
 /// Why the release stays in the cluster though its object goes.
@@ -178,7 +187,7 @@ pub(super) async fn remove(
     // Only the newest revision tells of the uninstall; where it is gone or damaged, no other is written in its place.
     let is_newest = |record: &Record| revisions.last().is_some_and(|last| last.revision == record.revision());
     let newest = match records.pop_if(|record| is_newest(record)) {
-        Some(newest) => Some(begin(newest, leaving, context).await?),
+        Some(newest) => Some(begin(newest, revisions.last(), context).await?),
         None => None,
     };
     tracing::info!(object = %leaving.owner, "uninstalling release {place}");
@@ -221,12 +230,13 @@ async fn read(
 
 /// Records that the uninstall goes on, unless it does already. A record that another object has marked as its own since
 /// it was decided is that one's.
-async fn begin(mut newest: Record, leaving: &Leaving, context: &Context) -> Result<Record, ReconcileError> {
+async fn begin(mut newest: Record, decided: Option<&RecordMeta>, context: &Context) -> Result<Record, ReconcileError> {
     let info = &mut newest.release.info;
     if info.status == Status::Uninstalling {
         return Ok(newest);
     }
-    if let Some(marks) = newest.marks.as_ref().filter(|marks| marks.owner != leaving.owner) {
+    let known = decided.and_then(|decided| decided.marks.as_ref()).map(|marks| &marks.owner);
+    if let Some(marks) = newest.marks.as_ref().filter(|marks| known != Some(&marks.owner)) {
         let message = format!("HelmRelease {} has taken the release over meanwhile", marks.owner);
         return Err(ReconcileError::new(Reason::PendingRelease, message));
     }
