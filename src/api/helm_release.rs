@@ -347,7 +347,7 @@ pub struct Inventory {
     /// How many of each kind, such as `Deployment: 2`.
     #[serde(default)]
     pub kinds: std::collections::BTreeMap<String, i64>,
-    /// Each of them, at most 500: what was put into the cluster is found again though Helm's history is lost.
+    /// Each of them, at most 2,000: what was put into the cluster is found again though Helm's history is lost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entries: Vec<InventoryEntry>,
 }

@@ -54,8 +54,11 @@ pub(super) struct Contents {
 /// How many bytes of warnings of one reason are told.
 const WARNED: usize = 512;
 
-/// Most objects that a status lists, and most that an Event names.
-const LISTED: usize = 500;
+/// Most objects that a status lists: a quarter of a megabyte, of the one and a half that the API server stores. What is
+/// beyond is found by the records alone.
+const LISTED: usize = 2000;
+
+/// Most objects that an Event names.
 const NAMED: usize = 10;
 
 impl Trace {
