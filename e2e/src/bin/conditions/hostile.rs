@@ -8,9 +8,11 @@ use anyhow::{Context as _, Result, ensure};
 use e2e::charts::{self, Chart};
 use e2e::story::{SOON, Story, alone};
 use e2e::{eventually, status};
+use helm_operator::api::HelmRelease;
 use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, PostParams};
 use serde_json::json;
 
 use crate::figures::Figure;
@@ -108,13 +110,27 @@ async fn unleash(story: &Story<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The slowest twentieth of some changes of one release of another namespace, one after the other.
+/// The slowest twentieth of some changes of one release in a namespace of its own, one after the other.
 async fn changes(story: &Story<'_>, name: &str) -> Result<f64> {
     let mut seconds = Vec::new();
+    let namespace = format!("{}-{name}", story.namespace);
+    let made = json!({ "metadata": { "name": namespace } });
+    Api::<Namespace>::all(story.client.clone()).create(&PostParams::default(), &serde_json::from_value(made)?).await?;
+    let releases = Api::<HelmRelease>::namespaced(story.client.clone(), &namespace);
     for number in 0..CHANGES {
         let start = Instant::now();
-        story.release(name, "memo", "1.0.0", json!({ "values": { "greeting": format!("number {number}") } })).await?;
-        eventually::object(&story.releases(), name, SOON, |release| {
+        let repository = json!({ "name": "charts", "namespace": story.namespace });
+        let release = json!({
+            "apiVersion": "helm-operator.ketches.cn/v1alpha1",
+            "kind": "HelmRelease",
+            "metadata": { "name": name },
+            "spec": {
+                "chart": { "name": "memo", "version": "1.0.0", "repository": repository },
+                "values": { "greeting": format!("number {number}") },
+            },
+        });
+        story.kubectl.apply(&namespace, &release.to_string()).await?;
+        eventually::object(&releases, name, SOON, |release| {
             let observed = release.status.as_ref().and_then(|status| status.observed_generation);
             ensure!(observed == release.metadata.generation, "generation {observed:?} is observed");
             status::ready(release)
