@@ -19,6 +19,9 @@ pub(crate) struct Permits {
 
 struct Shared {
     free: usize,
+    /// So many are given to namespaces alone that hold none: what is held is held until its work is done, and one
+    /// namespace's work may take long.
+    reserved: usize,
     /// Those who go on with what they began: they have it in memory until they are done.
     going_on: VecDeque<(String, oneshot::Sender<()>)>,
     /// The time of the namespace served last.
@@ -64,6 +67,7 @@ impl Permits {
     pub(crate) fn new(number: usize) -> Self {
         let shared = Shared {
             free: number.max(1),
+            reserved: number / 4,
             going_on: VecDeque::new(),
             floor: Duration::ZERO,
             namespaces: BTreeMap::new(),
@@ -98,15 +102,14 @@ impl Permits {
             share.used += held;
             share.held = share.held.saturating_sub(1);
         }
-        while let Some((namespace, grant)) = shared.next() {
+        shared.free += 1;
+        while shared.free > 0 {
+            let Some((namespace, grant)) = shared.next() else { return };
+            // Who has left the queue takes none.
             if grant.send(()).is_ok() {
-                if let Some(share) = shared.namespaces.get_mut(&namespace) {
-                    share.held += 1;
-                }
-                return;
+                shared.take(&namespace);
             }
         }
-        shared.free += 1;
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -119,9 +122,12 @@ impl Shared {
     fn enter(&mut self, namespace: &str, place: Place) -> Option<oneshot::Receiver<()>> {
         let share = self.namespaces.entry(namespace.to_owned()).or_default();
         share.used = share.used.max(self.floor);
-        if self.free > 0 {
-            self.free -= 1;
-            share.held += 1;
+        let is_free = match place {
+            Place::Front => self.free > 0,
+            Place::Back => self.free > if share.held == 0 { 0 } else { self.reserved },
+        };
+        if is_free {
+            self.take(namespace);
             return None;
         }
         let (grant, granted) = oneshot::channel();
@@ -132,6 +138,12 @@ impl Shared {
         Some(granted)
     }
 
+    /// One permit goes out to `namespace`.
+    fn take(&mut self, namespace: &str) {
+        self.free = self.free.saturating_sub(1);
+        self.namespaces.entry(namespace.to_owned()).or_default().held += 1;
+    }
+
     /// Who is next, taken out of the queue.
     fn next(&mut self) -> Option<(String, oneshot::Sender<()>)> {
         if let Some(next) = self.going_on.pop_front() {
@@ -139,7 +151,9 @@ impl Shared {
         }
         let floor = self.floor;
         self.namespaces.retain(|_, share| !share.queue.is_empty() || share.held > 0 || share.used > floor);
-        let waiting = self.namespaces.iter_mut().filter(|(_, share)| !share.queue.is_empty());
+        let is_open = self.free > self.reserved;
+        let may = |share: &Share| !share.queue.is_empty() && (is_open || share.held == 0);
+        let waiting = self.namespaces.iter_mut().filter(|(_, share)| may(share));
         let (namespace, share) = waiting.min_by_key(|(_, share)| share.used)?;
         self.floor = self.floor.max(share.used);
         Some((namespace.clone(), share.queue.pop_front()?))
@@ -197,6 +211,23 @@ mod tests {
         assert!((&mut few).now_or_never().is_none());
         drop(second);
         assert!(few.now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn no_namespace_holds_all() {
+        let permits = Permits::new(4);
+        let mut many = Vec::new();
+        for _ in 0..3 {
+            many.push(permits.acquire("many").now_or_never().expect("three are for anybody"));
+        }
+        let mut next = Box::pin(permits.acquire("many"));
+        assert!((&mut next).now_or_never().is_none(), "the fourth is for a namespace that has none");
+        let few = permits.acquire("few").now_or_never().expect("it is free");
+        drop(many.pop());
+        let again = (&mut next).now_or_never();
+        assert!(again.is_none(), "of one free permit none is for who holds two");
+        drop(few);
+        assert!(next.now_or_never().is_some());
     }
 
     #[tokio::test]
