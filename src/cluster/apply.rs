@@ -8,7 +8,7 @@ use super::content;
 use super::managed_fields;
 use super::object::{Object, ObjectRef};
 use super::order::{concurrently, install_groups};
-use super::ownership::{self, Holder};
+use super::ownership;
 use super::ready::{self, Assessment, Subject, Verdict};
 use super::request::Metadata;
 use super::wait::{Question, Target};
@@ -76,18 +76,17 @@ impl Existing {
 
     /// Whether the object existed, and was not `owner`'s.
     pub fn is_foreign(&self, object: &ObjectRef, owner: &Owner) -> bool {
-        self.0.get(object).is_some_and(|metadata| ownership::claim(metadata, owner) != Holder::Ours)
+        self.0.get(object).is_some_and(|metadata| !ownership::is_of(metadata, owner))
     }
 
     /// Whether the object existed, and was one of these others'.
     pub fn is_of(&self, object: &ObjectRef, others: &[Owner]) -> bool {
-        let holder = |metadata: &Metadata, other: &Owner| ownership::claim(metadata, other) == Holder::Ours;
-        self.0.get(object).is_some_and(|metadata| others.iter().any(|other| holder(metadata, other)))
+        self.0.get(object).is_some_and(|metadata| others.iter().any(|other| ownership::is_of(metadata, other)))
     }
 
     /// Whether any of them is `owner`'s.
     pub fn any_of(&self, owner: &Owner) -> bool {
-        self.0.values().any(|metadata| ownership::claim(metadata, owner) == Holder::Ours)
+        self.0.values().any(|metadata| ownership::is_of(metadata, owner))
     }
 
     /// The objects of an earlier apply for `owner`: as they stand, and those that have to be applied again, since they are
@@ -96,9 +95,7 @@ impl Existing {
         let (mut standing, mut lost) = (Vec::new(), Vec::new());
         for object in objects {
             match self.0.get(object.reference()) {
-                Some(metadata)
-                    if ownership::claim(metadata, owner) == Holder::Ours && metadata.deletion_timestamp.is_none() =>
-                {
+                Some(metadata) if ownership::is_of(metadata, owner) && metadata.deletion_timestamp.is_none() => {
                     standing.push(Applied::unseen(object, metadata));
                 }
                 None if vanishes(object.content().get("spec")) => {}
@@ -227,7 +224,7 @@ impl Cluster {
             existing => existing,
         };
         if let Some(existing) = existing {
-            let is_ours = owner.is_some_and(|owner| ownership::claim(existing, owner) == Holder::Ours);
+            let is_ours = owner.is_some_and(|owner| ownership::is_of(existing, owner));
             self.take_over_fields(target, existing, is_ours).await?;
         }
         let mut content = object.content().clone();

@@ -33,6 +33,11 @@ impl Holder {
     }
 }
 
+/// Whether the object with this `metadata` is `owner`'s.
+pub(super) fn is_of(metadata: &Metadata, owner: &Owner) -> bool {
+    claim(metadata, owner) == Holder::Ours
+}
+
 /// Whose the object with this `metadata` is, as seen by `owner`.
 pub(super) fn claim(metadata: &Metadata, owner: &Owner) -> Holder {
     let annotation = |key: &str| metadata.annotations.as_ref()?.get(key).map(String::as_str);

@@ -6,12 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use kube::ResourceExt as _;
-
 use super::access::DereferencedRepository;
 use super::error::ReconcileError;
 use super::matching::{self, Choice, Key, Labels, Repositories, Wanted};
-use crate::api::{ADOPT, HelmRelease, HelmRepository};
+use crate::api::{HelmRelease, HelmRepository};
 use crate::registry::ChartReference;
 
 /// A Helm release's namespace and name.
@@ -62,8 +60,11 @@ impl Index {
     }
 
     fn link(&mut self, key: &Key, release: &HelmRelease) -> Target {
-        let adopts = release.annotations().get(ADOPT).map(|name| Key { name: name.clone(), ..key.clone() });
-        let declared = Declared { target: matching::target(release), wanted: Wanted::of(release).ok(), adopts };
+        let declared = Declared {
+            target: matching::target(release),
+            wanted: Wanted::of(release).ok(),
+            adopts: Key::adopted_by(release),
+        };
         let target = declared.target.clone();
         self.by_target.entry(target.clone()).or_default().insert(key.clone());
         if let Some(named) = declared.wanted.as_ref().and_then(|wanted| wanted.named.clone()) {

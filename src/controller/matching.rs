@@ -12,7 +12,7 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use super::error::ReconcileError;
-use crate::api::{HelmRelease, HelmRepository, Reason};
+use crate::api::{ADOPT, HelmRelease, HelmRepository, Reason};
 use crate::registry::{ChartReference, RepositoryUrl};
 
 /// Namespace and name of an object.
@@ -28,6 +28,12 @@ impl Key {
     /// The key of `object`.
     pub(crate) fn of(object: &impl ResourceExt) -> Self {
         Self { namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
+    }
+
+    /// The object of the same namespace that `object` takes the place of, by [`ADOPT`].
+    pub(crate) fn adopted_by(object: &impl ResourceExt) -> Option<Self> {
+        let name = object.annotations().get(ADOPT)?.clone();
+        Some(Self { name, ..Self::of(object) })
     }
 
     /// Reads `namespace/name`.

@@ -45,7 +45,7 @@ use self::context::Context;
 use self::guarded::Guarded;
 use self::matching::Key;
 use self::watch::Wake;
-use crate::api::{ADOPT, HelmRelease, HelmRepository};
+use crate::api::{HelmRelease, HelmRepository};
 use crate::cluster::Cluster;
 use crate::history::History;
 use crate::metrics::Metrics;
@@ -208,8 +208,8 @@ fn release_changed(release: &Guarded<HelmRelease>, told: watch::Notice, context:
     let others = context.index().release_changed(&Key::of(release), declared);
     context.wake.releases(&others);
     // Whose release it takes over is to say so.
-    if let Some(name) = release.annotations().get(ADOPT) {
-        context.wake.release(ObjectRef::new(name).within(&release.namespace().unwrap_or_default()));
+    if let Some(adopted) = Key::adopted_by(release) {
+        context.wake.release(watch::reference(&adopted));
     }
     // The repository tells whether it has the charts in use: of this one it does not know yet.
     if let Some((repository, chart)) = context.index().used_by(&Key::of(release))

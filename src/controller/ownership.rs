@@ -4,8 +4,9 @@
 //! is still there decides. Where the marks are lost (the Helm CLI drops them when it writes a record), the status of an
 //! object that installed the release does. The age of the objects decides only where neither tells anything.
 //!
-//! An object of the same namespace that declares the release and names the owner in its annotation [`ADOPT`] takes its place:
-//! so an object is renamed without an uninstall in between, whichever of the two is seen first.
+//! An object of the same namespace that declares the release and names the owner in its annotation
+//! [`ADOPT`](crate::api::ADOPT) takes its place: so an object is renamed without an uninstall in between, whichever of the
+//! two is seen first.
 
 use helm::release::Status;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
@@ -13,7 +14,7 @@ use kube::{Resource as _, ResourceExt as _};
 
 use super::guarded::Guarded;
 use super::matching::{self, Key};
-use crate::api::{ADOPT, HelmRelease, ReleaseState};
+use crate::api::{HelmRelease, ReleaseState};
 use crate::history::RecordMeta;
 
 /// A revision's record is made within this time of the deployment that the status tells of. A record of that number that
@@ -66,19 +67,13 @@ impl Candidate {
             created: object.creation_timestamp().map(|time| time.0),
             declares,
             leaving: object.meta().deletion_timestamp.is_some(),
-            adopts: adopted(object),
+            adopts: Key::adopted_by(object),
             installed: state.filter(is_here).map(|state| Installed {
                 revision: state.revision,
                 at: state.last_deployed.as_ref().map(|time| time.0),
             }),
         }
     }
-}
-
-/// The object of the same namespace that `object` takes the place of.
-fn adopted(object: &Guarded<HelmRelease>) -> Option<Key> {
-    let name = object.annotations().get(ADOPT)?.clone();
-    Some(Key { name, ..Key::of(object) })
 }
 
 /// The object that owns a release.
@@ -90,7 +85,7 @@ pub(crate) struct Owner {
     pub(crate) evidence: Evidence,
     /// Whether it declares another release by now: it leaves this one.
     pub(crate) leaves: bool,
-    /// Whose place it took, by [`ADOPT`]; the evidence is about that one.
+    /// Whose place it took, by [`ADOPT`](crate::api::ADOPT); the evidence is about that one.
     pub(crate) adopted: Option<Key>,
 }
 

@@ -148,9 +148,8 @@ async fn reconcile_undecodable(
 /// An object is gone. It should be held until its release is: but the API server may delete one in the very moment in which
 /// it gets its finalizer. What was installed for it meanwhile is uninstalled then.
 pub(super) fn gone(release: &HelmRelease, context: &Arc<Context>) {
-    let is_held = release.finalizers().iter().any(|finalizer| finalizer == RELEASE_FINALIZER);
     // One that was let go has no finalizer at its end, or was asked to end before.
-    if !is_held || release.meta().deletion_timestamp.is_some() {
+    if !is_held(release) || release.meta().deletion_timestamp.is_some() {
         return;
     }
     let (leaving, target, context) = (Leaving::of(release), dereference::target(release), Arc::clone(context));
@@ -185,16 +184,18 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
         return Ok(Outcome::Gone);
     }
     let slot = Slot::new(release, context);
-    if act::is_adopter(release, context) {
-        // Suspended or not: whose place it takes is about to go.
+    let is_adopter = act::is_adopter(release, context);
+    if is_adopter || !release.spec.suspend {
         hold(release, &slot, context).await?;
+    }
+    if is_adopter {
+        // Suspended or not: whose place it takes is about to go.
         Box::pin(act::take_over(release, context)).await?;
     }
     if release.spec.suspend {
         Box::pin(act::pause(release, context, trace)).await?;
         return Ok(Outcome::Suspended);
     }
-    hold(release, &slot, context).await?;
     let references = Box::pin(dereference::dereference(release, context)).await?;
     let desired = validate::validate(release, references)?;
     let resolved = Box::pin(fetch::resolve(&desired, release, context, trace)).await?;
@@ -240,9 +241,13 @@ fn is_requested(release: &HelmRelease) -> bool {
     requested.is_some() && requested != handled
 }
 
+fn is_held(release: &HelmRelease) -> bool {
+    release.finalizers().iter().any(|finalizer| finalizer == RELEASE_FINALIZER)
+}
+
 /// Before anything is installed the object is held, so that nothing is left behind when it is deleted.
 async fn hold(release: &HelmRelease, slot: &Slot<'_>, context: &Context) -> Result<(), ReconcileError> {
-    if release.finalizers().iter().any(|finalizer| finalizer == RELEASE_FINALIZER) {
+    if is_held(release) {
         return Ok(());
     }
     // Of a thousand that are new at once a few begin, and not all of them with a request.

@@ -22,11 +22,10 @@ pub(super) mod uninstall;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::time::Instant;
-
 use helm::release::{Release, Status};
 use kube::ResourceExt as _;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::dereference;
 use super::plan::{self, MOST_MADE, Plan, Step};

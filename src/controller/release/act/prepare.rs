@@ -7,7 +7,6 @@ use std::time::Duration;
 use helm::engine::Warning;
 use helm::manifest::Hook;
 use helm::release::{ApplyMethod, Info, Release, Status};
-use kube::ResourceExt as _;
 
 use super::{Deadline, Task, record, uninstall};
 use crate::api::{ADOPT, Reason};
@@ -15,13 +14,13 @@ use crate::cluster::{ApplyOptions, Existing, Object, Owner, Source};
 use crate::controller::error::ReconcileError;
 use crate::controller::matching::{self, Key};
 use crate::controller::release::fetch;
-use crate::controller::release::plan::{Step, StepKind};
+use crate::controller::release::plan::{self, Step, StepKind};
 use crate::controller::release::removal::Place;
 use crate::controller::release::render;
 use crate::controller::release::trace::Trace;
 use crate::controller::release::validate::{Action, Identity};
 use crate::controller::watch;
-use crate::history::{Marks, Record, RecordMeta};
+use crate::history::{Marks, Record};
 
 /// A revision that is recorded as pending, with everything needed to carry it out.
 pub(super) struct Pending {
@@ -88,11 +87,10 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
 fn warn_of_others(step: &Step, task: &Task<'_>, trace: &mut Trace) {
     let identity = &task.desired.identity;
     let revisions = task.context.revisions.of(&identity.namespace, identity.name.as_str());
-    let is_ours = |meta: &RecordMeta| meta.marks.as_ref().is_some_and(|marks| marks.owner == identity.owner);
     if let Some(last) = revisions.last()
         && last.marks.is_none()
         && last.status == Status::Deployed
-        && revisions.iter().any(is_ours)
+        && revisions.iter().any(|meta| plan::is_of(meta, identity))
     {
         let message = format!(
             "revision {} was made by somebody else, with helm perhaps: revision {} puts the release back to what is declared",
@@ -100,16 +98,16 @@ fn warn_of_others(step: &Step, task: &Task<'_>, trace: &mut Trace) {
         );
         trace.warn(Reason::ForeignRevision, message);
     }
-    let Some(name) = task.release.annotations().get(ADOPT).filter(|_| step.kind == StepKind::Install) else { return };
-    let adopted = Key { name: name.clone(), ..Key::of(task.release) };
+    let adopted = Key::adopted_by(task.release).filter(|_| step.kind == StepKind::Install);
+    let Some(adopted) = adopted else { return };
     let object = task.context.releases.get(&watch::reference(&adopted));
     let declares = object.as_ref().and_then(|object| object.0.as_ref().ok()).map(matching::target);
     let own = matching::target(task.release);
     if let Some((namespace, release)) = declares.filter(|declares| *declares != own) {
         let message = format!(
-            "the annotation {ADOPT} has no effect: {name} declares the Helm release {namespace}/{release}, and this object {}/{}: set \
+            "the annotation {ADOPT} has no effect: {} declares the Helm release {namespace}/{release}, and this object {}/{}: set \
              spec.release.name to {release} to take it over",
-            own.0, own.1
+            adopted.name, own.0, own.1
         );
         trace.warn(Reason::AdoptionIgnored, message);
     }
