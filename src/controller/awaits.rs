@@ -10,6 +10,7 @@ use tokio::task::{AbortHandle, spawn_local};
 
 use super::context::Context;
 use super::error::{ReconcileError, chain};
+use super::place::Place;
 use crate::api::HelmRelease;
 
 /// The most releases for which something is watched; others are tried again by their back-off alone. Each costs a
@@ -58,7 +59,7 @@ pub(crate) fn watch(release: &HelmRelease, error: &ReconcileError, context: &Arc
     let (release, awaited, context) = (ObjectRef::from_obj(release).erase(), error.awaits.clone(), Arc::clone(context));
     let key = uid.clone();
     let watch = spawn_local(async move {
-        match context.cluster.changed(awaited).await {
+        match Place::home(&context).cluster.changed(awaited).await {
             Ok(()) => {
                 lock(&context.awaits.cleared).insert(key.clone());
                 lock(&context.awaits.watches).remove(&key);

@@ -11,22 +11,21 @@ use tokio::sync::Semaphore;
 use super::awaits::Awaits;
 use super::changes::Changes;
 use super::charts::Charts;
-use super::error::{ReconcileError, Retries};
+use super::error::Retries;
 use super::events::Events;
 use super::guarded::Guarded;
 use super::index::Index;
 use super::matching::Key;
 use super::permits::{Permit, Permits};
+use super::place::Home;
 use super::repository::KnownCharts;
-use super::revisions::Revisions;
 use super::schemas::RemoteSchemas;
 use super::secrets::Secrets;
 use super::status;
 use super::waits::Waits;
 use super::watch::Wake;
 use crate::api::{HelmRelease, HelmRepository};
-use crate::cluster::{Cluster, Object, Reach, Source};
-use crate::history::{History, Record};
+use crate::cluster::Reach;
 use crate::metrics::Metrics;
 use crate::registry::{Registry, Schemas};
 
@@ -136,17 +135,15 @@ impl<'a> Slot<'a> {
 /// Handles to the outside world and to what is known of it.
 pub(crate) struct Context {
     pub(crate) client: kube::Client,
-    pub(crate) cluster: Cluster,
+    pub(crate) home: Home,
     pub(crate) registry: Registry,
     pub(crate) schemas: Schemas,
-    pub(crate) history: History,
     pub(crate) releases: Store<Guarded<HelmRelease>>,
     pub(crate) repositories: Store<Guarded<HelmRepository>>,
     pub(crate) index: Mutex<Index>,
     pub(crate) secrets: Secrets,
     pub(crate) known_charts: KnownCharts,
     pub(crate) charts: Charts,
-    pub(crate) revisions: Revisions,
     pub(crate) events: Events,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) statuses: status::Writer,
@@ -193,13 +190,6 @@ impl Context {
         self.statuses.forget(uid);
         self.retries.forget(uid);
         self.known_charts.forget(uid);
-    }
-
-    /// The objects that a revision recorded, of the kinds that the cluster still serves.
-    pub(crate) async fn objects_of(&self, record: &Record) -> Result<Vec<Object>, ReconcileError> {
-        let release = &record.release;
-        let source = Source { origin: release.chart.name(), text: &release.manifest };
-        Ok(self.cluster.recorded_objects(&[source], &release.namespace).await?)
     }
 
     /// The time. The only clock of the controllers.

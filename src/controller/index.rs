@@ -10,16 +10,14 @@ use super::access::DereferencedRepository;
 use super::error::ReconcileError;
 use super::matching::{self, Choice, Key, Labels, Repositories, Wanted};
 use crate::api::{HelmRelease, HelmRepository};
+use crate::history::ReleaseKey;
 use crate::registry::ChartReference;
-
-/// A Helm release's namespace and name.
-pub(crate) type Target = (String, String);
 
 /// The index. Objects that cannot be decoded are not in it.
 #[derive(Default)]
 pub(crate) struct Index {
     releases: BTreeMap<Key, Declared>,
-    by_target: BTreeMap<Target, BTreeSet<Key>>,
+    by_target: BTreeMap<ReleaseKey, BTreeSet<Key>>,
     by_named: BTreeMap<Key, BTreeSet<Key>>,
     /// By the host that answers and the chart's repository there.
     by_chart: BTreeMap<(String, String), BTreeSet<Key>>,
@@ -29,7 +27,7 @@ pub(crate) struct Index {
 
 /// What a release declares, as far as others find it by that.
 struct Declared {
-    target: Target,
+    target: ReleaseKey,
     /// None where it names no place a chart could be at.
     wanted: Option<Wanted>,
     /// The object whose place it takes.
@@ -59,7 +57,7 @@ impl Index {
         others
     }
 
-    fn link(&mut self, key: &Key, release: &HelmRelease) -> Target {
+    fn link(&mut self, key: &Key, release: &HelmRelease) -> ReleaseKey {
         let declared = Declared {
             target: matching::target(release),
             wanted: Wanted::of(release).ok(),
@@ -88,7 +86,7 @@ impl Index {
     }
 
     /// The releases that declare `target`.
-    pub(crate) fn declaring(&self, target: &Target) -> impl Iterator<Item = &Key> {
+    pub(crate) fn declaring(&self, target: &ReleaseKey) -> impl Iterator<Item = &Key> {
         self.by_target.get(target).into_iter().flatten()
     }
 

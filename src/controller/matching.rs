@@ -12,7 +12,8 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use super::error::ReconcileError;
-use crate::api::{ADOPT, HelmRelease, HelmRepository, Reason};
+use crate::api::{ADOPT, HelmRelease, HelmRepository, Reason, ReleaseState};
+use crate::history::ReleaseKey;
 use crate::registry::{ChartReference, RepositoryUrl};
 
 /// Namespace and name of an object.
@@ -49,11 +50,16 @@ impl fmt::Display for Key {
     }
 }
 
-/// The Helm release's namespace and name.
-pub(crate) fn target(release: &HelmRelease) -> (String, String) {
+/// The Helm release that an object declares.
+pub(crate) fn target(release: &HelmRelease) -> ReleaseKey {
     let target = &release.spec.release;
     let namespace = target.namespace.clone().or_else(|| release.namespace()).unwrap_or_default();
-    (namespace, target.name.clone().unwrap_or_else(|| release.name_any()))
+    ReleaseKey { namespace, name: target.name.clone().unwrap_or_else(|| release.name_any()) }
+}
+
+/// The Helm release that a status tells of.
+pub(crate) fn told(state: &ReleaseState) -> ReleaseKey {
+    ReleaseKey::new(&state.namespace, &state.name)
 }
 
 /// Where a release says that its chart is.

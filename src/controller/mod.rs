@@ -17,6 +17,7 @@ mod matching;
 mod memory;
 mod ownership;
 mod permits;
+mod place;
 mod release;
 mod repository;
 mod revisions;
@@ -46,8 +47,7 @@ use self::guarded::Guarded;
 use self::matching::Key;
 use self::watch::Wake;
 use crate::api::{HelmRelease, HelmRepository};
-use crate::cluster::Cluster;
-use crate::history::History;
+use crate::history::ReleaseKey;
 use crate::metrics::Metrics;
 use crate::registry::{Registry, Settings};
 use crate::shutdown::Shutdown;
@@ -92,16 +92,14 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
     let registry = Registry::new(&setup.registry);
     let context = Arc::new(Context {
         schemas: registry.schemas(setup.schema_hosts),
-        cluster: Cluster::new(client.clone()),
+        home: place::Home::new(&client, revisions),
         registry,
-        history: History::new(client.clone()),
         releases,
         repositories,
         index: Mutex::new(index::Index::new(setup.policy.no_cross_namespace_refs)),
         secrets: secrets::Secrets::new(client.clone()),
         known_charts: repository::KnownCharts::default(),
         charts: charts::Charts::new(CHART_MEMORY),
-        revisions,
         events,
         statuses: status::Writer::new(Arc::clone(&metrics)),
         metrics,
@@ -129,7 +127,7 @@ struct Stores {
     repository_writer: Writer<Guarded<HelmRepository>>,
     woken_releases: UnboundedReceiver<ObjectRef<Guarded<HelmRelease>>>,
     woken_repositories: UnboundedReceiver<ObjectRef<Guarded<HelmRepository>>>,
-    written_by_others: UnboundedReceiver<revisions::Release>,
+    written_by_others: UnboundedReceiver<ReleaseKey>,
 }
 
 /// Starts all that goes on for as long as the process, each as a task of its own: what is polled together is polled

@@ -15,7 +15,7 @@ use kube::{Resource as _, ResourceExt as _};
 use super::guarded::Guarded;
 use super::matching::{self, Key};
 use crate::api::{HelmRelease, ReleaseState};
-use crate::history::RecordMeta;
+use crate::history::{RecordMeta, ReleaseKey};
 
 /// A revision's record is made within this time of the deployment that the status tells of. A record of that number that
 /// is younger was made by somebody else, after ours was gone.
@@ -53,14 +53,14 @@ struct Installed {
 
 impl Candidate {
     /// What `object` candidates of the release `target` (namespace and name).
-    pub(crate) fn of(object: &Guarded<HelmRelease>, target: &(String, String)) -> Self {
+    pub(crate) fn of(object: &Guarded<HelmRelease>, target: &ReleaseKey) -> Self {
         let declares = match &object.0 {
             Ok(release) if matching::target(release) == *target => Declares::This,
             Ok(_) => Declares::Another,
             Err(_) => Declares::Unknown,
         };
         let state = object.0.as_ref().ok().and_then(|release| release.status.as_ref()?.helm_release.as_ref());
-        let is_here = |state: &&ReleaseState| (&state.namespace, &state.name) == (&target.0, &target.1);
+        let is_here = |state: &&ReleaseState| matching::told(state) == *target;
         Self {
             key: Key::of(object),
             uid: object.uid().unwrap_or_default(),

@@ -11,28 +11,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use tokio::sync::Notify;
 
-use crate::history::RecordMeta;
-
-/// A release's namespace and name.
-pub(crate) type Release = (String, String);
+use crate::history::{RecordMeta, ReleaseKey};
 
 /// One record: a release and a revision.
-type Key = (Release, u32);
+type Key = (ReleaseKey, u32);
 
 /// The revisions of every release in the cluster.
 #[derive(Clone)]
 pub(crate) struct Revisions {
     state: Arc<Mutex<State>>,
-    news: UnboundedSender<Release>,
+    news: UnboundedSender<ReleaseKey>,
     /// Notified whenever a write has ended.
     ended: Arc<Notify>,
 }
 
 #[derive(Default)]
 struct State {
-    releases: BTreeMap<Release, BTreeMap<u32, Entry>>,
+    releases: BTreeMap<ReleaseKey, BTreeMap<u32, Entry>>,
     /// The releases of which some revision is marked as made for an object (`namespace/name`), with how many are.
-    owned: BTreeMap<String, BTreeMap<Release, usize>>,
+    owned: BTreeMap<String, BTreeMap<ReleaseKey, usize>>,
     /// Writes of ours that have no answer yet.
     writes: BTreeMap<Key, InFlight>,
     /// The uids of records that we deleted, until the watch has told of it: what it says of them before is old.
@@ -64,22 +61,21 @@ enum Seen {
 
 impl Revisions {
     /// An empty store, and the releases that somebody else wrote, as they become known.
-    pub(crate) fn new() -> (Self, UnboundedReceiver<Release>) {
+    pub(crate) fn new() -> (Self, UnboundedReceiver<ReleaseKey>) {
         let (news, told) = unbounded();
         (Self { state: Arc::default(), news, ended: Arc::default() }, told)
     }
 
     /// The revisions of one release, oldest first.
-    pub(crate) fn of(&self, namespace: &str, name: &str) -> Vec<RecordMeta> {
-        let key = (namespace.to_owned(), name.to_owned());
+    pub(crate) fn of(&self, release: &ReleaseKey) -> Vec<RecordMeta> {
         let state = self.lock();
-        state.releases.get(&key).into_iter().flatten().map(|(_, entry)| entry.meta.clone()).collect()
+        state.releases.get(release).into_iter().flatten().map(|(_, entry)| entry.meta.clone()).collect()
     }
 
     /// The releases whose newest marked revision was made for the object `owner` (`namespace/name`) with this uid.
-    pub(crate) fn owned_by(&self, owner: &str, uid: &str) -> Vec<Release> {
+    pub(crate) fn owned_by(&self, owner: &str, uid: &str) -> Vec<ReleaseKey> {
         let state = self.lock();
-        let is_newest = |release: &&Release| {
+        let is_newest = |release: &&ReleaseKey| {
             let revisions = state.releases.get(*release).into_iter().flatten();
             let mut marked = revisions.filter_map(|(_, entry)| entry.meta.marks.as_ref());
             marked.next_back().is_some_and(|marks| marks.owner == owner && marks.uid == uid)
@@ -89,14 +85,14 @@ impl Revisions {
 
     /// Registers a write of a record that is about to be sent. End it with [`Write::written`] or [`Write::deleted`];
     /// dropped, its outcome counts as unknown.
-    pub(crate) fn write(&self, release: Release, revision: u32) -> Write {
+    pub(crate) fn write(&self, release: ReleaseKey, revision: u32) -> Write {
         let key = (release, revision);
         self.lock().writes.entry(key.clone()).or_default().writes += 1;
         Write { revisions: self.clone(), key: Some(key) }
     }
 
     /// Resolves when no write of a record of this release is under way: what a cancelled reconcile began is known then.
-    pub(crate) async fn quiet(&self, release: &Release) {
+    pub(crate) async fn quiet(&self, release: &ReleaseKey) {
         loop {
             let ended = self.ended.notified();
             if !self.lock().writes.keys().any(|(written, _)| written == release) {
@@ -107,13 +103,13 @@ impl Revisions {
     }
 
     /// The watch shows a record.
-    pub(crate) fn seen(&self, release: Release, meta: RecordMeta) {
-        let key = (release, meta.revision);
+    pub(crate) fn seen(&self, meta: RecordMeta) {
+        let key = (meta.release.clone(), meta.revision);
         self.take(key, Seen::Present(Box::new(meta)));
     }
 
     /// The watch says that a record is gone.
-    pub(crate) fn gone(&self, release: Release, revision: u32) {
+    pub(crate) fn gone(&self, release: ReleaseKey, revision: u32) {
         self.take((release, revision), Seen::Gone);
     }
 
@@ -123,7 +119,7 @@ impl Revisions {
     }
 
     /// The list has ended: takes out what it did not hold, but for what we wrote since it was asked for.
-    pub(crate) fn list_ended(&self, listed: &BTreeMap<Release, Vec<u32>>) {
+    pub(crate) fn list_ended(&self, listed: &BTreeMap<ReleaseKey, Vec<u32>>) {
         let mut lost = Vec::new();
         let mut state = self.lock();
         let State { releases, owned, writes, deleted, lists } = &mut *state;
@@ -194,7 +190,7 @@ impl Revisions {
         }
     }
 
-    fn tell(&self, release: Release) {
+    fn tell(&self, release: ReleaseKey) {
         // A closed channel means that the process ends.
         drop(self.news.unbounded_send(release));
     }
@@ -254,7 +250,7 @@ impl State {
 }
 
 /// A revision of `release` is no longer what `meta` says.
-fn disown(owned: &mut BTreeMap<String, BTreeMap<Release, usize>>, release: &Release, meta: &RecordMeta) {
+fn disown(owned: &mut BTreeMap<String, BTreeMap<ReleaseKey, usize>>, release: &ReleaseKey, meta: &RecordMeta) {
     let Some(marks) = &meta.marks else { return };
     let Some(releases) = owned.get_mut(&marks.owner) else { return };
     if let Some(count) = releases.get_mut(release) {

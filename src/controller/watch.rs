@@ -32,10 +32,9 @@ use tokio::sync::broadcast;
 use super::context::Context;
 use super::guarded::Guarded;
 use super::matching::{Key, Labels};
-use super::revisions::Release;
 use crate::api::{ADOPT, ConditionType, HelmRelease, HelmRepository, REQUESTED_AT};
 use crate::client::WatchBackoff;
-use crate::history::RecordMeta;
+use crate::history::{RecordMeta, ReleaseKey};
 use crate::registry::RepositoryUrl;
 
 /// Wakes reconciles.
@@ -276,33 +275,33 @@ pub(super) async fn follow_history(context: Arc<Context>, listed: impl FnOnce())
         watcher(Api::<PartialObjectMeta<Secret>>::all(context.client.clone()), config).backoff(WatchBackoff::default())
     );
     let mut listed = Some(listed);
-    let mut present = BTreeMap::<Release, Vec<u32>>::new();
+    let mut present = BTreeMap::<ReleaseKey, Vec<u32>>::new();
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Init) => {
                 present.clear();
-                context.revisions.list_begins();
+                context.home.revisions.list_begins();
             }
             Ok(Event::InitApply(secret)) => {
-                if let Some((release, meta)) = revision(&secret) {
-                    present.entry(release.clone()).or_default().push(meta.revision);
-                    context.revisions.seen(release, meta);
+                if let Ok(meta) = RecordMeta::from_metadata(&secret.metadata) {
+                    present.entry(meta.release.clone()).or_default().push(meta.revision);
+                    context.home.revisions.seen(meta);
                 }
             }
             Ok(Event::InitDone) => {
-                context.revisions.list_ended(&present);
+                context.home.revisions.list_ended(&present);
                 if let Some(listed) = listed.take() {
                     listed();
                 }
             }
             Ok(Event::Apply(secret)) => {
-                if let Some((release, meta)) = revision(&secret) {
-                    context.revisions.seen(release, meta);
+                if let Ok(meta) = RecordMeta::from_metadata(&secret.metadata) {
+                    context.home.revisions.seen(meta);
                 }
             }
             Ok(Event::Delete(secret)) => {
-                if let Some((release, meta)) = revision(&secret) {
-                    context.revisions.gone(release, meta.revision);
+                if let Ok(meta) = RecordMeta::from_metadata(&secret.metadata) {
+                    context.home.revisions.gone(meta.release, meta.revision);
                 }
             }
             Err(error) => {
@@ -312,13 +311,8 @@ pub(super) async fn follow_history(context: Arc<Context>, listed: impl FnOnce())
     }
 }
 
-fn revision(secret: &PartialObjectMeta<Secret>) -> Option<(Release, RecordMeta)> {
-    let name = secret.labels().get("name")?.clone();
-    Some(((secret.namespace()?, name), RecordMeta::from_metadata(&secret.metadata).ok()?))
-}
-
 /// Wakes the releases whose records somebody else wrote. Ends with the last clone of the store of revisions.
-pub(super) async fn wake_by_history(context: Arc<Context>, mut news: UnboundedReceiver<Release>) {
+pub(super) async fn wake_by_history(context: Arc<Context>, mut news: UnboundedReceiver<ReleaseKey>) {
     while let Some(release) = news.next().await {
         wake_owner(&release, &context);
     }
@@ -361,7 +355,7 @@ fn recovered(host: &str, context: &Context) {
     }
 }
 
-fn wake_owner(release: &Release, context: &Context) {
+fn wake_owner(release: &ReleaseKey, context: &Context) {
     let declaring: Vec<Key> = context.index().declaring(release).cloned().collect();
     context.wake.releases(&declaring);
 }

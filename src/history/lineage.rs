@@ -58,7 +58,7 @@ fn kept(revisions: &[RecordMeta]) -> BTreeSet<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::Marks;
+    use crate::history::{Marks, ReleaseKey};
 
     /// Revisions counted from 1: `failed` is somebody's, `failed=a` ours for inputs `a`, `failed=a+` one whose objects
     /// were all applied, `superseded!=a` one that we ended.
@@ -73,8 +73,7 @@ mod tests {
                 ..Marks::default()
             });
             RecordMeta {
-                namespace: "default".to_owned(),
-                release: "demo".to_owned(),
+                release: ReleaseKey::new("default", "demo"),
                 revision,
                 status: status.into(),
                 marks,

@@ -4,17 +4,15 @@ use helm::release::{Status, storage};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{Error, Marks, SecretRef};
+use super::{Error, Marks, ReleaseKey, SecretRef};
 
 /// A revision as its Secret's metadata tells it.
 ///
 /// Lists and watches of metadata give it at a fraction of the cost of the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordMeta {
-    /// The namespace of the release.
-    pub namespace: String,
-    /// The release's name.
-    pub release: String,
+    /// The release.
+    pub release: ReleaseKey,
     /// The revision, from 1.
     pub revision: u32,
     /// Where it stands.
@@ -49,8 +47,7 @@ impl RecordMeta {
         let modified = label(storage::MODIFIED_LABEL).and_then(|seconds| seconds.parse().ok());
         let modified_at = modified.and_then(|seconds| Timestamp::from_second(seconds).ok());
         Ok(Self {
-            namespace: metadata.namespace.clone().unwrap_or_default(),
-            release: release.clone(),
+            release: ReleaseKey::new(metadata.namespace.as_deref().unwrap_or_default(), release),
             revision,
             status: status.as_str().into(),
             marks: metadata.annotations.as_ref().and_then(Marks::of),

@@ -13,6 +13,7 @@
 //! - Nothing of a record's content is in a `Debug` text or an error.
 
 mod error;
+mod key;
 mod lineage;
 mod marks;
 mod meta;
@@ -33,12 +34,14 @@ use crate::client::METADATA_ONLY;
 use crate::off_thread::off_thread;
 
 pub use error::{Error, SecretRef, Verb};
+pub use key::ReleaseKey;
 pub use lineage::surplus;
 pub use marks::{HooksBegun, Made, Marks};
 pub use meta::RecordMeta;
 
 /// The field manager of our writes to release Secrets.
 const FIELD_MANAGER: &str = "helm-operator";
+
 /// The records of all releases. Cheap to clone.
 #[derive(Clone)]
 pub struct History {
@@ -91,25 +94,10 @@ impl History {
         Self { client }
     }
 
-    /// The newest revision of a release, whatever its status.
-    pub async fn last(&self, namespace: &str, name: &str) -> Result<Option<Record>, Error> {
-        self.newest(namespace, name, &selector(name)).await
-    }
-
-    /// The newest revision whose status is `deployed`.
-    pub async fn deployed(&self, namespace: &str, name: &str) -> Result<Option<Record>, Error> {
-        self.newest(namespace, name, &format!("{},{}=deployed", selector(name), storage::STATUS_LABEL)).await
-    }
-
-    /// The revisions of a release from the oldest to the newest, without their content.
-    pub async fn list(&self, namespace: &str, name: &str) -> Result<Vec<RecordMeta>, Error> {
-        self.list_by(namespace, &selector(name)).await
-    }
-
     /// The record of one revision, if it exists.
-    pub async fn get(&self, namespace: &str, name: &str, revision: u32) -> Result<Option<Record>, Error> {
-        let secret = SecretRef::new(namespace, &storage::secret_name(name, revision));
-        match self.secrets(namespace).get_opt(&secret.name).await {
+    pub async fn get(&self, release: &ReleaseKey, revision: u32) -> Result<Option<Record>, Error> {
+        let secret = SecretRef::new(&release.namespace, &release.secret_name(revision));
+        match self.secrets(&release.namespace).get_opt(&secret.name).await {
             Ok(Some(content)) => off_thread(move || secret::to_record(&secret, content)).await.map(Some),
             Ok(None) => Ok(None),
             Err(source) => Err(Error::of_request(Verb::Get, secret, source)),
@@ -140,9 +128,9 @@ impl History {
     }
 
     /// Deletes the record of one revision; one that is not there is as good as deleted.
-    pub async fn delete(&self, namespace: &str, name: &str, revision: u32) -> Result<(), Error> {
-        let secret = SecretRef::new(namespace, &storage::secret_name(name, revision));
-        match self.secrets(namespace).delete(&secret.name, &DeleteParams::default()).await {
+    pub async fn delete(&self, release: &ReleaseKey, revision: u32) -> Result<(), Error> {
+        let secret = SecretRef::new(&release.namespace, &release.secret_name(revision));
+        match self.secrets(&release.namespace).delete(&secret.name, &DeleteParams::default()).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
             Err(source) => Err(Error::of_request(Verb::Delete, secret, source)),
@@ -151,30 +139,15 @@ impl History {
 
     /// Whether the release has records in `ConfigMap`s, where `HELM_DRIVER=configmap` keeps them. They are not read here.
     /// Who may not list `ConfigMap`s finds none.
-    pub async fn is_in_config_maps(&self, namespace: &str, name: &str) -> Result<bool, Error> {
+    pub async fn is_in_config_maps(&self, release: &ReleaseKey) -> Result<bool, Error> {
+        let ReleaseKey { namespace, name } = release;
+        let selector = format!("{}={},{}={name}", storage::OWNER_LABEL, storage::OWNER, storage::NAME_LABEL);
         let maps = Api::<ConfigMap>::namespaced(self.client.clone(), namespace);
-        match maps.list_metadata(&ListParams::default().labels(&selector(name)).limit(1)).await {
+        match maps.list_metadata(&ListParams::default().labels(&selector).limit(1)).await {
             Ok(found) => Ok(!found.items.is_empty()),
             Err(kube::Error::Api(status)) if status.is_forbidden() => Ok(false),
             Err(source) => Err(Error::of_request(Verb::List, SecretRef::new(namespace, ""), source)),
         }
-    }
-
-    /// The newest record among those that `selector` finds. One that is deleted between the two reads counts as absent.
-    async fn newest(&self, namespace: &str, name: &str, selector: &str) -> Result<Option<Record>, Error> {
-        match self.list_by(namespace, selector).await?.last() {
-            Some(newest) => self.get(namespace, name, newest.revision).await,
-            None => Ok(None),
-        }
-    }
-
-    async fn list_by(&self, namespace: &str, selector: &str) -> Result<Vec<RecordMeta>, Error> {
-        let found = self.secrets(namespace).list_metadata(&ListParams::default().labels(selector)).await;
-        let found = found.map_err(|source| Error::of_request(Verb::List, SecretRef::new(namespace, ""), source))?;
-        let records = found.items.iter().map(|partial| RecordMeta::from_metadata(&partial.metadata));
-        let mut records = records.collect::<Result<Vec<_>, _>>()?;
-        records.sort_by_key(|record| record.revision);
-        Ok(records)
     }
 
     async fn write(
@@ -210,10 +183,6 @@ async fn encoded(secret: SecretRef, metadata: ObjectMeta, release: Release) -> R
 
 fn post_params() -> PostParams {
     PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }
-}
-
-fn selector(release: &str) -> String {
-    format!("{}={},{}={release}", storage::OWNER_LABEL, storage::OWNER, storage::NAME_LABEL)
 }
 
 #[cfg(test)]

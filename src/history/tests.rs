@@ -131,7 +131,7 @@ fn metadata_alone_tells_the_revision() {
     let mut metadata = secret::new_metadata(&release(), &marks(), time(5));
     metadata.resource_version = Some("42".to_owned());
     let meta = RecordMeta::from_metadata(&metadata).expect("a record");
-    assert_eq!((meta.namespace.as_str(), meta.release.as_str(), meta.revision), ("apps", "demo", 3));
+    assert_eq!((&meta.release, meta.revision), (&ReleaseKey::new("apps", "demo"), 3));
     assert_eq!(
         (meta.status, meta.marks, meta.resource_version.as_str()),
         (Status::PendingUpgrade, Some(marks()), "42")

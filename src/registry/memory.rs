@@ -1,9 +1,8 @@
-//! What registries have said and shown, kept across restarts: which digest a question led to, and what was read where.
+//! What registries have shown, kept across restarts: what was read where, and which digest a tag had.
 //!
-//! Two things need it. A release that is deployed can go on as it is while its registry is away, if the answer of last
-//! time is known ([`Registry::resolve_or_recall`](super::Registry::resolve_or_recall)). And content of the shared cache
-//! is given only to who can read it: that a repository holds a digest is known when its bytes came from there once
-//! ([`Memory::holds`]); who knows a digest alone, and has a registry of their own that claims to hold it, gets nothing.
+//! Content of the shared cache is given only to who can read it: that a repository holds a digest is known when its bytes
+//! came from there once ([`Memory::holds`]); who knows a digest alone, and has a registry of their own that claims to hold
+//! it, gets nothing.
 //!
 //! It is a journal of small lines beside the cache, read at start, appended to, and written anew when half of it is out
 //! of date. A line that is cut or damaged is passed over. Names, and the keys of accesses, are in it as salted hashes
@@ -14,7 +13,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::str::FromStr as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -24,29 +22,14 @@ use sha2::{Digest as _, Sha256};
 use super::credentials::AccessKey;
 use super::reference::{ChartReference, Digest, hex};
 
-/// Most answers, and most things seen, that are remembered.
+/// Most things seen that are remembered.
 const MAX_REMEMBERED: usize = 16_384;
 
 /// How long something is remembered that was not confirmed since.
 const MAX_AGE: Duration = Duration::from_hours(24 * 90);
 
-/// An answer is written again when it is older than this, so that its age is known after a restart. More often would
-/// be a write for every question.
-const CONFIRMED: Duration = Duration::from_mins(10);
-
 /// A hash of what is remembered. Half of a SHA-256 is enough to tell a few thousand things apart.
 type Key = String;
-
-/// What a question led to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Recalled {
-    /// The tag, in the registry's spelling; none where only a digest was asked for.
-    pub(super) tag: Option<String>,
-    /// The digest.
-    pub(super) digest: Digest,
-    /// When the registry said it last.
-    pub(super) at: SystemTime,
-}
 
 /// One line of the journal.
 #[derive(Serialize, Deserialize)]
@@ -55,9 +38,6 @@ enum Line {
     /// The first line: what the hashes are salted with.
     #[serde(rename = "salt")]
     Salt(String),
-    /// The answer to a question.
-    #[serde(rename = "answer")]
-    Answer { key: Key, tag: Option<String>, digest: String, at: u64 },
     /// Something that was seen.
     #[serde(rename = "seen")]
     Seen { key: Key, at: u64 },
@@ -74,7 +54,6 @@ pub(super) struct Memory {
 
 #[derive(Default)]
 struct Known {
-    answers: BTreeMap<Key, Recalled>,
     seen: BTreeMap<Key, SystemTime>,
     /// Lines in the journal.
     lines: usize,
@@ -92,34 +71,9 @@ impl Memory {
             known: Arc::new(Mutex::new(known)),
         };
         if let Err(error) = memory.rewrite(&mut memory.lock()) {
-            tracing::warn!(%error, "failed to write what registries answered; it is forgotten at the next restart");
+            tracing::warn!(%error, "failed to write what registries showed; it is forgotten at the next restart");
         }
         memory
-    }
-
-    /// Notes what `question` by `access` led to.
-    pub(super) fn answered(&self, question: &str, access: &AccessKey, tag: Option<&str>, digest: &Digest) {
-        let key = self.key(&["answer", question, &access.to_hex()]);
-        let now = SystemTime::now();
-        let recalled = Recalled { tag: tag.map(str::to_owned), digest: digest.clone(), at: now };
-        let line =
-            Line::Answer { key: key.clone(), tag: recalled.tag.clone(), digest: digest.to_string(), at: seconds(now) };
-        let mut known = self.lock();
-        let unchanged = known.answers.get(&key).is_some_and(|old| {
-            (&old.tag, &old.digest) == (&recalled.tag, &recalled.digest) && age(old.at, now) < CONFIRMED
-        });
-        if unchanged {
-            return;
-        }
-        make_room(&mut known.answers, |recalled| recalled.at);
-        known.answers.insert(key, recalled);
-        self.append(&mut known, &line);
-    }
-
-    /// What `question` by `access` led to last.
-    pub(super) fn recall(&self, question: &str, access: &AccessKey) -> Option<Recalled> {
-        let key = self.key(&["answer", question, &access.to_hex()]);
-        self.lock().answers.get(&key).cloned()
     }
 
     /// Notes that `reference`'s repository gave the bytes of `digest`.
@@ -167,7 +121,7 @@ impl Memory {
         if old.is_some_and(|old| age(old, now) < MAX_AGE / 4) {
             return;
         }
-        make_room(&mut known.seen, |at| *at);
+        make_room(&mut known.seen);
         known.seen.insert(key.clone(), now);
         self.append(&mut known, &Line::Seen { key, at: seconds(now) });
     }
@@ -185,7 +139,7 @@ impl Memory {
     /// One small write; a page of a local disk, so it is done where it is.
     fn append(&self, known: &mut Known, line: &Line) {
         let Some(path) = &self.path else { return };
-        let current = known.answers.len() + known.seen.len() + 1;
+        let current = known.seen.len() + 1;
         let written = if known.lines >= 2 * current + 1024 {
             self.rewrite(known)
         } else {
@@ -193,7 +147,7 @@ impl Memory {
             OpenOptions::new().append(true).open(path).and_then(|file| write_line(&file, line))
         };
         if let Err(error) = written {
-            tracing::debug!(%error, "failed to note what a registry answered");
+            tracing::debug!(%error, "failed to note what a registry showed");
         }
     }
 
@@ -209,11 +163,6 @@ impl Memory {
             Ok(())
         };
         line(&Line::Salt(self.salt.to_string()))?;
-        for (key, recalled) in &known.answers {
-            let Recalled { tag, digest, at } = recalled;
-            let (key, tag) = (key.clone(), tag.clone());
-            line(&Line::Answer { key, tag, digest: digest.to_string(), at: seconds(*at) })?;
-        }
         for (key, at) in &known.seen {
             line(&Line::Seen { key: key.clone(), at: seconds(*at) })?;
         }
@@ -221,7 +170,7 @@ impl Memory {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
         file.write_all(&text)?;
         fs::rename(&next, path)?;
-        known.lines = known.answers.len() + known.seen.len() + 1;
+        known.lines = known.seen.len() + 1;
         Ok(())
     }
 
@@ -243,12 +192,6 @@ fn read(text: &[u8], now: SystemTime) -> (Option<String>, Known) {
     for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         match serde_json::from_slice(line) {
             Ok(Line::Salt(text)) => salt = Some(text),
-            Ok(Line::Answer { key, tag, digest, at }) => {
-                let at = time(at);
-                if let (Ok(digest), true) = (Digest::from_str(&digest), age(at, now) < MAX_AGE) {
-                    known.answers.insert(key, Recalled { tag, digest, at });
-                }
-            }
             Ok(Line::Seen { key, at }) => {
                 let at = time(at);
                 if age(at, now) < MAX_AGE {
@@ -263,14 +206,14 @@ fn read(text: &[u8], now: SystemTime) -> (Option<String>, Known) {
 }
 
 /// Lets the eighth go that was confirmed longest ago, when there is no more room.
-fn make_room<V>(kept: &mut BTreeMap<Key, V>, at: impl Fn(&V) -> SystemTime) {
-    if kept.len() < MAX_REMEMBERED {
+fn make_room(seen: &mut BTreeMap<Key, SystemTime>) {
+    if seen.len() < MAX_REMEMBERED {
         return;
     }
-    let mut times: Vec<SystemTime> = kept.values().map(&at).collect();
+    let mut times: Vec<SystemTime> = seen.values().copied().collect();
     times.sort_unstable();
     let limit = times[times.len() / 8];
-    kept.retain(|_, value| at(value) > limit);
+    seen.retain(|_, at| *at > limit);
 }
 
 fn new_salt() -> String {
@@ -309,21 +252,19 @@ mod tests {
     }
 
     #[test]
-    fn what_was_answered_is_known_to_the_next_process_and_to_nobody_else() {
+    fn what_was_shown_is_known_to_the_next_process_and_of_nobody_else() {
         let folder = tempfile::tempdir().expect("a folder");
         let digest = Digest::of(b"chart");
         let mine = Access { credentials: Some(Credentials::new("u", "hunter2")), ..Access::default() };
         let memory = Memory::open(Some(folder.path()));
-        memory.answered("oci://h/c ^1", &mine.key(), Some("1.2.3"), &digest);
         memory.gave(&reference("oci://h/c"), &digest);
+        memory.read(&reference("oci://h/c"), &digest, &mine.key());
         memory.tagged(&reference("oci://h/c:1.2.3"), &digest);
         let next = Memory::open(Some(folder.path()));
-        let recalled = next.recall("oci://h/c ^1", &mine.key()).expect("remembered");
-        assert_eq!((recalled.tag.as_deref(), &recalled.digest), (Some("1.2.3"), &digest));
-        assert!(next.recall("oci://h/c ^1", &Access::default().key()).is_none(), "another's answer");
-        assert!(next.recall("oci://h/c ^2", &mine.key()).is_none());
         assert!(next.holds(&reference("oci://h/c"), &digest));
         assert!(!next.holds(&reference("oci://evil/c"), &digest), "another registry's word");
+        assert!(next.has_read(&reference("oci://h/c"), &digest, &mine.key()));
+        assert!(!next.has_read(&reference("oci://h/c"), &digest, &Access::default().key()), "another's access");
         assert!(next.was_tagged(&reference("oci://h/c:1.2.3"), &digest));
         assert!(!next.was_tagged(&reference("oci://h/c:1.2.4"), &digest));
         let text = fs::read_to_string(journal(folder.path())).expect("a journal");
@@ -333,36 +274,34 @@ mod tests {
     #[test]
     fn a_damaged_journal_is_read_as_far_as_it_is_sound() {
         let folder = tempfile::tempdir().expect("a folder");
-        let (first, second) = (Digest::of(b"1"), Digest::of(b"2"));
+        let (reference, digest) = (|name: &str| reference(&format!("oci://h/{name}")), Digest::of(b"1"));
         let memory = Memory::open(Some(folder.path()));
-        let key = Access::default().key();
-        memory.answered("a", &key, None, &first);
-        memory.answered("b", &key, None, &second);
+        memory.gave(&reference("a"), &digest);
+        memory.gave(&reference("b"), &digest);
         let path = journal(folder.path());
         let text = fs::read_to_string(&path).expect("a journal");
         fs::write(&path, format!("nonsense\n{}", &text[..text.len() - 9])).expect("written");
         let next = Memory::open(Some(folder.path()));
-        assert_eq!(next.recall("a", &key).map(|recalled| recalled.digest), Some(first));
-        assert!(next.recall("b", &key).is_none(), "its line was cut");
-        next.answered("c", &key, None, &second);
-        assert!(Memory::open(Some(folder.path())).recall("c", &key).is_some(), "nothing was appended to half a line");
+        assert!(next.holds(&reference("a"), &digest));
+        assert!(!next.holds(&reference("b"), &digest), "its line was cut");
+        next.gave(&reference("c"), &digest);
+        assert!(
+            Memory::open(Some(folder.path())).holds(&reference("c"), &digest),
+            "nothing was appended to half a line"
+        );
         fs::write(&path, "{\"seen\":{\"key\":\"00\",\"at\":99999999999999999}}\n").expect("written");
         assert!(Memory::open(Some(folder.path())).lock().seen.is_empty(), "hashes without their salt");
     }
 
     #[test]
-    fn the_journal_does_not_grow_with_the_questions() {
+    fn the_journal_does_not_grow_with_what_is_shown_again() {
         let folder = tempfile::tempdir().expect("a folder");
         let memory = Memory::open(Some(folder.path()));
-        let key = Access::default().key();
-        for round in 0..5000_u32 {
-            memory.answered("a", &key, None, &Digest::of(&round.to_le_bytes()));
-            memory.answered("same", &key, None, &Digest::of(b"same"));
+        for _ in 0..5000 {
+            memory.gave(&reference("oci://h/c"), &Digest::of(b"same"));
         }
         let lines = fs::read_to_string(journal(folder.path())).expect("a journal").lines().count();
-        assert!(lines < 1200, "{lines} lines for two answers");
-        let last = Digest::of(&4999_u32.to_le_bytes());
-        assert_eq!(Memory::open(Some(folder.path())).recall("a", &key).map(|recalled| recalled.digest), Some(last));
+        assert_eq!(lines, 2, "the salt, and what was shown");
     }
 
     #[test]
@@ -371,9 +310,8 @@ mod tests {
         let file = folder.path().join("file");
         fs::write(&file, "").expect("written");
         for memory in [Memory::open(Some(&file)), Memory::open(None)] {
-            let key = Access::default().key();
-            memory.answered("a", &key, None, &Digest::of(b"1"));
-            assert!(memory.recall("a", &key).is_some());
+            memory.gave(&reference("oci://h/c"), &Digest::of(b"1"));
+            assert!(memory.holds(&reference("oci://h/c"), &Digest::of(b"1")));
         }
     }
 }

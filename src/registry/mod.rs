@@ -35,7 +35,7 @@ use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use helm::semver::Constraint;
 use reqwest::StatusCode;
@@ -45,7 +45,7 @@ pub use self::credentials::{Access, AccessKey, Credentials, CredentialsError};
 pub use self::error::{Action, Attempt, Denial, Detail, Error, Mismatch, Wait};
 pub use self::pull::ChartArchive;
 pub use self::reference::{ChartReference, Digest, ReferenceError, RepositoryUrl};
-pub use self::resolve::{Resolution, Resolved, VersionRequest, VersionRequestError};
+pub use self::resolve::{Resolved, VersionRequest, VersionRequestError};
 pub use self::schemas::{MAX_BYTES as SCHEMA_BYTES, SchemaError, Schemas};
 pub use self::stats::{Counter, Stats};
 pub use self::trust::{CaBundle, CaError, Trust};
@@ -262,10 +262,7 @@ impl Registry {
         let attempt = Attempt::new(Action::Resolve, reference);
         let resolving = Box::pin(self.resolve_within(reference, request, access, max_age));
         let resolved = self.within(access, &attempt, reference.host(), resolving).await?;
-        let tag = resolved.reference.tag();
-        let (memory, key) = (&self.shared.memory, access.key());
-        memory.answered(&question(reference, request), &key, tag, &resolved.digest);
-        memory.read(&resolved.reference, &resolved.digest, &key);
+        self.shared.memory.read(&resolved.reference, &resolved.digest, &access.key());
         Ok(resolved)
     }
 
@@ -275,34 +272,6 @@ impl Registry {
         let key = access.key();
         let proof = self.shared.memory.has_read(reference, &digest, &key).then_some(key);
         Resolved { reference: reference.with_digest(digest.clone()), version, digest, proof }
-    }
-
-    /// [`Self::resolve`], or what the same question by the same access led to when the registry was last reached.
-    ///
-    /// Only an outage ([`Error::is_outage`]) is bridged so: a registry that answers, if only to refuse, is believed.
-    /// Answers are remembered across restarts, for months; how old one is, is told, and the caller decides what it is
-    /// good for: to keep what is deployed, but not to call a new version resolved. What was recalled can be pulled while
-    /// the cache on disk holds it.
-    pub async fn resolve_or_recall(
-        &self,
-        reference: &ChartReference,
-        request: &VersionRequest,
-        access: &Access,
-        max_age: Duration,
-    ) -> Result<Resolution, Error> {
-        let trouble = match self.resolve(reference, request, access, max_age).await {
-            Ok(resolved) => return Ok(Resolution::Fresh(resolved)),
-            Err(trouble) => trouble,
-        };
-        let recalled = self.shared.memory.recall(&question(reference, request), &access.key());
-        let Some(recalled) = recalled.filter(|_| trouble.is_outage()) else { return Err(trouble) };
-        let untagged = reference.untagged();
-        let at = match &recalled.tag {
-            Some(tag) => untagged.with_tag(tag).unwrap_or(untagged),
-            None => untagged,
-        };
-        let age = SystemTime::now().duration_since(recalled.at).unwrap_or_default();
-        Ok(Resolution::Recalled { resolved: resolved(&at, recalled.digest, access), age, trouble })
     }
 
     async fn resolve_within(
@@ -442,11 +411,6 @@ impl Registry {
         let archive = self.shared.pulls.run(&question, &key, Duration::ZERO, fetch);
         self.within(access, &attempt, reference.host(), archive).await
     }
-}
-
-/// What is asked, as the memory knows it.
-fn question(reference: &ChartReference, request: &VersionRequest) -> String {
-    format!("{reference} {request}")
 }
 
 /// About how many bytes a list of tags takes.

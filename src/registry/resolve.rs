@@ -6,12 +6,10 @@
 
 use std::cmp::Reverse;
 use std::fmt;
-use std::time::Duration;
 
 use helm::semver::{self, Constraint, Version};
 
 use super::credentials::{Access, AccessKey};
-use super::error::Error;
 use super::reference::{ChartReference, Digest};
 
 /// How many neighbours of a missing tag an error names.
@@ -107,22 +105,6 @@ impl Resolved {
     pub fn is_proven(&self, access: &Access) -> bool {
         self.proof.as_ref() == Some(&access.key())
     }
-}
-
-/// An answer about a version, of now or of an earlier time.
-#[derive(Debug, Clone)]
-pub enum Resolution {
-    /// What the registry says.
-    Fresh(Resolved),
-    /// What it said when it was last reached.
-    Recalled {
-        /// The answer of then.
-        resolved: Resolved,
-        /// How old it is.
-        age: Duration,
-        /// Why there is none of now.
-        trouble: Error,
-    },
 }
 
 /// The tag that answers `constraint` (the newest stable one where absent) among `tags`.

@@ -5,7 +5,7 @@ use e2e::registry::{Face, Registry as Server, TlsMode, User};
 use e2e::tools::Tool;
 use std::time::Duration;
 
-use helm_operator::registry::{Access, ChartReference, Digest, Error, Mismatch, Resolution, VersionRequest};
+use helm_operator::registry::{Access, ChartReference, Digest, Error, Mismatch, VersionRequest};
 
 use super::{Operator, plain, push, refusal, run, text, trusting, with};
 
@@ -332,38 +332,6 @@ async fn an_outage_is_bridged_by_what_is_known_and_told_otherwise() -> Result<()
 
     server.restart().await?;
     assert_eq!(operator.tags(&url, &plain()).await?, ["1.0.0"]);
-    Ok(())
-}
-
-#[tokio::test]
-async fn an_outage_after_a_restart_is_bridged_by_the_answer_of_last_time() -> Result<()> {
-    let mut server = Server::start(Face::anonymous()).await?;
-    let operator = Operator::new()?;
-    push(&server, "", ("podinfo", "1.0.0"), None).await?;
-    let url = format!("{}/podinfo", server.url());
-    let known = operator.resolve(&url, "^1.0.0", &plain()).await?;
-    let archive = operator.registry.pull(&known, &plain()).await?;
-    server.stop().await?;
-    let restarted = operator.restarted();
-    let reference = ChartReference::parse(&url)?;
-    let ask = async |version: &str, access: &Access| {
-        let request = VersionRequest::parse(version).expect("a version");
-        restarted.resolve_or_recall(&reference, &request, access, Duration::ZERO).await
-    };
-    match ask("^1.0.0", &plain()).await? {
-        Resolution::Recalled { resolved, age, trouble } => {
-            assert_eq!(resolved, known);
-            assert!(age < Duration::from_mins(5) && trouble.is_outage(), "{trouble}");
-            assert_eq!(restarted.pull(&resolved, &plain()).await?.bytes, archive.bytes);
-        }
-        Resolution::Fresh(resolved) => panic!("{resolved:?}"),
-    }
-    // Nobody is answered what was not asked, or by another.
-    assert!(ask("^2.0.0", &plain()).await.is_err());
-    assert!(ask("^1.0.0", &with(plain(), &robot())).await.is_err());
-
-    server.restart().await?;
-    assert!(matches!(ask("^1.0.0", &plain()).await?, Resolution::Fresh(resolved) if resolved == known));
     Ok(())
 }
 

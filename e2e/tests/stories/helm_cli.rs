@@ -7,11 +7,13 @@ use e2e::apiserver::ControlPlane;
 use e2e::helm::Helm;
 use e2e::process::Scratch;
 use helm::release::{ApplyMethod, Release, Status};
-use helm_operator::history::{Error, History, Marks};
+use helm_operator::history::{Error, History, Marks, ReleaseKey};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::PostParams;
 use kube::{Api, Client};
 use serde_json::{Value, json};
+
+use super::records::listed;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn helm_4_lists_shows_rolls_back_upgrades_and_uninstalls_what_we_recorded() -> Result<()> {
@@ -36,17 +38,18 @@ async fn we_continue_what_helm_3_installed() -> Result<()> {
 async fn takes_over_and_hands_back(person: &Person) -> Result<()> {
     let namespace = person.namespace.as_str();
     let history = History::new(person.client.clone());
+    let demo = ReleaseKey::new(namespace, "demo");
     record(&history, namespace, 1, "red", Status::Superseded).await?;
     let stale = record(&history, namespace, 2, "blue", Status::Deployed).await?;
     shows_what_we_recorded(person).await?;
 
     person.helm("rollback demo 1").await?;
     ensure!(person.color().await? == "red", "the rollback did not bring back revision 1");
-    let rolled_back = history.last(namespace, "demo").await?.context("Helm recorded its rollback")?;
-    ensure!(rolled_back.revision() == 3 && rolled_back.release.info.status == Status::Deployed);
+    let rolled_back = history.get(&demo, 3).await?.context("Helm recorded its rollback")?;
+    ensure!(rolled_back.release.info.status == Status::Deployed);
     ensure!(rolled_back.release.info.description == "Rollback to 1" && rolled_back.marks.is_none());
     ensure!(rolled_back.release.manifest == manifest("red") && rolled_back.release.hooks.len() == 1);
-    let superseded = history.get(namespace, "demo", 2).await?.context("revision 2 is kept")?;
+    let superseded = history.get(&demo, 2).await?.context("revision 2 is kept")?;
     ensure!(superseded.release.info.status == Status::Superseded && superseded.marks.is_none());
     ensure!(superseded.release.labels == stale.release.labels, "Helm lost the labels of the release");
     let lost = history.update(stale).await;
@@ -54,12 +57,12 @@ async fn takes_over_and_hands_back(person: &Person) -> Result<()> {
 
     person.helm("upgrade demo CHART --set color=green").await?;
     ensure!(person.color().await? == "green");
-    let upgraded = history.deployed(namespace, "demo").await?.context("Helm recorded its upgrade")?;
-    ensure!(upgraded.revision() == 4 && upgraded.release.chart.version() == "2.0.0");
+    let upgraded = history.get(&demo, 4).await?.context("Helm recorded its upgrade")?;
+    ensure!(upgraded.release.info.status == Status::Deployed && upgraded.release.chart.version() == "2.0.0");
     ensure!(Value::Object(upgraded.release.config) == json!({"color": "green"}));
 
     person.helm("uninstall demo").await?;
-    ensure!(history.list(namespace, "demo").await?.is_empty(), "Helm uninstalled and records are left");
+    ensure!(listed(&person.client, &demo).await?.is_empty(), "Helm uninstalled and records are left");
     ensure!(person.color().await.is_err(), "Helm uninstalled and the object is left");
     Ok(())
 }
@@ -91,8 +94,13 @@ async fn continues(person: &Person, apply_method: ApplyMethod) -> Result<()> {
     let history = History::new(person.client.clone());
     person.helm("install demo CHART --labels team=a --set color=red").await?;
     person.helm("upgrade demo CHART --set color=blue").await?;
-    let theirs = history.deployed(namespace, "demo").await?.context("Helm recorded its upgrade")?;
-    ensure!(theirs.revision() == 2 && theirs.release.apply_method == apply_method && theirs.marks.is_none());
+    let demo = ReleaseKey::new(namespace, "demo");
+    let theirs = history.get(&demo, 2).await?.context("Helm recorded its upgrade")?;
+    ensure!(
+        theirs.release.info.status == Status::Deployed
+            && theirs.release.apply_method == apply_method
+            && theirs.marks.is_none()
+    );
     ensure!(theirs.release.labels == [("team".to_owned(), "a".to_owned())].into());
     ensure!(theirs.release.manifest.trim() == manifest("blue").trim(), "{}", theirs.release.manifest);
 

@@ -4,9 +4,9 @@ use anyhow::{Context, Result, ensure};
 use e2e::apiserver::ControlPlane;
 use futures::TryStreamExt;
 use helm::release::{Release, Status};
-use helm_operator::history::{Error, History, Marks, RecordMeta};
+use helm_operator::history::{Error, History, Marks, RecordMeta, ReleaseKey};
 use k8s_openapi::api::core::v1::{Namespace, ResourceQuota, Secret};
-use kube::api::{PostParams, WatchEvent, WatchParams};
+use kube::api::{ListParams, PostParams, WatchEvent, WatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::json;
@@ -15,33 +15,42 @@ use serde_json::json;
 async fn a_record_is_found_by_name_label_and_watch() -> Result<()> {
     let (client, namespace) = stage("records-lifecycle").await?;
     let history = History::new(client.clone());
-    ensure!(history.last(&namespace, "demo").await?.is_none() && history.get(&namespace, "demo", 1).await?.is_none());
+    let demo = ReleaseKey::new(&namespace, "demo");
+    ensure!(history.get(&demo, 1).await?.is_none());
     for (revision, status) in [(1, Status::Superseded), (2, Status::Deployed), (10, Status::Failed)] {
         let release = release(&namespace, revision, status);
         let created = history.create(release, marks(revision)).await?;
-        let read = history.get(&namespace, "demo", revision).await?.context("it was created")?;
+        let read = history.get(&demo, revision).await?.context("it was created")?;
         ensure!(created == read, "what create returned is not what the server holds: {created:?} {read:?}");
     }
     history.create(Release { name: "demo2".to_owned(), ..release(&namespace, 77, Status::Deployed) }, marks(1)).await?;
 
-    ensure!(history.last(&namespace, "demo").await?.context("there are three")?.revision() == 10);
-    ensure!(history.deployed(&namespace, "demo").await?.context("one is deployed")?.revision() == 2);
-    let listed = history.list(&namespace, "demo").await?;
-    ensure!(listed.iter().map(|meta| meta.revision).eq([1, 2, 10]), "{listed:?}");
-    ensure!(listed[2].marks == Some(marks(10)) && listed[2].status == Status::Failed);
+    let revisions = listed(&client, &demo).await?;
+    ensure!(revisions.iter().map(|meta| meta.revision).eq([1, 2, 10]), "{revisions:?}");
+    ensure!(revisions[2].marks == Some(marks(10)) && revisions[2].status == Status::Failed);
 
     let mut watch = std::pin::pin!(
-        Api::<Secret>::namespaced(client, &namespace)
+        Api::<Secret>::namespaced(client.clone(), &namespace)
             .watch_metadata(&WatchParams::default().labels("name=demo"), "0")
             .await?
     );
     let Some(WatchEvent::Added(seen)) = watch.try_next().await? else { anyhow::bail!("the watch began otherwise") };
-    ensure!(listed.contains(&RecordMeta::from_metadata(&seen.metadata)?));
+    ensure!(revisions.contains(&RecordMeta::from_metadata(&seen.metadata)?));
 
-    history.delete(&namespace, "demo", 10).await?;
-    history.delete(&namespace, "demo", 10).await?;
-    ensure!(history.last(&namespace, "demo").await?.context("one is left")?.revision() == 2);
+    history.delete(&demo, 10).await?;
+    history.delete(&demo, 10).await?;
+    ensure!(listed(&client, &demo).await?.iter().map(|meta| meta.revision).eq([1, 2]));
     Ok(())
+}
+
+/// The revisions of a release, oldest first, as the metadata of its Secrets tells them.
+pub(super) async fn listed(client: &Client, release: &ReleaseKey) -> Result<Vec<RecordMeta>> {
+    let selector = ListParams::default().labels(&format!("owner=helm,name={}", release.name));
+    let secrets = Api::<Secret>::namespaced(client.clone(), &release.namespace).list_metadata(&selector).await?;
+    let listed = secrets.items.iter().map(|secret| RecordMeta::from_metadata(&secret.metadata));
+    let mut listed = listed.collect::<Result<Vec<_>, _>>()?;
+    listed.sort_by_key(|meta| meta.revision);
+    Ok(listed)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,9 +68,9 @@ async fn writes_that_cross_are_told_and_lose_nothing() -> Result<()> {
     let lost = history.update(first.clone()).await;
     ensure!(matches!(lost, Err(Error::Conflict { .. })), "{lost:?}");
     let changed = history.update(changed).await?;
-    ensure!(history.get(&namespace, "demo", 1).await?.as_ref() == Some(&changed));
+    ensure!(history.get(&ReleaseKey::new(&namespace, "demo"), 1).await?.as_ref() == Some(&changed));
 
-    history.delete(&namespace, "demo", 1).await?;
+    history.delete(&ReleaseKey::new(&namespace, "demo"), 1).await?;
     let gone = history.update(changed.clone()).await;
     ensure!(matches!(gone, Err(Error::Gone { .. })), "{gone:?}");
     history.create(first.release, marks(3)).await?;
@@ -97,7 +106,7 @@ async fn refusals_of_the_server_say_what_is_wrong() -> Result<()> {
         .create(&PostParams::default(), &serde_json::from_value(quota)?)
         .await?;
     let message = e2e::eventually::eventually("the quota is in force", std::time::Duration::from_secs(30), || async {
-        history.delete(&namespace, "demo", 1).await?;
+        history.delete(&ReleaseKey::new(&namespace, "demo"), 1).await?;
         match history.create(release(&namespace, 1, Status::Deployed), marks(1)).await {
             Err(error @ Error::Quota { .. }) => Ok(error.to_string()),
             other => anyhow::bail!("{other:?}"),

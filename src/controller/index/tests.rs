@@ -112,12 +112,12 @@ fn who_gives_up_a_target_leaves_it_to_the_others() {
     assert!(enter(&mut index, "apps/a", &shop("")).is_empty());
     assert!(enter(&mut index, "apps/b", &shop("")).is_empty());
     assert!(enter(&mut index, "apps/a", &shop("x: 1")).is_empty(), "it still declares it");
-    assert_eq!(texts(index.declaring(&("apps".to_owned(), "shop".to_owned()))), ["apps/a", "apps/b"]);
+    assert_eq!(texts(index.declaring(&ReleaseKey::new("apps", "shop"))), ["apps/a", "apps/b"]);
     assert_eq!(enter(&mut index, "apps/a", &json!({ "chart": { "name": "web" } })), ["apps/b"]);
-    assert_eq!(texts(index.declaring(&("apps".to_owned(), "a".to_owned()))), ["apps/a"]);
+    assert_eq!(texts(index.declaring(&ReleaseKey::new("apps", "a"))), ["apps/a"]);
     enter(&mut index, "apps/a", &shop(""));
     assert_eq!(texts(&index.release_changed(&key("apps/a"), None)), ["apps/b"]);
-    assert_eq!(texts(index.declaring(&("apps".to_owned(), "shop".to_owned()))), ["apps/b"]);
+    assert_eq!(texts(index.declaring(&ReleaseKey::new("apps", "shop"))), ["apps/b"]);
 }
 
 #[test]

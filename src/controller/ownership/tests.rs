@@ -2,13 +2,13 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::history::Marks;
+use crate::history::{Marks, ReleaseKey};
 
 const TARGET: (&str, &str) = ("apps", "shop");
 const DEPLOYED: &str = "2026-01-01T12:00:00Z";
 
-fn target() -> (String, String) {
-    (TARGET.0.to_owned(), TARGET.1.to_owned())
+fn target() -> ReleaseKey {
+    ReleaseKey::new(TARGET.0, TARGET.1)
 }
 
 /// An object `name`, created in `second`, that declares the release `declares`; its uid is `uid-name`.

@@ -9,10 +9,11 @@ use crate::controller::access::{self, DereferencedRepository};
 use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
 use crate::controller::guarded::Guarded;
-use crate::controller::matching::{Key, Wanted};
+use crate::controller::matching::{self, Key, Wanted};
 use crate::controller::ownership::{self, Candidate, Evidence, Owner};
 use crate::controller::source::Source;
 use crate::controller::watch;
+use crate::history::ReleaseKey;
 use crate::registry::ChartReference;
 
 pub(crate) use crate::controller::matching::target;
@@ -32,7 +33,7 @@ pub(crate) async fn dereference(
     release: &HelmRelease,
     context: &Context,
 ) -> Result<DereferencedRelease, ReconcileError> {
-    let (namespace, name) = target(release);
+    let namespace = target(release).namespace;
     let own = Key::of(release);
     if context.policy.no_cross_namespace_refs && namespace != own.namespace {
         let message = format!(
@@ -41,10 +42,7 @@ pub(crate) async fn dereference(
         );
         return Err(ReconcileError::new(Reason::AccessDenied, message));
     }
-    let owner = owner_of(&(namespace, name), context);
-    if let Some(rival) = owner.filter(|owner| owner.key != own) {
-        return Err(ReconcileError::new(Reason::ReleaseNameConflict, conflict(&rival, release, context)));
-    }
+    takes_over(release, context)?;
     let wanted = Wanted::of(release)?;
     let choice = context.index().choose(&wanted)?;
     let (chart, used) = (choice.chart.clone(), choice.used.clone());
@@ -55,9 +53,24 @@ pub(crate) async fn dereference(
     Ok(DereferencedRelease { chart, repository, source: Source::new(own.namespace, choice) })
 }
 
+/// Whether `release` has the Helm release that it declares in another object's place, whose marks the history still bears.
+///
+/// # Errors
+///
+/// Another object has it.
+pub(crate) fn takes_over(release: &HelmRelease, context: &Context) -> Result<bool, ReconcileError> {
+    let own = Key::of(release);
+    match owner_of(&target(release), context) {
+        Some(rival) if rival.key != own => {
+            Err(ReconcileError::new(Reason::ReleaseNameConflict, conflict(&rival, release, context)))
+        }
+        owner => Ok(owner.is_some_and(|owner| owner.adopted.is_some())),
+    }
+}
+
 /// The object that owns the Helm release `target` (namespace and name), of all that are there.
-pub(crate) fn owner_of(target: &(String, String), context: &Context) -> Option<Owner> {
-    let revisions = context.revisions.of(&target.0, &target.1);
+pub(crate) fn owner_of(target: &ReleaseKey, context: &Context) -> Option<Owner> {
+    let revisions = context.home.revisions.of(target);
     let marked = revisions.iter().filter_map(|meta| Key::parse(&meta.marks.as_ref()?.owner));
     let keys: BTreeSet<Key> = context.index().declaring(target).cloned().chain(marked).collect();
     let objects = keys.iter().filter_map(|key| context.releases.get(&watch::reference(key)));
@@ -66,11 +79,11 @@ pub(crate) fn owner_of(target: &(String, String), context: &Context) -> Option<O
 }
 
 fn conflict(owner: &Owner, release: &HelmRelease, context: &Context) -> String {
-    let (namespace, name) = target(release);
+    let target = target(release);
     let Owner { key, evidence, leaves, adopted } = owner;
     if adopted.is_some() {
         return format!(
-            "the Helm release {namespace}/{name} was taken over by HelmRelease {key}, whose annotation {ADOPT} says so: delete {}, which leaves the release as it is",
+            "the Helm release {target} was taken over by HelmRelease {key}, whose annotation {ADOPT} says so: delete {}, which leaves the release as it is",
             release.name_any()
         );
     }
@@ -80,19 +93,19 @@ fn conflict(owner: &Owner, release: &HelmRelease, context: &Context) -> String {
         Evidence::Age => "which was created first".to_owned(),
     };
     let moves_here = |object: &Guarded<HelmRelease>| {
-        let next = object.0.as_ref().ok().and_then(|other| owner_of(&target(other), context));
+        let next = object.0.as_ref().ok().and_then(|other| owner_of(&matching::target(other), context));
         next.is_some_and(|next| next.key == Key::of(release))
     };
     if *leaves && context.releases.get(&watch::reference(key)).is_some_and(|other| moves_here(&other)) {
         return format!(
-            "the Helm release {namespace}/{name} still belongs to HelmRelease {key}, {why}, which waits for the one that {} leaves: two that swap wait \
+            "the Helm release {target} still belongs to HelmRelease {key}, {why}, which waits for the one that {} leaves: two that swap wait \
              for each other. Move one of them to a third name first",
             release.name_any()
         );
     }
     if *leaves {
         return format!(
-            "the Helm release {namespace}/{name} still belongs to HelmRelease {key}, {why} and declares another one by now: it is free once that one has moved"
+            "the Helm release {target} still belongs to HelmRelease {key}, {why} and declares another one by now: it is free once that one has moved"
         );
     }
     let hand_over = if release.annotations().get(ADOPT) == Some(&key.name) {
@@ -108,7 +121,7 @@ fn conflict(owner: &Owner, release: &HelmRelease, context: &Context) -> String {
         format!("To hand it over as it is, set spec.uninstall.deletionPolicy: Orphan in {key} before it is deleted")
     };
     format!(
-        "the Helm release {namespace}/{name} belongs to HelmRelease {key}, {why}: set another spec.release.name or spec.release.namespace in {}, or delete {key}. \
+        "the Helm release {target} belongs to HelmRelease {key}, {why}: set another spec.release.name or spec.release.namespace in {}, or delete {key}. \
          {hand_over}. All of it is noticed at once",
         release.name_any()
     )

@@ -55,7 +55,7 @@ fn contradicts(error: &Error) -> bool {
 /// What the newest revision was made from, if it was made for what is declared now.
 fn known(desired: &DesiredRelease, context: &Context) -> Option<Resolved> {
     let identity = &desired.identity;
-    let revisions = context.revisions.of(&identity.namespace, identity.name.as_str());
+    let revisions = context.home.revisions.of(&identity.release);
     let marks = revisions.last()?.marks.as_ref()?;
     if marks.owner != identity.owner || marks.declared != desired.declared() {
         return None;

@@ -39,6 +39,7 @@ use super::error::ReconcileError;
 use super::finalizer;
 use super::guarded::{Guarded, Undecodable};
 use super::matching::Key;
+use super::place::Place;
 use super::status;
 use super::waits::{For, Progress};
 use crate::api::{HelmRelease, RELEASE_FINALIZER, REQUESTED_AT, Reason};
@@ -124,7 +125,7 @@ pub(super) async fn reconcile(
 async fn reconcile_undecodable(
     guarded: &Guarded<HelmRelease>,
     undecodable: &Undecodable,
-    context: &Context,
+    context: &Arc<Context>,
 ) -> Result<Action, status::Error> {
     if undecodable.metadata.deletion_timestamp.is_none() {
         return status::undecodable::<HelmRelease>(context, undecodable).await;
@@ -132,7 +133,7 @@ async fn reconcile_undecodable(
     let leaving = Leaving::of_undecodable(undecodable);
     context.waits.end(&leaving.uid);
     let mut trace = Trace::default();
-    match act::uninstall::uninstall(&leaving, context, &mut trace).await {
+    match act::uninstall::uninstall(&leaving, &Place::home(context), &mut trace).await {
         Ok(()) => {
             publish::notices(guarded, &trace, context);
             finalizer::remove(guarded, RELEASE_FINALIZER, context).await
@@ -152,12 +153,12 @@ pub(super) fn gone(release: &HelmRelease, context: &Arc<Context>) {
     if !is_held(release) || release.meta().deletion_timestamp.is_some() {
         return;
     }
-    let (leaving, target, context) = (Leaving::of(release), dereference::target(release), Arc::clone(context));
+    let (leaving, target, place) = (Leaving::of(release), dereference::target(release), Place::home(context));
     spawn_local(async move {
-        context.revisions.quiet(&target).await;
+        place.revisions.quiet(&target).await;
         let mut pause = FIRST_PAUSE;
         // Nothing else remembers it.
-        while let Err(error) = act::uninstall::uninstall_gone(&leaving, &context, &mut Trace::default()).await {
+        while let Err(error) = act::uninstall::uninstall_gone(&leaving, &place, &mut Trace::default()).await {
             tracing::warn!(object = %leaving.owner, error = %error.message, "failed to uninstall the release of an object that was deleted while it got its finalizer; trying again");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(UNDECODABLE_INTERVAL);
@@ -173,12 +174,13 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The stages, in order.
 async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trace) -> Result<Outcome, ReconcileError> {
-    context.revisions.quiet(&dereference::target(release)).await;
+    let place = &Place::home(context);
+    place.revisions.quiet(&dereference::target(release)).await;
     if release.meta().deletion_timestamp.is_some() {
         context.waits.end(&release.uid().unwrap_or_default());
         let (leaving, doing) = (Leaving::of(release), trace.doing.subscribe());
         tokio::select! {
-            ended = Box::pin(act::uninstall::uninstall(&leaving, context, trace)) => ended?,
+            ended = Box::pin(act::uninstall::uninstall(&leaving, place, trace)) => ended?,
             never = Box::pin(publish::announce_removal(release, doing, context)) => match never {},
         }
         return Ok(Outcome::Gone);
@@ -190,10 +192,10 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
     }
     if is_adopter {
         // Suspended or not: whose place it takes is about to go.
-        Box::pin(act::take_over(release, context)).await?;
+        Box::pin(act::take_over(release, place)).await?;
     }
     if release.spec.suspend {
-        Box::pin(act::pause(release, context, trace)).await?;
+        Box::pin(act::pause(release, place, trace)).await?;
         return Ok(Outcome::Suspended);
     }
     let references = Box::pin(dereference::dereference(release, context)).await?;
@@ -201,11 +203,12 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
     let resolved = Box::pin(fetch::resolve(&desired, release, context, trace)).await?;
     let prompt = Prompt { asked: is_requested(release), cleared: context.awaits.take_cleared(release) };
     for _ in 0..MAX_STEPS {
-        let observed = observe::observe(&desired, &resolved, context).await?;
+        let observed = observe::observe(release, &desired, &resolved, place).await?;
         let facts = plan::Facts {
             identity: &desired.identity,
             inputs: &observed.inputs,
             revisions: &observed.revisions,
+            takes_over: observed.takes_over,
             interval: release.spec.interval(),
             prompt,
             wait: wait(&desired.identity, &observed.revisions, context),
@@ -213,7 +216,7 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
         };
         let plan = plan::plan(&facts);
         let inputs = &observed.inputs;
-        let task = act::Task { release, desired: &desired, resolved: &resolved, inputs, slot: &slot, context };
+        let task = act::Task { release, desired: &desired, resolved: &resolved, inputs, slot: &slot, place };
         match plan {
             Plan::Keep { revision } => {
                 Box::pin(act::keep(revision, &task, trace)).await?;

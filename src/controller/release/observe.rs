@@ -1,8 +1,10 @@
 //! What is there: Helm's history of the release, and what a render would depend on.
 
+use super::dereference;
 use super::validate::DesiredRelease;
-use crate::controller::context::Context;
+use crate::api::HelmRelease;
 use crate::controller::error::ReconcileError;
+use crate::controller::place::Place;
 use crate::history::RecordMeta;
 use crate::registry::Resolved;
 
@@ -10,20 +12,25 @@ use crate::registry::Resolved;
 pub(crate) struct Observed {
     /// The revisions, oldest first.
     pub(crate) revisions: Vec<RecordMeta>,
+    /// Whether the release is gone on with in another object's place.
+    pub(crate) takes_over: bool,
     /// The digest of everything the manifest depends on: chart, values, Kubernetes version.
     pub(crate) inputs: String,
 }
 
 /// Looks at the release that is desired. Costs no request: the history is watched, the cluster's version known.
 pub(crate) async fn observe(
+    release: &HelmRelease,
     desired: &DesiredRelease,
     resolved: &Resolved,
-    context: &Context,
+    place: &Place,
 ) -> Result<Observed, ReconcileError> {
-    let kubernetes = context.cluster.capabilities().await?.kube_version;
+    let kubernetes = place.cluster.capabilities().await?.kube_version;
     let minor = format!("{}.{}", kubernetes.major, kubernetes.minor);
     Ok(Observed {
-        revisions: context.revisions.of(&desired.identity.namespace, desired.identity.name.as_str()),
+        // Asked again: it may have changed hands since the references were read, or the object was read before that.
+        takes_over: dereference::takes_over(release, &place.context)?,
+        revisions: place.revisions.of(&desired.identity.release),
         inputs: desired.inputs(&resolved.digest, &minor),
     })
 }

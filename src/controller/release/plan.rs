@@ -30,8 +30,8 @@ pub(crate) enum Plan {
         /// That revision.
         revision: u32,
     },
-    /// The newest revision is deployed, and was made for these inputs by an object of this name with another uid, such as
-    /// one that was lost and restored: mark it as this one's. Then plan again.
+    /// The newest revision was made for an object whose place this one takes, or for one of this name with another uid,
+    /// such as one that was lost and restored: mark it as this one's. Then plan again.
     Mark {
         /// That revision.
         revision: u32,
@@ -129,6 +129,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) inputs: &'a str,
     /// Helm's history of the release, oldest first.
     pub(crate) revisions: &'a [RecordMeta],
+    /// Whether the release is gone on with in another object's place.
+    pub(crate) takes_over: bool,
     /// The longest between two attempts.
     pub(crate) interval: Duration,
     /// Why the history is looked at now.
@@ -146,6 +148,7 @@ pub(crate) fn plan(facts: &Facts<'_>) -> Plan {
     let ours = is_of(last, facts.identity);
     let made_for_this = ours && last.marks.as_ref().is_some_and(|marks| marks.inputs == facts.inputs);
     match last.status {
+        _ if facts.takes_over && !ours && last.marks.is_some() => Plan::Mark { revision },
         Status::Deployed if made_for_this && !is_alive(last, facts.identity) => Plan::Mark { revision },
         Status::Deployed if made_for_this => Plan::Keep { revision },
         Status::PendingInstall | Status::PendingUpgrade if made_for_this => match facts.wait {

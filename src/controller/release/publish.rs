@@ -44,8 +44,7 @@ pub(super) async fn publish(
         let status = report::progress(release, step, progress, trace, context.now());
         return write(release, &status, context).await.map(drop);
     }
-    let (namespace, name) = dereference::target(release);
-    let revisions = context.revisions.of(&namespace, &name);
+    let revisions = context.home.revisions.of(&dereference::target(release));
     let status = report::report(release, outcome, trace, &revisions, context.now());
     if !write(release, &status, context).await? {
         return Ok(());

@@ -1,14 +1,14 @@
 //! What is known of an object whose releases are to be uninstalled, and how that is to be done. Pure.
 
-use std::fmt;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::dereference;
-use super::validate::Identity;
 use crate::api::{DeletionPolicy, DeletionPropagation, GoDuration, HelmRelease, InventoryEntry, ReleaseState};
 use crate::controller::guarded::Undecodable;
+use crate::controller::matching;
+use crate::history::ReleaseKey;
 
 /// How long an uninstall may take where nothing else is said.
 const UNINSTALL_TIMEOUT: Duration = Duration::from_mins(5);
@@ -28,33 +28,6 @@ pub(crate) struct Removal {
     pub(crate) policy: Option<DeletionPolicy>,
 }
 
-/// A Helm release, by its namespace and name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
-    /// The release's namespace.
-    pub(crate) namespace: String,
-    /// The release's name.
-    pub(crate) name: String,
-}
-
-impl From<(String, String)> for Place {
-    fn from((namespace, name): (String, String)) -> Self {
-        Self { namespace, name }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
-
-impl From<&Identity> for Place {
-    fn from(identity: &Identity) -> Self {
-        Self { namespace: identity.namespace.clone(), name: identity.name.to_string() }
-    }
-}
-
 /// What is known of an object when its releases are to be uninstalled. An object that cannot be read has it, too.
 #[derive(Debug, Clone)]
 pub(crate) struct Leaving {
@@ -63,7 +36,7 @@ pub(crate) struct Leaving {
     /// The object's uid.
     pub(crate) uid: String,
     /// The release that it declares, where that can be read.
-    pub(crate) target: Option<Place>,
+    pub(crate) target: Option<ReleaseKey>,
     /// Whether it is suspended.
     pub(crate) suspended: bool,
     /// Whether it cannot be read what it says of its removal.
@@ -83,7 +56,7 @@ impl Leaving {
         Self {
             owner: owner(&release.metadata),
             uid: release.metadata.uid.clone().unwrap_or_default(),
-            target: Some(dereference::target(release).into()),
+            target: Some(dereference::target(release)),
             suspended: release.spec.suspend,
             unclear: false,
             removal: removal(release),
@@ -116,9 +89,9 @@ impl Leaving {
         }
     }
 
-    /// Whether the status speaks of the release at `place`.
-    pub(crate) fn is_at(&self, place: &Place) -> bool {
-        self.state.as_ref().is_some_and(|state| state.namespace == place.namespace && state.name == place.name)
+    /// Whether the status speaks of `release`.
+    pub(crate) fn tells_of(&self, release: &ReleaseKey) -> bool {
+        self.state.as_ref().is_some_and(|state| matching::told(state) == *release)
     }
 }
 

@@ -65,9 +65,9 @@ pub(super) async fn render(
             crds.into_iter().map(|crd| (crd.filename, String::from_utf8_lossy(&crd.data).into_owned())).collect();
         let sources: Vec<Source<'_>> = texts.iter().map(|(origin, text)| Source { origin, text }).collect();
         if !sources.is_empty() {
-            task.context.cluster.admit_crds(&sources, &task.reach()).await?;
+            task.place.cluster.admit_crds(&sources, &task.reach()).await?;
             task.slot.pause();
-            task.context.cluster.install_crds(&sources, action.timeout).await?;
+            task.place.cluster.install_crds(&sources, action.timeout).await?;
             task.slot.go_on().await;
         }
     }
@@ -75,15 +75,18 @@ pub(super) async fn render(
         chart: Arc::clone(chart),
         values: Arc::clone(&task.desired.values),
         release: ReleaseInfo {
-            name: task.desired.identity.name.to_string(),
-            namespace: task.desired.identity.namespace.clone(),
+            name: task.desired.identity.release.name.clone(),
+            namespace: task.desired.identity.release.namespace.clone(),
             revision: step.revision,
             is_upgrade: step.kind == StepKind::Upgrade,
         },
-        capabilities: task.context.cluster.capabilities().await?,
-        lookup: Arc::new(task.context.cluster.lookup(Handle::current(), task.reach())),
-        now: task.context.now().to_zoned(TimeZone::UTC),
-        schemas: Gathered::new(action.schemas.then_some(task.context.policy.remote_schemas), &task.context.schemas),
+        capabilities: task.place.cluster.capabilities().await?,
+        lookup: Arc::new(task.place.cluster.lookup(Handle::current(), task.reach())),
+        now: task.place.context.now().to_zoned(TimeZone::UTC),
+        schemas: Gathered::new(
+            action.schemas.then_some(task.place.context.policy.remote_schemas),
+            &task.place.context.schemas,
+        ),
     });
     loop {
         let limits = if task.slot.is_large() { Limits::default() } else { memory::small() };

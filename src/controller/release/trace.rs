@@ -6,13 +6,13 @@ use helm::release::Release;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::act::Doing;
-use super::removal::Place;
 use super::validate::DesiredRelease;
 use crate::api::{HelmRelease, Inventory, InventoryEntry, Reason, ReleaseState};
 use crate::cluster::{Applied, Object, ObjectRef, Removal, Removed, SecretValues};
-use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
-use crate::history::Record;
+use crate::controller::matching;
+use crate::controller::place::Place;
+use crate::history::{Record, ReleaseKey};
 use crate::registry::Resolved;
 
 /// How much of a chart's notes a status shows, in bytes.
@@ -38,7 +38,7 @@ pub(super) struct Trace {
     /// Releases that were uninstalled, and what became of their objects.
     pub(super) removed: Vec<String>,
     /// What is left in the cluster though the object goes, and why.
-    pub(super) left: Option<(Vec<Place>, &'static str)>,
+    pub(super) left: Option<(Vec<ReleaseKey>, &'static str)>,
     /// What is done at the moment, where it takes a while.
     pub(super) doing: Doing,
 }
@@ -84,19 +84,17 @@ impl Trace {
         &mut self,
         release: &HelmRelease,
         record: &Record,
-        context: &Context,
+        place: &Place,
     ) -> Result<(), ReconcileError> {
         self.acted = true;
         let known = release.status.as_ref().and_then(|status| status.helm_release.as_ref());
-        let release = &record.release;
         let is_this = |state: &ReleaseState| {
-            (state.revision, &state.namespace, &state.name)
-                == (i64::from(record.revision()), &release.namespace, &release.name)
+            state.revision == i64::from(record.revision()) && matching::told(state) == ReleaseKey::of(&record.release)
         };
         if known.is_some_and(is_this) {
             self.record(record);
         } else {
-            self.stands(record, &context.objects_of(record).await?);
+            self.stands(record, &place.objects_of(record).await?);
         }
         Ok(())
     }
@@ -122,13 +120,13 @@ impl Trace {
         }
     }
 
-    /// The release at `place` was uninstalled.
-    pub(super) fn removed(&mut self, place: &Place, removals: &[Removal]) {
+    /// A release was uninstalled.
+    pub(super) fn removed(&mut self, release: &ReleaseKey, removals: &[Removal]) {
         let what = |wanted: fn(&Removed) -> bool| -> Vec<String> {
             removals.iter().filter(|it| wanted(&it.removed)).map(|removal| removal.object.to_string()).collect()
         };
         let deleted = what(|removed| matches!(removed, Removed::Deleted | Removed::Absent)).len();
-        let mut told = format!("uninstalled release {place}: {deleted} objects are gone");
+        let mut told = format!("uninstalled release {release}: {deleted} objects are gone");
         for (objects, why) in [
             (what(|removed| *removed == Removed::Kept), "kept, as helm.sh/resource-policy says"),
             (what(|removed| matches!(removed, Removed::NotOurs(_))), "left, since they are not this release's"),
@@ -158,18 +156,16 @@ impl Trace {
         release: &HelmRelease,
         desired: &DesiredRelease,
         revision: u32,
-        context: &Context,
+        place: &Place,
     ) -> Result<(), ReconcileError> {
         if self.state.as_ref().is_some_and(|state| state.revision == i64::from(revision)) {
             return Ok(());
         }
         let status = release.status.as_ref();
         let known = status.and_then(|status| status.helm_release.as_ref());
-        let identity = &desired.identity;
+        let target = &desired.identity.release;
         let is_known = |state: &&ReleaseState| {
-            state.revision == i64::from(revision)
-                && state.status == "deployed"
-                && (&*state.namespace, &*state.name) == (&*identity.namespace, identity.name.as_str())
+            state.revision == i64::from(revision) && state.status == "deployed" && matching::told(state) == *target
         };
         if let (Some(status), Some(state)) = (status, known.filter(is_known)) {
             self.state = Some(state.clone());
@@ -177,8 +173,8 @@ impl Trace {
             self.upgraded = status.conditions.iter().any(|condition| condition.reason == upgraded);
             return Ok(());
         }
-        if let Some(record) = context.history.get(&identity.namespace, identity.name.as_str(), revision).await? {
-            self.stands(&record, &context.objects_of(&record).await?);
+        if let Some(record) = place.history.get(target, revision).await? {
+            self.stands(&record, &place.objects_of(&record).await?);
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use super::removal::owner;
 use crate::api::{GoDuration, HelmRelease, HelmReleaseSpec, Reason};
 use crate::controller::error::{ReconcileError, chain};
 use crate::controller::source::Source;
+use crate::history::ReleaseKey;
 use crate::registry::{Access, ChartReference, Digest, VersionRequest};
 
 /// How long an action may take where nothing else is said; Helm's default is half of it.
@@ -55,10 +56,8 @@ pub(crate) struct DesiredRelease {
 /// Which Helm release, and the object that declares it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {
-    /// The release's name.
-    pub(crate) name: ReleaseName,
-    /// The release's namespace.
-    pub(crate) namespace: String,
+    /// The release.
+    pub(crate) release: ReleaseKey,
     /// The object, as `namespace/name`.
     pub(crate) owner: String,
     /// The object's uid.
@@ -134,13 +133,12 @@ pub(crate) fn validate(
 
 /// The release's name and namespace, and its object's.
 pub(crate) fn identity(release: &HelmRelease) -> Result<Identity, ReconcileError> {
-    let (namespace, name) = dereference::target(release);
-    let name = ReleaseName::parse(&name).map_err(|error| {
+    let target = dereference::target(release);
+    ReleaseName::parse(&target.name).map_err(|error| {
         ReconcileError::new(Reason::ConfigurationError, format!("{}: set spec.release.name", chain(&error)))
     })?;
     Ok(Identity {
-        name,
-        namespace,
+        release: target,
         owner: owner(&release.metadata),
         uid: release.uid().unwrap_or_default(),
         generation: release.metadata.generation.unwrap_or_default(),

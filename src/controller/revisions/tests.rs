@@ -3,11 +3,11 @@ use std::collections::BTreeMap;
 use futures::FutureExt as _;
 use futures::channel::mpsc::UnboundedReceiver;
 
-use super::{Release, Revisions};
-use crate::history::{Marks, RecordMeta};
+use super::Revisions;
+use crate::history::{Marks, RecordMeta, ReleaseKey};
 
-fn release() -> Release {
-    ("apps".to_owned(), "web".to_owned())
+fn release() -> ReleaseKey {
+    ReleaseKey::new("apps", "web")
 }
 
 /// Revision 1 at a version of its Secret.
@@ -17,8 +17,7 @@ fn at(version: u32) -> RecordMeta {
 
 fn of(uid: &str, version: u32) -> RecordMeta {
     RecordMeta {
-        namespace: "apps".to_owned(),
-        release: "web".to_owned(),
+        release: release(),
         revision: 1,
         status: "deployed".into(),
         marks: None,
@@ -30,26 +29,26 @@ fn of(uid: &str, version: u32) -> RecordMeta {
 }
 
 /// How many times somebody was woken.
-fn woken(news: &mut UnboundedReceiver<Release>) -> usize {
+fn woken(news: &mut UnboundedReceiver<ReleaseKey>) -> usize {
     std::iter::from_fn(|| news.try_recv().ok()).count()
 }
 
 fn known(revisions: &Revisions) -> Vec<String> {
-    revisions.of("apps", "web").into_iter().map(|meta| meta.resource_version).collect()
+    revisions.of(&release()).into_iter().map(|meta| meta.resource_version).collect()
 }
 
 #[test]
 fn a_write_of_ours_is_no_news_whatever_comes_first() {
     let (revisions, mut news) = Revisions::new();
     let write = revisions.write(release(), 1);
-    revisions.seen(release(), at(1));
+    revisions.seen(at(1));
     assert!(known(&revisions).is_empty(), "what the watch says is held until the answer");
     write.written(at(1));
     assert_eq!((known(&revisions), woken(&mut news)), (vec!["1".to_owned()], 0), "the event came first");
 
     revisions.write(release(), 1).written(at(2));
-    revisions.seen(release(), at(1));
-    revisions.seen(release(), at(2));
+    revisions.seen(at(1));
+    revisions.seen(at(2));
     assert_eq!((known(&revisions), woken(&mut news)), (vec!["2".to_owned()], 0), "the answer came first");
 
     let write = revisions.write(release(), 1);
@@ -59,21 +58,21 @@ fn a_write_of_ours_is_no_news_whatever_comes_first() {
 
     revisions.write(release(), 1).written(at(4));
     revisions.write(release(), 1).deleted();
-    revisions.seen(release(), at(4));
+    revisions.seen(at(4));
     revisions.gone(release(), 1);
     assert_eq!((known(&revisions), woken(&mut news)), (vec![], 0), "all events came after the deletion");
-    revisions.seen(release(), of("uid-2", 9));
+    revisions.seen(of("uid-2", 9));
     assert_eq!(woken(&mut news), 1, "a record of that name made later is another");
 }
 
 #[test]
 fn what_somebody_else_writes_is_news() {
     let (revisions, mut news) = Revisions::new();
-    revisions.seen(release(), at(1));
-    revisions.seen(release(), at(1));
+    revisions.seen(at(1));
+    revisions.seen(at(1));
     assert_eq!(woken(&mut news), 1);
     let write = revisions.write(release(), 1);
-    revisions.seen(release(), at(3));
+    revisions.seen(at(3));
     write.written(at(2));
     assert_eq!((known(&revisions), woken(&mut news)), (vec!["3".to_owned()], 1), "it wrote after us");
     revisions.gone(release(), 1);
@@ -84,7 +83,7 @@ fn what_somebody_else_writes_is_news() {
 fn an_unclear_answer_explains_nothing() {
     let (revisions, mut news) = Revisions::new();
     let write = revisions.write(release(), 1);
-    revisions.seen(release(), at(1));
+    revisions.seen(at(1));
     drop(write);
     assert_eq!((known(&revisions), woken(&mut news)), (vec!["1".to_owned()], 1));
     let write = revisions.write(release(), 1);
@@ -110,7 +109,7 @@ fn a_release_is_found_by_the_object_of_its_newest_marked_revision() {
     let (revisions, _news) = Revisions::new();
     let made_for = |owner: Option<&str>, revision, version| {
         let marks = owner.map(|owner| Marks { owner: owner.to_owned(), ..Marks::default() });
-        revisions.seen(release(), RecordMeta { revision, marks, ..at(version) });
+        revisions.seen(RecordMeta { revision, marks, ..at(version) });
     };
     let owned = |owner| revisions.owned_by(owner, "").len();
     made_for(Some("apps/a"), 1, 1);
@@ -132,7 +131,7 @@ fn a_release_is_found_by_the_object_of_its_newest_marked_revision() {
 #[test]
 fn a_new_list_takes_out_what_it_lacks_but_not_what_was_written_since() {
     let (revisions, mut news) = Revisions::new();
-    revisions.seen(release(), at(1));
+    revisions.seen(at(1));
     assert_eq!(woken(&mut news), 1);
     revisions.list_begins();
     revisions.write(release(), 1).written(at(2));

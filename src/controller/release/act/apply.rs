@@ -42,7 +42,7 @@ pub(super) async fn carry_out(
     let doing = run.doing.subscribe();
     let ended = tokio::select! {
         ended = Box::pin(run.steps(pending.objects, pending.claims, &mut replaced)) => ended,
-        never = publish::announce(task.release, step, (trace, doing), task.context) => match never {},
+        never = publish::announce(task.release, step, (trace, doing), &task.place.context) => match never {},
     };
     trace.applied(&run.applied);
     let ended = match ended {
@@ -55,17 +55,17 @@ pub(super) async fn carry_out(
 
 /// Ends a revision whose wait is over.
 pub(super) async fn finish(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
-    let Some(waited) = task.context.waits.take(&task.desired.identity.uid) else { return Ok(()) };
+    let Some(waited) = task.place.context.waits.take(&task.desired.identity.uid) else { return Ok(()) };
     task.slot.resume().await;
     let record = record::get(task, step.revision).await?;
-    trace.resumed(task.release, &record, task.context).await?;
+    trace.resumed(task.release, &record, task.place).await?;
     let replaced = record::get_all(task, &record::deployed(task, &step.replaces)).await?;
     let mut run = Run::new(step, task, prepare::deadline(step, &record, task), record);
     let doing = run.doing.subscribe();
     let ended = match waited {
         Ok(()) => tokio::select! {
             ended = run.hooks(run.events().1) => ended.map(drop),
-            never = publish::announce(task.release, step, (trace, doing), task.context) => match never {},
+            never = publish::announce(task.release, step, (trace, doing), &task.place.context) => match never {},
         },
         Err(error) => Err(error),
     };
@@ -75,10 +75,10 @@ pub(super) async fn finish(step: &Step, task: &Task<'_>, trace: &mut Trace) -> R
 /// What lies outside the release's namespace outlives it, and with it Helm's history: it is noted in the status before
 /// it is made, so that it is found again.
 async fn secure_inventory(pending: &Pending, task: &Task<'_>, trace: &Trace) -> Result<(), ReconcileError> {
-    let namespace = Some(task.desired.identity.namespace.as_str());
+    let namespace = Some(task.desired.identity.release.namespace.as_str());
     let is_outside = |object: &Object| object.reference().namespace.as_deref() != namespace;
     if pending.objects.iter().any(is_outside) {
-        publish::progress(task.release, trace, task.context).await?;
+        publish::progress(task.release, trace, &task.place.context).await?;
     }
     Ok(())
 }
@@ -141,8 +141,8 @@ impl<'a> Run<'a> {
         replaced.retain(|record| record.release.info.status == Status::Deployed);
         self.task.slot.pause();
         if self.action.wait {
-            let mut readiness = self.task.context.cluster.readiness(&self.applied, self.action.wait_for_jobs).await;
-            let moment = self.task.context.bounds.moments.try_acquire().ok().filter(|_| !self.noted);
+            let mut readiness = self.task.place.cluster.readiness(&self.applied, self.action.wait_for_jobs).await;
+            let moment = self.task.place.context.bounds.moments.try_acquire().ok().filter(|_| !self.noted);
             let briefly = moment.as_ref().map_or(Duration::ZERO, |_| self.deadline.remaining().min(INLINE_WAIT));
             if !readiness.ready_within(briefly).await? {
                 return Ok(Some(readiness));
@@ -154,13 +154,13 @@ impl<'a> Run<'a> {
 
     /// Notes that all is applied, and leaves the wait to itself.
     async fn wait_apart(mut self, readiness: Readiness) -> Result<(), ReconcileError> {
-        let context = self.task.context;
+        let place = self.task.place;
         if !self.noted {
-            self.record = record::update(context, self.record).await?;
+            self.record = record::update(place, self.record).await?;
         }
         let what = For { revision: self.step.revision, generation: self.task.desired.identity.generation };
         let until = Until { deadline: self.deadline.0, declared: self.action.timeout };
-        waits::begin(self.task.release, what, until, readiness, context);
+        waits::begin(self.task.release, what, until, readiness, &self.task.place.context);
         Ok(())
     }
 
@@ -192,7 +192,7 @@ impl<'a> Run<'a> {
             return Ok(false);
         }
         self.task.slot.pause();
-        hooks::run(event, &mut self.record, (self.deadline, &self.doing), self.task.context).await?;
+        hooks::run(event, &mut self.record, (self.deadline, &self.doing), self.task.place).await?;
         Ok(true)
     }
 
@@ -214,17 +214,17 @@ impl<'a> Run<'a> {
         claims: &Existing,
         replaced: &[Record],
     ) -> Result<(), ReconcileError> {
-        let context = self.task.context;
+        let place = self.task.place;
         let options = prepare::options(self.action, self.task);
-        context.cluster.apply_claimed(objects, claims, &options, &mut self.applied).await?;
+        place.cluster.apply_claimed(objects, claims, &options, &mut self.applied).await?;
         let mut old = Vec::new();
         for record in replaced {
-            old.extend(context.objects_of(record).await?);
+            old.extend(place.objects_of(record).await?);
         }
         let gone = left_behind(&old, objects);
         if !gone.is_empty() {
             // As Helm: what left the manifest is deleted, and its end not waited for.
-            context.cluster.delete(&gone, &deletion(self.task)).await?;
+            place.cluster.delete(&gone, &deletion(self.task)).await?;
         }
         if let Some(marks) = &mut self.record.marks {
             // Written with the next write of the record.
@@ -238,31 +238,31 @@ impl<'a> Run<'a> {
         let options = prepare::options(self.action, self.task);
         let (standing, lost) = claims.since_apply(objects, &options.owner);
         self.applied = standing;
-        self.task.context.cluster.apply_claimed(&lost, claims, &options, &mut self.applied).await?;
+        self.task.place.cluster.apply_claimed(&lost, claims, &options, &mut self.applied).await?;
         Ok(())
     }
 
     /// The old revision is superseded before the new one is deployed: killed in between, the new one is still pending
     /// and is resumed; the other way round two revisions would stay deployed.
     async fn succeed(mut self, replaced: Vec<Record>) -> Result<Record, ReconcileError> {
-        let context = self.task.context;
+        let place = self.task.place;
         for mut old in replaced {
             old.release.info.status = Status::Superseded;
-            record::update(context, old).await?;
+            record::update(place, old).await?;
         }
         self.record.release.info.status = Status::Deployed;
         self.record.release.info.description = match self.step.kind {
             StepKind::Install => "Install complete".into(),
             StepKind::Upgrade => "Upgrade complete".into(),
         };
-        let record = record::update(context, self.record).await?;
+        let record = record::update(place, self.record).await?;
         record::prune(self.task).await?;
         Ok(record)
     }
 
     /// The failure is recorded before anything is cleaned up; what is to be cleaned stands in the record until it is done.
     async fn fail(self, error: ReconcileError, trace: &mut Trace) -> Result<(), ReconcileError> {
-        let record = record::fail(self.record, &error, self.task.context).await?;
+        let record = record::fail(self.record, &error, self.task.place).await?;
         trace.record(&record);
         let next =
             plan::next_attempt(&record.meta()?, self.task.release.spec.interval(), &self.task.desired.identity.uid);
@@ -292,7 +292,7 @@ pub(super) async fn clean_up_later(
             if let Some(marks) = &mut record.marks {
                 marks.absent = None;
             }
-            record::update(task.context, record).await.map(drop)
+            record::update(task.place, record).await.map(drop)
         }
         ended => ended,
     }
@@ -313,7 +313,7 @@ pub(super) async fn clean_up(mut record: Record, task: &Task<'_>) -> Result<(), 
         let objects = prepare::manifest(&record.release, task).await?;
         let created = absent.iter().filter_map(|at| objects.get(*at)).filter(|object| !is_volume(object));
         let created: Vec<Object> = created.cloned().collect();
-        task.context.cluster.delete(&created, &deletion(task)).await?;
+        task.place.cluster.delete(&created, &deletion(task)).await?;
     }
-    record::update(task.context, record).await.map(drop)
+    record::update(task.place, record).await.map(drop)
 }

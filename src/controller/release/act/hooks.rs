@@ -8,8 +8,8 @@ use k8s_openapi::jiff::Timestamp;
 use super::{Deadline, Doing, masked, record};
 use crate::api::Reason;
 use crate::cluster::{DeleteOptions, HookOutcome, Object, Propagation, Reach, Source};
-use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
+use crate::controller::place::Place;
 use crate::history::{HooksBegun, Record};
 
 /// The events of one action, which one revision sees one after the other.
@@ -33,7 +33,7 @@ pub(super) async fn run(
     event: HookEvent,
     record: &mut Record,
     (deadline, doing): (Deadline, &Doing),
-    context: &Context,
+    place: &Place,
 ) -> Result<(), ReconcileError> {
     if is_over(&event, hooks_begun(record)) {
         return Ok(());
@@ -48,21 +48,21 @@ pub(super) async fn run(
         if !is_done(&hook, &event, told) {
             let begun = begun(&hook, &event, told);
             if begun.is_none() {
-                note(record, at, (&event, HookPhase::Running), context).await?;
+                note(record, at, (&event, HookPhase::Running), place).await?;
             }
             let what = format!("{} {:?} of {}", hook.kind, hook.name, hook.path);
             doing.send_replace(Some(format!("running the {} hook {what}", event.as_str())));
-            let outcome = run_one(&hook, begun, record, deadline, context).await;
+            let outcome = run_one(&hook, begun, record, deadline, place).await;
             doing.send_replace(None);
             if let Err(error @ ReconcileError { reason: Reason::ClusterUnavailable, .. }) = outcome {
                 // The hook itself may have begun, and go on: the record goes on saying so.
                 return Err(error);
             }
             let phase = if outcome.is_ok() { HookPhase::Succeeded } else { HookPhase::Failed };
-            note(record, at, (&event, phase), context).await?;
+            note(record, at, (&event, phase), place).await?;
             if let Err(error) = outcome {
                 // The hook's own failure is what a person has to read, whatever becomes of its remains.
-                drop(delete(&hook, &DeletePolicy::HookFailed, record, deadline, context).await);
+                drop(delete(&hook, &DeletePolicy::HookFailed, record, deadline, place).await);
                 failure = Some(error);
                 break;
             }
@@ -70,7 +70,7 @@ pub(super) async fn run(
         succeeded.push(hook);
     }
     for hook in succeeded.iter().rev() {
-        let deleted = delete(hook, &DeletePolicy::HookSucceeded, record, deadline, context).await;
+        let deleted = delete(hook, &DeletePolicy::HookSucceeded, record, deadline, place).await;
         if failure.is_none() {
             deleted?;
         }
@@ -82,17 +82,17 @@ pub(super) async fn run(
 }
 
 /// Ends the Jobs and Pods of hooks that were running when their run was given up: superseded, or its release deleted.
-pub(super) async fn end_running(record: &Record, context: &Context) -> Result<(), ReconcileError> {
+pub(super) async fn end_running(record: &Record, place: &Place) -> Result<(), ReconcileError> {
     for hook in record.release.hooks.iter().filter(|hook| hook.last_run.phase == HookPhase::Running) {
         let Some(begun) = hook.last_run.started_at else { continue };
         let mut standing = Vec::new();
-        for object in objects(hook, record, context).await? {
-            if context.cluster.hook_stands(&object, begun).await? {
+        for object in objects(hook, record, place).await? {
+            if place.cluster.hook_stands(&object, begun).await? {
                 standing.push(object);
             }
         }
         let options = DeleteOptions { owner: None, propagation: Propagation::Background, timeout: None };
-        context.cluster.delete(&standing, &options).await?;
+        place.cluster.delete(&standing, &options).await?;
     }
     Ok(())
 }
@@ -147,10 +147,10 @@ async fn note(
     record: &mut Record,
     at: usize,
     (event, phase): (&HookEvent, HookPhase),
-    context: &Context,
+    place: &Place,
 ) -> Result<(), ReconcileError> {
     let run = &mut record.release.hooks[at].last_run;
-    let now = context.now();
+    let now = place.context.now();
     if phase == HookPhase::Running {
         (run.started_at, run.completed_at) = (Some(now), None);
     } else {
@@ -162,7 +162,7 @@ async fn note(
     {
         marks.hooks = Some(HooksBegun { event: event.clone(), since: now });
     }
-    *record = record::update(context, record.clone()).await?;
+    *record = record::update(place, record.clone()).await?;
     Ok(())
 }
 
@@ -176,19 +176,19 @@ async fn run_one(
     begun: Option<Timestamp>,
     record: &Record,
     deadline: Deadline,
-    context: &Context,
+    place: &Place,
 ) -> Result<(), ReconcileError> {
-    let objects = objects(hook, record, context).await?;
+    let objects = objects(hook, record, place).await?;
     let mut stands = false;
     for (object, begun) in objects.iter().zip(begun) {
-        stands |= context.cluster.hook_stands(object, begun).await?;
+        stands |= place.cluster.hook_stands(object, begun).await?;
     }
     if !stands {
-        delete(hook, &DeletePolicy::BeforeHookCreation, record, deadline, context).await?;
+        delete(hook, &DeletePolicy::BeforeHookCreation, record, deadline, place).await?;
     }
     let limit = deadline.remaining().as_secs();
     for object in objects {
-        let outcome = context.cluster.run_hook(&object, begun, deadline.remaining()).await?;
+        let outcome = place.cluster.run_hook(&object, begun, deadline.remaining()).await?;
         let object = object.reference();
         let message = match outcome {
             HookOutcome::Succeeded => continue,
@@ -205,7 +205,7 @@ async fn delete(
     policy: &DeletePolicy,
     record: &Record,
     deadline: Deadline,
-    context: &Context,
+    place: &Place,
 ) -> Result<(), ReconcileError> {
     // As Helm: a definition that other objects depend on is never deleted as a hook.
     if hook.kind == "CustomResourceDefinition" || !hook.effective_delete_policies().contains(policy) {
@@ -213,15 +213,15 @@ async fn delete(
     }
     let options =
         DeleteOptions { owner: None, propagation: Propagation::Background, timeout: Some(deadline.remaining()) };
-    context.cluster.delete(&objects(hook, record, context).await?, &options).await?;
+    place.cluster.delete(&objects(hook, record, place).await?, &options).await?;
     Ok(())
 }
 
 /// The objects of a hook, which are as far in reach as those of the release.
-async fn objects(hook: &Hook, record: &Record, context: &Context) -> Result<Vec<Object>, ReconcileError> {
+async fn objects(hook: &Hook, record: &Record, place: &Place) -> Result<Vec<Object>, ReconcileError> {
     let source = Source { origin: &hook.path, text: &hook.manifest };
-    let objects = context.cluster.objects(&[source], &record.release.namespace).await?;
-    if context.policy.no_cross_namespace_refs {
+    let objects = place.cluster.objects(&[source], &record.release.namespace).await?;
+    if place.context.policy.no_cross_namespace_refs {
         let owner = record.marks.as_ref().and_then(|marks| marks.owner.split_once('/'));
         let own = owner.map_or(record.release.namespace.as_str(), |(namespace, _)| namespace);
         Reach::Namespace(own.to_owned()).admit(&objects)?;

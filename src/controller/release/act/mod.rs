@@ -19,7 +19,6 @@ mod prepare;
 mod record;
 pub(super) mod uninstall;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use helm::release::{Release, Status};
@@ -29,14 +28,15 @@ use tokio::time::Instant;
 
 use super::dereference;
 use super::plan::{self, MOST_MADE, Plan, Step};
-use super::removal::{Leaving, Place};
+use super::removal::Leaving;
 use super::trace::Trace;
-use super::validate::{self, Action, DesiredRelease};
+use super::validate::{self, Action, DesiredRelease, Identity};
 use crate::api::{ADOPT, HelmRelease, REQUESTED_AT, Reason};
 use crate::cluster::{Reach, SecretValues, Source};
 use crate::controller::context::{Context, Slot};
 use crate::controller::error::{NextAttempt, ReconcileError, chain};
-use crate::controller::matching::Key;
+use crate::controller::place::Place;
+use crate::history::Record;
 use crate::registry::Resolved;
 
 /// What a step is about.
@@ -51,14 +51,14 @@ pub(super) struct Task<'a> {
     pub(super) inputs: &'a str,
     /// The slot in which it works.
     pub(super) slot: &'a Slot<'a>,
-    /// Handles.
-    pub(super) context: &'a Arc<Context>,
+    /// Where it is carried out.
+    pub(super) place: &'a Place,
 }
 
 impl Task<'_> {
     /// How far the release may reach.
     pub(super) fn reach(&self) -> Reach {
-        self.context.policy.reach(self.release)
+        self.place.context.policy.reach(self.release)
     }
 }
 
@@ -68,10 +68,10 @@ pub(super) type Doing = watch::Sender<Option<String>>;
 /// Keeps what is deployed, and uninstalls the releases under the names and in the namespaces that the object declared
 /// before.
 pub(super) async fn keep(revision: u32, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
-    Box::pin(trace.keep(task.release, task.desired, revision, task.context)).await?;
-    let place = Place::from(&task.desired.identity);
+    Box::pin(trace.keep(task.release, task.desired, revision, task.place)).await?;
+    let current = &task.desired.identity.release;
     let leaving = Leaving::of(task.release);
-    if uninstall::old_places(&place, (&leaving.owner, &leaving.uid), task.context).is_empty() {
+    if uninstall::former(current, (&leaving.owner, &leaving.uid), task.place).is_empty() {
         return Ok(());
     }
     // A move that was called off had begun to take over what both have: it would go with the other place.
@@ -79,7 +79,7 @@ pub(super) async fn keep(revision: u32, task: &Task<'_>, trace: &mut Trace) -> R
     Box::pin(prepare::take_back(revision, task)).await?;
     // It may run hooks, and waits until objects are gone.
     task.slot.pause();
-    Box::pin(uninstall::leave_old_places(&place, &leaving, task.context, trace)).await
+    Box::pin(uninstall::leave_former(current, &leaving, task.place, trace)).await
 }
 
 /// Takes one step; then it is planned again.
@@ -96,11 +96,8 @@ async fn go_on(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), Rec
     match plan {
         Plan::Keep { .. } | Plan::Await(_) | Plan::Release(_) => Ok(()),
         Plan::Mark { revision } => {
-            let mut record = record::get(task, revision).await?;
-            if let Some(marks) = &mut record.marks {
-                marks.uid.clone_from(&task.desired.identity.uid);
-            }
-            record::update(task.context, record).await.map(drop)
+            let record = record::get(task, revision).await?;
+            mark(record, &task.desired.identity, task.place).await
         }
         Plan::Resume(step) => {
             // After a restart there may be hundreds: of their records, too, only a few are in memory at once.
@@ -113,14 +110,14 @@ async fn go_on(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), Rec
         Plan::Supersede { revision } => {
             let why = "the HelmRelease declares something else now";
             let record = record::get(task, revision).await?;
-            Box::pin(hooks::end_running(&record, task.context)).await?;
-            trace.record(&record::supersede(record, why, task.context).await?);
+            Box::pin(hooks::end_running(&record, task.place)).await?;
+            trace.record(&record::supersede(record, why, task.place).await?);
             Ok(())
         }
         Plan::Abandon { revision } => {
             let why = "whoever began it has not gone on with it for 15 minutes, and another revision takes its place";
             let record = record::get(task, revision).await?;
-            record::fail(record, &ReconcileError::new(Reason::PendingRelease, why), task.context).await.map(drop)
+            record::fail(record, &ReconcileError::new(Reason::PendingRelease, why), task.place).await.map(drop)
         }
         Plan::CleanUp { revision } => {
             let record = record::get(task, revision).await?;
@@ -139,8 +136,8 @@ async fn go_on(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), Rec
             Err(ReconcileError { next, ..ReconcileError::new(Reason::TooManyRevisions, message) })
         }
         Plan::FinishUninstall { .. } => {
-            let place = Place::from(&task.desired.identity);
-            Box::pin(uninstall::remove(&place, &Leaving::of(task.release), task.context, trace)).await
+            let release = &task.desired.identity.release;
+            Box::pin(uninstall::remove(release, &Leaving::of(task.release), task.place, trace)).await
         }
         Plan::AwaitOther { revision, remaining } => Err(await_other(revision, remaining, task)),
     }
@@ -149,7 +146,7 @@ async fn go_on(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), Rec
 /// Somebody else's Helm works on a revision.
 fn await_other(revision: u32, remaining: Duration, task: &Task<'_>) -> ReconcileError {
     let identity = &task.desired.identity;
-    let revisions = task.context.revisions.of(&identity.namespace, identity.name.as_str());
+    let revisions = task.place.revisions.of(&identity.release);
     let message = if revisions.last().is_some_and(|last| last.status == Status::Uninstalling) {
         format!(
             "somebody else uninstalls revision {revision}: a helm uninstall runs, or was interrupted. The operator waits for it, and ends it \
@@ -167,38 +164,36 @@ fn await_other(revision: u32, remaining: Duration, task: &Task<'_>) -> Reconcile
 
 /// Whether the object takes the place of another whose release it declares, and has not marked it as its own yet.
 pub(super) fn is_adopter(release: &HelmRelease, context: &Context) -> bool {
-    if !release.annotations().contains_key(ADOPT) {
-        return false;
-    }
-    let owner = dereference::owner_of(&dereference::target(release), context);
-    owner.is_some_and(|owner| owner.adopted.is_some() && owner.key == Key::of(release))
+    release.annotations().contains_key(ADOPT) && matches!(dereference::takes_over(release, context), Ok(true))
 }
 
 /// Marks the newest revision of a release that the object adopts as the object's own, before anything else: from then on
 /// it is gone on with, or ended, as what it is.
-pub(super) async fn take_over(release: &HelmRelease, context: &Context) -> Result<(), ReconcileError> {
+pub(super) async fn take_over(release: &HelmRelease, place: &Place) -> Result<(), ReconcileError> {
     let identity = validate::identity(release)?;
-    let target = (identity.namespace.clone(), identity.name.to_string());
-    let revisions = context.revisions.of(&target.0, &target.1);
+    let revisions = place.revisions.of(&identity.release);
     let Some(newest) = revisions.last() else { return Ok(()) };
-    let Some(mut record) = record::read(context, &target.0, &target.1, newest.revision).await? else { return Ok(()) };
-    if let Some(marks) = &mut record.marks {
-        marks.owner.clone_from(&identity.owner);
-        marks.uid.clone_from(&identity.uid);
-        record::update(context, record).await?;
-    }
-    Ok(())
+    let Some(record) = record::read(place, &identity.release, newest.revision).await? else { return Ok(()) };
+    mark(record, &identity, place).await
+}
+
+/// Marks a revision as made for the object that `identity` names. One without marks is left as it is.
+async fn mark(mut record: Record, identity: &Identity, place: &Place) -> Result<(), ReconcileError> {
+    let Some(marks) = &mut record.marks else { return Ok(()) };
+    marks.owner.clone_from(&identity.owner);
+    marks.uid.clone_from(&identity.uid);
+    record::update(place, record).await.map(drop)
 }
 
 /// Ends the pending revision of a release that is suspended, so that nobody finds it locked; what it applied stays.
-pub(super) async fn pause(release: &HelmRelease, context: &Context, trace: &mut Trace) -> Result<(), ReconcileError> {
+pub(super) async fn pause(release: &HelmRelease, place: &Place, trace: &mut Trace) -> Result<(), ReconcileError> {
     let identity = validate::identity(release)?;
-    let revisions = context.revisions.of(&identity.namespace, identity.name.as_str());
+    let revisions = place.revisions.of(&identity.release);
     let pending = revisions.last().filter(|last| plan::is_pending(last.status) && plan::is_of(last, &identity));
     let Some(pending) = pending else { return Ok(()) };
-    if let Some(record) = record::read(context, &identity.namespace, identity.name.as_str(), pending.revision).await? {
-        hooks::end_running(&record, context).await?;
-        trace.record(&record::supersede(record, "the HelmRelease was suspended", context).await?);
+    if let Some(record) = record::read(place, &identity.release, pending.revision).await? {
+        hooks::end_running(&record, place).await?;
+        trace.record(&record::supersede(record, "the HelmRelease was suspended", place).await?);
     }
     Ok(())
 }

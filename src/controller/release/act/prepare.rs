@@ -15,12 +15,11 @@ use crate::controller::error::ReconcileError;
 use crate::controller::matching::{self, Key};
 use crate::controller::release::fetch;
 use crate::controller::release::plan::{self, Step, StepKind};
-use crate::controller::release::removal::Place;
 use crate::controller::release::render;
 use crate::controller::release::trace::Trace;
-use crate::controller::release::validate::{Action, Identity};
+use crate::controller::release::validate::Action;
 use crate::controller::watch;
-use crate::history::{Marks, Record};
+use crate::history::{Marks, Record, ReleaseKey};
 
 /// A revision that is recorded as pending, with everything needed to carry it out.
 pub(super) struct Pending {
@@ -47,11 +46,11 @@ pub(super) enum Prepared {
 /// Prepares a new revision.
 pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<Prepared, ReconcileError> {
     let action = action(step, task);
-    let namespace = &task.desired.identity.namespace;
+    let namespace = &task.desired.identity.release.namespace;
     // Here it queues, as hundreds may: what comes later is made when it is needed.
-    let chart = Box::pin(fetch::fetch(task.desired, task.resolved, task.slot, task.context, trace)).await?;
+    let chart = Box::pin(fetch::fetch(task.desired, task.resolved, task.slot, &task.place.context, trace)).await?;
     if task.desired.create_namespace && step.kind == StepKind::Install {
-        Box::pin(task.context.cluster.ensure_namespace(namespace)).await?;
+        Box::pin(task.place.cluster.ensure_namespace(namespace)).await?;
     }
     let rendered = Box::pin(render::render(step, &chart, action, task)).await?;
     for warning in &rendered.warnings {
@@ -86,7 +85,7 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
 /// What a person did that the new revision undoes, or that has no effect.
 fn warn_of_others(step: &Step, task: &Task<'_>, trace: &mut Trace) {
     let identity = &task.desired.identity;
-    let revisions = task.context.revisions.of(&identity.namespace, identity.name.as_str());
+    let revisions = task.place.revisions.of(&identity.release);
     if let Some(last) = revisions.last()
         && last.marks.is_none()
         && last.status == Status::Deployed
@@ -100,14 +99,14 @@ fn warn_of_others(step: &Step, task: &Task<'_>, trace: &mut Trace) {
     }
     let adopted = Key::adopted_by(task.release).filter(|_| step.kind == StepKind::Install);
     let Some(adopted) = adopted else { return };
-    let object = task.context.releases.get(&watch::reference(&adopted));
+    let object = task.place.context.releases.get(&watch::reference(&adopted));
     let declares = object.as_ref().and_then(|object| object.0.as_ref().ok()).map(matching::target);
     let own = matching::target(task.release);
-    if let Some((namespace, release)) = declares.filter(|declares| *declares != own) {
+    if let Some(declared) = declares.filter(|declares| *declares != own) {
         let message = format!(
-            "the annotation {ADOPT} has no effect: {} declares the Helm release {namespace}/{release}, and this object {}/{}: set \
-             spec.release.name to {release} to take it over",
-            adopted.name, own.0, own.1
+            "the annotation {ADOPT} has no effect: {} declares the Helm release {declared}, and this object {own}: set \
+             spec.release.name to {} to take it over",
+            adopted.name, declared.name
         );
         trace.warn(Reason::AdoptionIgnored, message);
     }
@@ -115,12 +114,13 @@ fn warn_of_others(step: &Step, task: &Task<'_>, trace: &mut Trace) {
 
 /// Objects of a release without a history: it may be kept where we do not read it, and would be begun anew over it.
 async fn refuse_other_drivers(task: &Task<'_>) -> Result<(), ReconcileError> {
-    let Identity { name, namespace, .. } = &task.desired.identity;
-    if !task.context.history.is_in_config_maps(namespace, name.as_str()).await? {
+    let release = &task.desired.identity.release;
+    let name = &release.name;
+    if !task.place.history.is_in_config_maps(release).await? {
         return Ok(());
     }
     let message = format!(
-        "the history of the release {namespace}/{name} is kept in ConfigMaps (HELM_DRIVER=configmap), which the operator does not read, and its objects are there: \
+        "the history of the release {release} is kept in ConfigMaps (HELM_DRIVER=configmap), which the operator does not read, and its objects are there: \
          turn each ConfigMap sh.helm.release.v1.{name}.vN into a Secret of the same name, labels and data with the type helm.sh/release.v1, or delete them all \
          to begin the history anew with the objects as they are"
     );
@@ -138,8 +138,8 @@ pub(super) async fn resume(step: &Step, record: Record, task: &Task<'_>) -> Resu
 
 /// When the action ends that a record says was begun.
 pub(super) fn deadline(step: &Step, record: &Record, task: &Task<'_>) -> Deadline {
-    let began = record.release.info.last_deployed.unwrap_or_else(|| task.context.now());
-    let age = Duration::try_from(task.context.now().duration_since(began)).unwrap_or_default();
+    let began = record.release.info.last_deployed.unwrap_or_else(|| task.place.context.now());
+    let age = Duration::try_from(task.place.context.now().duration_since(began)).unwrap_or_default();
     Deadline::resumed(action(step, task), age)
 }
 
@@ -153,21 +153,24 @@ pub(super) fn action<'a>(step: &Step, task: &Task<'a>) -> &'a Action {
 
 /// The owner that the objects of this release name.
 pub(super) fn owner(task: &Task<'_>) -> Owner {
-    let identity = &task.desired.identity;
-    Owner { release: identity.name.to_string(), namespace: identity.namespace.clone() }
+    marked(task.desired.identity.release.clone())
+}
+
+/// How the objects of a release are marked.
+pub(super) fn marked(release: ReleaseKey) -> Owner {
+    Owner { release: release.name, namespace: release.namespace }
 }
 
 /// How the objects of this release are applied. What belongs to a release of the same object under its former name or in
 /// its former namespace is taken over: that one is uninstalled once this one is deployed.
 pub(super) fn options(action: &Action, task: &Task<'_>) -> ApplyOptions {
     let identity = &task.desired.identity;
-    let former = uninstall::old_places(&Place::from(identity), (&identity.owner, &identity.uid), task.context);
-    let previous = former.into_iter().map(|place| Owner { release: place.name, namespace: place.namespace });
+    let former = uninstall::former(&identity.release, (&identity.owner, &identity.uid), task.place);
     ApplyOptions {
         owner: owner(task),
         take_ownership: action.take_ownership,
         force_conflicts: action.force,
-        previous: previous.collect(),
+        previous: former.into_iter().map(marked).collect(),
     }
 }
 
@@ -175,12 +178,12 @@ pub(super) fn options(action: &Action, task: &Task<'_>) -> ApplyOptions {
 /// else's is not looked at.
 pub(super) async fn take_back(revision: u32, task: &Task<'_>) -> Result<(), ReconcileError> {
     let record = record::get(task, revision).await?;
-    let objects = task.context.objects_of(&record).await?;
+    let objects = task.place.objects_of(&record).await?;
     let options = ApplyOptions { take_ownership: true, ..options(&task.desired.upgrade, task) };
-    let claims = task.context.cluster.claim(&objects, &options).await?;
+    let claims = task.place.cluster.claim(&objects, &options).await?;
     let taken = objects.iter().filter(|object| claims.is_of(object.reference(), &options.previous));
     let taken: Vec<Object> = taken.cloned().collect();
-    Ok(task.context.cluster.apply_claimed(&taken, &claims, &options, &mut Vec::new()).await?)
+    Ok(task.place.cluster.apply_claimed(&taken, &claims, &options, &mut Vec::new()).await?)
 }
 
 /// Looks again at which objects are there: hooks that ran since may have taken any time, and others made some of them.
@@ -189,13 +192,13 @@ pub(super) async fn claim_again(
     action: &Action,
     task: &Task<'_>,
 ) -> Result<Existing, ReconcileError> {
-    Ok(task.context.cluster.claim(objects, &options(action, task)).await?)
+    Ok(task.place.cluster.claim(objects, &options(action, task)).await?)
 }
 
 /// The objects of a release's manifest.
 pub(super) async fn manifest(release: &Release, task: &Task<'_>) -> Result<Vec<Object>, ReconcileError> {
     let source = Source { origin: release.chart.name(), text: &release.manifest };
-    Ok(task.context.cluster.objects(&[source], &release.namespace).await?)
+    Ok(task.place.cluster.objects(&[source], &release.namespace).await?)
 }
 
 async fn objects(
@@ -205,7 +208,7 @@ async fn objects(
 ) -> Result<(Vec<Object>, Existing), ReconcileError> {
     let objects = manifest(release, task).await?;
     task.reach().admit(&objects)?;
-    let claims = task.context.cluster.claim(&objects, &options(action, task)).await?;
+    let claims = task.place.cluster.claim(&objects, &options(action, task)).await?;
     Ok((objects, claims))
 }
 
@@ -229,7 +232,7 @@ fn warned(warning: &Warning) -> (Reason, String) {
 }
 
 fn pending(step: &Step, task: &Task<'_>, rendered: render::Output, replaced: &[Record]) -> Release {
-    let now = task.context.now();
+    let now = task.place.context.now();
     let first = replaced
         .iter()
         .find_map(|record| record.release.info.first_deployed)
@@ -239,8 +242,8 @@ fn pending(step: &Step, task: &Task<'_>, rendered: render::Output, replaced: &[R
         StepKind::Upgrade => (Status::PendingUpgrade, "Preparing upgrade"),
     };
     Release {
-        name: task.desired.identity.name.to_string(),
-        namespace: task.desired.identity.namespace.clone(),
+        name: task.desired.identity.release.name.clone(),
+        namespace: task.desired.identity.release.namespace.clone(),
         version: step.revision,
         info: Info {
             first_deployed: Some(first.unwrap_or(now)),
@@ -280,7 +283,7 @@ fn marks(step: &Step, task: &Task<'_>) -> Marks {
 
 fn is_last(record: &Record, task: &Task<'_>) -> bool {
     let identity = &task.desired.identity;
-    let revisions = task.context.revisions.of(&identity.namespace, identity.name.as_str());
+    let revisions = task.place.revisions.of(&identity.release);
     revisions.last().is_some_and(|last| last.revision == record.release.version)
 }
 

@@ -6,21 +6,18 @@ use tokio::task::spawn_local;
 use super::Task;
 use crate::api::Reason;
 use crate::controller::causes::panicked;
-use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
-use crate::history::{Marks, Record, surplus};
+use crate::controller::place::Place;
+use crate::history::{Marks, Record, ReleaseKey, surplus};
 
 /// The mark of a revision that was ended without having failed.
 const SUPERSEDED: &str = "Superseded";
 
 /// The record of one revision.
 pub(super) async fn get(task: &Task<'_>, revision: u32) -> Result<Record, ReconcileError> {
-    let identity = &task.desired.identity;
-    read(task.context, &identity.namespace, identity.name.as_str(), revision).await?.ok_or_else(|| {
-        let message = format!(
-            "revision {revision} of {}/{} is gone: somebody deleted its Secret",
-            identity.namespace, identity.name
-        );
+    let release = &task.desired.identity.release;
+    read(task.place, release, revision).await?.ok_or_else(|| {
+        let message = format!("revision {revision} of {release} is gone: somebody deleted its Secret");
         ReconcileError::new(Reason::HistoryInvalid, message)
     })
 }
@@ -29,34 +26,27 @@ pub(super) async fn get(task: &Task<'_>, revision: u32) -> Result<Record, Reconc
 pub(super) async fn get_all(task: &Task<'_>, revisions: &[u32]) -> Result<Vec<Record>, ReconcileError> {
     let mut records = Vec::with_capacity(revisions.len());
     for revision in revisions {
-        let identity = &task.desired.identity;
-        records.extend(read(task.context, &identity.namespace, identity.name.as_str(), *revision).await?);
+        records.extend(read(task.place, &task.desired.identity.release, *revision).await?);
     }
     Ok(records)
 }
 
 /// Those of `revisions` that are deployed.
 pub(super) fn deployed(task: &Task<'_>, revisions: &[u32]) -> Vec<u32> {
-    let identity = &task.desired.identity;
-    let known = task.context.revisions.of(&identity.namespace, identity.name.as_str());
+    let known = task.place.revisions.of(&task.desired.identity.release);
     let deployed = known.iter().filter(|meta| meta.status == Status::Deployed).map(|meta| meta.revision);
     deployed.filter(|revision| revisions.contains(revision)).collect()
 }
 
 /// The record of one revision, if it is there.
-pub(super) async fn read(
-    context: &Context,
-    namespace: &str,
-    name: &str,
-    revision: u32,
-) -> Result<Option<Record>, ReconcileError> {
-    Ok(context.history.get(namespace, name, revision).await?)
+pub(super) async fn read(place: &Place, release: &ReleaseKey, revision: u32) -> Result<Option<Record>, ReconcileError> {
+    Ok(place.history.get(release, revision).await?)
 }
 
 /// Writes a new revision.
 pub(super) async fn create(release: Release, marks: Marks, task: &Task<'_>) -> Result<Record, ReconcileError> {
-    let write = task.context.revisions.write(key(&release), release.version);
-    let history = task.context.history.clone();
+    let write = task.place.revisions.write(ReleaseKey::of(&release), release.version);
+    let history = task.place.history.clone();
     finished(async move {
         let record = history.create(release, marks).await?;
         write.written(record.meta()?);
@@ -77,14 +67,14 @@ async fn finished<T: 'static>(
 pub(super) async fn adopt(record: &Record, marks: &Marks, task: &Task<'_>) -> Result<(), ReconcileError> {
     let mut record = record.clone();
     record.marks = Some(marks.clone());
-    update(task.context, record).await.map(drop)
+    update(task.place, record).await.map(drop)
 }
 
 /// Writes a changed record. Fails with `PendingRelease` when somebody wrote it since it was read: what was decided from
 /// it then no longer holds, and nothing follows from it but to look again.
-pub(super) async fn update(context: &Context, record: Record) -> Result<Record, ReconcileError> {
-    let write = context.revisions.write(key(&record.release), record.release.version);
-    let history = context.history.clone();
+pub(super) async fn update(place: &Place, record: Record) -> Result<Record, ReconcileError> {
+    let write = place.revisions.write(ReleaseKey::of(&record.release), record.release.version);
+    let history = place.history.clone();
     finished(async move {
         let record = history.update(record).await?;
         write.written(record.meta()?);
@@ -94,11 +84,7 @@ pub(super) async fn update(context: &Context, record: Record) -> Result<Record, 
 }
 
 /// Records that a revision failed, with Helm's words for it, so that `helm history` reads as ever.
-pub(super) async fn fail(
-    mut record: Record,
-    error: &ReconcileError,
-    context: &Context,
-) -> Result<Record, ReconcileError> {
+pub(super) async fn fail(mut record: Record, error: &ReconcileError, place: &Place) -> Result<Record, ReconcileError> {
     let name = &record.release.name;
     record.release.info.description = match record.release.info.status {
         Status::PendingInstall => format!("Release {name:?} failed: {}", error.message),
@@ -108,7 +94,7 @@ pub(super) async fn fail(
     if let Some(marks) = &mut record.marks {
         marks.ended = Some(error.reason.to_string());
     }
-    update(context, record).await
+    update(place, record).await
 }
 
 /// Why a failed revision failed, in the words that were told then.
@@ -118,28 +104,23 @@ pub(super) fn why(record: &Record) -> &str {
 }
 
 /// Records that a revision was ended before it was complete, without having failed.
-pub(super) async fn supersede(mut record: Record, why: &str, context: &Context) -> Result<Record, ReconcileError> {
+pub(super) async fn supersede(mut record: Record, why: &str, place: &Place) -> Result<Record, ReconcileError> {
     record.release.info.status = Status::Superseded;
     record.release.info.description = format!("Ended before it was complete: {why}");
     if let Some(marks) = &mut record.marks {
         marks.ended = Some(SUPERSEDED.to_owned());
         marks.absent = None;
     }
-    update(context, record).await
+    update(place, record).await
 }
 
 /// Deletes one revision.
-pub(super) async fn delete(
-    context: &Context,
-    namespace: &str,
-    name: &str,
-    revision: u32,
-) -> Result<(), ReconcileError> {
-    let place = (namespace.to_owned(), name.to_owned());
-    let write = context.revisions.write(place.clone(), revision);
-    let history = context.history.clone();
+pub(super) async fn delete(place: &Place, release: &ReleaseKey, revision: u32) -> Result<(), ReconcileError> {
+    let release = release.clone();
+    let write = place.revisions.write(release.clone(), revision);
+    let history = place.history.clone();
     finished(async move {
-        history.delete(&place.0, &place.1, revision).await?;
+        history.delete(&release, revision).await?;
         write.deleted();
         Ok(())
     })
@@ -148,14 +129,10 @@ pub(super) async fn delete(
 
 /// Deletes the oldest revisions beyond the number that is kept.
 pub(super) async fn prune(task: &Task<'_>) -> Result<(), ReconcileError> {
-    let identity = &task.desired.identity;
-    let revisions = task.context.revisions.of(&identity.namespace, identity.name.as_str());
+    let release = &task.desired.identity.release;
+    let revisions = task.place.revisions.of(release);
     for revision in surplus(&revisions, task.desired.max_history) {
-        delete(task.context, &identity.namespace, identity.name.as_str(), revision).await?;
+        delete(task.place, release, revision).await?;
     }
     Ok(())
-}
-
-fn key(release: &Release) -> (String, String) {
-    (release.namespace.clone(), release.name.clone())
 }

@@ -11,36 +11,36 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::Api;
 use kube::core::CustomResourceExt as _;
 
-use super::{Deadline, Doing, hooks, record};
+use super::{Deadline, Doing, hooks, prepare, record};
 use crate::api::{DeletionPolicy, DeletionPropagation, HelmRelease, InventoryEntry, Reason};
-use crate::cluster::{DeleteOptions, Object, ObjectRef, Owner, Propagation, Removal as Removed, distinct};
+use crate::cluster::{DeleteOptions, Object, ObjectRef, Propagation, Removal as Removed, distinct};
 use crate::controller::causes::api_error;
-use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
-use crate::controller::matching::Key;
+use crate::controller::matching::{self, Key};
 use crate::controller::ownership::Evidence;
+use crate::controller::place::Place;
 use crate::controller::release::dereference;
 use crate::controller::release::plan;
-use crate::controller::release::removal::{Leaving, Place, Removal};
+use crate::controller::release::removal::{Leaving, Removal};
 use crate::controller::release::trace::Trace;
-use crate::history::{Record, RecordMeta};
+use crate::history::{Record, RecordMeta, ReleaseKey};
 
 /// Uninstalls what a deleted object had installed, as its policy says, or leaves it with the reason in the trace.
 pub(in crate::controller::release) async fn uninstall(
     leaving: &Leaving,
-    context: &Context,
+    place: &Place,
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
-    if let Some(why) = stays(leaving, context).await? {
-        let left = places(leaving, context);
-        for place in &left {
-            unlock(place, leaving, context).await?;
+    if let Some(why) = stays(leaving, place).await? {
+        let left = owned(leaving, place);
+        for release in &left {
+            unlock(release, leaving, place).await?;
         }
         trace.left = Some((left, why)).filter(|(left, _)| !left.is_empty());
         return Ok(());
     }
-    for place in places(leaving, context) {
-        remove(&place, leaving, context, trace).await?;
+    for release in owned(leaving, place) {
+        remove(&release, leaving, place, trace).await?;
     }
     Ok(())
 }
@@ -48,29 +48,29 @@ pub(in crate::controller::release) async fn uninstall(
 /// Uninstalls what was made for an object that is gone already: what bears its uid.
 pub(in crate::controller::release) async fn uninstall_gone(
     leaving: &Leaving,
-    context: &Context,
+    place: &Place,
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
-    if stays(leaving, context).await?.is_some() {
+    if stays(leaving, place).await?.is_some() {
         return Ok(());
     }
-    for place in context.revisions.owned_by(&leaving.owner, &leaving.uid) {
-        remove(&place.into(), leaving, context, trace).await?;
+    for release in place.revisions.owned_by(&leaving.owner, &leaving.uid) {
+        remove(&release, leaving, place, trace).await?;
     }
     Ok(())
 }
 
 /// Ends what goes on with a release that is left in the cluster, an uninstall that was called off too: nobody else would,
 /// whoever goes on with the release would find it locked, and another object would end the uninstall.
-async fn unlock(place: &Place, leaving: &Leaving, context: &Context) -> Result<(), ReconcileError> {
-    let revisions = context.revisions.of(&place.namespace, &place.name);
+async fn unlock(release: &ReleaseKey, leaving: &Leaving, place: &Place) -> Result<(), ReconcileError> {
+    let revisions = place.revisions.of(release);
     let is_ours = |last: &&RecordMeta| last.marks.as_ref().is_some_and(|marks| marks.owner == leaving.owner);
     let goes_on = |last: &&RecordMeta| plan::is_pending(last.status) || last.status == Status::Uninstalling;
     let Some(last) = revisions.last().filter(is_ours).filter(goes_on) else { return Ok(()) };
-    match record::read(context, &place.namespace, &place.name, last.revision).await {
+    match record::read(place, release, last.revision).await {
         // Somebody took it over meanwhile.
         Ok(Some(record)) if record.marks.as_ref().is_none_or(|marks| marks.owner != leaving.owner) => Ok(()),
-        Ok(Some(record)) => end(record, context).await,
+        Ok(Some(record)) => end(record, place).await,
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     }
@@ -78,20 +78,20 @@ async fn unlock(place: &Place, leaving: &Leaving, context: &Context) -> Result<(
         Reason::ClusterUnavailable | Reason::PendingRelease => Err(error),
         // What is to be left must not be held for what cannot be ended.
         _ => {
-            tracing::warn!(object = %leaving.owner, error = %error.message, "failed to end what goes on with release {place}, which is left in the cluster");
+            tracing::warn!(object = %leaving.owner, error = %error.message, "failed to end what goes on with release {release}, which is left in the cluster");
             Ok(())
         }
     })
 }
 
-async fn end(record: Record, context: &Context) -> Result<(), ReconcileError> {
-    hooks::end_running(&record, context).await?;
+async fn end(record: Record, place: &Place) -> Result<(), ReconcileError> {
+    hooks::end_running(&record, place).await?;
     let why = "the HelmRelease was deleted, and the release left in the cluster";
-    record::supersede(record, why, context).await.map(drop)
+    record::supersede(record, why, place).await.map(drop)
 }
 
 /// Why the release stays in the cluster though its object goes.
-async fn stays(leaving: &Leaving, context: &Context) -> Result<Option<&'static str>, ReconcileError> {
+async fn stays(leaving: &Leaving, place: &Place) -> Result<Option<&'static str>, ReconcileError> {
     if leaving.unclear {
         return Ok(Some("spec.suspend and spec.uninstall.deletionPolicy cannot be read"));
     }
@@ -103,7 +103,7 @@ async fn stays(leaving: &Leaving, context: &Context) -> Result<Option<&'static s
         None | Some(DeletionPolicy::Uninstall) => {}
     }
     // A definition that goes takes every object of its kind with it, which nobody means to uninstall all of a cluster.
-    let definitions = Api::<CustomResourceDefinition>::all(context.client.clone());
+    let definitions = Api::<CustomResourceDefinition>::all(place.context.client.clone());
     match definitions.get_metadata_opt(HelmRelease::crd_name()).await {
         Ok(Some(definition)) if definition.metadata.deletion_timestamp.is_none() => Ok(None),
         Ok(_) => Ok(Some("the CustomResourceDefinition of HelmRelease is being deleted")),
@@ -115,70 +115,69 @@ async fn stays(leaving: &Leaving, context: &Context) -> Result<Option<&'static s
 
 /// Where the object has a release that it owns: by the marks of the records, and by its status where the marks were lost.
 /// What somebody else owns by now, or what was never installed for this object, is not its to take away.
-fn places(leaving: &Leaving, context: &Context) -> Vec<Place> {
-    let marked = context.revisions.owned_by(&leaving.owner, &leaving.uid).into_iter().map(Place::from);
-    let told = leaving.state.iter().map(|state| Place { namespace: state.namespace.clone(), name: state.name.clone() });
-    let candidates: BTreeSet<Place> = marked.chain(told).chain(leaving.target.clone()).collect();
-    candidates.into_iter().filter(|place| owns(leaving, place, context)).collect()
+fn owned(leaving: &Leaving, place: &Place) -> Vec<ReleaseKey> {
+    let marked = place.revisions.owned_by(&leaving.owner, &leaving.uid).into_iter();
+    let told = leaving.state.iter().map(matching::told);
+    let candidates: BTreeSet<ReleaseKey> = marked.chain(told).chain(leaving.target.clone()).collect();
+    candidates.into_iter().filter(|release| owns(leaving, release, place)).collect()
 }
 
-fn owns(leaving: &Leaving, place: &Place, context: &Context) -> bool {
-    let target = (place.namespace.clone(), place.name.clone());
+fn owns(leaving: &Leaving, release: &ReleaseKey, place: &Place) -> bool {
     // Where the whole history is gone only the inventory tells of the release, and it holds the uids of its objects.
-    let forgotten = leaving.is_at(place) && context.revisions.of(&place.namespace, &place.name).is_empty();
-    let owner = dereference::owner_of(&target, context);
+    let forgotten = leaving.tells_of(release) && place.revisions.of(release).is_empty();
+    let owner = dereference::owner_of(release, &place.context);
     forgotten || owner.is_some_and(|owner| owner.key.to_string() == leaving.owner && owner.has_installed())
 }
 
 /// Uninstalls the releases under the names and in the namespaces that the object declared before, once the release that
 /// takes their place is there.
-pub(in crate::controller::release) async fn leave_old_places(
-    current: &Place,
+pub(in crate::controller::release) async fn leave_former(
+    current: &ReleaseKey,
     leaving: &Leaving,
-    context: &Context,
+    place: &Place,
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
-    for place in old_places(current, (&leaving.owner, &leaving.uid), context) {
-        remove(&place, leaving, context, trace).await?;
+    for release in former(current, (&leaving.owner, &leaving.uid), place) {
+        remove(&release, leaving, place, trace).await?;
     }
     Ok(())
 }
 
-/// The places other than `current` of the object with this name and uid.
-pub(super) fn old_places(current: &Place, (owner, uid): (&str, &str), context: &Context) -> Vec<Place> {
-    let places = context.revisions.owned_by(owner, uid).into_iter().map(Place::from);
+/// The releases other than `current` of the object with this name and uid.
+pub(super) fn former(current: &ReleaseKey, (owner, uid): (&str, &str), place: &Place) -> Vec<ReleaseKey> {
+    let releases = place.revisions.owned_by(owner, uid).into_iter();
     // One that another object took over is not this one's any more, though the marks still say so.
-    let is_ours = |place: &Place| {
-        let now = dereference::owner_of(&(place.namespace.clone(), place.name.clone()), context);
+    let is_ours = |release: &ReleaseKey| {
+        let now = dereference::owner_of(release, &place.context);
         now.is_none_or(|now| now.key.to_string() == owner)
     };
-    places.filter(|place| place != current && is_ours(place)).collect()
+    releases.filter(|release| release != current && is_ours(release)).collect()
 }
 
-/// Whether another object has the release at `place` by now. Who queues for an uninstall may have waited for long.
-fn is_taken(place: &Place, leaving: &Leaving, context: &Context) -> bool {
-    let owner = dereference::owner_of(&(place.namespace.clone(), place.name.clone()), context);
+/// Whether another object has the release by now. Who queues for an uninstall may have waited for long.
+fn is_taken(release: &ReleaseKey, leaving: &Leaving, place: &Place) -> bool {
+    let owner = dereference::owner_of(release, &place.context);
     // Who only declares it has nothing there yet.
     owner.is_some_and(|owner| owner.key.to_string() != leaving.owner && owner.evidence != Evidence::Age)
 }
 
-/// Uninstalls the release at `place`, or ends an uninstall of it that was begun.
+/// Uninstalls a release, or ends an uninstall of it that was begun.
 pub(super) async fn remove(
-    place: &Place,
+    release: &ReleaseKey,
     leaving: &Leaving,
-    context: &Context,
+    place: &Place,
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
-    let permit = context.bounds.removals.acquire(&place.namespace).await;
-    let revisions = context.revisions.of(&place.namespace, &place.name);
-    if revisions.last().is_some_and(|last| last.status == Status::Uninstalled) || is_taken(place, leaving, context) {
+    let permit = place.context.bounds.removals.acquire(&release.namespace).await;
+    let revisions = place.revisions.of(release);
+    if revisions.last().is_some_and(|last| last.status == Status::Uninstalled) || is_taken(release, leaving, place) {
         return Ok(());
     }
-    let (mut records, damaged) = read(place, &revisions, context).await?;
-    let inventory = if leaving.is_at(place) { leaving.inventory.as_slice() } else { &[] };
+    let (mut records, damaged) = read(release, &revisions, place).await?;
+    let inventory = if leaving.tells_of(release) { leaving.inventory.as_slice() } else { &[] };
     if let (true, Some(why)) = (records.is_empty() && inventory.is_empty(), damaged) {
         let message = format!(
-            "nothing tells what the release {place} consists of: {}. To let the HelmRelease go and leave its objects, delete that Secret, or set \
+            "nothing tells what the release {release} consists of: {}. To let the HelmRelease go and leave its objects, delete that Secret, or set \
              spec.uninstall.deletionPolicy to Orphan",
             why.message
         );
@@ -187,39 +186,38 @@ pub(super) async fn remove(
     // Only the newest revision tells of the uninstall; where it is gone or damaged, no other is written in its place.
     let is_newest = |record: &Record| revisions.last().is_some_and(|last| last.revision == record.revision());
     let newest = match records.pop_if(|record| is_newest(record)) {
-        Some(newest) => Some(begin(newest, revisions.last(), context).await?),
+        Some(newest) => Some(begin(newest, revisions.last(), place).await?),
         None => None,
     };
-    tracing::info!(object = %leaving.owner, "uninstalling release {place}");
-    if let Some(newest) = newest.as_ref().filter(|_| leaving.target.as_ref() == Some(place)) {
+    tracing::info!(object = %leaving.owner, "uninstalling release {release}");
+    if let Some(newest) = newest.as_ref().filter(|_| leaving.target.as_ref() == Some(release)) {
         trace.record(newest);
     }
-    let objects = objects(newest.iter().chain(&records), inventory, context).await?;
+    let objects = objects(newest.iter().chain(&records), inventory, place).await?;
     drop(permit);
     let last = revisions.last().map_or(0, |last| last.revision);
-    let uninstall = Uninstall { place, removal: &leaving.removal, last, doing: &trace.doing };
-    let removed = Box::pin(take_down(newest, &objects, &uninstall, context)).await?;
-    trace.removed(place, &removed);
-    wake_waiting(place, leaving, context);
+    let uninstall = Uninstall { release, removal: &leaving.removal, last, doing: &trace.doing };
+    let removed = Box::pin(take_down(newest, &objects, &uninstall, place)).await?;
+    trace.removed(release, &removed);
+    wake_waiting(release, leaving, place);
     Ok(())
 }
 
 /// Wakes the other objects that declare a release which is free now.
-fn wake_waiting(place: &Place, leaving: &Leaving, context: &Context) {
-    let target = (place.namespace.clone(), place.name.clone());
-    let waiting: Vec<Key> = context.index().declaring(&target).cloned().collect();
-    context.wake.releases(waiting.iter().filter(|other| other.to_string() != leaving.owner));
+fn wake_waiting(release: &ReleaseKey, leaving: &Leaving, place: &Place) {
+    let waiting: Vec<Key> = place.context.index().declaring(release).cloned().collect();
+    place.context.wake.releases(waiting.iter().filter(|other| other.to_string() != leaving.owner));
 }
 
 /// The records of what may stand in the cluster, oldest first, and why one of them cannot be read.
 async fn read(
-    place: &Place,
+    release: &ReleaseKey,
     revisions: &[RecordMeta],
-    context: &Context,
+    place: &Place,
 ) -> Result<(Vec<Record>, Option<ReconcileError>), ReconcileError> {
     let (mut records, mut damaged) = (Vec::new(), None);
     for revision in plan::standing(revisions) {
-        match record::read(context, &place.namespace, &place.name, revision).await {
+        match record::read(place, release, revision).await {
             Ok(record) => records.extend(record),
             Err(error) if error.reason == Reason::HistoryInvalid => damaged = Some(error),
             Err(error) => return Err(error),
@@ -230,7 +228,7 @@ async fn read(
 
 /// Records that the uninstall goes on, unless it does already. A record that another object has marked as its own since
 /// it was decided is that one's.
-async fn begin(mut newest: Record, decided: Option<&RecordMeta>, context: &Context) -> Result<Record, ReconcileError> {
+async fn begin(mut newest: Record, decided: Option<&RecordMeta>, place: &Place) -> Result<Record, ReconcileError> {
     let info = &mut newest.release.info;
     if info.status == Status::Uninstalling {
         return Ok(newest);
@@ -241,14 +239,14 @@ async fn begin(mut newest: Record, decided: Option<&RecordMeta>, context: &Conte
         return Err(ReconcileError::new(Reason::PendingRelease, message));
     }
     info.status = Status::Uninstalling;
-    info.deleted = Some(context.now());
+    info.deleted = Some(place.context.now());
     info.description = "Deletion in progress".into();
-    record::update(context, newest).await
+    record::update(place, newest).await
 }
 
 /// One uninstall.
 struct Uninstall<'a> {
-    place: &'a Place,
+    release: &'a ReleaseKey,
     removal: &'a Removal,
     /// The newest revision when it was begun.
     last: u32,
@@ -260,46 +258,46 @@ struct Uninstall<'a> {
 async fn take_down(
     mut newest: Option<Record>,
     objects: &[Object],
-    &Uninstall { place, removal, last, doing }: &Uninstall<'_>,
-    context: &Context,
+    &Uninstall { release, removal, last, doing }: &Uninstall<'_>,
+    place: &Place,
 ) -> Result<Vec<Removed>, ReconcileError> {
     let deadline = Deadline::after(removal.timeout);
     if let Some(newest) = &newest {
-        hooks::end_running(newest, context).await?;
+        hooks::end_running(newest, place).await?;
     }
     if let Some(newest) = newest.as_mut().filter(|_| removal.hooks) {
-        hooks::run(HookEvent::PreDelete, newest, (deadline, doing), context).await.map_err(with_way_out)?;
+        hooks::run(HookEvent::PreDelete, newest, (deadline, doing), place).await.map_err(with_way_out)?;
     }
     let options = DeleteOptions {
-        owner: Some(Owner { release: place.name.clone(), namespace: place.namespace.clone() }),
+        owner: Some(prepare::marked(release.clone())),
         propagation: propagation(removal.propagation),
         timeout: Some(deadline.remaining()),
     };
-    doing.send_replace(Some(format!("waiting until the objects of release {place} are gone")));
-    let removed = context.cluster.delete(objects, &options).await?;
+    doing.send_replace(Some(format!("waiting until the objects of release {release} are gone")));
+    let removed = place.cluster.delete(objects, &options).await?;
     doing.send_replace(None);
     if let Some(newest) = newest.as_mut().filter(|_| removal.hooks) {
-        hooks::run(HookEvent::PostDelete, newest, (deadline, doing), context).await.map_err(with_way_out)?;
+        hooks::run(HookEvent::PostDelete, newest, (deadline, doing), place).await.map_err(with_way_out)?;
     }
     match newest {
         Some(mut newest) if removal.keep_history => {
             newest.release.info.status = Status::Uninstalled;
             newest.release.info.description = "Uninstallation complete".into();
-            supersede_others(&newest, place, context).await?;
-            record::update(context, newest).await?;
+            supersede_others(&newest, release, place).await?;
+            record::update(place, newest).await?;
         }
         // The newest goes last: killed in between, it still says that an uninstall is to be ended.
         _ => {
-            let revisions = context.revisions.of(&place.namespace, &place.name);
+            let revisions = place.revisions.of(release);
             if let Some(later) = revisions.iter().find(|meta| meta.revision > last) {
                 let message = format!(
-                    "revision {} of {place} was made while the release was being uninstalled: its objects are uninstalled, too",
+                    "revision {} of {release} was made while the release was being uninstalled: its objects are uninstalled, too",
                     later.revision
                 );
                 return Err(ReconcileError::new(Reason::PendingRelease, message));
             }
             for meta in revisions {
-                record::delete(context, &place.namespace, &place.name, meta.revision).await?;
+                record::delete(place, release, meta.revision).await?;
             }
         }
     }
@@ -316,13 +314,13 @@ fn with_way_out(error: ReconcileError) -> ReconcileError {
 }
 
 /// In a history that is kept nothing stays `deployed`: after a failed upgrade that was an older revision than the newest.
-async fn supersede_others(newest: &Record, place: &Place, context: &Context) -> Result<(), ReconcileError> {
-    let revisions = context.revisions.of(&place.namespace, &place.name);
+async fn supersede_others(newest: &Record, release: &ReleaseKey, place: &Place) -> Result<(), ReconcileError> {
+    let revisions = place.revisions.of(release);
     let others = revisions.iter().filter(|meta| meta.revision != newest.revision() && meta.status == Status::Deployed);
     for meta in others {
-        if let Some(mut record) = record::read(context, &place.namespace, &place.name, meta.revision).await? {
+        if let Some(mut record) = record::read(place, release, meta.revision).await? {
             record.release.info.status = Status::Superseded;
-            record::update(context, record).await?;
+            record::update(place, record).await?;
         }
     }
     Ok(())
@@ -332,17 +330,17 @@ async fn supersede_others(newest: &Record, place: &Place, context: &Context) -> 
 async fn objects(
     records: impl Iterator<Item = &Record>,
     inventory: &[InventoryEntry],
-    context: &Context,
+    place: &Place,
 ) -> Result<Vec<Object>, ReconcileError> {
     let mut manifests = Vec::new();
     for record in records {
-        manifests.push(context.objects_of(record).await?);
+        manifests.push(place.objects_of(record).await?);
     }
     let mut objects = distinct(manifests);
     let known: BTreeSet<ObjectRef> = objects.iter().map(|object| object.reference().clone()).collect();
     let entries = inventory.iter().map(|entry| (reference(entry), entry.uid.clone()));
     let others = entries.filter(|(reference, _)| !known.contains(reference)).collect();
-    objects.extend(context.cluster.known_objects(others).await?);
+    objects.extend(place.cluster.known_objects(others).await?);
     Ok(objects)
 }
 

@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use helm::release::ReleaseName;
 use k8s_openapi::jiff::Timestamp;
 
 use super::{FOREIGN_LOCK, Facts, MOST_MADE, Plan, Prompt, Step, StepKind, plan};
@@ -8,7 +7,7 @@ use crate::api::Reason;
 use crate::controller::error::NextAttempt;
 use crate::controller::release::validate::Identity;
 use crate::controller::waits::Progress;
-use crate::history::{Made, Marks, RecordMeta};
+use crate::history::{Made, Marks, RecordMeta, ReleaseKey};
 
 const OWNER: &str = "apps/web";
 const NOW: i64 = 1_000_000;
@@ -20,8 +19,7 @@ fn at(seconds: i64) -> Timestamp {
 
 fn identity(owner: &str) -> Identity {
     Identity {
-        name: ReleaseName::parse("web").expect("a name"),
-        namespace: "apps".to_owned(),
+        release: ReleaseKey::new("apps", "web"),
         owner: owner.to_owned(),
         uid: "uid".to_owned(),
         generation: GENERATION,
@@ -57,8 +55,7 @@ fn meta(revision: u32, word: &str) -> RecordMeta {
         // A release that was deployed long ago may be worked on now.
         created_at: Some(at(0)),
         modified_at: written,
-        namespace: "apps".to_owned(),
-        release: "web".to_owned(),
+        release: ReleaseKey::new("apps", "web"),
         resource_version: "1".to_owned(),
         uid: String::new(),
     }
@@ -72,14 +69,22 @@ fn resumed(kind: StepKind, revision: u32, replaces: &[u32]) -> Plan {
     Plan::Resume(Step { made: Made::default(), ..step(kind, revision, replaces) })
 }
 
+fn taking_over(words: &str) -> Plan {
+    let (revisions, identity) = (history(words), identity("apps/other"));
+    plan(&Facts { takes_over: true, ..facts(&identity, &revisions, Prompt::default(), Progress::Unknown) })
+}
+
 fn planned(owner: &str, revisions: &[RecordMeta], prompt: Prompt) -> Plan {
     waiting(owner, revisions, prompt, Progress::Unknown)
 }
 
 fn waiting(owner: &str, revisions: &[RecordMeta], prompt: Prompt, wait: Progress) -> Plan {
-    let identity = identity(owner);
+    plan(&facts(&identity(owner), revisions, prompt, wait))
+}
+
+fn facts<'a>(identity: &'a Identity, revisions: &'a [RecordMeta], prompt: Prompt, wait: Progress) -> Facts<'a> {
     let interval = Duration::from_mins(30);
-    plan(&Facts { identity: &identity, inputs: "now", revisions, interval, prompt, wait, now: at(NOW) })
+    Facts { identity, inputs: "now", revisions, takes_over: false, interval, prompt, wait, now: at(NOW) }
 }
 
 #[test]
@@ -143,6 +148,17 @@ fn a_revision_that_becomes_ready_is_waited_for_and_then_ended() {
 fn a_revision_of_another_object_is_not_ours() {
     let next = planned("apps/other", &history("deployed=now"), Prompt::default());
     assert_eq!(next, Plan::Release(step(StepKind::Upgrade, 2, &[1])));
+}
+
+/// The object may have been read before its annotation was there, and the decision whose the release is falls after that.
+#[test]
+fn a_release_that_is_taken_over_is_marked_before_anything_else() {
+    for words in ["deployed=now", "deployed=old", "deployed=old pending-upgrade=now", "failed=now:NotReady:1@0"] {
+        let revision = history(words).last().expect("a revision").revision;
+        assert_eq!(taking_over(words), Plan::Mark { revision }, "{words}");
+    }
+    // The marks are lost: nothing says whose it is, or for what it was made.
+    assert_eq!(taking_over("deployed=old deployed"), Plan::Release(step(StepKind::Upgrade, 3, &[2])));
 }
 
 #[test]

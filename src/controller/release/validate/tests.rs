@@ -10,6 +10,7 @@ use crate::controller::matching::Wanted;
 use crate::controller::release::dereference::DereferencedRelease;
 use crate::controller::release::removal::Leaving;
 use crate::controller::source::Source;
+use crate::history::ReleaseKey;
 use crate::registry::VersionRequest;
 
 /// A release `apps/web` of `oci://registry.example/charts/web` with `spec` over it.
@@ -45,7 +46,7 @@ fn desired(spec: &Value) -> Result<DesiredRelease, ReconcileError> {
 #[test]
 fn defaults_are_those_of_the_documentation() {
     let desired = desired(&json!({})).expect("valid");
-    assert_eq!((desired.identity.name.as_str(), desired.identity.namespace.as_str()), ("web", "apps"));
+    assert_eq!(desired.identity.release, ReleaseKey::new("apps", "web"));
     assert_eq!((desired.identity.owner.as_str(), desired.identity.generation), ("apps/web", 3));
     assert!(matches!(desired.version, VersionRequest::Newest));
     for action in [&desired.install, &desired.upgrade] {
@@ -71,7 +72,7 @@ fn what_is_declared_is_what_is_done() {
         "upgrade": { "timeout": "90s", "force": true, "maxHistory": 4 },
     }))
     .expect("valid");
-    assert_eq!((desired.identity.name.as_str(), desired.identity.namespace.as_str()), ("shop", "prod"));
+    assert_eq!(desired.identity.release, ReleaseKey::new("prod", "shop"));
     assert!(desired.create_namespace && !desired.install.wait && !desired.install.crds && desired.upgrade.force);
     assert_eq!(desired.install.timeout, Duration::from_mins(3), "spec.timeout where install has none");
     assert_eq!(desired.upgrade.timeout, Duration::from_secs(90));
@@ -150,5 +151,5 @@ fn the_digest_of_inputs_stays_what_it_was() {
 #[test]
 fn a_release_lives_where_its_object_says() {
     let identity = identity(&release(&json!({ "release": { "namespace": "elsewhere" } }))).expect("valid");
-    assert_eq!((identity.namespace.as_str(), identity.owner.as_str()), ("elsewhere", "apps/web"));
+    assert_eq!((identity.release.namespace.as_str(), identity.owner.as_str()), ("elsewhere", "apps/web"));
 }
