@@ -56,7 +56,8 @@ pub enum Error {
 }
 
 /// A client for the cluster that `KUBECONFIG`, the home folder's kubeconfig or the pod's service account name.
-/// With `shutdown`, its writes are those that the end of the process waits for and keeps from beginning.
+/// With `shutdown`, its writes are those that the end of the process waits for (what queues for its turn counts as begun)
+/// and keeps from beginning.
 pub async fn connect(metrics: Arc<Metrics>, shutdown: Option<Shutdown>) -> Result<Client, Error> {
     let config = Config::infer().await.map_err(Error::InferConfig)?;
     assemble(config, metrics, Limits::default(), &Gate(shutdown))
@@ -64,7 +65,7 @@ pub async fn connect(metrics: Arc<Metrics>, shutdown: Option<Shutdown>) -> Resul
 
 /// A client for the cluster of `config`, whose requests `metrics` counts. Must be called within a Tokio runtime.
 ///
-/// Every request that is no watch ends within `limits.request`, its retries included; what it ends with is a
+/// Every request that is no watch ends within `limits.request` of its turn, its retries included; what it ends with is a
 /// [`kube::Error::Service`].
 pub fn build(config: Config, metrics: Arc<Metrics>, limits: Limits) -> Result<Client, Error> {
     assemble(config, metrics, limits, &Gate(None))

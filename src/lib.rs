@@ -32,6 +32,7 @@ pub mod history;
 pub mod leader;
 pub mod metrics;
 mod off_thread;
+mod permits;
 pub mod registry;
 pub mod server;
 pub mod shutdown;

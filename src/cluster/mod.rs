@@ -75,6 +75,12 @@ impl Cluster {
             requests,
         }
     }
+
+    /// The same on behalf of the releases of a namespace, which share the requests in flight fairly with others.
+    #[must_use]
+    pub fn on_behalf_of(&self, namespace: &str) -> Self {
+        Self { requests: self.requests.on_behalf_of(namespace), ..self.clone() }
+    }
 }
 
 impl std::fmt::Debug for Cluster {

@@ -11,18 +11,19 @@ use kube::core::Request;
 use kube::core::params::{DeleteParams, GetParams, Patch, PatchParams};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::sync::Semaphore;
 
 use super::object::ObjectRef;
 use super::refusal::{self, Attempt};
 use super::{Error, Resource};
 use crate::client::jittered;
+use crate::permits::Permits;
 
 /// How long a request is retried against a server that is away or overloaded.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Requests in flight, and so connections, for all releases together. The API server does not become faster with more;
-/// it is twice what one release uses, so that a slow webhook of one does not hold up all others.
+/// Requests in flight, and so connections, for all releases together. The API server does not become faster with more.
+/// They are given out fairly to the namespaces on whose behalf they are sent, a quarter of them to those that have none in
+/// flight: however many requests of one hang in a slow webhook, others are served.
 const IN_FLIGHT: usize = 16;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -52,12 +53,19 @@ pub(super) enum Deletion {
 #[derive(Clone)]
 pub(super) struct Requests {
     client: Client,
-    in_flight: Arc<Semaphore>,
+    in_flight: Permits,
+    /// The namespace on whose behalf they are sent.
+    behalf: Arc<str>,
 }
 
 impl Requests {
     pub(super) fn new(client: Client) -> Self {
-        Self { client, in_flight: Arc::new(Semaphore::new(IN_FLIGHT)) }
+        Self { client, in_flight: Permits::new(IN_FLIGHT), behalf: Arc::default() }
+    }
+
+    /// The same on behalf of a namespace.
+    pub(super) fn on_behalf_of(&self, namespace: &str) -> Self {
+        Self { behalf: namespace.into(), ..self.clone() }
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -191,7 +199,7 @@ impl Requests {
 
     /// One attempt, when it is its turn. A pause between attempts holds nobody up.
     async fn attempt<T>(&self, operation: &impl AsyncFn() -> Result<T, kube::Error>) -> Result<T, kube::Error> {
-        let _turn = self.in_flight.acquire().await.expect("the semaphore is never closed");
+        let _permit = self.in_flight.acquire(&self.behalf).await;
         operation().await
     }
 }

@@ -56,10 +56,11 @@ pub(crate) fn watch(release: &HelmRelease, error: &ReconcileError, context: &Arc
     if watches.len() >= MAX_WATCHED {
         return;
     }
-    let (release, awaited, context) = (ObjectRef::from_obj(release).erase(), error.awaits.clone(), Arc::clone(context));
+    let (place, awaited) = (Place::home(&release.namespace().unwrap_or_default(), context), error.awaits.clone());
+    let (release, context) = (ObjectRef::from_obj(release).erase(), Arc::clone(context));
     let key = uid.clone();
     let watch = spawn_local(async move {
-        match Place::home(&context).cluster.changed(awaited).await {
+        match place.cluster.changed(awaited).await {
             Ok(()) => {
                 lock(&context.awaits.cleared).insert(key.clone());
                 lock(&context.awaits.watches).remove(&key);

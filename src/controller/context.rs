@@ -15,8 +15,6 @@ use super::error::Retries;
 use super::events::Events;
 use super::guarded::Guarded;
 use super::index::Index;
-use super::matching::Key;
-use super::permits::{Permit, Permits};
 use super::place::Home;
 use super::repository::KnownCharts;
 use super::schemas::RemoteSchemas;
@@ -27,6 +25,7 @@ use super::watch::Wake;
 use crate::api::{HelmRelease, HelmRepository};
 use crate::cluster::Reach;
 use crate::metrics::Metrics;
+use crate::permits::{Permit, Permits};
 use crate::registry::{Registry, Schemas};
 
 /// What an administrator decides about all releases.
@@ -164,23 +163,15 @@ impl Context {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Resolves as soon as `release` is no longer what is declared: changed, suspended or being deleted.
-    pub(crate) async fn superseded(&self, release: &HelmRelease) {
+    /// Whether `release` is still what is declared: not changed, suspended or being deleted since.
+    pub(crate) fn is_current(&self, release: &HelmRelease) -> bool {
         let reference = ObjectRef::new(&release.name_any()).within(&release.namespace().unwrap_or_default());
-        let watched = self.changes.watch(Key::of(release));
-        loop {
-            let current = self.releases.get(&reference);
-            let metadata = current.as_deref().map(kube::Resource::meta);
-            let same = metadata.is_some_and(|metadata| {
-                metadata.uid == release.metadata.uid
-                    && metadata.generation == release.metadata.generation
-                    && metadata.deletion_timestamp == release.metadata.deletion_timestamp
-            });
-            if !same {
-                return;
-            }
-            watched.changed().await;
-        }
+        let current = self.releases.get(&reference);
+        current.as_deref().map(kube::Resource::meta).is_some_and(|metadata| {
+            metadata.uid == release.metadata.uid
+                && metadata.generation == release.metadata.generation
+                && metadata.deletion_timestamp == release.metadata.deletion_timestamp
+        })
     }
 
     /// Forgets an object of either kind that is gone.

@@ -12,6 +12,9 @@ use super::MANAGER;
 use super::context::Context;
 use super::status::Error;
 
+/// How often a finalizer is taken off that somebody writes beside.
+const ATTEMPTS: u32 = 5;
+
 /// Puts `finalizer` on `object`.
 pub(crate) async fn add<K>(object: &K, finalizer: &str, context: &Context) -> Result<(), kube::Error>
 where
@@ -37,17 +40,20 @@ where
     let full = format!("{} {}/{name}", K::kind(&()), object.namespace().unwrap_or_default());
     let failed = |source| Error::RemoveFinalizer { object: full.clone(), source };
     let api = Api::<K>::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
-    let Some(current) = api.get_metadata_opt(&name).await.map_err(failed)? else { return Ok(Action::await_change()) };
-    if current.uid() != object.uid() {
-        // Another object of that name, whose finalizer is its own.
-        return Ok(Action::await_change());
-    }
-    let finalizers: Vec<&String> = current.finalizers().iter().filter(|name| *name != finalizer).collect();
-    if finalizers.len() < current.finalizers().len() {
+    for attempt in 1.. {
+        let current = api.get_metadata_opt(&name).await.map_err(failed)?;
+        // Another object of that name has a finalizer of its own.
+        let Some(current) = current.filter(|current| current.uid() == object.uid()) else { break };
+        let finalizers: Vec<&String> = current.finalizers().iter().filter(|name| *name != finalizer).collect();
+        if finalizers.len() == current.finalizers().len() {
+            break;
+        }
         let patch = json!({ "metadata": { "finalizers": finalizers, "resourceVersion": current.resource_version() } });
         match api.patch_metadata(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
-            Ok(_) => {}
-            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Ok(_) => break,
+            Err(kube::Error::Api(status)) if status.code == 404 => break,
+            // Written in between, perhaps by our own last status.
+            Err(kube::Error::Api(status)) if status.code == 409 && attempt < ATTEMPTS => {}
             Err(source) => return Err(failed(source)),
         }
     }

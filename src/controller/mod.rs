@@ -16,7 +16,6 @@ mod index;
 mod matching;
 mod memory;
 mod ownership;
-mod permits;
 mod place;
 mod release;
 mod repository;
@@ -205,8 +204,9 @@ fn release_changed(release: &Guarded<HelmRelease>, told: watch::Notice, context:
     let declared = current.as_ref().and_then(|current| current.0.as_ref().ok());
     let others = context.index().release_changed(&Key::of(release), declared);
     context.wake.releases(&others);
-    // Whose release it takes over is to say so.
+    // Whose release it takes over is to say so, and to leave it alone at once.
     if let Some(adopted) = Key::adopted_by(release) {
+        context.changes.changed(&adopted);
         context.wake.release(watch::reference(&adopted));
     }
     // The repository tells whether it has the charts in use: of this one it does not know yet.

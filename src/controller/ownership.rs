@@ -81,6 +81,8 @@ impl Candidate {
 pub(crate) struct Owner {
     /// The object.
     pub(crate) key: Key,
+    /// Its uid.
+    pub(crate) uid: String,
     /// What shows that.
     pub(crate) evidence: Evidence,
     /// Whether it declares another release by now: it leaves this one.
@@ -141,6 +143,7 @@ fn adopter(owner: &Owner, candidates: &[Candidate]) -> Option<Owner> {
     let candidate = candidates.iter().filter(takes).min_by_key(|candidate| (candidate.created, &candidate.key))?;
     Some(Owner {
         key: candidate.key.clone(),
+        uid: candidate.uid.clone(),
         adopted: Some(owner.key.clone()),
         leaves: false,
         evidence: owner.evidence,
@@ -162,6 +165,7 @@ fn by_marks(revisions: &[RecordMeta], candidates: &[Candidate]) -> Option<Owner>
             let leaves = candidate.declares == Declares::Another;
             return Some(Owner {
                 key: candidate.key.clone(),
+                uid: candidate.uid.clone(),
                 evidence: Evidence::Revision(revision),
                 leaves,
                 adopted: None,
@@ -188,6 +192,7 @@ fn by_status(revisions: &[RecordMeta], candidates: &[Candidate]) -> Option<Owner
         .max_by_key(|(revision, _)| *revision);
     newest.map(|(revision, candidate)| Owner {
         key: candidate.key.clone(),
+        uid: candidate.uid.clone(),
         evidence: Evidence::Status(revision),
         leaves: false,
         adopted: None,
@@ -197,7 +202,8 @@ fn by_status(revisions: &[RecordMeta], candidates: &[Candidate]) -> Option<Owner
 fn by_age(candidates: &[Candidate]) -> Option<Owner> {
     let declaring = candidates.iter().filter(|candidate| candidate.declares == Declares::This);
     let oldest = declaring.min_by_key(|candidate| (candidate.created, &candidate.key))?;
-    Some(Owner { key: oldest.key.clone(), evidence: Evidence::Age, leaves: false, adopted: None })
+    let (key, uid) = (oldest.key.clone(), oldest.uid.clone());
+    Some(Owner { key, uid, evidence: Evidence::Age, leaves: false, adopted: None })
 }
 
 #[cfg(test)]

@@ -37,11 +37,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The operator's own cluster, as the operator itself.
-    pub(crate) fn home(context: &Arc<Context>) -> Self {
+    /// The operator's own cluster, as the operator itself, for the releases that objects of `namespace` declare.
+    pub(crate) fn home(namespace: &str, context: &Arc<Context>) -> Self {
         let Home { cluster, history, revisions } = &context.home;
         Self {
-            cluster: cluster.clone(),
+            cluster: cluster.on_behalf_of(namespace),
             history: history.clone(),
             revisions: revisions.clone(),
             context: Arc::clone(context),

@@ -81,7 +81,7 @@ impl Waits {
     pub(crate) fn progress(&self, uid: &str, what: For) -> Progress {
         let mut open = self.lock();
         match open.get(uid) {
-            Some(wait) if wait.what == what && !wait.is_stale() => {
+            Some(wait) if wait.what == what && !wait.is_stale() && !wait.is_broken() => {
                 if wait.ended.is_some() {
                     Progress::Ended
                 } else {
@@ -127,6 +127,11 @@ impl Wait {
     /// being ended. They are looked at again.
     fn is_stale(&self) -> bool {
         self.ended.as_ref().is_some_and(|(ended, at)| ended.is_err() && at.elapsed() > STALE)
+    }
+
+    /// Whether its task ended without saying how, as by a defect.
+    fn is_broken(&self) -> bool {
+        self.ended.is_none() && self.task.is_finished()
     }
 }
 

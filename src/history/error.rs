@@ -195,7 +195,7 @@ impl Error {
             Verb::Create if status.is_already_exists() => Self::Exists { secret },
             Verb::Create if status.is_not_found() => Self::NoNamespace { secret },
             Verb::Create if is_terminating() => Self::NamespaceTerminating { secret },
-            Verb::Update if status.is_conflict() => Self::Conflict { secret },
+            Verb::Update | Verb::Delete if status.is_conflict() => Self::Conflict { secret },
             Verb::Update if status.is_not_found() => Self::Gone { secret },
             _ if status.is_forbidden() && message.contains("exceeded quota") => Self::Quota { verb, secret, message },
             _ if message.contains("admission webhook") => Self::Refused { secret, message },

@@ -26,7 +26,7 @@ use http::header::ACCEPT;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Api, DeleteParams, ListParams, PartialObjectMeta, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, PartialObjectMeta, PostParams, Preconditions};
 use kube::core::Request;
 use kube::{Client, Resource};
 
@@ -127,10 +127,14 @@ impl History {
         Ok(Record { release, metadata, marks: record.marks })
     }
 
-    /// Deletes the record of one revision; one that is not there is as good as deleted.
-    pub async fn delete(&self, release: &ReleaseKey, revision: u32) -> Result<(), Error> {
-        let secret = SecretRef::new(&release.namespace, &release.secret_name(revision));
-        match self.secrets(&release.namespace).delete(&secret.name, &DeleteParams::default()).await {
+    /// Deletes the record of one revision; one that is not there is as good as deleted. Fails with [`Error::Conflict`] if
+    /// another was made since under its number.
+    pub async fn delete(&self, record: &RecordMeta) -> Result<(), Error> {
+        let RecordMeta { release, revision, uid, .. } = record;
+        let secret = SecretRef::new(&release.namespace, &release.secret_name(*revision));
+        let preconditions = Some(Preconditions { uid: Some(uid.clone()), resource_version: None });
+        let params = DeleteParams { preconditions, ..DeleteParams::default() };
+        match self.secrets(&release.namespace).delete(&secret.name, &params).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
             Err(source) => Err(Error::of_request(Verb::Delete, secret, source)),

@@ -15,9 +15,13 @@ use serde_json::json;
 
 /// A pre-install Job whose pod lives as `play` says.
 fn job(name: &str, weight: u8, policies: &str, play: &str) -> String {
+    job_at("pre-install", name, weight, policies, play)
+}
+
+fn job_at(event: &str, name: &str, weight: u8, policies: &str, play: &str) -> String {
     format!(
         "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: {{{{ .Release.Name }}}}-{name}\n  annotations:\n    \
-         helm.sh/hook: pre-install\n    helm.sh/hook-weight: \"{weight}\"\n    helm.sh/hook-delete-policy: {policies}\nspec:\n  \
+         helm.sh/hook: {event}\n    helm.sh/hook-weight: \"{weight}\"\n    helm.sh/hook-delete-policy: {policies}\nspec:\n  \
          backoffLimit: 0\n  template:\n    metadata:\n      annotations:\n        {PLAY}: \"{play}\"\n    spec:\n      \
          restartPolicy: Never\n      containers:\n      - name: main\n        image: main:1\n"
     )
@@ -103,20 +107,48 @@ fn a_hook_that_was_cut_off_is_waited_for_and_those_before_it_are_deleted() -> Re
         for name in ["app-first", "app-hangs"] {
             eventually::gone(&jobs, name, SOON).await?;
         }
-        let made: Vec<_> = story
-            .kubectl
-            .run(&["get", "events", "--namespace", &story.namespace, "--output=json"])
-            .await
-            .and_then(|text| Ok(serde_json::from_str::<serde_json::Value>(&text)?))?["items"]
-            .as_array()
-            .context("events")?
-            .iter()
-            .filter(|event| event["reason"] == "SuccessfulCreate" && event["involvedObject"]["kind"] == "Job")
-            .map(|event| event["involvedObject"]["uid"].as_str().unwrap_or_default().to_owned())
-            .collect();
+        let made = jobs_made(story).await?;
         ensure!(made.iter().all(|uid| [&first, &hangs].contains(&uid)), "Jobs were made again: {made:?}");
         Ok(())
     })
+}
+
+/// An uninstall that is interrupted goes on with its own hook: what it does may not be done twice, or by halves.
+#[test]
+fn an_uninstall_that_was_cut_off_goes_on_with_its_hook() -> Result<()> {
+    alone("delete-hook-killed", as_it_is, async |story| {
+        story.push(&hooked(&[job_at("pre-delete", "backup", 1, "before-hook-creation", play::HANG)])).await?;
+        story.open_repository().await?;
+        story.release("app", "hooked", "1.0.0", json!({})).await?;
+        story.ready("app").await?;
+        story.releases().delete("app", &DeleteParams::default()).await?;
+        let pod = running_pod(story, "app-backup").await?;
+        let backup = uid(story, "app-backup").await?;
+
+        let mut operator = story.stage.operator().await;
+        operator.kill().await?;
+        let free = json!({ "metadata": { "annotations": { PLAY: "" } } });
+        story.objects::<Pod>().patch(&pod, &PatchParams::default(), &Patch::Merge(free)).await?;
+        operator.start().await?;
+        drop(operator);
+        eventually::gone(&story.releases(), "app", SOON).await?;
+        let made = jobs_made(story).await?;
+        ensure!(made == [backup.as_str()], "the hook ran again: {made:?}");
+        ensure!(uid(story, "app-backup").await? == backup, "the hook's Job was deleted");
+        Ok(())
+    })
+}
+
+/// The uids of all Jobs whose pods were made.
+async fn jobs_made(story: &Story<'_>) -> Result<Vec<String>> {
+    let events = story.kubectl.run(&["get", "events", "--namespace", &story.namespace, "--output=json"]).await?;
+    let events: serde_json::Value = serde_json::from_str(&events)?;
+    let of_jobs = events["items"]
+        .as_array()
+        .context("events")?
+        .iter()
+        .filter(|event| event["reason"] == "SuccessfulCreate" && event["involvedObject"]["kind"] == "Job");
+    Ok(of_jobs.map(|event| event["involvedObject"]["uid"].as_str().unwrap_or_default().to_owned()).collect())
 }
 
 /// The name of the pod of a Job, once it runs.

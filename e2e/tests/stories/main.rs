@@ -16,6 +16,7 @@ mod ordinary_charts;
 mod own_chart;
 
 mod forgotten;
+mod handed_over;
 mod interruptions;
 mod kill_points;
 mod killed_anywhere;

@@ -37,8 +37,8 @@ async fn a_record_is_found_by_name_label_and_watch() -> Result<()> {
     let Some(WatchEvent::Added(seen)) = watch.try_next().await? else { anyhow::bail!("the watch began otherwise") };
     ensure!(revisions.contains(&RecordMeta::from_metadata(&seen.metadata)?));
 
-    history.delete(&demo, 10).await?;
-    history.delete(&demo, 10).await?;
+    history.delete(&revisions[2]).await?;
+    history.delete(&revisions[2]).await?;
     ensure!(listed(&client, &demo).await?.iter().map(|meta| meta.revision).eq([1, 2]));
     Ok(())
 }
@@ -70,10 +70,12 @@ async fn writes_that_cross_are_told_and_lose_nothing() -> Result<()> {
     let changed = history.update(changed).await?;
     ensure!(history.get(&ReleaseKey::new(&namespace, "demo"), 1).await?.as_ref() == Some(&changed));
 
-    history.delete(&ReleaseKey::new(&namespace, "demo"), 1).await?;
+    history.delete(&changed.meta()?).await?;
     let gone = history.update(changed.clone()).await;
     ensure!(matches!(gone, Err(Error::Gone { .. })), "{gone:?}");
     history.create(first.release, marks(3)).await?;
+    let another = history.delete(&changed.meta()?).await;
+    ensure!(matches!(another, Err(Error::Conflict { .. })), "{another:?}");
     let replaced = history.update(changed).await;
     ensure!(matches!(replaced, Err(Error::Conflict { .. })), "{replaced:?}");
     Ok(())
@@ -96,17 +98,19 @@ async fn refusals_of_the_server_say_what_is_wrong() -> Result<()> {
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     config.auth_info.impersonate = Some(format!("system:serviceaccount:{namespace}:nobody"));
     let powerless = History::new(Client::try_from(config)?);
-    let denied = powerless.last(&namespace, "demo").await;
+    let denied = powerless.get(&ReleaseKey::new(&namespace, "demo"), 1).await;
     ensure!(matches!(denied, Err(Error::Forbidden { .. })), "{denied:?}");
     let denied = powerless.create(release(&namespace, 1, Status::Deployed), marks(1)).await;
     ensure!(matches!(denied, Err(Error::Forbidden { .. })), "{denied:?}");
 
     let quota = json!({"metadata": {"name": "none"}, "spec": {"hard": {"count/secrets": "0"}}});
-    Api::<ResourceQuota>::namespaced(client, &namespace)
+    Api::<ResourceQuota>::namespaced(client.clone(), &namespace)
         .create(&PostParams::default(), &serde_json::from_value(quota)?)
         .await?;
     let message = e2e::eventually::eventually("the quota is in force", std::time::Duration::from_secs(30), || async {
-        history.delete(&ReleaseKey::new(&namespace, "demo"), 1).await?;
+        for made in listed(&client, &ReleaseKey::new(&namespace, "demo")).await? {
+            history.delete(&made).await?;
+        }
         match history.create(release(&namespace, 1, Status::Deployed), marks(1)).await {
             Err(error @ Error::Quota { .. }) => Ok(error.to_string()),
             other => anyhow::bail!("{other:?}"),

@@ -80,7 +80,7 @@ pub(crate) fn owner_of(target: &ReleaseKey, context: &Context) -> Option<Owner> 
 
 fn conflict(owner: &Owner, release: &HelmRelease, context: &Context) -> String {
     let target = target(release);
-    let Owner { key, evidence, leaves, adopted } = owner;
+    let Owner { key, uid: _, evidence, leaves, adopted } = owner;
     if adopted.is_some() {
         return format!(
             "the Helm release {target} was taken over by HelmRelease {key}, whose annotation {ADOPT} says so: delete {}, which leaves the release as it is",

@@ -86,7 +86,7 @@ pub(super) async fn reconcile(
             outcome.unwrap_or_else(|_| Err(panicked("reconciled this object")))
         }
         // Whatever goes on is dropped at once, as by a crash: what was recorded is gone on with, or ended, next.
-        () = context.superseded(release) => Ok(Outcome::Superseded),
+        () = superseded(release, &context) => Ok(Outcome::Superseded),
     };
     for error in outcome.as_mut().err().into_iter().chain(&mut trace.source) {
         context.retries.failed(release, error, release.spec.interval(), context.now());
@@ -131,9 +131,10 @@ async fn reconcile_undecodable(
         return status::undecodable::<HelmRelease>(context, undecodable).await;
     }
     let leaving = Leaving::of_undecodable(undecodable);
+    let place = Place::home(&guarded.namespace().unwrap_or_default(), context);
     context.waits.end(&leaving.uid);
     let mut trace = Trace::default();
-    match act::uninstall::uninstall(&leaving, &Place::home(context), &mut trace).await {
+    match act::uninstall::uninstall(&leaving, &place, &mut trace).await {
         Ok(()) => {
             publish::notices(guarded, &trace, context);
             finalizer::remove(guarded, RELEASE_FINALIZER, context).await
@@ -153,7 +154,8 @@ pub(super) fn gone(release: &HelmRelease, context: &Arc<Context>) {
     if !is_held(release) || release.meta().deletion_timestamp.is_some() {
         return;
     }
-    let (leaving, target, place) = (Leaving::of(release), dereference::target(release), Place::home(context));
+    let (leaving, target) = (Leaving::of(release), dereference::target(release));
+    let place = Place::home(&release.namespace().unwrap_or_default(), context);
     spawn_local(async move {
         place.revisions.quiet(&target).await;
         let mut pause = FIRST_PAUSE;
@@ -174,7 +176,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The stages, in order.
 async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trace) -> Result<Outcome, ReconcileError> {
-    let place = &Place::home(context);
+    let place = &Place::home(&release.namespace().unwrap_or_default(), context);
     place.revisions.quiet(&dereference::target(release)).await;
     if release.meta().deletion_timestamp.is_some() {
         context.waits.end(&release.uid().unwrap_or_default());
@@ -186,11 +188,11 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
         return Ok(Outcome::Gone);
     }
     let slot = Slot::new(release, context);
-    let is_adopter = act::is_adopter(release, context);
-    if is_adopter || !release.spec.suspend {
+    if !release.spec.suspend || act::is_adopter(release, context) {
         hold(release, &slot, context).await?;
     }
-    if is_adopter {
+    // Asked again: it may have queued for long.
+    if act::is_adopter(release, context) {
         // Suspended or not: whose place it takes is about to go.
         Box::pin(act::take_over(release, place)).await?;
     }
@@ -229,6 +231,17 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
     let message = "the history of the release was changed by somebody else as often as the operator changed it: \
                    find out what else writes release Secrets of this name";
     Err(ReconcileError::new(Reason::PendingRelease, message))
+}
+
+/// Resolves as soon as `release` is no longer what is declared: changed, suspended or being deleted; or its Helm release
+/// no longer its own, where it was.
+async fn superseded(release: &HelmRelease, context: &Context) {
+    let watched = context.changes.watch(Key::of(release));
+    let is_own = || dereference::takes_over(release, context).is_ok();
+    let was_own = is_own();
+    while context.is_current(release) && (!was_own || is_own()) {
+        watched.changed().await;
+    }
 }
 
 /// How far the wait for the newest revision is.

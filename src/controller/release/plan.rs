@@ -156,12 +156,13 @@ pub(crate) fn plan(facts: &Facts<'_>) -> Plan {
             Progress::Open => Plan::Await(resumed(facts, last)),
             Progress::Ended => Plan::Finish(resumed(facts, last)),
         },
-        status if is_pending(status) && ours => Plan::Supersede { revision },
+        // Marks are an operator's. That the release is this object's has been decided: whoever it was made for is gone.
+        status if is_pending(status) && last.marks.is_some() => Plan::Supersede { revision },
         Status::PendingInstall | Status::PendingUpgrade | Status::PendingRollback => {
             let lock = foreign_lock(last, facts.now);
             lock.map_or(Plan::Abandon { revision }, |remaining| Plan::AwaitOther { revision, remaining })
         }
-        Status::Uninstalling if ours => Plan::FinishUninstall { revision },
+        Status::Uninstalling if last.marks.is_some() => Plan::FinishUninstall { revision },
         Status::Uninstalling => {
             let lock = foreign_lock(last, facts.now);
             lock.map_or(Plan::FinishUninstall { revision }, |remaining| Plan::AwaitOther { revision, remaining })

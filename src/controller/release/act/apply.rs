@@ -196,15 +196,10 @@ impl<'a> Run<'a> {
         Ok(true)
     }
 
-    /// What others made while hooks ran is theirs, and was not created here.
+    /// Looks again after hooks ran.
     async fn claim_again(&mut self, objects: &[Object]) -> Result<Existing, ReconcileError> {
         let claims = prepare::claim_again(objects, self.action, self.task).await?;
-        if let Some(absent) = self.record.marks.as_mut().and_then(|marks| marks.absent.as_mut()) {
-            let owner = prepare::owner(self.task);
-            let is_foreign =
-                |at: &usize| objects.get(*at).is_some_and(|object| claims.is_foreign(object.reference(), &owner));
-            absent.retain(|at| !is_foreign(at));
-        }
+        prepare::forget_foreign(&mut self.record, objects, &claims, self.task);
         Ok(claims)
     }
 

@@ -81,9 +81,24 @@ pub(super) async fn run(
     }
 }
 
-/// Ends the Jobs and Pods of hooks that were running when their run was given up: superseded, or its release deleted.
+/// Ends the Jobs and Pods of hooks that were running when their run was given up: superseded, or its release left alone.
 pub(super) async fn end_running(record: &Record, place: &Place) -> Result<(), ReconcileError> {
-    for hook in record.release.hooks.iter().filter(|hook| hook.last_run.phase == HookPhase::Running) {
+    end(record.release.hooks.iter(), record, place).await
+}
+
+/// The same at an uninstall, whose own hooks are gone on with.
+pub(super) async fn end_interrupted(record: &Record, place: &Place) -> Result<(), ReconcileError> {
+    let told = (&record.release, hooks_begun(record));
+    end(record.release.hooks.iter().filter(|hook| !is_of_removal(hook, told)), record, place).await
+}
+
+/// Whether a hook was begun for the uninstall of its release.
+fn is_of_removal(hook: &Hook, told: Told<'_>) -> bool {
+    [HookEvent::PreDelete, HookEvent::PostDelete].iter().any(|event| begun(hook, event, told).is_some())
+}
+
+async fn end(hooks: impl Iterator<Item = &Hook>, record: &Record, place: &Place) -> Result<(), ReconcileError> {
+    for hook in hooks.filter(|hook| hook.last_run.phase == HookPhase::Running) {
         let Some(begun) = hook.last_run.started_at else { continue };
         let mut standing = Vec::new();
         for object in objects(hook, record, place).await? {
@@ -235,7 +250,7 @@ mod tests {
     use helm::release::Release;
     use k8s_openapi::jiff::Timestamp;
 
-    use super::{HooksBegun, begun, is_done, is_over};
+    use super::{HooksBegun, begun, is_done, is_of_removal, is_over};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).expect("a time")
@@ -329,5 +344,11 @@ mod tests {
         let running = hook(&[PostInstall, PreDelete], HookPhase::Running, 110);
         assert_eq!(begun(&running, &PostInstall, (&release(false), None)), Some(at(110)));
         assert_eq!(begun(&running, &PreDelete, (&release(true), None)), None);
+        // What an uninstall finds running it ends, but for what it began itself before it was interrupted.
+        let own = hook(&[PostInstall, PreDelete], HookPhase::Running, 210);
+        for marks in [None, Some(hooks_begun(&PreDelete, 210))] {
+            assert!(!is_of_removal(&running, (&release(true), marks.as_ref())), "{marks:?}");
+            assert!(is_of_removal(&own, (&release(true), marks.as_ref())), "{marks:?}");
+        }
     }
 }

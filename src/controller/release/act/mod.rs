@@ -179,6 +179,10 @@ pub(super) async fn take_over(release: &HelmRelease, place: &Place) -> Result<()
 
 /// Marks a revision as made for the object that `identity` names. One without marks is left as it is.
 async fn mark(mut record: Record, identity: &Identity, place: &Place) -> Result<(), ReconcileError> {
+    if record.release.info.status == Status::Uninstalling {
+        let message = format!("the release {} is being uninstalled, and is free once it is gone", identity.release);
+        return Err(ReconcileError::new(Reason::PendingRelease, message));
+    }
     let Some(marks) = &mut record.marks else { return Ok(()) };
     marks.owner.clone_from(&identity.owner);
     marks.uid.clone_from(&identity.uid);

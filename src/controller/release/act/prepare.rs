@@ -128,12 +128,22 @@ async fn refuse_other_drivers(task: &Task<'_>) -> Result<(), ReconcileError> {
 }
 
 /// Takes a pending revision up again, from its own record: what was rendered once is not rendered again.
-pub(super) async fn resume(step: &Step, record: Record, task: &Task<'_>) -> Result<Pending, ReconcileError> {
+pub(super) async fn resume(step: &Step, mut record: Record, task: &Task<'_>) -> Result<Pending, ReconcileError> {
     let action = action(step, task);
     let deadline = deadline(step, &record, task);
     let (objects, claims) = objects(&record.release, action, task).await?;
+    forget_foreign(&mut record, &objects, &claims, task);
     let replaced = record::get_all(task, &step.replaces).await?;
     Ok(Pending { record, objects, claims, replaced, deadline })
+}
+
+/// What others made since a revision was recorded is theirs, and was not created by it.
+pub(super) fn forget_foreign(record: &mut Record, objects: &[Object], claims: &Existing, task: &Task<'_>) {
+    let owner = owner(task);
+    let is_foreign = |at: &usize| objects.get(*at).is_some_and(|object| claims.is_foreign(object.reference(), &owner));
+    if let Some(absent) = record.marks.as_mut().and_then(|marks| marks.absent.as_mut()) {
+        absent.retain(|at| !is_foreign(at));
+    }
 }
 
 /// When the action ends that a record says was begun.

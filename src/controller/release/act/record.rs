@@ -8,18 +8,24 @@ use crate::api::Reason;
 use crate::controller::causes::panicked;
 use crate::controller::error::ReconcileError;
 use crate::controller::place::Place;
-use crate::history::{Marks, Record, ReleaseKey, surplus};
+use crate::history::{Marks, Record, RecordMeta, ReleaseKey, surplus};
 
 /// The mark of a revision that was ended without having failed.
 const SUPERSEDED: &str = "Superseded";
 
-/// The record of one revision.
+/// The record of one revision, as it was when the step was decided.
 pub(super) async fn get(task: &Task<'_>, revision: u32) -> Result<Record, ReconcileError> {
     let release = &task.desired.identity.release;
-    read(task.place, release, revision).await?.ok_or_else(|| {
+    let decided = task.place.revisions.of(release).into_iter().find(|meta| meta.revision == revision);
+    let Some(record) = read(task.place, release, revision).await? else {
         let message = format!("revision {revision} of {release} is gone: somebody deleted its Secret");
-        ReconcileError::new(Reason::HistoryInvalid, message)
-    })
+        return Err(ReconcileError::new(Reason::HistoryInvalid, message));
+    };
+    if decided.is_some_and(|decided| decided.resource_version != record.resource_version()) {
+        let message = format!("revision {revision} of {release} was written by somebody else a moment ago");
+        return Err(ReconcileError::new(Reason::PendingRelease, message));
+    }
+    Ok(record)
 }
 
 /// The records of several revisions, without those that are gone.
@@ -114,13 +120,13 @@ pub(super) async fn supersede(mut record: Record, why: &str, place: &Place) -> R
     update(place, record).await
 }
 
-/// Deletes one revision.
-pub(super) async fn delete(place: &Place, release: &ReleaseKey, revision: u32) -> Result<(), ReconcileError> {
-    let release = release.clone();
-    let write = place.revisions.write(release.clone(), revision);
+/// Deletes one revision; one that was made anew since under its number is another.
+pub(super) async fn delete(place: &Place, meta: &RecordMeta) -> Result<(), ReconcileError> {
+    let meta = meta.clone();
+    let write = place.revisions.write(meta.release.clone(), meta.revision);
     let history = place.history.clone();
     finished(async move {
-        history.delete(&release, revision).await?;
+        history.delete(&meta).await?;
         write.deleted();
         Ok(())
     })
@@ -129,10 +135,10 @@ pub(super) async fn delete(place: &Place, release: &ReleaseKey, revision: u32) -
 
 /// Deletes the oldest revisions beyond the number that is kept.
 pub(super) async fn prune(task: &Task<'_>) -> Result<(), ReconcileError> {
-    let release = &task.desired.identity.release;
-    let revisions = task.place.revisions.of(release);
-    for revision in surplus(&revisions, task.desired.max_history) {
-        delete(task.place, release, revision).await?;
+    let revisions = task.place.revisions.of(&task.desired.identity.release);
+    let surplus = surplus(&revisions, task.desired.max_history);
+    for meta in revisions.iter().filter(|meta| surplus.contains(&meta.revision)) {
+        delete(task.place, meta).await?;
     }
     Ok(())
 }

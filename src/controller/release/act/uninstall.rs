@@ -17,13 +17,13 @@ use crate::cluster::{DeleteOptions, Object, ObjectRef, Propagation, Removal as R
 use crate::controller::causes::api_error;
 use crate::controller::error::ReconcileError;
 use crate::controller::matching::{self, Key};
-use crate::controller::ownership::Evidence;
+use crate::controller::ownership::{Evidence, Owner};
 use crate::controller::place::Place;
 use crate::controller::release::dereference;
 use crate::controller::release::plan;
 use crate::controller::release::removal::{Leaving, Removal};
 use crate::controller::release::trace::Trace;
-use crate::history::{Record, RecordMeta, ReleaseKey};
+use crate::history::{Marks, Record, RecordMeta, ReleaseKey};
 
 /// Uninstalls what a deleted object had installed, as its policy says, or leaves it with the reason in the trace.
 pub(in crate::controller::release) async fn uninstall(
@@ -151,14 +151,18 @@ pub(super) fn former(current: &ReleaseKey, (owner, uid): (&str, &str), place: &P
         let now = dereference::owner_of(release, &place.context);
         now.is_none_or(|now| now.key.to_string() == owner)
     };
-    releases.filter(|release| release != current && is_ours(release)).collect()
+    let is_there = |release: &ReleaseKey| {
+        place.revisions.of(release).last().is_some_and(|last| last.status != Status::Uninstalled)
+    };
+    releases.filter(|release| release != current && is_there(release) && is_ours(release)).collect()
 }
 
 /// Whether another object has the release by now. Who queues for an uninstall may have waited for long.
 fn is_taken(release: &ReleaseKey, leaving: &Leaving, place: &Place) -> bool {
     let owner = dereference::owner_of(release, &place.context);
+    let is_other = |owner: &Owner| owner.key.to_string() != leaving.owner || owner.uid != leaving.uid;
     // Who only declares it has nothing there yet.
-    owner.is_some_and(|owner| owner.key.to_string() != leaving.owner && owner.evidence != Evidence::Age)
+    owner.is_some_and(|owner| is_other(&owner) && owner.evidence != Evidence::Age)
 }
 
 /// Uninstalls a release, or ends an uninstall of it that was begun.
@@ -233,8 +237,9 @@ async fn begin(mut newest: Record, decided: Option<&RecordMeta>, place: &Place) 
     if info.status == Status::Uninstalling {
         return Ok(newest);
     }
-    let known = decided.and_then(|decided| decided.marks.as_ref()).map(|marks| &marks.owner);
-    if let Some(marks) = newest.marks.as_ref().filter(|marks| known != Some(&marks.owner)) {
+    let made_for = |marks: &Marks| (marks.owner.clone(), marks.uid.clone());
+    let known = decided.and_then(|decided| decided.marks.as_ref()).map(made_for);
+    if let Some(marks) = newest.marks.as_ref().filter(|marks| known != Some(made_for(marks))) {
         let message = format!("HelmRelease {} has taken the release over meanwhile", marks.owner);
         return Err(ReconcileError::new(Reason::PendingRelease, message));
     }
@@ -263,7 +268,7 @@ async fn take_down(
 ) -> Result<Vec<Removed>, ReconcileError> {
     let deadline = Deadline::after(removal.timeout);
     if let Some(newest) = &newest {
-        hooks::end_running(newest, place).await?;
+        hooks::end_interrupted(newest, place).await?;
     }
     if let Some(newest) = newest.as_mut().filter(|_| removal.hooks) {
         hooks::run(HookEvent::PreDelete, newest, (deadline, doing), place).await.map_err(with_way_out)?;
@@ -297,7 +302,7 @@ async fn take_down(
                 return Err(ReconcileError::new(Reason::PendingRelease, message));
             }
             for meta in revisions {
-                record::delete(place, release, meta.revision).await?;
+                record::delete(place, &meta).await?;
             }
         }
     }

@@ -150,6 +150,14 @@ fn a_revision_of_another_object_is_not_ours() {
     assert_eq!(next, Plan::Release(step(StepKind::Upgrade, 2, &[1])));
 }
 
+/// Marks are an operator's, and whose release it is was decided before: nobody is waited for who is gone.
+#[test]
+fn what_another_object_left_on_its_way_is_ended_at_once() {
+    let next = |words: &str| planned("apps/other", &history(words), Prompt::default());
+    assert_eq!(next("deployed=now pending-upgrade=now@1"), Plan::Supersede { revision: 2 });
+    assert_eq!(next("uninstalling=now@1"), Plan::FinishUninstall { revision: 1 });
+}
+
 /// The object may have been read before its annotation was there, and the decision whose the release is falls after that.
 #[test]
 fn a_release_that_is_taken_over_is_marked_before_anything_else() {

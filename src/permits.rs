@@ -1,4 +1,4 @@
-//! Permits to work, shared fairly between namespaces.
+//! Permits to work, or to send a request, shared fairly between namespaces.
 //!
 //! Of a thousand releases that were declared at once a few are worked on; the others queue. Who is next is decided
 //! between namespaces, not between releases: next is the namespace that was at work for the shortest time so far. One that
@@ -122,11 +122,7 @@ impl Shared {
     fn enter(&mut self, namespace: &str, place: Place) -> Option<oneshot::Receiver<()>> {
         let share = self.namespaces.entry(namespace.to_owned()).or_default();
         share.used = share.used.max(self.floor);
-        let is_free = match place {
-            Place::Front => self.free > 0,
-            Place::Back => self.free > if share.held == 0 { 0 } else { self.reserved },
-        };
-        if is_free {
+        if self.free > if share.held == 0 { 0 } else { self.reserved } {
             self.take(namespace);
             return None;
         }
@@ -146,12 +142,14 @@ impl Shared {
 
     /// Who is next, taken out of the queue.
     fn next(&mut self) -> Option<(String, oneshot::Sender<()>)> {
-        if let Some(next) = self.going_on.pop_front() {
+        let is_open = self.free > self.reserved;
+        let holds_none = |namespace: &str| self.namespaces.get(namespace).is_none_or(|share| share.held == 0);
+        let going_on = self.going_on.iter().position(|(namespace, _)| is_open || holds_none(namespace));
+        if let Some(next) = going_on.and_then(|at| self.going_on.remove(at)) {
             return Some(next);
         }
         let floor = self.floor;
         self.namespaces.retain(|_, share| !share.queue.is_empty() || share.held > 0 || share.used > floor);
-        let is_open = self.free > self.reserved;
         let may = |share: &Share| !share.queue.is_empty() && (is_open || share.held == 0);
         let waiting = self.namespaces.iter_mut().filter(|(_, share)| may(share));
         let (namespace, share) = waiting.min_by_key(|(_, share)| share.used)?;
@@ -226,6 +224,8 @@ mod tests {
         drop(many.pop());
         let again = (&mut next).now_or_never();
         assert!(again.is_none(), "of one free permit none is for who holds two");
+        let goes_on = permits.go_on("many").now_or_never();
+        assert!(goes_on.is_none(), "nor for who goes on there");
         drop(few);
         assert!(next.now_or_never().is_some());
     }
