@@ -71,6 +71,11 @@ pub struct Args {
     #[arg(long)]
     pub allow_cross_namespace_secrets: bool,
 
+    /// The service account as which releases are carried out that name none, in the namespace of each. Without it they are
+    /// carried out with the operator's own rights.
+    #[arg(long, value_parser = name)]
+    pub default_service_account: Option<String>,
+
     /// What becomes of schemas that a chart's values.schema.json refers to by address.
     #[arg(long, value_enum, default_value_t = RemoteSchemas::Fetch)]
     pub remote_schemas: RemoteSchemas,

@@ -172,6 +172,7 @@ fn setup(args: &Args, shutdown: &Shutdown) -> anyhow::Result<Setup> {
         policy: Policy {
             no_cross_namespace_refs: args.no_cross_namespace_refs,
             allow_cross_namespace_secrets: args.allow_cross_namespace_secrets,
+            default_service_account: args.default_service_account.clone(),
             remote_schemas: args.remote_schemas,
         },
         schema_hosts: args.remote_schema_hosts.clone(),

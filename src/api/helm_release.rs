@@ -45,6 +45,12 @@ pub struct HelmReleaseSpec {
     #[schemars(schema_with = "any_value")]
     pub values: Option<serde_json::Value>,
 
+    /// The service account, in the namespace of this object, as which the release is carried out: everything that its
+    /// charts contain and look up is applied, read and deleted with its rights. Default: the operator's
+    /// `--default-service-account`; without that the operator acts with its own rights.
+    #[schemars(length(min = 1, max = 253))]
+    pub service_account_name: Option<String>,
+
     /// How often the version is resolved again and the release is looked at. A Go duration. Default: `30m`.
     pub interval: Option<GoDuration>,
 

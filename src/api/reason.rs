@@ -131,8 +131,10 @@ reasons! {
         // What the cluster says.
         /// An object of a kind that the cluster does not have.
         UnknownKind,
-        /// The operator may not do that (RBAC).
+        /// The operator, or the service account as which it acts, may not do that (RBAC).
         Forbidden,
+        /// The service account as which the release is to be carried out does not exist.
+        ServiceAccountNotFound,
         /// A namespace does not exist.
         NamespaceNotFound,
         /// A field that cannot change was to change.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Event, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::api::{Api, ListParams};
+use kube::api::ListParams;
 use kube::core::Selector;
 use serde_json::Value;
 
@@ -58,9 +58,9 @@ impl Cluster {
         let selector = serde_json::from_value::<LabelSelector>(workload["spec"]["selector"].clone()).ok();
         let selector = selector.and_then(|selector| Selector::try_from(selector).ok());
         let Some(selector) = selector.filter(|selector| !selector.selects_all()) else { return Vec::new() };
-        let api: Api<Pod> = Api::namespaced(self.requests.client().clone(), namespace);
         let params = ListParams::default().labels_from(&selector).limit(PODS_READ);
-        let mut pods = api.list(&params).await.map(|list| list.items).unwrap_or_default();
+        let pods = self.requests.list::<Pod>(&core("Pod", "pods"), namespace, &params).await;
+        let mut pods = pods.map(|list| list.items).unwrap_or_default();
         pods.sort_by(|a, b| b.metadata.creation_timestamp.cmp(&a.metadata.creation_timestamp));
         pods
     }
@@ -78,10 +78,10 @@ impl Cluster {
         if uid.is_empty() {
             return Vec::new();
         }
-        let api: Api<Event> = Api::namespaced(self.requests.client().clone(), namespace);
         let selector = format!("involvedObject.uid={uid}{kinds}");
         let params = ListParams::default().fields(&selector).limit(EVENTS_READ);
-        let mut events = api.list(&params).await.map(|list| list.items).unwrap_or_default();
+        let events = self.requests.list::<Event>(&core("Event", "events"), namespace, &params).await;
+        let mut events = events.map(|list| list.items).unwrap_or_default();
         events.sort_by_key(|event| std::cmp::Reverse(happened(event)));
         let mut told = std::collections::BTreeSet::new();
         events
@@ -93,6 +93,16 @@ impl Cluster {
                 shorten(&format!("{}: {}", reason.unwrap_or("Warning"), message.unwrap_or_default()))
             })
             .collect()
+    }
+}
+
+fn core(kind: &str, plural: &str) -> Resource {
+    Resource {
+        group: String::new(),
+        version: "v1".to_owned(),
+        kind: kind.to_owned(),
+        plural: plural.to_owned(),
+        namespaced: true,
     }
 }
 

@@ -10,6 +10,7 @@
 //! carries Helm's ownership marks and the field manager `helm`; waiting is watching, never polling; an error or a
 //! log line never holds the data of a Secret.
 
+mod access;
 mod apply;
 mod awaited;
 mod content;
@@ -80,6 +81,14 @@ impl Cluster {
     #[must_use]
     pub fn on_behalf_of(&self, namespace: &str) -> Self {
         Self { requests: self.requests.on_behalf_of(namespace), ..self.clone() }
+    }
+
+    /// The same as a service account, which may do less: every read, apply and delete of objects, and every `lookup`. What
+    /// the cluster serves, and how objects that were applied become ready, is read by the handle's own identity.
+    #[must_use]
+    pub fn as_service_account(&self, namespace: &str, name: &str) -> Self {
+        let user = format!("system:serviceaccount:{namespace}:{name}");
+        Self { requests: self.requests.as_user(&user), ..self.clone() }
     }
 }
 

@@ -6,9 +6,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::{HeaderName, HeaderValue};
 use kube::Client;
-use kube::core::Request;
-use kube::core::params::{DeleteParams, GetParams, Patch, PatchParams};
+use kube::core::params::{DeleteParams, GetParams, ListParams, Patch, PatchParams};
+use kube::core::{ObjectList, Request};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -28,6 +29,9 @@ const IN_FLIGHT: usize = 16;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Says as whom a request is to be judged and carried out.
+const IMPERSONATE_USER: HeaderName = HeaderName::from_static("impersonate-user");
 
 /// The field manager of chart objects: Helm 4's own, so that people can take over with the CLI.
 pub(super) const FIELD_MANAGER: &str = "helm";
@@ -56,16 +60,42 @@ pub(super) struct Requests {
     in_flight: Permits,
     /// The namespace on whose behalf they are sent.
     behalf: Arc<str>,
+    /// The user as whom they are sent, where that is not the client's own.
+    user: Option<HeaderValue>,
 }
 
 impl Requests {
     pub(super) fn new(client: Client) -> Self {
-        Self { client, in_flight: Permits::new(IN_FLIGHT), behalf: Arc::default() }
+        Self { client, in_flight: Permits::new(IN_FLIGHT), behalf: Arc::default(), user: None }
     }
 
     /// The same on behalf of a namespace.
     pub(super) fn on_behalf_of(&self, namespace: &str) -> Self {
         Self { behalf: namespace.into(), ..self.clone() }
+    }
+
+    /// The same as another user. The API server adds the groups of a service account itself.
+    pub(super) fn as_user(&self, user: &str) -> Self {
+        // What no header can hold is nobody's name: the server refuses it.
+        let user = HeaderValue::from_str(user).unwrap_or(HeaderValue::from_static("system:anonymous"));
+        Self { user: Some(user), ..self.clone() }
+    }
+
+    /// A list of objects of `resource`; `namespace` is what errors name.
+    pub(super) async fn list<T: Clone + DeserializeOwned>(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        params: &ListParams,
+    ) -> Result<ObjectList<T>, Error> {
+        let objects = ObjectRef {
+            group: resource.group.clone(),
+            kind: resource.kind.clone(),
+            namespace: Some(namespace.to_owned()),
+            name: String::new(),
+        };
+        let build = || collection(resource, &objects).list(params);
+        self.send("list", resource, &objects, build).await
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -166,7 +196,10 @@ impl Requests {
         // The text is parsed here, not by kube, which logs a text that it cannot parse: it may be a Secret.
         let answer = self
             .patiently(async || {
-                let request = build().map_err(kube::Error::BuildRequest)?;
+                let mut request = build().map_err(kube::Error::BuildRequest)?;
+                if let Some(user) = &self.user {
+                    request.headers_mut().insert(IMPERSONATE_USER, user.clone());
+                }
                 self.client.request_text(request).await
             })
             .await;

@@ -56,7 +56,7 @@ pub(crate) fn watch(release: &HelmRelease, error: &ReconcileError, context: &Arc
     if watches.len() >= MAX_WATCHED {
         return;
     }
-    let (place, awaited) = (Place::home(&release.namespace().unwrap_or_default(), context), error.awaits.clone());
+    let (place, awaited) = (Place::of(release, context), error.awaits.clone());
     let (release, context) = (ObjectRef::from_obj(release).erase(), Arc::clone(context));
     let key = uid.clone();
     let watch = spawn_local(async move {

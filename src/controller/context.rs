@@ -36,6 +36,8 @@ pub struct Policy {
     pub no_cross_namespace_refs: bool,
     /// Repositories may use Secrets of other namespaces that do not say so.
     pub allow_cross_namespace_secrets: bool,
+    /// The service account of those releases that name none.
+    pub default_service_account: Option<String>,
     /// What becomes of schemas that charts refer to by address.
     pub remote_schemas: RemoteSchemas,
 }

@@ -140,9 +140,9 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         NoMatchingVersion, NotAHelmChart, NotReady, ObjectInvalid, OwnershipConflict, PendingRelease, PermissionDenied,
         PlainHttp, Progressing, ProxyFailed, QuotaExceeded, RateLimited, RegistryTimeout, RegistryUnavailable,
         RegistryUnexpected, ReleaseNameConflict, ReleaseTooLarge, RenderLimitExceeded, RepositoryNotFound,
-        SchemaUnavailable, SchemaViolation, SecretInvalid, SecretNotFound, Suspended, SyncCompleted, TagNotFound,
-        TemplateFailed, TooManyRevisions, UninstallCompleted, UninstallSkipped, UnknownKind, UnsupportedRepositoryType,
-        UpgradeCompleted, UpgradeFailed, UpgradeStarted, ValuesInvalid,
+        SchemaUnavailable, SchemaViolation, SecretInvalid, SecretNotFound, ServiceAccountNotFound, Suspended,
+        SyncCompleted, TagNotFound, TemplateFailed, TooManyRevisions, UninstallCompleted, UninstallSkipped,
+        UnknownKind, UnsupportedRepositoryType, UpgradeCompleted, UpgradeFailed, UpgradeStarted, ValuesInvalid,
     };
     match reason {
         // The object, the chart or the values have to change.
@@ -189,6 +189,7 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         | RegistryUnexpected
         | UnknownKind
         | Forbidden
+        | ServiceAccountNotFound
         | NamespaceNotFound
         | QuotaExceeded
         | AdmissionDenied

@@ -39,6 +39,8 @@ pub(crate) struct DeclaredRemoval {
     pub(crate) suspend: bool,
     /// `spec.uninstall.deletionPolicy`.
     pub(crate) policy: Option<DeletionPolicy>,
+    /// `spec.serviceAccountName`.
+    pub(crate) service_account: Option<String>,
 }
 
 /// What must be readable of an object.
@@ -58,6 +60,7 @@ struct RemovalOnly {
 #[serde(rename_all = "camelCase", default)]
 struct RemovalSpec {
     suspend: Option<bool>,
+    service_account_name: Option<String>,
     uninstall: Option<UninstallSpec>,
 }
 
@@ -74,8 +77,12 @@ struct StatusOnly {
 }
 
 impl From<RemovalOnly> for DeclaredRemoval {
-    fn from(RemovalOnly { spec: RemovalSpec { suspend, uninstall } }: RemovalOnly) -> Self {
-        Self { suspend: suspend.unwrap_or_default(), policy: uninstall.and_then(|uninstall| uninstall.deletion_policy) }
+    fn from(RemovalOnly { spec: RemovalSpec { suspend, service_account_name, uninstall } }: RemovalOnly) -> Self {
+        Self {
+            suspend: suspend.unwrap_or_default(),
+            policy: uninstall.and_then(|uninstall| uninstall.deletion_policy),
+            service_account: service_account_name,
+        }
     }
 }
 
@@ -184,12 +191,14 @@ mod tests {
             assert_eq!(undecodable.status["notes"], "kept");
             undecodable.removal
         };
-        let declared = |suspend, policy| Some(DeclaredRemoval { suspend, policy });
+        let declared = |suspend, policy| Some(DeclaredRemoval { suspend, policy, service_account: None });
         assert_eq!(removal(r#""interval":"1m""#), declared(false, None));
         assert_eq!(removal(r#""suspend":true"#), declared(true, None));
         let orphan = r#""uninstall":{"deletionPolicy":"Orphan","timeout":7}"#;
         assert_eq!(removal(orphan), declared(false, Some(DeletionPolicy::Orphan)));
         assert_eq!(removal(r#""uninstall":{"deletionPolicy":"Perhaps"}"#), None);
+        let account = removal(r#""serviceAccountName":"deployer""#).and_then(|declared| declared.service_account);
+        assert_eq!(account.as_deref(), Some("deployer"));
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod one_failure_one_attempt;
 mod outages;
 mod remote_schemas;
 mod secret_rotation;
+mod service_accounts;
 mod stale_and_unobserved;
 mod superseding;
 mod suspend_resume;

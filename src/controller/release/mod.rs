@@ -39,7 +39,7 @@ use super::error::ReconcileError;
 use super::finalizer;
 use super::guarded::{Guarded, Undecodable};
 use super::matching::Key;
-use super::place::Place;
+use super::place::{Place, Subject};
 use super::status;
 use super::waits::{For, Progress};
 use crate::api::{HelmRelease, RELEASE_FINALIZER, REQUESTED_AT, Reason};
@@ -131,7 +131,9 @@ async fn reconcile_undecodable(
         return status::undecodable::<HelmRelease>(context, undecodable).await;
     }
     let leaving = Leaving::of_undecodable(undecodable);
-    let place = Place::home(&guarded.namespace().unwrap_or_default(), context);
+    let account = undecodable.removal.as_ref().and_then(|declared| declared.service_account.as_deref());
+    let subject = Subject::new(&guarded.namespace().unwrap_or_default(), account, &context.policy);
+    let place = Place::home(subject, context);
     context.waits.end(&leaving.uid);
     let mut trace = Trace::default();
     match act::uninstall::uninstall(&leaving, &place, &mut trace).await {
@@ -155,7 +157,7 @@ pub(super) fn gone(release: &HelmRelease, context: &Arc<Context>) {
         return;
     }
     let (leaving, target) = (Leaving::of(release), dereference::target(release));
-    let place = Place::home(&release.namespace().unwrap_or_default(), context);
+    let place = Place::of(release, context);
     spawn_local(async move {
         place.revisions.quiet(&target).await;
         let mut pause = FIRST_PAUSE;
@@ -176,7 +178,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The stages, in order.
 async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trace) -> Result<Outcome, ReconcileError> {
-    let place = &Place::home(&release.namespace().unwrap_or_default(), context);
+    let place = &Place::of(release, context);
     place.revisions.quiet(&dereference::target(release)).await;
     if release.meta().deletion_timestamp.is_some() {
         context.waits.end(&release.uid().unwrap_or_default());

@@ -38,7 +38,7 @@ pub(super) struct Trace {
     /// Releases that were uninstalled, and what became of their objects.
     pub(super) removed: Vec<String>,
     /// What is left in the cluster though the object goes, and why.
-    pub(super) left: Option<(Vec<ReleaseKey>, &'static str)>,
+    pub(super) left: Option<(Vec<ReleaseKey>, String)>,
     /// What is done at the moment, where it takes a while.
     pub(super) doing: Doing,
 }

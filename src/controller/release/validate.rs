@@ -100,6 +100,7 @@ pub(crate) fn validate(
         chart: source,
         release: target,
         values: declared,
+        service_account_name: _,
         interval: _,
         suspend: _,
         timeout: _,

@@ -49,6 +49,7 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
     let namespace = &task.desired.identity.release.namespace;
     // Here it queues, as hundreds may: what comes later is made when it is needed.
     let chart = Box::pin(fetch::fetch(task.desired, task.resolved, task.slot, &task.place.context, trace)).await?;
+    task.place.admit(&task.desired.identity.release).await?;
     if task.desired.create_namespace && step.kind == StepKind::Install {
         Box::pin(task.place.cluster.ensure_namespace(namespace)).await?;
     }

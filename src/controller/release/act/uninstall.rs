@@ -91,22 +91,27 @@ async fn end(record: Record, place: &Place) -> Result<(), ReconcileError> {
 }
 
 /// Why the release stays in the cluster though its object goes.
-async fn stays(leaving: &Leaving, place: &Place) -> Result<Option<&'static str>, ReconcileError> {
+async fn stays(leaving: &Leaving, place: &Place) -> Result<Option<String>, ReconcileError> {
     if leaving.unclear {
-        return Ok(Some("spec.suspend and spec.uninstall.deletionPolicy cannot be read"));
+        return Ok(Some("spec.suspend and spec.uninstall.deletionPolicy cannot be read".to_owned()));
     }
     match leaving.removal.policy {
-        Some(DeletionPolicy::Orphan) => return Ok(Some("uninstall.deletionPolicy is Orphan")),
+        Some(DeletionPolicy::Orphan) => return Ok(Some("uninstall.deletionPolicy is Orphan".to_owned())),
         None if leaving.suspended => {
-            return Ok(Some("it was suspended, and uninstall.deletionPolicy is not set"));
+            return Ok(Some("it was suspended, and uninstall.deletionPolicy is not set".to_owned()));
         }
         None | Some(DeletionPolicy::Uninstall) => {}
+    }
+    if let Some(account) = place.missing_account().await? {
+        return Ok(Some(format!(
+            "the service account {account}, as which it was carried out, does not exist any more"
+        )));
     }
     // A definition that goes takes every object of its kind with it, which nobody means to uninstall all of a cluster.
     let definitions = Api::<CustomResourceDefinition>::all(place.context.client.clone());
     match definitions.get_metadata_opt(HelmRelease::crd_name()).await {
         Ok(Some(definition)) if definition.metadata.deletion_timestamp.is_none() => Ok(None),
-        Ok(_) => Ok(Some("the CustomResourceDefinition of HelmRelease is being deleted")),
+        Ok(_) => Ok(Some("the CustomResourceDefinition of HelmRelease is being deleted".to_owned())),
         // An operator that may not read definitions cannot know.
         Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
         Err(error) => Err(api_error("read the CustomResourceDefinition of HelmRelease", &error)),

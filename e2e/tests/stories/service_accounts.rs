@@ -1,0 +1,141 @@
+//! Releases that are carried out as service accounts: what those may do, and nothing else.
+
+use anyhow::{Result, ensure};
+use e2e::charts::{self, Chart};
+use e2e::story::{Story, alone, story};
+use helm_operator::api::Reason;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
+use kube::Api;
+use kube::api::{DeleteParams, ListParams};
+use serde_json::json;
+
+/// A service account that may do everything with `resources` (of the core group and apps) of its namespace.
+pub(super) async fn account(story: &Story<'_>, name: &str, resources: &[&str]) -> Result<()> {
+    let object = |kind: &str, api: &str| json!({ "apiVersion": api, "kind": kind, "metadata": { "name": name } });
+    let rbac = "rbac.authorization.k8s.io/v1";
+    let (mut role, mut binding) = (object("Role", rbac), object("RoleBinding", rbac));
+    role["rules"] = json!([{ "apiGroups": ["", "apps"], "resources": resources, "verbs": ["*"] }]);
+    binding["roleRef"] = json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name });
+    binding["subjects"] = json!([{ "kind": "ServiceAccount", "name": name, "namespace": story.namespace }]);
+    for object in [object("ServiceAccount", "v1"), role, binding] {
+        story.apply(&object.to_string()).await?;
+    }
+    Ok(())
+}
+
+/// A chart that makes whoever installs it administrator.
+fn greedy() -> Chart {
+    let binding = "apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: {{ .Release.Namespace }}-greedy
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}
+subjects: [{kind: ServiceAccount, name: default, namespace: {{ .Release.Namespace }}}]
+";
+    Chart::new("greedy", "1.0.0").file("templates/binding.yaml", binding)
+}
+
+/// A chart that copies a Secret of another namespace.
+fn curious() -> Chart {
+    let copy = "apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ .Release.Name }}
+data:
+  found: {{ lookup \"v1\" \"Secret\" \"kube-system\" \"\" | toJson | quote }}
+";
+    Chart::new("curious", "1.0.0").file("templates/copy.yaml", copy)
+}
+
+#[test]
+fn a_release_may_do_what_its_service_account_may() -> Result<()> {
+    story("service-account", async |story| {
+        for chart in [charts::web("web", "1.0.0"), charts::web("web", "1.1.0"), greedy(), curious()] {
+            story.push(&chart).await?;
+        }
+        story.open_repository().await?;
+        account(story, "deployer", &["configmaps", "services", "deployments", "pods", "events"]).await?;
+        let as_deployer = json!({ "serviceAccountName": "deployer", "timeout": "30s" });
+        story.release("web", "web", "1.0.0", as_deployer.clone()).await?;
+        story.ready("web").await?;
+        story.patch("web", json!({ "spec": { "chart": { "version": "1.1.0" } } })).await?;
+        story.ready("web").await?;
+
+        let deployer = format!("system:serviceaccount:{}:deployer", story.namespace);
+        story.release("greedy", "greedy", "1.0.0", as_deployer.clone()).await?;
+        story.refused("greedy", Reason::Forbidden, &[&deployer, "clusterrolebindings"]).await?;
+        story.release("curious", "curious", "1.0.0", as_deployer).await?;
+        story.refused("curious", Reason::Forbidden, &[&deployer, "secrets", "kube-system"]).await?;
+        ensure!(story.objects::<ConfigMap>().get_opt("curious").await?.is_none(), "the copy was made");
+
+        story.delete("web").await?;
+        let left = story.objects::<ConfigMap>().get_opt("web-config").await?;
+        ensure!(left.is_none(), "the release was not uninstalled");
+        ensure!(story.history("web").await.is_err(), "its history is left");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_service_account_that_is_missing_is_named_and_its_coming_noticed() -> Result<()> {
+    story("service-account-missing", async |story| {
+        story.push(&charts::note("memo", "1.0.0")).await?;
+        story.open_repository().await?;
+        story.release("memo", "memo", "1.0.0", json!({ "serviceAccountName": "late" })).await?;
+        let named = format!("{}/late", story.namespace);
+        story.refused("memo", Reason::ServiceAccountNotFound, &[&named, "create it"]).await?;
+        account(story, "late", &["configmaps"]).await?;
+        story.ready("memo").await.map(drop)
+    })
+}
+
+#[test]
+fn a_release_whose_service_account_is_gone_is_left_and_says_so() -> Result<()> {
+    story("service-account-gone", async |story| {
+        story.push(&charts::note("memo", "1.0.0")).await?;
+        story.open_repository().await?;
+        account(story, "short-lived", &["configmaps"]).await?;
+        story.release("memo", "memo", "1.0.0", json!({ "serviceAccountName": "short-lived" })).await?;
+        story.ready("memo").await?;
+        story.objects::<ServiceAccount>().delete("short-lived", &DeleteParams::default()).await?;
+        story.delete("memo").await?;
+        story.event("memo", Reason::UninstallSkipped, "short-lived").await?;
+        ensure!(story.objects::<ConfigMap>().get_opt("memo-config").await?.is_some(), "the object was deleted");
+        ensure!(story.history("memo").await? == "1 deployed", "the history was changed");
+        Ok(())
+    })
+}
+
+#[test]
+fn records_are_kept_nowhere_that_the_service_account_could_not_write_them() -> Result<()> {
+    story("service-account-elsewhere", async |story| {
+        story.push(&charts::note("memo", "1.0.0")).await?;
+        story.open_repository().await?;
+        account(story, "deployer", &["configmaps"]).await?;
+        let other = format!("{}-other", story.namespace);
+        story.kubectl.run(&["create", "namespace", &other]).await?;
+        let spec = json!({ "serviceAccountName": "deployer", "release": { "namespace": other } });
+        story.release("memo", "memo", "1.0.0", spec).await?;
+        story.refused("memo", Reason::Forbidden, &["may not create Secrets", &other]).await?;
+        let records = Api::<Secret>::namespaced(story.client.clone(), &other).list(&ListParams::default()).await?;
+        ensure!(records.items.is_empty(), "something was recorded");
+        story.kubectl.run(&["delete", "namespace", &other, "--wait=false"]).await.map(drop)
+    })
+}
+
+#[test]
+fn who_names_no_service_account_has_the_default_one() -> Result<()> {
+    let prepare = async |_: &_, setup: e2e::operator::Setup| Ok(setup.argument("--default-service-account=deployer"));
+    alone("service-account-default", prepare, async |story| {
+        story.push(&charts::note("memo", "1.0.0")).await?;
+        story.push(&greedy()).await?;
+        story.open_repository().await?;
+        account(story, "deployer", &["configmaps"]).await?;
+        story.release("memo", "memo", "1.0.0", json!({})).await?;
+        story.ready("memo").await?;
+        story.release("greedy", "greedy", "1.0.0", json!({})).await?;
+        let deployer = format!("system:serviceaccount:{}:deployer", story.namespace);
+        story.refused("greedy", Reason::Forbidden, &[&deployer]).await?;
+        story.delete("memo").await
+    })
+}
