@@ -45,6 +45,12 @@ pub struct HelmReleaseSpec {
     #[schemars(schema_with = "any_value")]
     pub values: Option<serde_json::Value>,
 
+    /// Values from `ConfigMap`s and Secrets of this object's namespace, which are watched. Those without `targetPath` are
+    /// merged in their order, as files given to Helm by `-f`, and `values` last; then those with `targetPath` are set in
+    /// their order, as by `--set`.
+    #[serde(default)]
+    pub values_from: Vec<ValuesReference>,
+
     /// The service account, in the namespace of this object, as which the release is carried out: everything that its
     /// charts contain and look up is applied, read and deleted with its rights. Default: the operator's
     /// `--default-service-account`; without that the operator acts with its own rights.
@@ -84,6 +90,49 @@ impl std::fmt::Debug for HelmReleaseSpec {
             .field("chart", &self.chart)
             .field("release", &self.release)
             .finish_non_exhaustive()
+    }
+}
+
+/// A key of a `ConfigMap` or a Secret that holds values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ValuesReference {
+    /// `ConfigMap` or `Secret`.
+    pub kind: ValuesKind,
+    /// The object's name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// The key in its data. Default: `values.yaml`.
+    #[schemars(length(min = 1, max = 253))]
+    pub values_key: Option<String>,
+    /// Where the key's whole content is set as one value, in the words of `--set`: `a.b`, `list[0].c`. Without it the content
+    /// is YAML, and merged. A content in quotes is set as the text between them.
+    #[schemars(length(min = 1, max = 250))]
+    pub target_path: Option<String>,
+    /// With `targetPath`: set the content as the text that it is, as `--set-literal` does.
+    #[serde(default)]
+    pub literal: bool,
+    /// Go on without it where the object or the key is missing.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// What values are read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum ValuesKind {
+    /// A `ConfigMap`.
+    ConfigMap,
+    /// A Secret. What it holds is in no status, Event or log line.
+    Secret,
+}
+
+impl ValuesKind {
+    /// The kind, as Kubernetes names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ConfigMap => "ConfigMap",
+            Self::Secret => "Secret",
+        }
     }
 }
 

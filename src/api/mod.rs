@@ -15,7 +15,7 @@ pub use duration::GoDuration;
 pub use helm_release::{
     ChartSource, ChartSourceRepository, DeletionPolicy, DeletionPropagation, Failure, HelmRelease, HelmReleaseSpec,
     HelmReleaseStatus, HistoryEntry, Install, Inventory, InventoryEntry, ReleaseState, ReleaseTarget, Uninstall,
-    Upgrade,
+    Upgrade, ValuesKind, ValuesReference,
 };
 pub use helm_repository::{
     AccessFrom, Auth, BasicAuth, HelmRepository, HelmRepositorySpec, HelmRepositoryStatus, NamespaceSelector,

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -16,9 +17,9 @@ use super::events::Events;
 use super::guarded::Guarded;
 use super::index::Index;
 use super::place::Home;
+use super::referents::Referents;
 use super::repository::KnownCharts;
 use super::schemas::RemoteSchemas;
-use super::secrets::Secrets;
 use super::status;
 use super::waits::Waits;
 use super::watch::Wake;
@@ -142,7 +143,8 @@ pub(crate) struct Context {
     pub(crate) releases: Store<Guarded<HelmRelease>>,
     pub(crate) repositories: Store<Guarded<HelmRepository>>,
     pub(crate) index: Mutex<Index>,
-    pub(crate) secrets: Secrets,
+    pub(crate) secrets: Referents<Secret>,
+    pub(crate) config_maps: Referents<ConfigMap>,
     pub(crate) known_charts: KnownCharts,
     pub(crate) charts: Charts,
     pub(crate) events: Events,

@@ -143,6 +143,7 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         SchemaUnavailable, SchemaViolation, SecretInvalid, SecretNotFound, ServiceAccountNotFound, Suspended,
         SyncCompleted, TagNotFound, TemplateFailed, TooManyRevisions, UninstallCompleted, UninstallSkipped,
         UnknownKind, UnsupportedRepositoryType, UpgradeCompleted, UpgradeFailed, UpgradeStarted, ValuesInvalid,
+        ValuesNotFound,
     };
     match reason {
         // The object, the chart or the values have to change.
@@ -174,6 +175,7 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         // Somebody may mend it where we do not see it, or it passes by itself.
         HelmRepositoryNotFound
         | SecretNotFound
+        | ValuesNotFound
         | AuthenticationFailed
         | PermissionDenied
         | RepositoryNotFound

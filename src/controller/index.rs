@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::access::DereferencedRepository;
 use super::error::ReconcileError;
 use super::matching::{self, Choice, Key, Labels, Repositories, Wanted};
-use crate::api::{HelmRelease, HelmRepository};
+use crate::api::{HelmRelease, HelmRepository, ValuesKind};
 use crate::history::ReleaseKey;
 use crate::registry::ChartReference;
 
@@ -23,6 +23,7 @@ pub(crate) struct Index {
     by_chart: BTreeMap<(String, String), BTreeSet<Key>>,
     repositories: Repositories,
     by_secret: BTreeMap<Key, BTreeSet<Key>>,
+    by_values: BTreeMap<(ValuesKind, Key), BTreeSet<Key>>,
 }
 
 /// What a release declares, as far as others find it by that.
@@ -32,6 +33,8 @@ struct Declared {
     wanted: Option<Wanted>,
     /// The object whose place it takes.
     adopts: Option<Key>,
+    /// What its values are read from.
+    values: BTreeSet<(ValuesKind, Key)>,
 }
 
 impl Index {
@@ -62,6 +65,7 @@ impl Index {
             target: matching::target(release),
             wanted: Wanted::of(release).ok(),
             adopts: Key::adopted_by(release),
+            values: matching::values_sources(release).collect(),
         };
         let target = declared.target.clone();
         self.by_target.entry(target.clone()).or_default().insert(key.clone());
@@ -70,6 +74,9 @@ impl Index {
         }
         if let Some(chart) = declared.wanted.as_ref().and_then(Wanted::chart) {
             self.by_chart.entry(place(chart)).or_default().insert(key.clone());
+        }
+        for source in &declared.values {
+            self.by_values.entry(source.clone()).or_default().insert(key.clone());
         }
         self.releases.insert(key.clone(), declared);
         target
@@ -83,6 +90,14 @@ impl Index {
         if let Some(chart) = declared.wanted.as_ref().and_then(Wanted::chart) {
             take(&mut self.by_chart, &place(chart), key);
         }
+        for source in &declared.values {
+            take(&mut self.by_values, source, key);
+        }
+    }
+
+    /// The releases that read values from an object.
+    pub(crate) fn reading_values(&self, kind: ValuesKind, object: &Key) -> impl Iterator<Item = &Key> {
+        self.by_values.get(&(kind, object.clone())).into_iter().flatten()
     }
 
     /// The releases that declare `target`.

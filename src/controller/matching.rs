@@ -12,7 +12,7 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use super::error::ReconcileError;
-use crate::api::{ADOPT, HelmRelease, HelmRepository, Reason, ReleaseState};
+use crate::api::{ADOPT, HelmRelease, HelmRepository, Reason, ReleaseState, ValuesKind};
 use crate::history::ReleaseKey;
 use crate::registry::{ChartReference, RepositoryUrl};
 
@@ -60,6 +60,13 @@ pub(crate) fn target(release: &HelmRelease) -> ReleaseKey {
 /// The Helm release that a status tells of.
 pub(crate) fn told(state: &ReleaseState) -> ReleaseKey {
     ReleaseKey::new(&state.namespace, &state.name)
+}
+
+/// What the values of a release are read from.
+pub(crate) fn values_sources(release: &HelmRelease) -> impl Iterator<Item = (ValuesKind, Key)> {
+    let namespace = release.namespace().unwrap_or_default();
+    let key = move |name: &str| Key { namespace: namespace.clone(), name: name.to_owned() };
+    release.spec.values_from.iter().map(move |reference| (reference.kind, key(&reference.name)))
 }
 
 /// Where a release says that its chart is.

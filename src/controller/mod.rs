@@ -17,11 +17,11 @@ mod matching;
 mod memory;
 mod ownership;
 mod place;
+mod referents;
 mod release;
 mod repository;
 mod revisions;
 mod schemas;
-mod secrets;
 mod source;
 mod status;
 mod waits;
@@ -96,7 +96,8 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
         releases,
         repositories,
         index: Mutex::new(index::Index::new(setup.policy.no_cross_namespace_refs)),
-        secrets: secrets::Secrets::new(client.clone()),
+        secrets: referents::Referents::new(client.clone()),
+        config_maps: referents::Referents::new(client.clone()),
         known_charts: repository::KnownCharts::default(),
         charts: charts::Charts::new(CHART_MEMORY),
         events,
@@ -145,6 +146,7 @@ fn start(context: &Arc<Context>, stores: Stores) -> JoinSet<()> {
         repository_changed(repository, told, &shared);
     }));
     tasks.spawn_local(watch::follow_secrets(Arc::clone(context)));
+    tasks.spawn_local(watch::follow_config_maps(Arc::clone(context)));
     let listed = || namespaces_listed.send(()).unwrap_or_default();
     tasks.spawn_local(watch::follow_namespaces(Arc::clone(context), listed));
     let listed = || history_listed.send(()).unwrap_or_default();

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `HelmRelease` (spec, deletion, a lost finalizer, `requestedAt`, `adopt`) | itself, and those that declare the Helm release it no longer does |
 //! | `HelmRepository` (the same) | itself, and the releases that use it, or would if it were open to them |
-//! | Secrets but Helm's (metadata) | the repositories that name one, and their releases |
+//! | Secrets but Helm's (metadata) | the repositories that name one, their releases, and the releases that read values from one |
+//! | `ConfigMap`s (metadata) | the releases that read values from one |
 //! | Namespaces (labels) | the releases in one whose repositories select namespaces |
 //! | Helm's release Secrets (metadata) | the release whose history somebody else wrote |
 //! | a registry's host that answers again | the repositories and releases that failed for want of it |
@@ -21,6 +22,7 @@ use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, PartialObjectMeta};
+use kube::core::NamespaceResourceScope;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
@@ -32,7 +34,8 @@ use tokio::sync::broadcast;
 use super::context::Context;
 use super::guarded::Guarded;
 use super::matching::{Key, Labels};
-use crate::api::{ADOPT, ConditionType, HelmRelease, HelmRepository, REQUESTED_AT};
+use super::referents::Referents;
+use crate::api::{ADOPT, ConditionType, HelmRelease, HelmRepository, REQUESTED_AT, ValuesKind};
 use crate::client::WatchBackoff;
 use crate::history::{RecordMeta, ReleaseKey};
 use crate::registry::RepositoryUrl;
@@ -193,32 +196,44 @@ pub(super) async fn follow<K>(
 /// Forgets Secrets that changed, and wakes those that use them. Never ends.
 pub(super) async fn follow_secrets(context: Arc<Context>) {
     let config = watcher::Config::default().fields("type!=helm.sh/release.v1");
-    let mut events = pin!(
-        watcher(Api::<PartialObjectMeta<Secret>>::all(context.client.clone()), config).backoff(WatchBackoff::default())
-    );
+    follow_referents(&context.secrets, config, |secret| wake_users(secret, &context), &context).await;
+}
+
+/// The same for `ConfigMap`s.
+pub(super) async fn follow_config_maps(context: Arc<Context>) {
+    let wake = |map: &Key| wake_by_values(ValuesKind::ConfigMap, map, &context);
+    follow_referents(&context.config_maps, watcher::Config::default(), wake, &context).await;
+}
+
+async fn follow_referents<K>(known: &Referents<K>, config: watcher::Config, wake: impl Fn(&Key), context: &Context)
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug
+        + Send
+        + 'static,
+{
+    let api = Api::<PartialObjectMeta<K>>::all(context.client.clone());
+    let mut events = pin!(watcher(api, config).backoff(WatchBackoff::default()));
     let mut listed = BTreeMap::new();
     while let Some(event) = events.next().await {
         match event {
-            Ok(Event::Apply(secret) | Event::Delete(secret)) => {
-                let key = Key::of(&secret);
-                context.secrets.forget(&key);
-                wake_users(&key, &context);
+            Ok(Event::Apply(object) | Event::Delete(object)) => {
+                let key = Key::of(&object);
+                known.forget(&key);
+                wake(&key);
             }
             Ok(Event::Init) => listed.clear(),
-            Ok(Event::InitApply(secret)) => {
-                let key = Key::of(&secret);
-                if context.secrets.knows(&key) {
-                    listed.insert(key, secret.metadata.resource_version);
+            Ok(Event::InitApply(object)) => {
+                let key = Key::of(&object);
+                if known.knows(&key) {
+                    listed.insert(key, object.metadata.resource_version);
                 }
             }
-            Ok(Event::InitDone) => {
-                let changed = context.secrets.retain(&std::mem::take(&mut listed));
-                for secret in &changed {
-                    wake_users(secret, &context);
-                }
-            }
+            Ok(Event::InitDone) => known.retain(&std::mem::take(&mut listed)).iter().for_each(&wake),
             Err(error) => {
-                tracing::warn!(error = %super::error::chain(&error), "the watch of Secrets failed, and is started again");
+                tracing::warn!(error = %super::error::chain(&error), "the watch of {}s failed, and is started again", K::kind(&()));
             }
         }
     }
@@ -230,6 +245,13 @@ fn wake_users(secret: &Key, context: &Context) {
         context.wake.repository(reference(repository));
         context.wake.releases_of(repository, context);
     }
+    wake_by_values(ValuesKind::Secret, secret, context);
+}
+
+/// Wakes the releases that read values from an object.
+fn wake_by_values(kind: ValuesKind, object: &Key, context: &Context) {
+    let releases: Vec<Key> = context.index().reading_values(kind, object).cloned().collect();
+    context.wake.releases(&releases);
 }
 
 /// Keeps the labels of namespaces as the cluster has them, and wakes the releases that may use other repositories by them.

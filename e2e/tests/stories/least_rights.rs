@@ -98,7 +98,10 @@ async fn live(story: &Story<'_>) -> Result<()> {
     story.ready("whole").await?;
 
     story.open_repository().await?;
-    let late = json!({ "serviceAccountName": "late", "chart": { "name": "web" } });
+    let late = json!({
+        "serviceAccountName": "late",
+        "valuesFrom": [{ "kind": "ConfigMap", "name": "absent", "optional": true }],
+    });
     story.release("late", "web", "1.0.0", late).await?;
     story.refused("late", Reason::ServiceAccountNotFound, &["late"]).await?;
     service_accounts::account(story, "late", &["configmaps", "services", "deployments"]).await?;

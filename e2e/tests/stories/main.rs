@@ -35,6 +35,7 @@ mod told_once;
 mod transitions;
 mod two_owners;
 mod undecodable;
+mod values_from;
 
 mod access;
 mod hostile_archives;

@@ -121,6 +121,20 @@ fn who_gives_up_a_target_leaves_it_to_the_others() {
 }
 
 #[test]
+fn releases_are_found_by_what_their_values_are_read_from() {
+    let mut index = Index::default();
+    let shared = json!({ "kind": "ConfigMap", "name": "shared" });
+    let reading = |from: Value| json!({ "chart": { "name": "web" }, "valuesFrom": from });
+    enter(&mut index, "apps/a", &reading(json!([shared, shared])));
+    enter(&mut index, "other/b", &reading(json!([shared])));
+    let found = |index: &Index, kind, name| texts(index.reading_values(kind, &key(name)));
+    assert_eq!(found(&index, ValuesKind::ConfigMap, "apps/shared"), ["apps/a"]);
+    assert!(found(&index, ValuesKind::Secret, "apps/shared").is_empty());
+    enter(&mut index, "apps/a", &reading(json!([])));
+    assert!(found(&index, ValuesKind::ConfigMap, "apps/shared").is_empty());
+}
+
+#[test]
 fn labels_concern_the_releases_of_their_namespace_that_depend_on_them() {
     let mut index = Index::default();
     let from = |team: &str| json!({ "namespaceSelectors": [{ "matchLabels": { "team": team } }] });

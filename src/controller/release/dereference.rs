@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use kube::ResourceExt as _;
 
-use crate::api::{ADOPT, HelmRelease, Reason};
+use super::values::{self, Referenced};
+use crate::api::{ADOPT, HelmRelease, Reason, ValuesKind};
 use crate::controller::access::{self, DereferencedRepository};
+use crate::controller::causes::api_error;
 use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
 use crate::controller::guarded::Guarded;
-use crate::controller::matching::{self, Key, Wanted};
+use crate::controller::matching::{self, Key, Wanted, values_sources};
 use crate::controller::ownership::{self, Candidate, Evidence, Owner};
 use crate::controller::source::Source;
 use crate::controller::watch;
@@ -26,6 +28,8 @@ pub(crate) struct DereferencedRelease {
     pub(crate) repository: Option<DereferencedRepository>,
     /// The same in words, for messages.
     pub(crate) source: Source,
+    /// What `valuesFrom` names.
+    pub(crate) values: Vec<Referenced>,
 }
 
 /// Reads what `release` refers to: its repository, and that one's Secrets.
@@ -50,7 +54,52 @@ pub(crate) async fn dereference(
         Some(used) => Some(access::dereference(used.repository, used.gives, context).await?),
         None => None,
     };
-    Ok(DereferencedRelease { chart, repository, source: Source::new(own.namespace, choice) })
+    let values = values(release, context).await?;
+    Ok(DereferencedRelease { chart, repository, source: Source::new(own.namespace, choice), values })
+}
+
+/// Reads what `valuesFrom` names.
+async fn values(release: &HelmRelease, context: &Context) -> Result<Vec<Referenced>, ReconcileError> {
+    let mut found = Vec::with_capacity(release.spec.values_from.len());
+    for (at, (reference, source)) in release.spec.values_from.iter().zip(values_sources(release)).enumerate() {
+        let held = contents(&source, values::key(reference), context).await?;
+        let missing = match &held {
+            Ok(_) => None,
+            Err(missing) => Some(missing).filter(|_| !reference.optional),
+        };
+        if let Some(missing) = missing {
+            let message = format!(
+                "{missing}, which spec.valuesFrom[{at}] names: create it, or set optional: true there; it is noticed at once"
+            );
+            return Err(ReconcileError::new(Reason::ValuesNotFound, message));
+        }
+        found.push(Referenced { reference: reference.clone(), content: held.ok() });
+    }
+    Ok(found)
+}
+
+/// What the object holds under `wanted`, or what is missing.
+async fn contents(
+    (kind, key): &(ValuesKind, Key),
+    wanted: &str,
+    context: &Context,
+) -> Result<Result<Vec<u8>, String>, ReconcileError> {
+    let Key { namespace, name } = key;
+    let unread = |error| api_error(&format!("read {} {key}", kind.as_str()), &error);
+    let held = match kind {
+        ValuesKind::ConfigMap => context.config_maps.get(namespace, name).await.map_err(unread)?.map(|map| {
+            let text = map.data.as_ref().and_then(|data| data.get(wanted)).map(|text| text.clone().into_bytes());
+            text.or_else(|| Some(map.binary_data.as_ref()?.get(wanted)?.0.clone()))
+        }),
+        ValuesKind::Secret => {
+            let secret = context.secrets.get(namespace, name).await.map_err(unread)?;
+            secret.map(|secret| Some(secret.data.as_ref()?.get(wanted)?.0.clone()))
+        }
+    };
+    Ok(match held {
+        Some(held) => held.ok_or_else(|| format!("{} {key} has no key {wanted:?}", kind.as_str())),
+        None => Err(format!("there is no {} {key}", kind.as_str())),
+    })
 }
 
 /// Whether `release` has the Helm release that it declares in another object's place, whose marks the history still bears.

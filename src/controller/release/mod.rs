@@ -18,6 +18,7 @@ mod render;
 mod report;
 mod trace;
 mod validate;
+mod values;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -43,6 +44,7 @@ use super::place::{Place, Subject};
 use super::status;
 use super::waits::{For, Progress};
 use crate::api::{HelmRelease, RELEASE_FINALIZER, REQUESTED_AT, Reason};
+use crate::cluster::SecretValues;
 use crate::history::RecordMeta;
 
 /// How soon an object is looked at again whose watch is behind our own write of its status.
@@ -88,6 +90,8 @@ pub(super) async fn reconcile(
         // Whatever goes on is dropped at once, as by a crash: what was recorded is gone on with, or ended, next.
         () = superseded(release, &context) => Ok(Outcome::Superseded),
     };
+    outcome = outcome.map_err(|error| trace.masked(error));
+    trace.source = trace.source.take().map(|error| trace.masked(error));
     for error in outcome.as_mut().err().into_iter().chain(&mut trace.source) {
         context.retries.failed(release, error, release.spec.interval(), context.now());
     }
@@ -204,6 +208,7 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
     }
     let references = Box::pin(dereference::dereference(release, context)).await?;
     let desired = validate::validate(release, references)?;
+    trace.secrets = SecretValues::of(&desired.secrets);
     let resolved = Box::pin(fetch::resolve(&desired, release, context, trace)).await?;
     let prompt = Prompt { asked: is_requested(release), cleared: context.awaits.take_cleared(release) };
     for _ in 0..MAX_STEPS {

@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use super::act::Task;
 use super::plan::{Step, StepKind};
 use super::validate::Action;
+use super::values::{self, Setting};
 use crate::api::Reason;
 use crate::cluster::{Lookup, Source};
 use crate::controller::causes::panicked;
@@ -74,6 +75,7 @@ pub(super) async fn render(
     let inputs = Arc::new(Inputs {
         chart: Arc::clone(chart),
         values: Arc::clone(&task.desired.values),
+        settings: Arc::clone(&task.desired.settings),
         release: ReleaseInfo {
             name: task.desired.identity.release.name.clone(),
             namespace: task.desired.identity.release.namespace.clone(),
@@ -118,6 +120,7 @@ fn explained(error: engine::Error, lookup: &Lookup) -> ReconcileError {
 struct Inputs {
     chart: Arc<LoadedChart>,
     values: Arc<Map<String, Value>>,
+    settings: Arc<[Setting]>,
     release: ReleaseInfo,
     capabilities: Capabilities,
     lookup: Arc<Lookup>,
@@ -144,7 +147,7 @@ async fn within(limits: Limits, inputs: &Arc<Inputs>) -> Result<Result<Output, e
 }
 
 fn output(inputs: &Inputs, limits: Limits, seed: [u8; SEED_BYTES]) -> Result<Output, engine::Error> {
-    let Inputs { chart, values, release, capabilities, lookup, now, schemas } = inputs;
+    let Inputs { chart, values, settings, release, capabilities, lookup, now, schemas } = inputs;
     let schemas = Attempt { gathered: schemas, stop: Arc::clone(&limits.stop) };
     let request = Request {
         chart: &chart.chart,
@@ -158,7 +161,16 @@ fn output(inputs: &Inputs, limits: Limits, seed: [u8; SEED_BYTES]) -> Result<Out
         templates: Some(&chart.templates),
         subchart_notes: false,
     };
-    let Rendered { manifest, hooks, notes, warnings, .. } = engine::render_with(&request, schemas.check())?;
+    let rendered = if settings.is_empty() {
+        engine::render_with(&request, schemas.check())?
+    } else {
+        // They are in the values; set once more, whole numbers are integers.
+        let typed = helm::values::to_map(values);
+        let set = values::set(settings, &typed);
+        debug_assert!(set.is_ok(), "it was set before");
+        engine::render_typed(&request, &typed, schemas.check())?
+    };
+    let Rendered { manifest, hooks, notes, warnings, .. } = rendered;
     let active = ActiveChart::new(&chart.chart, values).map_err(engine::Error::Dependencies)?;
     Ok(Output { manifest, hooks, notes, warnings, chart: ReleaseChart::from(&active) })
 }

@@ -1,5 +1,6 @@
 //! What a reconcile learns on its way and the report tells, however the reconcile ends.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use helm::release::Release;
@@ -41,6 +42,8 @@ pub(super) struct Trace {
     pub(super) left: Option<(Vec<ReleaseKey>, String)>,
     /// What is done at the moment, where it takes a while.
     pub(super) doing: Doing,
+    /// The values that come from Secrets: nothing that is told holds one.
+    pub(super) secrets: SecretValues,
 }
 
 /// What a release consists of.
@@ -64,6 +67,7 @@ const NAMED: usize = 10;
 impl Trace {
     /// Something a person should know.
     pub(super) fn warn(&mut self, reason: Reason, message: String) {
+        let message = self.without_secrets(message);
         match self.warnings.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, known)) if known.len() < WARNED && !known.contains(&message) => {
                 known.extend(["; ", message.as_str()]);
@@ -71,6 +75,19 @@ impl Trace {
             Some(_) => {}
             None => self.warnings.push((reason, message)),
         }
+    }
+
+    /// `error` without the values that come from Secrets.
+    pub(super) fn masked(&self, error: ReconcileError) -> ReconcileError {
+        ReconcileError { message: self.without_secrets(error.message), ..error }
+    }
+
+    fn without_secrets(&self, text: String) -> String {
+        let masked = match self.secrets.mask(&text) {
+            Cow::Owned(masked) => Some(masked),
+            Cow::Borrowed(_) => None,
+        };
+        masked.unwrap_or(text)
     }
 
     /// A revision is to be carried out.
@@ -107,7 +124,8 @@ impl Trace {
         }
         let entries = objects.iter().take(LISTED).map(|object| entry(object.reference())).collect();
         let inventory = Inventory { objects: kinds.values().sum(), kinds, entries };
-        let notes = excerpt(&SecretValues::in_secrets(objects).mask(&record.release.info.notes));
+        let notes = SecretValues::in_secrets(objects);
+        let notes = excerpt(&self.secrets.mask(&notes.mask(&record.release.info.notes)));
         self.contents = Some(Contents { inventory, notes });
         self.record(record);
     }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::dereference::{self, DereferencedRelease};
 use super::inputs::{Declared, Inputs};
 use super::removal::owner;
+use super::values::{self, Setting};
 use crate::api::{GoDuration, HelmRelease, HelmReleaseSpec, Reason};
 use crate::controller::error::{ReconcileError, chain};
 use crate::controller::source::Source;
@@ -45,6 +46,10 @@ pub(crate) struct DesiredRelease {
     pub(crate) max_age: Duration,
     /// The values.
     pub(crate) values: Arc<Map<String, Value>>,
+    /// Those of them that are set at a path.
+    pub(crate) settings: Arc<[Setting]>,
+    /// Those of them that come from Secrets.
+    pub(crate) secrets: Vec<Value>,
     /// How to install.
     pub(crate) install: Action,
     /// How to upgrade.
@@ -100,6 +105,7 @@ pub(crate) fn validate(
         chart: source,
         release: target,
         values: declared,
+        values_from: _,
         service_account_name: _,
         interval: _,
         suspend: _,
@@ -109,6 +115,7 @@ pub(crate) fn validate(
         upgrade: _,
         uninstall: _,
     } = &release.spec;
+    let merged = values::merge(declared.as_ref(), &references.values)?;
     let max_age = max_age(release, &references);
     let chart = pinned(references.chart, source.digest.as_deref())?;
     let access = match &references.repository {
@@ -125,7 +132,9 @@ pub(crate) fn validate(
         access,
         source: references.source,
         max_age,
-        values: Arc::new(values(declared.as_ref())?),
+        values: Arc::new(merged.values),
+        settings: merged.settings.into(),
+        secrets: merged.secrets,
         install: install(release),
         upgrade: upgrade(release),
         max_history: max_history(release),
@@ -187,18 +196,6 @@ fn max_age(release: &HelmRelease, references: &DereferencedRelease) -> Duration 
         .as_ref()
         .map_or(own, |repository| own.min(repository.repository.spec.interval.at_least_a_second()))
         / 2
-}
-
-fn values(values: Option<&Value>) -> Result<Map<String, Value>, ReconcileError> {
-    match values {
-        None | Some(Value::Null) => Ok(Map::new()),
-        Some(Value::Object(map)) => Ok(map.clone()),
-        Some(Value::String(text)) => helm::values::parse(text)
-            .map_err(|error| ReconcileError::new(Reason::ValuesInvalid, format!("spec.values: {}", chain(&error)))),
-        Some(_) => {
-            Err(ReconcileError::new(Reason::ValuesInvalid, "spec.values is neither an object nor a YAML text of one"))
-        }
-    }
 }
 
 fn install(release: &HelmRelease) -> Action {

@@ -189,13 +189,13 @@ fn nodes_of_typed(value: &Value) -> usize {
 }
 
 /// Values as templates see them.
-pub(crate) fn to_map(values: &ValuesMap) -> Map {
+pub fn to_map(values: &ValuesMap) -> Map {
     let entries = values.iter().map(|(key, value)| (key.as_str().into(), json::from_serde(value)));
     Map::any(entries.collect::<BTreeMap<_, _>>())
 }
 
 /// Values as the world outside of a render has them.
-pub(crate) fn to_values(map: &Map) -> ValuesMap {
+pub fn to_values(map: &Map) -> ValuesMap {
     match json::to_serde(&map.clone().into()) {
         serde_json::Value::Object(values) => values,
         _ => ValuesMap::new(),

@@ -14,7 +14,9 @@ mod enable;
 mod import;
 mod tables;
 
-pub use crate::given::{Error, LEVELS, ValuesMap, check_levels, merge, merge_typed, parse, parse_typed};
+pub use crate::given::{
+    Error, LEVELS, ValuesMap, check_levels, merge, merge_typed, parse, parse_typed, to_map, to_values,
+};
 pub use active::ActiveChart;
 pub(crate) use coalesce::coalesce;
 pub use enable::missing_dependencies;

@@ -180,7 +180,7 @@ impl<'a> Run<'a> {
             }
             Err(error) if matches!(error.reason, Reason::ClusterUnavailable | Reason::PendingRelease) => Err(error),
             Err(error) => {
-                let error = masked(error, &self.record.release).await;
+                let error = trace.masked(masked(error, &self.record.release).await);
                 self.fail(error, trace).await
             }
         }

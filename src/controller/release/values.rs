@@ -1,0 +1,230 @@
+//! The values of a release, put together from what it refers to and what it says itself. Pure.
+//!
+//! Helm's order: first what is merged (`-f`), the object's own `values` last; then what is set at a path (`--set`,
+//! `--set-literal`), in order.
+
+use std::fmt;
+
+use gotmpl::Map as TypedMap;
+use helm::{strvals, values as given};
+use serde_json::{Map, Value};
+
+use crate::api::{Reason, ValuesKind, ValuesReference};
+use crate::controller::error::{ReconcileError, chain};
+
+/// What a reference led to: the content of its key; none where it is optional, and there is none.
+pub(crate) struct Referenced {
+    /// The reference.
+    pub(crate) reference: ValuesReference,
+    /// The content.
+    pub(crate) content: Option<Vec<u8>>,
+}
+
+/// One value that is set at a path.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Setting {
+    path: String,
+    text: String,
+    how: How,
+}
+
+/// How the text of a [`Setting`] is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// `true`, `null` and integers mean what they say; commas part.
+    Typed,
+    /// As a text, in the words of `--set-string`.
+    Text,
+    /// As it is.
+    Literal,
+}
+
+/// Not the text: it may be secret.
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setting").field("path", &self.path).field("how", &self.how).finish_non_exhaustive()
+    }
+}
+
+/// The values of a release.
+#[derive(Default)]
+pub(crate) struct Merged {
+    /// All of them.
+    pub(crate) values: Map<String, Value>,
+    /// Those that were set at a path: whole numbers among them are integers to templates, as Helm has it, and no floats as
+    /// those in files are.
+    pub(crate) settings: Vec<Setting>,
+    /// Those that come from Secrets.
+    pub(crate) secrets: Vec<Value>,
+}
+
+/// Puts the values together.
+pub(crate) fn merge(own: Option<&Value>, references: &[Referenced]) -> Result<Merged, ReconcileError> {
+    let mut merged = Merged::default();
+    for (at, Referenced { reference, content }) in references.iter().enumerate() {
+        let Some(content) = content else { continue };
+        let wrong = |why: &str| Err(invalid(at, reference, why));
+        let Ok(text) = str::from_utf8(content) else { return wrong("is no text in UTF-8") };
+        let Some(path) = &reference.target_path else {
+            match given::parse(text) {
+                Ok(values) => {
+                    keep_secret(reference, Value::Object(values.clone()), &mut merged.secrets);
+                    given::merge(&mut merged.values, values);
+                }
+                // The parser quotes what it reads.
+                Err(_) if reference.kind == ValuesKind::Secret => return wrong("is no YAML of a map of values"),
+                Err(error) => return wrong(&format!("is no YAML of a map of values: {}", chain(&error))),
+            }
+            continue;
+        };
+        keep_secret(reference, Value::from(text), &mut merged.secrets);
+        merged.settings.push(setting(path, text, reference.literal));
+    }
+    given::merge(&mut merged.values, own_values(own)?);
+    if !merged.settings.is_empty() {
+        let typed = given::to_map(&merged.values);
+        set(&merged.settings, &typed).map_err(|path| {
+            let named = references.iter().position(|it| it.reference.target_path.as_deref() == Some(path));
+            let named = named.map(|at| invalid(at, &references[at].reference, "cannot be set at its targetPath"));
+            named.unwrap_or_else(|| ReconcileError::new(Reason::ValuesInvalid, format!("{path} cannot be set")))
+        })?;
+        merged.values = given::to_values(&typed);
+    }
+    given::check_levels(&merged.values)
+        .map_err(|error| ReconcileError::new(Reason::ValuesInvalid, format!("spec.values: {}", chain(&error))))?;
+    Ok(merged)
+}
+
+/// Sets values at their paths; the first path where that cannot be is returned.
+pub(crate) fn set<'a>(settings: &'a [Setting], into: &TypedMap) -> Result<(), &'a str> {
+    for Setting { path, text, how } in settings {
+        let line = format!("{path}={text}");
+        let set = match how {
+            How::Typed => strvals::parse_into(&line, into),
+            How::Text => strvals::parse_string_into(&line, into),
+            How::Literal => strvals::parse_literal_into(&line, into),
+        };
+        set.map_err(|_| path.as_str())?;
+    }
+    Ok(())
+}
+
+fn setting(path: &str, text: &str, literal: bool) -> Setting {
+    let quoted = ['"', '\''].into_iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote));
+    let (text, how) = match quoted {
+        _ if literal => (text, How::Literal),
+        Some(text) => (text, How::Text),
+        None => (text, How::Typed),
+    };
+    Setting { path: path.to_owned(), text: text.to_owned(), how }
+}
+
+fn keep_secret(reference: &ValuesReference, value: Value, secrets: &mut Vec<Value>) {
+    if reference.kind == ValuesKind::Secret {
+        secrets.push(value);
+    }
+}
+
+fn own_values(values: Option<&Value>) -> Result<Map<String, Value>, ReconcileError> {
+    match values {
+        None | Some(Value::Null) => Ok(Map::new()),
+        Some(Value::Object(map)) => Ok(map.clone()),
+        Some(Value::String(text)) => given::parse(text)
+            .map_err(|error| ReconcileError::new(Reason::ValuesInvalid, format!("spec.values: {}", chain(&error)))),
+        Some(_) => {
+            Err(ReconcileError::new(Reason::ValuesInvalid, "spec.values is neither an object nor a YAML text of one"))
+        }
+    }
+}
+
+/// The key that a reference names.
+pub(crate) fn key(reference: &ValuesReference) -> &str {
+    reference.values_key.as_deref().unwrap_or("values.yaml")
+}
+
+fn invalid(at: usize, reference: &ValuesReference, why: &str) -> ReconcileError {
+    let (kind, name) = (reference.kind.as_str(), &reference.name);
+    let message = format!("spec.valuesFrom[{at}]: the key {:?} of {kind} {name} {why}", key(reference));
+    ReconcileError::new(Reason::ValuesInvalid, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{Merged, Referenced, merge};
+    use crate::api::{Reason, ValuesKind};
+
+    /// A reference from words `ConfigMap` or `Secret`, then `@path`, `=path` for a literal, or nothing.
+    fn from(words: &str, content: Option<&str>) -> Referenced {
+        let (kind, path) = words.find(['@', '=']).map_or((words, None), |at| (&words[..at], Some(&words[at + 1..])));
+        let reference = json!({
+            "kind": kind, "name": "shared", "targetPath": path, "literal": words.contains('='),
+        });
+        let reference = serde_json::from_value(reference).expect("a reference");
+        Referenced { reference, content: content.map(|text| text.as_bytes().to_vec()) }
+    }
+
+    fn merged(own: &Value, references: &[Referenced]) -> Merged {
+        merge(Some(own), references).unwrap_or_else(|error| panic!("{}", error.message))
+    }
+
+    #[test]
+    fn values_are_merged_in_helms_order() {
+        let cases = [
+            (vec![from("ConfigMap", Some("a: 1\nb: {c: 1, d: 1}"))], json!({}), json!({"a": 1, "b": {"c": 1, "d": 1}})),
+            // Later ones win, the object's own last.
+            (
+                vec![from("ConfigMap", Some("b: {c: 1, d: 1, e: 1}")), from("Secret", Some("b: {c: 2, d: 2}"))],
+                json!({"b": {"c": 3}}),
+                json!({"b": {"c": 3, "d": 2, "e": 1}}),
+            ),
+            // A null is kept: it takes the chart's default away.
+            (vec![from("ConfigMap", Some("a: 1"))], json!({"a": null}), json!({"a": null})),
+            // What is set at a path wins over everything, wherever its reference stands.
+            (
+                vec![from("ConfigMap@b.c", Some("7")), from("ConfigMap", Some("b: {c: 1, d: 1}"))],
+                json!({"b": {"c": 3}}),
+                json!({"b": {"c": 7, "d": 1}}),
+            ),
+            (vec![from("ConfigMap@list[1].x", Some("on"))], json!({}), json!({"list": [null, {"x": "on"}]})),
+            (vec![from("ConfigMap@a", Some("true"))], json!({}), json!({"a": true})),
+            (vec![from("ConfigMap@a", Some("'true'"))], json!({}), json!({"a": "true"})),
+            (vec![from("ConfigMap@a", Some("{x,y}"))], json!({}), json!({"a": ["x", "y"]})),
+            (vec![from("ConfigMap=a", Some("{x,y}=\\z\n"))], json!({}), json!({"a": "{x,y}=\\z\n"})),
+            // An optional one that is not there.
+            (vec![from("ConfigMap", None)], json!({"a": 1}), json!({"a": 1})),
+            (vec![from("ConfigMap", Some(""))], json!({}), json!({})),
+        ];
+        for (references, own, expected) in cases {
+            assert_eq!(Value::Object(merged(&own, &references).values), expected, "{own}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_and_nothing_secret_quoted() {
+        for (reference, words) in [
+            (
+                from("ConfigMap", Some("a: [")),
+                "spec.valuesFrom[0]: the key \"values.yaml\" of ConfigMap shared is no YAML",
+            ),
+            (from("Secret", Some("hunter2-is-the-word")), "Secret shared is no YAML of a map of values"),
+            (from("Secret@a[", Some("hunter2-is-the-word")), "cannot be set at its targetPath"),
+            (from("Secret@a", Some("x=hunter2,y")), "cannot be set at its targetPath"),
+        ] {
+            let error = merge(None, &[reference]).err().expect(words);
+            assert_eq!(error.reason, Reason::ValuesInvalid, "{}", error.message);
+            assert!(error.message.contains(words) && !error.message.contains("hunter2"), "{}", error.message);
+        }
+        let secret = merged(&json!({"open": "word"}), &[from("Secret", Some("password: hunter2"))]);
+        assert_eq!(secret.secrets, [json!({"password": "hunter2"})]);
+        assert!(!format!("{:?}", super::setting("a", "hunter2", false)).contains("hunter2"));
+    }
+
+    #[test]
+    fn the_kinds_are_named_as_kubernetes_names_them() {
+        for kind in [ValuesKind::ConfigMap, ValuesKind::Secret] {
+            assert_eq!(json!(kind), json!(kind.as_str()));
+        }
+    }
+}
