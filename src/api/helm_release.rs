@@ -45,6 +45,11 @@ pub struct HelmReleaseSpec {
     #[schemars(schema_with = "any_value")]
     pub values: Option<serde_json::Value>,
 
+    /// Other `HelmRelease`s that have to be ready before this one is installed or upgraded. A release that is deployed as it is
+    /// declared stays as it is, whatever becomes of them.
+    #[serde(default)]
+    pub depends_on: Vec<DependencyReference>,
+
     /// Values from `ConfigMap`s and Secrets of this object's namespace, which are watched. Those without `targetPath` are
     /// merged in their order, as files given to Helm by `-f`, and `values` last; then those with `targetPath` are set in
     /// their order, as by `--set`.
@@ -91,6 +96,18 @@ impl std::fmt::Debug for HelmReleaseSpec {
             .field("release", &self.release)
             .finish_non_exhaustive()
     }
+}
+
+/// A `HelmRelease` that another one depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DependencyReference {
+    /// Its name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Its namespace. Default: the namespace of this object.
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: Option<String>,
 }
 
 /// A key of a `ConfigMap` or a Secret that holds values.

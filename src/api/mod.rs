@@ -13,9 +13,9 @@ pub(crate) use condition::shortened;
 pub use condition::{ConditionType, Conditions};
 pub use duration::GoDuration;
 pub use helm_release::{
-    ChartSource, ChartSourceRepository, DeletionPolicy, DeletionPropagation, Failure, HelmRelease, HelmReleaseSpec,
-    HelmReleaseStatus, HistoryEntry, Install, Inventory, InventoryEntry, ReleaseState, ReleaseTarget, Uninstall,
-    Upgrade, ValuesKind, ValuesReference,
+    ChartSource, ChartSourceRepository, DeletionPolicy, DeletionPropagation, DependencyReference, Failure, HelmRelease,
+    HelmReleaseSpec, HelmReleaseStatus, HistoryEntry, Install, Inventory, InventoryEntry, ReleaseState, ReleaseTarget,
+    Uninstall, Upgrade, ValuesKind, ValuesReference,
 };
 pub use helm_repository::{
     AccessFrom, Auth, BasicAuth, HelmRepository, HelmRepositorySpec, HelmRepositoryStatus, NamespaceSelector,

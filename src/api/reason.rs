@@ -67,6 +67,8 @@ reasons! {
         SecretNotFound,
         /// A Secret lacks what it should hold.
         SecretInvalid,
+        /// Something that the release depends on is not ready, or does not exist.
+        DependencyNotReady,
         /// What `spec.valuesFrom` names does not exist, or lacks the key.
         ValuesNotFound,
         /// `spec.values` cannot be read as a map.

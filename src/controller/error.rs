@@ -134,9 +134,9 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         AccessDenied, AdmissionDenied, AdoptionIgnored, AuthenticationFailed, CertificateExpired,
         CertificateNameMismatch, CertificateUnknownAuthority, ChartArchiveInvalid, ChartDeprecated,
         ChartMetadataInvalid, ChartNameMismatch, ChartRefused, ChartTooLarge, ChartWarning, ClusterUnavailable,
-        ConfigurationError, ConnectionFailed, DigestMismatch, DnsFailed, FieldConflict, Forbidden, ForeignRevision,
-        HelmRepositoryNotFound, HistoryInvalid, HookFailed, ImmutableField, InstallCompleted, InstallFailed,
-        InstallStarted, InternalError, KubernetesVersionUnsupported, ManifestInvalid, NamespaceNotFound,
+        ConfigurationError, ConnectionFailed, DependencyNotReady, DigestMismatch, DnsFailed, FieldConflict, Forbidden,
+        ForeignRevision, HelmRepositoryNotFound, HistoryInvalid, HookFailed, ImmutableField, InstallCompleted,
+        InstallFailed, InstallStarted, InternalError, KubernetesVersionUnsupported, ManifestInvalid, NamespaceNotFound,
         NoMatchingVersion, NotAHelmChart, NotReady, ObjectInvalid, OwnershipConflict, PendingRelease, PermissionDenied,
         PlainHttp, Progressing, ProxyFailed, QuotaExceeded, RateLimited, RegistryTimeout, RegistryUnavailable,
         RegistryUnexpected, ReleaseNameConflict, ReleaseTooLarge, RenderLimitExceeded, RepositoryNotFound,
@@ -176,6 +176,7 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         HelmRepositoryNotFound
         | SecretNotFound
         | ValuesNotFound
+        | DependencyNotReady
         | AuthenticationFailed
         | PermissionDenied
         | RepositoryNotFound

@@ -24,6 +24,7 @@ pub(crate) struct Index {
     repositories: Repositories,
     by_secret: BTreeMap<Key, BTreeSet<Key>>,
     by_values: BTreeMap<(ValuesKind, Key), BTreeSet<Key>>,
+    by_dependency: BTreeMap<Key, BTreeSet<Key>>,
 }
 
 /// What a release declares, as far as others find it by that.
@@ -35,6 +36,8 @@ struct Declared {
     adopts: Option<Key>,
     /// What its values are read from.
     values: BTreeSet<(ValuesKind, Key)>,
+    /// What it depends on.
+    dependencies: BTreeSet<Key>,
 }
 
 impl Index {
@@ -66,6 +69,7 @@ impl Index {
             wanted: Wanted::of(release).ok(),
             adopts: Key::adopted_by(release),
             values: matching::values_sources(release).collect(),
+            dependencies: matching::dependencies(release).collect(),
         };
         let target = declared.target.clone();
         self.by_target.entry(target.clone()).or_default().insert(key.clone());
@@ -77,6 +81,9 @@ impl Index {
         }
         for source in &declared.values {
             self.by_values.entry(source.clone()).or_default().insert(key.clone());
+        }
+        for dependency in &declared.dependencies {
+            self.by_dependency.entry(dependency.clone()).or_default().insert(key.clone());
         }
         self.releases.insert(key.clone(), declared);
         target
@@ -93,6 +100,14 @@ impl Index {
         for source in &declared.values {
             take(&mut self.by_values, source, key);
         }
+        for dependency in &declared.dependencies {
+            take(&mut self.by_dependency, dependency, key);
+        }
+    }
+
+    /// The releases that depend on a release.
+    pub(crate) fn depending_on_release(&self, release: &Key) -> impl Iterator<Item = &Key> {
+        self.by_dependency.get(release).into_iter().flatten()
     }
 
     /// The releases that read values from an object.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use super::error::ReconcileError;
-use crate::api::{ADOPT, HelmRelease, HelmRepository, Reason, ReleaseState, ValuesKind};
+use crate::api::{ADOPT, DependencyReference, HelmRelease, HelmRepository, Reason, ReleaseState, ValuesKind};
 use crate::history::ReleaseKey;
 use crate::registry::{ChartReference, RepositoryUrl};
 
@@ -60,6 +60,16 @@ pub(crate) fn target(release: &HelmRelease) -> ReleaseKey {
 /// The Helm release that a status tells of.
 pub(crate) fn told(state: &ReleaseState) -> ReleaseKey {
     ReleaseKey::new(&state.namespace, &state.name)
+}
+
+/// The releases that have to be ready before `release` is installed or upgraded.
+pub(crate) fn dependencies(release: &HelmRelease) -> impl Iterator<Item = Key> {
+    let own = release.namespace().unwrap_or_default();
+    let key = move |it: &DependencyReference| Key {
+        namespace: it.namespace.clone().unwrap_or_else(|| own.clone()),
+        name: it.name.clone(),
+    };
+    release.spec.depends_on.iter().map(key)
 }
 
 /// What the values of a release are read from.

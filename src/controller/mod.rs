@@ -138,13 +138,23 @@ fn start(context: &Arc<Context>, stores: Stores) -> JoinSet<()> {
     let (history_listed, history_known) = oneshot::channel();
     let (namespaces_listed, namespaces_known) = oneshot::channel();
     let shared = Arc::clone(context);
-    tasks.spawn_local(watch::follow(context.client.clone(), release_writer, move |release, told| {
-        release_changed(release, told, &shared);
-    }));
+    tasks.spawn_local(watch::follow(
+        context.client.clone(),
+        release_writer,
+        release::is_ready,
+        move |release, told| {
+            release_changed(release, told, &shared);
+        },
+    ));
     let shared = Arc::clone(context);
-    tasks.spawn_local(watch::follow(context.client.clone(), repository_writer, move |repository, told| {
-        repository_changed(repository, told, &shared);
-    }));
+    tasks.spawn_local(watch::follow(
+        context.client.clone(),
+        repository_writer,
+        |_| false,
+        move |repository, told| {
+            repository_changed(repository, told, &shared);
+        },
+    ));
     tasks.spawn_local(watch::follow_secrets(Arc::clone(context)));
     tasks.spawn_local(watch::follow_config_maps(Arc::clone(context)));
     let listed = || namespaces_listed.send(()).unwrap_or_default();
@@ -194,6 +204,11 @@ async fn known(context: &Context) {
 }
 
 fn release_changed(release: &Guarded<HelmRelease>, told: watch::Notice, context: &Arc<Context>) {
+    let dependents: Vec<Key> = context.index().depending_on_release(&Key::of(release)).cloned().collect();
+    context.wake.releases(&dependents);
+    if told == watch::Notice::Readiness {
+        return;
+    }
     if told != watch::Notice::Declared {
         context.forget(&release.uid().unwrap_or_default());
     }

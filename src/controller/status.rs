@@ -66,6 +66,13 @@ pub(crate) struct Readiness<'a> {
     pub(crate) message: &'a str,
 }
 
+impl Readiness<'_> {
+    /// Whether it is ready.
+    pub(crate) fn is_true(&self) -> bool {
+        self.status == "True"
+    }
+}
+
 /// What the condition `Ready` says, if it is there.
 pub(crate) fn readiness(conditions: &[Condition]) -> Option<Readiness<'_>> {
     let ready = conditions.iter().find(|condition| condition.type_ == ConditionType::Ready.as_str())?;
@@ -74,7 +81,7 @@ pub(crate) fn readiness(conditions: &[Condition]) -> Option<Readiness<'_>> {
 
 /// Whether the condition `Ready` is true.
 pub(crate) fn is_ready(conditions: &[Condition]) -> bool {
-    readiness(conditions).is_some_and(|ready| ready.status == "True")
+    readiness(conditions).is_some_and(|ready| ready.is_true())
 }
 
 /// Writes statuses, and remembers what it wrote last: the watch's view of an object may lag behind our own writes. Once

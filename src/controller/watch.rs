@@ -2,7 +2,8 @@
 //!
 //! | watched | wakes |
 //! |---|---|
-//! | `HelmRelease` (spec, deletion, a lost finalizer, `requestedAt`, `adopt`) | itself, and those that declare the Helm release it no longer does |
+//! | `HelmRelease` (spec, deletion, a lost finalizer, `requestedAt`, `adopt`) | itself, and those that declare the Helm release it no longer does, or depend on it |
+//! | `HelmRelease` (whether it is ready) | those that depend on it |
 //! | `HelmRepository` (the same) | itself, and the releases that use it, or would if it were open to them |
 //! | Secrets but Helm's (metadata) | the repositories that name one, their releases, and the releases that read values from one |
 //! | `ConfigMap`s (metadata) | the releases that read values from one |
@@ -10,7 +11,7 @@
 //! | Helm's release Secrets (metadata) | the release whose history somebody else wrote |
 //! | a registry's host that answers again | the repositories and releases that failed for want of it |
 //!
-//! Status writes wake nothing: the watch of a kind compares what was declared, not the whole object.
+//! Status writes wake nothing else: the watch of a kind compares what was declared, not the whole object.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -95,11 +96,14 @@ struct Declared {
     finalizers: Vec<String>,
     requested_at: Option<String>,
     adopts: Option<String>,
+    /// Whether its status says that it is ready, as it is declared: no news to itself.
+    ready: bool,
 }
 
 impl Declared {
-    fn of(object: &impl Resource) -> Self {
+    fn of(object: &impl Resource, ready: bool) -> Self {
         Self {
+            ready,
             generation: object.meta().generation,
             deleted: object.meta().deletion_timestamp.is_some(),
             finalizers: object.finalizers().to_vec(),
@@ -108,12 +112,20 @@ impl Declared {
         }
     }
 
+    /// What is to be told of an object that was like `before`.
+    fn notice(&self, before: Option<&Self>) -> Option<Notice> {
+        if self.is_news(before) {
+            return Some(Notice::Declared);
+        }
+        before.is_some_and(|before| before.ready != self.ready).then_some(Notice::Readiness)
+    }
+
     /// Whether an object that was declared like `before` is to be looked at.
     ///
     /// One that loses a finalizer is, so that it gets it back before it is deleted. One that gets its finalizer is not: it
     /// was the operator that put it there, in a reconcile that goes on.
     fn is_news(&self, before: Option<&Self>) -> bool {
-        let Self { generation, deleted, finalizers, requested_at, adopts } = self;
+        let Self { generation, deleted, finalizers, requested_at, adopts, ready: _ } = self;
         before.is_none_or(|before| {
             (generation, deleted, requested_at, adopts)
                 != (&before.generation, &before.deleted, &before.requested_at, &before.adopts)
@@ -127,6 +139,8 @@ impl Declared {
 pub(super) enum Notice {
     /// It is declared like this.
     Declared,
+    /// It became ready, or is no longer.
+    Readiness,
     /// It is gone; this was its last state.
     Deleted,
     /// It went while nobody watched; this is what was last seen of it.
@@ -138,6 +152,7 @@ pub(super) enum Notice {
 pub(super) async fn follow<K>(
     client: kube::Client,
     mut writer: Writer<Guarded<K>>,
+    is_ready: fn(&K) -> bool,
     mut changed: impl FnMut(&Guarded<K>, Notice),
 ) where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
@@ -161,15 +176,16 @@ pub(super) async fn follow<K>(
         let before = if matches!(event, Event::InitDone) { writer.as_reader().state() } else { Vec::new() };
         writer.apply_watcher_event(&event);
         let uid = |object: &Guarded<K>| object.uid().unwrap_or_default();
+        let declared = |object: &Guarded<K>| Declared::of(object, object.0.as_ref().is_ok_and(is_ready));
         match event {
             Event::Init => listed.clear(),
             Event::InitApply(object) => listed.push(object),
             Event::InitDone => {
                 let known = std::mem::take(&mut seen);
                 for object in listed.drain(..) {
-                    let declared = Declared::of(&object);
-                    if declared.is_news(known.get(&uid(&object))) {
-                        changed(&object, Notice::Declared);
+                    let declared = declared(&object);
+                    if let Some(notice) = declared.notice(known.get(&uid(&object))) {
+                        changed(&object, notice);
                     }
                     seen.insert(uid(&object), declared);
                 }
@@ -178,11 +194,11 @@ pub(super) async fn follow<K>(
                 }
             }
             Event::Apply(object) => {
-                let declared = Declared::of(&object);
-                let is_news = declared.is_news(seen.get(&uid(&object)));
+                let declared = declared(&object);
+                let notice = declared.notice(seen.get(&uid(&object)));
                 seen.insert(uid(&object), declared);
-                if is_news {
-                    changed(&object, Notice::Declared);
+                if let Some(notice) = notice {
+                    changed(&object, notice);
                 }
             }
             Event::Delete(object) => {

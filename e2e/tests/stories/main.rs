@@ -5,6 +5,7 @@ mod records;
 
 mod api_bounds;
 mod demo;
+mod depends_on;
 mod five_guides;
 mod health;
 mod hooks;

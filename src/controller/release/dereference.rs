@@ -4,16 +4,18 @@ use std::collections::BTreeSet;
 
 use kube::ResourceExt as _;
 
+use super::dependencies::{self, Dependency};
 use super::values::{self, Referenced};
-use crate::api::{ADOPT, HelmRelease, Reason, ValuesKind};
+use crate::api::{ADOPT, HelmRelease, Reason, ValuesKind, shortened};
 use crate::controller::access::{self, DereferencedRepository};
 use crate::controller::causes::api_error;
 use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
 use crate::controller::guarded::Guarded;
-use crate::controller::matching::{self, Key, Wanted, values_sources};
+use crate::controller::matching::{self, Key, Wanted, dependencies, values_sources};
 use crate::controller::ownership::{self, Candidate, Evidence, Owner};
 use crate::controller::source::Source;
+use crate::controller::status;
 use crate::controller::watch;
 use crate::history::ReleaseKey;
 use crate::registry::ChartReference;
@@ -100,6 +102,45 @@ async fn contents(
         Some(held) => held.ok_or_else(|| format!("{} {key} has no key {wanted:?}", kind.as_str())),
         None => Err(format!("there is no {} {key}", kind.as_str())),
     })
+}
+
+/// Why `release` has to wait for others, if it has to.
+///
+/// # Errors
+///
+/// It depends on one of another namespace, which is forbidden.
+pub(crate) fn blocked(release: &HelmRelease, context: &Context) -> Result<Option<String>, ReconcileError> {
+    let own = Key::of(release);
+    let wanted: Vec<Key> = dependencies(release).collect();
+    if let Some(stranger) =
+        wanted.iter().find(|key| context.policy.no_cross_namespace_refs && key.namespace != own.namespace)
+    {
+        let message = format!(
+            "spec.dependsOn names HelmRelease {stranger}, and the operator runs with --no-cross-namespace-refs: depend on releases of namespace {} only",
+            own.namespace
+        );
+        return Err(ReconcileError::new(Reason::AccessDenied, message));
+    }
+    Ok(dependencies::blocked(&own, &wanted, |key| {
+        let found = context.releases.get(&watch::reference(key))?;
+        Some(match &found.0 {
+            Ok(release) => Dependency { depends_on: dependencies(release).collect(), unready: unready(release) },
+            Err(_) => Dependency { unready: Some("it cannot be read".to_owned()), ..Dependency::default() },
+        })
+    }))
+}
+
+/// How much of the message of a release others repeat that wait for it, in bytes.
+const TOLD: usize = 256;
+
+fn unready(release: &HelmRelease) -> Option<String> {
+    if super::is_ready(release) {
+        return None;
+    }
+    let conditions = release.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let told =
+        status::readiness(conditions).filter(|ready| !ready.is_true()).map(|ready| shortened(ready.message, TOLD));
+    Some(told.unwrap_or_else(|| "its last change is not carried out yet".to_owned()))
 }
 
 /// Whether `release` has the Helm release that it declares in another object's place, whose marks the history still bears.

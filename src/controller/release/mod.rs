@@ -7,6 +7,7 @@
 //! A reconcile may be killed at any instruction: each stage begins from what the cluster and Helm's history hold.
 
 mod act;
+mod dependencies;
 mod dereference;
 mod fetch;
 mod inputs;
@@ -218,6 +219,7 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
             inputs: &observed.inputs,
             revisions: &observed.revisions,
             takes_over: observed.takes_over,
+            is_blocked: observed.is_blocked,
             interval: release.spec.interval(),
             prompt,
             wait: wait(&desired.identity, &observed.revisions, context),
@@ -255,6 +257,13 @@ async fn superseded(release: &HelmRelease, context: &Context) {
 fn wait(identity: &Identity, revisions: &[RecordMeta], context: &Context) -> Progress {
     let newest = revisions.last().map_or(0, |last| last.revision);
     context.waits.progress(&identity.uid, For { revision: newest, generation: identity.generation })
+}
+
+/// Whether the status says that the release is ready, as it is declared.
+pub(super) fn is_ready(release: &HelmRelease) -> bool {
+    release.status.as_ref().is_some_and(|status| {
+        status.observed_generation == release.metadata.generation && status::is_ready(&status.conditions)
+    })
 }
 
 /// Whether a person asked for a look that was not taken yet.

@@ -14,6 +14,8 @@ pub(crate) struct Observed {
     pub(crate) revisions: Vec<RecordMeta>,
     /// Whether the release is gone on with in another object's place.
     pub(crate) takes_over: bool,
+    /// Whether something that it depends on is not ready.
+    pub(crate) is_blocked: bool,
     /// The digest of everything the manifest depends on: chart, values, Kubernetes version.
     pub(crate) inputs: String,
 }
@@ -30,6 +32,7 @@ pub(crate) async fn observe(
     Ok(Observed {
         // Asked again: it may have changed hands since the references were read, or the object was read before that.
         takes_over: dereference::takes_over(release, &place.context)?,
+        is_blocked: dereference::blocked(release, &place.context)?.is_some(),
         revisions: place.revisions.of(&desired.identity.release),
         inputs: desired.inputs(&resolved.digest, &minor),
     })

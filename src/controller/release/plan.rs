@@ -68,6 +68,8 @@ pub(crate) enum Plan {
         /// That revision.
         revision: u32,
     },
+    /// Something that the release depends on is not ready.
+    AwaitDependencies,
     /// Too many revisions were made for this generation.
     TooMany {
         /// When the next one may be made.
@@ -131,6 +133,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) revisions: &'a [RecordMeta],
     /// Whether the release is gone on with in another object's place.
     pub(crate) takes_over: bool,
+    /// Whether something that the release depends on is not ready.
+    pub(crate) is_blocked: bool,
     /// The longest between two attempts.
     pub(crate) interval: Duration,
     /// Why the history is looked at now.
@@ -221,8 +225,11 @@ pub(crate) fn standing(revisions: &[RecordMeta]) -> Vec<u32> {
     replaced(revisions).1
 }
 
-/// A new revision, unless there were too many of late.
+/// A new revision, unless others have to be ready before, or there were too many of late.
 fn release(facts: &Facts<'_>) -> Plan {
+    if facts.is_blocked {
+        return Plan::AwaitDependencies;
+    }
     let last_of_ours = facts.revisions.iter().rev().find(|meta| is_of(meta, facts.identity));
     let marks = last_of_ours.and_then(|meta| meta.marks.as_ref());
     let marks = marks.filter(|marks| marks.generation == facts.identity.generation);

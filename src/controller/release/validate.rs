@@ -105,6 +105,7 @@ pub(crate) fn validate(
         chart: source,
         release: target,
         values: declared,
+        depends_on: _,
         values_from: _,
         service_account_name: _,
         interval: _,

@@ -209,7 +209,7 @@ mod tests {
                 "spec.valuesFrom[0]: the key \"values.yaml\" of ConfigMap shared is no YAML",
             ),
             (from("Secret", Some("hunter2-is-the-word")), "Secret shared is no YAML of a map of values"),
-            (from("Secret@a[", Some("hunter2-is-the-word")), "cannot be set at its targetPath"),
+            (from("Secret@a[x]", Some("hunter2-is-the-word")), "cannot be set at its targetPath"),
             (from("Secret@a", Some("x=hunter2,y")), "cannot be set at its targetPath"),
         ] {
             let error = merge(None, &[reference]).err().expect(words);

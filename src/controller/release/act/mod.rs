@@ -95,6 +95,10 @@ pub(super) async fn act(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Resul
 async fn go_on(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     match plan {
         Plan::Keep { .. } | Plan::Await(_) | Plan::Release(_) => Ok(()),
+        Plan::AwaitDependencies => match dereference::blocked(task.release, &task.place.context)? {
+            Some(why) => Err(ReconcileError::new(Reason::DependencyNotReady, why)),
+            None => Ok(()),
+        },
         Plan::Mark { revision } => {
             let record = record::get(task, revision).await?;
             mark(record, &task.desired.identity, task.place).await

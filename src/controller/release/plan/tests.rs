@@ -84,7 +84,17 @@ fn waiting(owner: &str, revisions: &[RecordMeta], prompt: Prompt, wait: Progress
 
 fn facts<'a>(identity: &'a Identity, revisions: &'a [RecordMeta], prompt: Prompt, wait: Progress) -> Facts<'a> {
     let interval = Duration::from_mins(30);
-    Facts { identity, inputs: "now", revisions, takes_over: false, interval, prompt, wait, now: at(NOW) }
+    Facts {
+        identity,
+        inputs: "now",
+        revisions,
+        takes_over: false,
+        is_blocked: false,
+        interval,
+        prompt,
+        wait,
+        now: at(NOW),
+    }
 }
 
 #[test]
@@ -148,6 +158,22 @@ fn a_revision_that_becomes_ready_is_waited_for_and_then_ended() {
 fn a_revision_of_another_object_is_not_ours() {
     let next = planned("apps/other", &history("deployed=now"), Prompt::default());
     assert_eq!(next, Plan::Release(step(StepKind::Upgrade, 2, &[1])));
+}
+
+#[test]
+fn what_others_have_to_be_ready_for_is_a_new_revision_and_nothing_else() {
+    let identity = identity(OWNER);
+    let next = |words: &str| {
+        let revisions = history(words);
+        let facts = facts(&identity, &revisions, Prompt::default(), Progress::Unknown);
+        plan(&Facts { is_blocked: true, ..facts })
+    };
+    for words in ["", "deployed=old", "failed=now:NotReady:1@3600"] {
+        assert_eq!(next(words), Plan::AwaitDependencies, "{words}");
+    }
+    assert_eq!(next("deployed=now"), Plan::Keep { revision: 1 });
+    assert_eq!(next("pending-install=now"), resumed(StepKind::Install, 1, &[]));
+    assert_eq!(next("pending-install=old"), Plan::Supersede { revision: 1 });
 }
 
 /// Marks are an operator's, and whose release it is was decided before: nobody is waited for who is gone.

@@ -1,0 +1,95 @@
+//! What a release waits for that it depends on. Pure.
+
+use std::collections::BTreeSet;
+
+use crate::controller::matching::Key;
+
+/// What is known of a release that others depend on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Dependency {
+    /// What it depends on itself.
+    pub(crate) depends_on: Vec<Key>,
+    /// Why it is not ready, in the words of its status; none where it is.
+    pub(crate) unready: Option<String>,
+}
+
+/// Why a release that depends on `wanted` has to wait, in words; `of` finds a release. A circle is told before anything else:
+/// nothing in it would ever be ready.
+pub(crate) fn blocked(own: &Key, wanted: &[Key], of: impl Fn(&Key) -> Option<Dependency>) -> Option<String> {
+    if let Some(circle) = circle(own, wanted, &of) {
+        let circle: Vec<String> = circle.iter().map(ToString::to_string).collect();
+        return Some(format!(
+            "its dependencies go in a circle: {}; take one of them out of its spec.dependsOn",
+            circle.join(" → ")
+        ));
+    }
+    let waiting = wanted.iter().filter_map(|key| match of(key) {
+        None => Some(format!("there is no HelmRelease {key}")),
+        Some(Dependency { unready, .. }) => unready.map(|why| format!("HelmRelease {key} is not ready: {why}")),
+    });
+    let waiting: Vec<String> = waiting.collect();
+    (!waiting.is_empty())
+        .then(|| format!("it depends on what is not ready: {}. It goes on as soon as that is", waiting.join("; ")))
+}
+
+/// The way from `own` back to itself.
+fn circle(own: &Key, wanted: &[Key], of: &impl Fn(&Key) -> Option<Dependency>) -> Option<Vec<Key>> {
+    let mut seen = BTreeSet::new();
+    let mut ways: Vec<Vec<Key>> = wanted.iter().map(|key| vec![own.clone(), key.clone()]).collect();
+    while let Some(way) = ways.pop() {
+        let last = way.last()?.clone();
+        if last == *own {
+            return Some(way);
+        }
+        if seen.insert(last.clone()) {
+            let next = of(&last).map(|it| it.depends_on).unwrap_or_default();
+            ways.extend(next.into_iter().map(|key| way.iter().cloned().chain([key]).collect()));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Dependency, blocked};
+    use crate::controller::matching::Key;
+
+    fn key(name: &str) -> Key {
+        Key { namespace: "apps".to_owned(), name: name.to_owned() }
+    }
+
+    fn keys(names: &str) -> Vec<Key> {
+        names.split_whitespace().map(key).collect()
+    }
+
+    /// Releases from words `name:needs,needs`, those with a `!` not ready.
+    fn blocked_among(releases: &str, wanted: &str) -> Option<String> {
+        let of = |wanted: &Key| {
+            releases.split_whitespace().find_map(|word| {
+                let (name, needs) = word.split_once(':').unwrap_or((word, ""));
+                let unready = name.ends_with('!').then(|| "it fails".to_owned());
+                let found = key(name.trim_end_matches('!')) == *wanted;
+                found.then(|| Dependency { depends_on: keys(&needs.replace(',', " ")), unready })
+            })
+        };
+        blocked(&key("own"), &keys(wanted), of)
+    }
+
+    #[test]
+    fn a_release_waits_for_what_it_depends_on_and_says_for_what() {
+        for (releases, wanted, words) in [
+            ("", "", None),
+            ("a b:a", "a b", None),
+            ("a! b", "a b", Some("HelmRelease apps/a is not ready: it fails")),
+            ("a", "a b", Some("there is no HelmRelease apps/b")),
+            ("", "own", Some("in a circle: apps/own → apps/own")),
+            ("a:b b:own own:a", "a", Some("in a circle: apps/own → apps/a → apps/b → apps/own")),
+            // A circle of others is theirs to mend.
+            ("a!:b b!:a", "a", Some("HelmRelease apps/a is not ready")),
+        ] {
+            let told = blocked_among(releases, wanted);
+            assert_eq!(told.is_some(), words.is_some(), "{releases}: {told:?}");
+            assert!(told.as_deref().unwrap_or_default().contains(words.unwrap_or_default()), "{releases}: {told:?}");
+        }
+    }
+}
