@@ -18,6 +18,10 @@ pub enum ConditionType {
     Released,
     /// The registry answers, and has the chart. What is deployed as declared stays ready without it.
     SourceReady,
+    /// The chart's tests passed, where they are run.
+    TestSuccess,
+    /// What was deployed before a failed upgrade is deployed again.
+    Remediated,
 }
 
 impl ConditionType {
@@ -29,10 +33,20 @@ impl ConditionType {
             Self::Stalled => "Stalled",
             Self::Released => "Released",
             Self::SourceReady => "SourceReady",
+            Self::TestSuccess => "TestSuccess",
+            Self::Remediated => "Remediated",
         }
     }
 
-    const ALL: [Self; 5] = [Self::Ready, Self::Reconciling, Self::Stalled, Self::Released, Self::SourceReady];
+    const ALL: [Self; 7] = [
+        Self::Ready,
+        Self::Reconciling,
+        Self::Stalled,
+        Self::Released,
+        Self::SourceReady,
+        Self::TestSuccess,
+        Self::Remediated,
+    ];
 }
 
 /// The conditions of one status, built anew at each report: a condition not set is absent.

@@ -7,7 +7,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::GoDuration;
+use super::{GoDuration, Install, Rollback, Test, Uninstall, Upgrade};
 
 /// A Helm release as it should be.
 #[derive(CustomResource, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -48,18 +48,20 @@ pub struct HelmReleaseSpec {
     /// Other `HelmRelease`s that have to be ready before this one is installed or upgraded. A release that is deployed as it is
     /// declared stays as it is, whatever becomes of them.
     #[serde(default)]
+    #[schemars(length(max = 64))]
     pub depends_on: Vec<DependencyReference>,
 
     /// Values from `ConfigMap`s and Secrets of this object's namespace, which are watched. Those without `targetPath` are
     /// merged in their order, as files given to Helm by `-f`, and `values` last; then those with `targetPath` are set in
-    /// their order, as by `--set`.
+    /// their order, as by `--set`. They hold 4 MiB in all at most.
     #[serde(default)]
+    #[schemars(length(max = 64))]
     pub values_from: Vec<ValuesReference>,
 
     /// The service account, in the namespace of this object, as which the release is carried out: everything that its
     /// charts contain and look up is applied, read and deleted with its rights. Default: the operator's
     /// `--default-service-account`; without that the operator acts with its own rights.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub service_account_name: Option<String>,
 
     /// How often the version is resolved again and the release is looked at. A Go duration. Default: `30m`.
@@ -84,6 +86,12 @@ pub struct HelmReleaseSpec {
     /// How the release is upgraded.
     pub upgrade: Option<Upgrade>,
 
+    /// Whether, and how, the last revision that was deployed is gone back to when an upgrade fails.
+    pub rollback: Option<Rollback>,
+
+    /// Whether, and how, the chart's tests are run after an install or upgrade.
+    pub test: Option<Test>,
+
     /// How the release is uninstalled when this object is deleted.
     pub uninstall: Option<Uninstall>,
 }
@@ -103,10 +111,10 @@ impl std::fmt::Debug for HelmReleaseSpec {
 #[serde(rename_all = "camelCase")]
 pub struct DependencyReference {
     /// Its name.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub name: String,
     /// Its namespace. Default: the namespace of this object.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub namespace: Option<String>,
 }
 
@@ -117,7 +125,7 @@ pub struct ValuesReference {
     /// `ConfigMap` or `Secret`.
     pub kind: ValuesKind,
     /// The object's name.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub name: String,
     /// The key in its data. Default: `values.yaml`.
     #[schemars(length(min = 1, max = 253))]
@@ -200,128 +208,6 @@ pub struct ReleaseTarget {
     /// Create the namespace when it is missing. It is not deleted with the release.
     #[serde(default)]
     pub create_namespace: bool,
-}
-
-/// How the release is installed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a field of the API")]
-pub struct Install {
-    /// Limit of the whole install, hooks and waiting included. A Go duration. Default: `spec.timeout`, else `10m`.
-    pub timeout: Option<GoDuration>,
-    /// Wait until the objects are ready. Default: true.
-    pub wait: bool,
-    /// While waiting, wait for Jobs to complete too. Default: true.
-    pub wait_for_jobs: bool,
-    /// Take over objects that exist and are another Helm release's or nobody's, instead of failing.
-    pub take_ownership: bool,
-    /// Take over fields that other managers own of objects that exist, instead of failing with a conflict.
-    pub force: bool,
-    /// Do not install what is in the chart's `crds/`.
-    #[serde(rename = "skipCRDs")]
-    pub skip_crds: bool,
-    /// Do not run the chart's hooks.
-    pub disable_hooks: bool,
-    /// Do not check the values by the chart's values.schema.json, and fetch no schemas that it refers to.
-    pub disable_schema_validation: bool,
-}
-
-impl Default for Install {
-    fn default() -> Self {
-        Self {
-            timeout: None,
-            wait: true,
-            wait_for_jobs: true,
-            take_ownership: false,
-            force: false,
-            skip_crds: false,
-            disable_hooks: false,
-            disable_schema_validation: false,
-        }
-    }
-}
-
-/// How the release is upgraded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a field of the API")]
-pub struct Upgrade {
-    /// Limit of the whole upgrade, hooks and waiting included. A Go duration. Default: `spec.timeout`, else `10m`.
-    pub timeout: Option<GoDuration>,
-    /// Wait until the objects are ready. Default: true.
-    pub wait: bool,
-    /// While waiting, wait for Jobs to complete too. Default: true.
-    pub wait_for_jobs: bool,
-    /// Take over objects that exist and are another Helm release's or nobody's, instead of failing.
-    pub take_ownership: bool,
-    /// Take over fields that other managers own, instead of failing with a conflict.
-    pub force: bool,
-    /// After a failed upgrade delete the objects that it created. Default: false, as Helm's: what is deleted and made
-    /// anew at the next try may hold data.
-    pub cleanup_on_fail: bool,
-    /// Do not run the chart's hooks.
-    pub disable_hooks: bool,
-    /// Do not check the values by the chart's values.schema.json, and fetch no schemas that it refers to.
-    pub disable_schema_validation: bool,
-    /// How many revisions Helm's history keeps; 0 means the default of 10. `spec.maxHistory` goes before it.
-    #[schemars(range(min = 0))]
-    pub max_history: i32,
-}
-
-impl Default for Upgrade {
-    fn default() -> Self {
-        Self {
-            timeout: None,
-            wait: true,
-            wait_for_jobs: true,
-            take_ownership: false,
-            force: false,
-            cleanup_on_fail: false,
-            disable_hooks: false,
-            disable_schema_validation: false,
-            max_history: 10,
-        }
-    }
-}
-
-/// How the release is uninstalled.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Uninstall {
-    /// Limit of the whole uninstall, hooks included. A Go duration. Default: `spec.timeout`, else `5m`.
-    pub timeout: Option<GoDuration>,
-    /// Do not run the chart's hooks.
-    pub disable_hooks: bool,
-    /// Keep the history, with the release marked as uninstalled.
-    pub keep_history: bool,
-    /// What becomes of the objects' dependents. Default: `background`.
-    pub deletion_propagation: DeletionPropagation,
-    /// Whether the release is uninstalled at all when this object is deleted. Default: `Uninstall`, but `Orphan` while
-    /// the object is suspended.
-    pub deletion_policy: Option<DeletionPolicy>,
-}
-
-/// What becomes of the dependents of a deleted object.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum DeletionPropagation {
-    /// The garbage collector deletes them afterwards.
-    #[default]
-    Background,
-    /// They are deleted before the object.
-    Foreground,
-    /// They stay.
-    Orphan,
-}
-
-/// Whether the release is uninstalled with its `HelmRelease`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum DeletionPolicy {
-    /// Helm's uninstall.
-    #[default]
-    Uninstall,
-    /// The release and its objects stay, for Helm or another operator to go on with.
-    Orphan,
 }
 
 /// What was done for the release, and how it went.

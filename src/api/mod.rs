@@ -3,19 +3,23 @@
 //! What a field's documentation says here is what `kubectl explain` prints. Nothing in this module
 //! needs a client; turning strings into meaning (URLs, versions, values) is `validate`'s work.
 
+mod actions;
 mod condition;
 mod duration;
 mod helm_release;
 mod helm_repository;
 mod reason;
 
+pub use actions::{
+    CrdPolicy, DeletionPolicy, DeletionPropagation, Install, InstallRemediation, RemediationStrategy, Rollback, Test,
+    TestFilter, Uninstall, Upgrade, UpgradeRemediation,
+};
 pub(crate) use condition::shortened;
 pub use condition::{ConditionType, Conditions};
 pub use duration::GoDuration;
 pub use helm_release::{
-    ChartSource, ChartSourceRepository, DeletionPolicy, DeletionPropagation, DependencyReference, Failure, HelmRelease,
-    HelmReleaseSpec, HelmReleaseStatus, HistoryEntry, Install, Inventory, InventoryEntry, ReleaseState, ReleaseTarget,
-    Uninstall, Upgrade, ValuesKind, ValuesReference,
+    ChartSource, ChartSourceRepository, DependencyReference, Failure, HelmRelease, HelmReleaseSpec, HelmReleaseStatus,
+    HistoryEntry, Inventory, InventoryEntry, ReleaseState, ReleaseTarget, ValuesKind, ValuesReference,
 };
 pub use helm_repository::{
     AccessFrom, Auth, BasicAuth, HelmRepository, HelmRepositorySpec, HelmRepositoryStatus, NamespaceSelector,
@@ -38,6 +42,9 @@ pub const REQUESTED_AT: &str = "helm-operator.ketches.cn/requestedAt";
 /// Annotation on a `HelmRelease`: the name of another one in its namespace whose Helm release it takes over as it is. For
 /// objects that are renamed, in one change or in two.
 pub const ADOPT: &str = "helm-operator.ketches.cn/adopt";
+
+/// Annotation on a `HelmRelease` whose every new value asks for its tests to be run again.
+pub const TEST_AT: &str = "helm-operator.ketches.cn/testAt";
 
 /// Annotation on a Secret: the namespaces, separated by commas, or `*` for all, whose repositories may use it.
 pub const ALLOWED_NAMESPACES: &str = "helm-operator.ketches.cn/allowed-namespaces";

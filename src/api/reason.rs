@@ -67,6 +67,18 @@ reasons! {
         SecretNotFound,
         /// A Secret lacks what it should hold.
         SecretInvalid,
+        /// The last revision that was deployed is deployed again (the condition `Remediated`).
+        RolledBack,
+        /// A rollback after a failed upgrade failed, too (the condition `Remediated`).
+        RollbackFailed,
+        /// A failed upgrade was not rolled back, since a hook before it was completed (an event only).
+        RollbackSkipped,
+        /// As many attempts failed as are declared.
+        RetriesExhausted,
+        /// The chart's tests passed (the condition `TestSuccess`).
+        TestSucceeded,
+        /// One of the chart's tests failed.
+        TestFailed,
         /// Something that the release depends on is not ready, or does not exist.
         DependencyNotReady,
         /// What `spec.valuesFrom` names does not exist, or lacks the key.
@@ -141,6 +153,8 @@ reasons! {
         ServiceAccountNotFound,
         /// A namespace does not exist.
         NamespaceNotFound,
+        /// A definition that exists would lose versions or fields that objects have.
+        DefinitionNotReplaced,
         /// A field that cannot change was to change.
         ImmutableField,
         /// Another field manager owns a field.

@@ -1,8 +1,13 @@
 //! What must exist before a release's objects: its namespace and the CRDs in the chart's `crds/` folder.
 
+mod changes;
+
 use std::time::{Duration, Instant};
 
+use kube::core::params::ListParams;
 use serde_json::{Value, json};
+
+use self::changes::Verdict;
 
 use super::discovery::Served;
 use super::object::{Object, Source};
@@ -14,6 +19,17 @@ use super::{Applied, Change, Cluster, Error, Reach, Resource};
 /// Between looks at what the server serves, after a CRD is established: discovery mostly follows within moments.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// What becomes of definitions that exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// They stay as they are, as with Helm.
+    Keep,
+    /// They become as the chart has them, where no object loses anything by it.
+    Replace,
+    /// They become as the chart has them, though objects lose fields.
+    ReplaceWithLoss,
+}
 
 impl Cluster {
     /// Makes the namespace if it does not exist, with the label `name` as Helm's `--create-namespace`. One that exists
@@ -35,11 +51,24 @@ impl Cluster {
     }
 
     /// Creates those of `crds` that do not exist, waits until all are established and the server serves their kinds.
-    /// One that exists is left as it is, as Helm does, and waited for as it is. The answer tells how many were created.
-    pub async fn install_crds(&self, crds: &[Source<'_>], timeout: Duration) -> Result<usize, Error> {
+    /// What becomes of one that exists, `existing` says; it is waited for as it is then. The answer tells how many were
+    /// created or changed.
+    pub async fn install_crds(
+        &self,
+        crds: &[Source<'_>],
+        existing: Existing,
+        timeout: Duration,
+    ) -> Result<usize, Error> {
         let deadline = Instant::now() + timeout;
         let objects = self.objects(crds, "default").await?;
-        let installed = concurrently(&objects, |object| self.install_crd(object, deadline)).await?;
+        let installed = concurrently(&objects, |object| async move {
+            match existing {
+                Existing::Keep => self.install_crd(object, deadline).await,
+                Existing::Replace => self.replace_crd(object, false, deadline).await,
+                Existing::ReplaceWithLoss => self.replace_crd(object, true, deadline).await,
+            }
+        });
+        let installed = installed.await?;
         let created = installed.iter().filter(|(created, _)| *created).count();
         if created > 0 {
             self.discovery.invalidate();
@@ -111,6 +140,42 @@ impl Cluster {
         let version = Version { resource_version: applied.resource_version, generation: applied.generation };
         self.wait_established(crd, version, deadline).await?;
         Ok((true, defined))
+    }
+
+    /// Whether the CRD was created or changed, and the kinds that it then serves. It is applied, never put: what others set
+    /// that the chart does not, such as the `caBundle` of a conversion webhook, stays.
+    async fn replace_crd(&self, crd: &Object, forced: bool, deadline: Instant) -> Result<(bool, Vec<Resource>), Error> {
+        let Some(live) = self.requests.get(crd.resource(), crd.reference()).await? else {
+            return self.install_crd(crd, deadline).await;
+        };
+        let refused =
+            |why: String| Error::CrdNotReplaced { name: crd.reference().name.clone(), why: why.trim().to_owned() };
+        let existing: super::request::Metadata = serde_json::from_value(live["metadata"].clone()).unwrap_or_default();
+        if let Some(owner) = super::ownership::release_of(&existing) {
+            return Err(refused(format!("it is part of the Helm release {owner}, which keeps it as its chart has it")));
+        }
+        match changes::compare(&live, &Value::Object(crd.content().clone())) {
+            Verdict::Refused(why) => return Err(refused(why)),
+            Verdict::LosesFields(fields) if !forced && self.has_objects(&live).await? => {
+                return Err(refused(format!(
+                    "its objects would lose the fields {fields}; set spec.upgrade.force (for an install, spec.install.force) to true to lose them"
+                )));
+            }
+            Verdict::Safe | Verdict::LosesFields(_) => {}
+        }
+        let applied = self.apply_one(crd, Some(&existing), None, true).await?;
+        let version = Version { resource_version: applied.resource_version, generation: applied.generation };
+        self.wait_established(crd, version, deadline).await?;
+        Ok((applied.change != Change::Unchanged, defined_resources(crd.content())))
+    }
+
+    /// Whether there is an object of a kind that `definition` defines.
+    async fn has_objects(&self, definition: &Value) -> Result<bool, Error> {
+        let Some(definition) = definition.as_object() else { return Ok(false) };
+        let Some(resource) = defined_resources(definition).pop() else { return Ok(false) };
+        let first = ListParams::default().limit(1);
+        let found = self.requests.list_all::<Value>(&resource, &first).await?;
+        Ok(!found.items.is_empty())
     }
 
     async fn wait_established(&self, crd: &Object, version: Version, deadline: Instant) -> Result<(), Error> {

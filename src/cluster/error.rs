@@ -123,6 +123,14 @@ pub enum Error {
         /// The server's words: which rule, and what may change.
         message: String,
     },
+    /// A definition that exists may not become as the chart has it.
+    #[error("the CustomResourceDefinition {name} is not replaced by the chart's: {why}")]
+    CrdNotReplaced {
+        /// Its name.
+        name: String,
+        /// Why not, and what to do.
+        why: String,
+    },
     /// The Job or Pod of a hook exists already, and its end would be taken for the end of this run.
     #[error(
         "hook {object} exists already: delete it, or give the hook the delete policy before-hook-creation in the chart"

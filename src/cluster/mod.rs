@@ -38,6 +38,7 @@ use std::sync::Arc;
 
 pub use apply::{Applied, ApplyOptions, Change, Existing};
 pub use awaited::Awaited;
+pub use crds::Existing as ExistingCrds;
 pub use delete::{DeleteOptions, Propagation, Removal, Removed};
 pub use discovery::Resource;
 pub use error::{Error, FieldConflict};

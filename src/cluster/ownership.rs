@@ -38,6 +38,12 @@ pub(super) fn is_of(metadata: &Metadata, owner: &Owner) -> bool {
     claim(metadata, owner) == Holder::Ours
 }
 
+/// The release whose marks an object bears, as `namespace/name`.
+pub(super) fn release_of(metadata: &Metadata) -> Option<String> {
+    let annotations = metadata.annotations.as_ref()?;
+    Some(format!("{}/{}", annotations.get(RELEASE_NAMESPACE)?, annotations.get(RELEASE_NAME)?))
+}
+
 /// Whose the object with this `metadata` is, as seen by `owner`.
 pub(super) fn claim(metadata: &Metadata, owner: &Owner) -> Holder {
     let annotation = |key: &str| metadata.annotations.as_ref()?.get(key).map(String::as_str);

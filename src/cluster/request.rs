@@ -88,10 +88,28 @@ impl Requests {
         namespace: &str,
         params: &ListParams,
     ) -> Result<ObjectList<T>, Error> {
+        self.list_in(resource, Some(namespace), params).await
+    }
+
+    /// The same in all namespaces.
+    pub(super) async fn list_all<T: Clone + DeserializeOwned>(
+        &self,
+        resource: &Resource,
+        params: &ListParams,
+    ) -> Result<ObjectList<T>, Error> {
+        self.list_in(resource, None, params).await
+    }
+
+    async fn list_in<T: Clone + DeserializeOwned>(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        params: &ListParams,
+    ) -> Result<ObjectList<T>, Error> {
         let objects = ObjectRef {
             group: resource.group.clone(),
             kind: resource.kind.clone(),
-            namespace: Some(namespace.to_owned()),
+            namespace: namespace.map(str::to_owned),
             name: String::new(),
         };
         let build = || collection(resource, &objects).list(params);

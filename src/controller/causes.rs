@@ -67,6 +67,7 @@ impl From<cluster::Error> for ReconcileError {
             E::Owned { .. } | E::Unowned { .. } => Reason::OwnershipConflict,
             E::Conflict { .. } => Reason::FieldConflict,
             E::Immutable { .. } => Reason::ImmutableField,
+            E::CrdNotReplaced { .. } => Reason::DefinitionNotReplaced,
             E::Invalid { .. } | E::Refused { .. } => Reason::ObjectInvalid,
             E::Forbidden { .. } | E::Unauthorized { .. } => Reason::Forbidden,
             E::OutOfReach { .. } => Reason::AccessDenied,

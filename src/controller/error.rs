@@ -73,6 +73,10 @@ impl ReconcileError {
 
     /// The message, and how the operator learns that somebody has mended it.
     fn noticed(&self) -> String {
+        if self.reason == Reason::TestFailed {
+            // It says itself what tests again.
+            return self.message.clone();
+        }
         if self.awaits.is_empty() {
             let message = &self.message;
             return format!(
@@ -134,16 +138,17 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         AccessDenied, AdmissionDenied, AdoptionIgnored, AuthenticationFailed, CertificateExpired,
         CertificateNameMismatch, CertificateUnknownAuthority, ChartArchiveInvalid, ChartDeprecated,
         ChartMetadataInvalid, ChartNameMismatch, ChartRefused, ChartTooLarge, ChartWarning, ClusterUnavailable,
-        ConfigurationError, ConnectionFailed, DependencyNotReady, DigestMismatch, DnsFailed, FieldConflict, Forbidden,
-        ForeignRevision, HelmRepositoryNotFound, HistoryInvalid, HookFailed, ImmutableField, InstallCompleted,
-        InstallFailed, InstallStarted, InternalError, KubernetesVersionUnsupported, ManifestInvalid, NamespaceNotFound,
-        NoMatchingVersion, NotAHelmChart, NotReady, ObjectInvalid, OwnershipConflict, PendingRelease, PermissionDenied,
-        PlainHttp, Progressing, ProxyFailed, QuotaExceeded, RateLimited, RegistryTimeout, RegistryUnavailable,
-        RegistryUnexpected, ReleaseNameConflict, ReleaseTooLarge, RenderLimitExceeded, RepositoryNotFound,
+        ConfigurationError, ConnectionFailed, DefinitionNotReplaced, DependencyNotReady, DigestMismatch, DnsFailed,
+        FieldConflict, Forbidden, ForeignRevision, HelmRepositoryNotFound, HistoryInvalid, HookFailed, ImmutableField,
+        InstallCompleted, InstallFailed, InstallStarted, InternalError, KubernetesVersionUnsupported, ManifestInvalid,
+        NamespaceNotFound, NoMatchingVersion, NotAHelmChart, NotReady, ObjectInvalid, OwnershipConflict,
+        PendingRelease, PermissionDenied, PlainHttp, Progressing, ProxyFailed, QuotaExceeded, RateLimited,
+        RegistryTimeout, RegistryUnavailable, RegistryUnexpected, ReleaseNameConflict, ReleaseTooLarge,
+        RenderLimitExceeded, RepositoryNotFound, RetriesExhausted, RollbackFailed, RollbackSkipped, RolledBack,
         SchemaUnavailable, SchemaViolation, SecretInvalid, SecretNotFound, ServiceAccountNotFound, Suspended,
-        SyncCompleted, TagNotFound, TemplateFailed, TooManyRevisions, UninstallCompleted, UninstallSkipped,
-        UnknownKind, UnsupportedRepositoryType, UpgradeCompleted, UpgradeFailed, UpgradeStarted, ValuesInvalid,
-        ValuesNotFound,
+        SyncCompleted, TagNotFound, TemplateFailed, TestFailed, TestSucceeded, TooManyRevisions, UninstallCompleted,
+        UninstallSkipped, UnknownKind, UnsupportedRepositoryType, UpgradeCompleted, UpgradeFailed, UpgradeStarted,
+        ValuesInvalid, ValuesNotFound,
     };
     match reason {
         // The object, the chart or the values have to change.
@@ -166,9 +171,12 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         | ReleaseTooLarge
         | ReleaseNameConflict
         | ImmutableField
+        | DefinitionNotReplaced
         | FieldConflict
         | OwnershipConflict
         | ObjectInvalid
+        | TestFailed
+        | RetriesExhausted
         | PlainHttp
         | CertificateUnknownAuthority
         | CertificateNameMismatch => Retry::OnChange,
@@ -204,10 +212,12 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         | TooManyRevisions
         | InternalError
         | InstallFailed
+        | RollbackFailed
         | UpgradeFailed => Retry::Backoff,
-        InstallCompleted | UpgradeCompleted | SyncCompleted | Progressing | InstallStarted | UpgradeStarted
-        | UninstallCompleted | UninstallSkipped | Suspended | SchemaUnavailable | ChartNameMismatch | ChartWarning
-        | ForeignRevision | AdoptionIgnored | ChartDeprecated => Retry::Never,
+        InstallCompleted | UpgradeCompleted | SyncCompleted | TestSucceeded | RolledBack | RollbackSkipped
+        | Progressing | InstallStarted | UpgradeStarted | UninstallCompleted | UninstallSkipped | Suspended
+        | SchemaUnavailable | ChartNameMismatch | ChartWarning | ForeignRevision | AdoptionIgnored
+        | ChartDeprecated => Retry::Never,
     }
 }
 

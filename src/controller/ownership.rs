@@ -30,6 +30,8 @@ pub(crate) struct Candidate {
     created: Option<Timestamp>,
     declares: Declares,
     leaving: bool,
+    /// Whether it is in the namespace of the release.
+    local: bool,
     adopts: Option<Key>,
     installed: Option<Installed>,
 }
@@ -66,6 +68,7 @@ impl Candidate {
             uid: object.uid().unwrap_or_default(),
             created: object.creation_timestamp().map(|time| time.0),
             declares,
+            local: object.namespace().as_deref() == Some(target.namespace.as_str()),
             leaving: object.meta().deletion_timestamp.is_some(),
             adopts: Key::adopted_by(object),
             installed: state.filter(is_here).map(|state| Installed {
@@ -201,7 +204,8 @@ fn by_status(revisions: &[RecordMeta], candidates: &[Candidate]) -> Option<Owner
 
 fn by_age(candidates: &[Candidate]) -> Option<Owner> {
     let declaring = candidates.iter().filter(|candidate| candidate.declares == Declares::This);
-    let oldest = declaring.min_by_key(|candidate| (candidate.created, &candidate.key))?;
+    // One of another namespace takes no name away from those whose namespace it is.
+    let oldest = declaring.min_by_key(|candidate| (!candidate.local, candidate.created, &candidate.key))?;
     let (key, uid) = (oldest.key.clone(), oldest.uid.clone());
     Some(Owner { key, uid, evidence: Evidence::Age, leaves: false, adopted: None })
 }

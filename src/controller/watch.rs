@@ -2,7 +2,7 @@
 //!
 //! | watched | wakes |
 //! |---|---|
-//! | `HelmRelease` (spec, deletion, a lost finalizer, `requestedAt`, `adopt`) | itself, and those that declare the Helm release it no longer does, or depend on it |
+//! | `HelmRelease` (spec, deletion, a lost finalizer, `requestedAt`, `testAt`, `adopt`) | itself, and those that declare the Helm release it no longer does, or depend on it |
 //! | `HelmRelease` (whether it is ready) | those that depend on it |
 //! | `HelmRepository` (the same) | itself, and the releases that use it, or would if it were open to them |
 //! | Secrets but Helm's (metadata) | the repositories that name one, their releases, and the releases that read values from one |
@@ -36,7 +36,7 @@ use super::context::Context;
 use super::guarded::Guarded;
 use super::matching::{Key, Labels};
 use super::referents::Referents;
-use crate::api::{ADOPT, ConditionType, HelmRelease, HelmRepository, REQUESTED_AT, ValuesKind};
+use crate::api::{ADOPT, ConditionType, HelmRelease, HelmRepository, REQUESTED_AT, TEST_AT, ValuesKind};
 use crate::client::WatchBackoff;
 use crate::history::{RecordMeta, ReleaseKey};
 use crate::registry::RepositoryUrl;
@@ -96,6 +96,7 @@ struct Declared {
     finalizers: Vec<String>,
     requested_at: Option<String>,
     adopts: Option<String>,
+    test_at: Option<String>,
     /// Whether its status says that it is ready, as it is declared: no news to itself.
     ready: bool,
 }
@@ -109,6 +110,7 @@ impl Declared {
             finalizers: object.finalizers().to_vec(),
             requested_at: object.annotations().get(REQUESTED_AT).cloned(),
             adopts: object.annotations().get(ADOPT).cloned(),
+            test_at: object.annotations().get(TEST_AT).cloned(),
         }
     }
 
@@ -125,10 +127,10 @@ impl Declared {
     /// One that loses a finalizer is, so that it gets it back before it is deleted. One that gets its finalizer is not: it
     /// was the operator that put it there, in a reconcile that goes on.
     fn is_news(&self, before: Option<&Self>) -> bool {
-        let Self { generation, deleted, finalizers, requested_at, adopts, ready: _ } = self;
+        let Self { generation, deleted, finalizers, requested_at, adopts, test_at, ready: _ } = self;
         before.is_none_or(|before| {
-            (generation, deleted, requested_at, adopts)
-                != (&before.generation, &before.deleted, &before.requested_at, &before.adopts)
+            (generation, deleted, requested_at, adopts, test_at)
+                != (&before.generation, &before.deleted, &before.requested_at, &before.adopts, &before.test_at)
                 || before.finalizers.iter().any(|finalizer| !finalizers.contains(finalizer))
         })
     }

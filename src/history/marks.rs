@@ -17,6 +17,9 @@ const MADE: &str = "helm-operator.ketches.cn/made";
 const APPLIED: &str = "helm-operator.ketches.cn/applied";
 const ENDED: &str = "helm-operator.ketches.cn/ended";
 const ABSENT: &str = "helm-operator.ketches.cn/absent";
+const REMEDIES: &str = "helm-operator.ketches.cn/remedies";
+const HOOKED: &str = "helm-operator.ketches.cn/hooked";
+const TESTED: &str = "helm-operator.ketches.cn/tested";
 const HOOKS: &str = "helm-operator.ketches.cn/hooks";
 
 /// "This revision was made by us for that."
@@ -51,6 +54,12 @@ pub struct Marks {
     /// Which objects of the manifest, by their position in it, were not there before: what is deleted when the revision
     /// fails, where that is declared. `None` where it is not, and once it is done.
     pub absent: Option<Vec<usize>>,
+    /// For a rollback: the failure that it is the remedy for.
+    pub remedies: Option<Remedied>,
+    /// For a revision that failed: whether a hook before it was completed.
+    pub hooked: bool,
+    /// How the chart's tests went; none before they are begun.
+    pub tested: Option<Tested>,
     /// Whose hooks were begun last: a hook of several events has one record of its last run for all of them.
     pub hooks: Option<HooksBegun>,
 }
@@ -69,6 +78,78 @@ impl Made {
     fn parse(text: &str) -> Option<Self> {
         let (since, revisions) = text.split_once('/')?;
         Some(Self { since: Timestamp::from_second(since.parse().ok()?).ok()?, revisions: revisions.parse().ok()? })
+    }
+}
+
+/// A failed upgrade that was rolled back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remedied {
+    /// The revision that failed.
+    pub failed: u32,
+    /// The revision that is deployed again.
+    pub to: u32,
+    /// Which attempt in a row it was.
+    pub attempt: u32,
+    /// Why it failed: the reason that the object's condition gave.
+    pub reason: String,
+    /// The inputs it was made for.
+    pub inputs: String,
+}
+
+impl Remedied {
+    /// `failed/to/attempt/reason/inputs`, as written.
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(5, '/');
+        let mut number = || parts.next()?.parse().ok();
+        let (failed, to, attempt) = (number()?, number()?, number()?);
+        Some(Self { failed, to, attempt, reason: parts.next()?.to_owned(), inputs: parts.next()?.to_owned() })
+    }
+}
+
+/// A run of the chart's tests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tested {
+    /// How far it is.
+    pub outcome: Outcome,
+    /// How many tests were run.
+    pub ran: usize,
+    /// What was declared of the tests, in a few letters.
+    pub declared: String,
+    /// The demand that it answers, by a person's word for it; empty for the run that belongs to the revision.
+    pub asked: String,
+}
+
+/// How a run of tests went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It goes on.
+    Running,
+    /// All passed.
+    Passed,
+    /// One failed.
+    Failed,
+}
+
+impl Outcome {
+    const ALL: [Self; 3] = [Self::Running, Self::Passed, Self::Failed];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl Tested {
+    /// `outcome/number/declared/demand`, as written.
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(4, '/');
+        let outcome = parts.next()?;
+        let outcome = Outcome::ALL.into_iter().find(|known| known.as_str() == outcome)?;
+        let ran = parts.next()?.parse().ok()?;
+        Some(Self { outcome, ran, declared: parts.next()?.to_owned(), asked: parts.next()?.to_owned() })
     }
 }
 
@@ -106,15 +187,19 @@ impl Marks {
             applied: annotations.contains_key(APPLIED),
             ended: text(ENDED),
             absent: annotations.get(ABSENT).map(|list| list.split(',').filter_map(|at| at.parse().ok()).collect()),
+            remedies: annotations.get(REMEDIES).and_then(|remedies| Remedied::parse(remedies)),
+            hooked: annotations.contains_key(HOOKED),
+            tested: annotations.get(TESTED).and_then(|tested| Tested::parse(tested)),
             hooks: annotations.get(HOOKS).and_then(|hooks| HooksBegun::parse(hooks)),
         })
     }
 
     /// Puts the marks among the other annotations, or takes them away.
     pub(super) fn put(marks: Option<&Self>, annotations: &mut BTreeMap<String, String>) {
-        for key in
-            [OWNER, UID, GENERATION, INPUTS, DECLARED, CHART, DIGEST, ATTEMPT, MADE, APPLIED, ENDED, ABSENT, HOOKS]
-        {
+        for key in [
+            OWNER, UID, GENERATION, INPUTS, DECLARED, CHART, DIGEST, ATTEMPT, MADE, APPLIED, ENDED, ABSENT, REMEDIES,
+            HOOKED, TESTED, HOOKS,
+        ] {
             annotations.remove(key);
         }
         let Some(marks) = marks else { return };
@@ -131,6 +216,9 @@ impl Marks {
             applied,
             ended,
             absent,
+            remedies,
+            hooked,
+            tested,
             hooks,
         } = marks.clone();
         let marks = [
@@ -146,6 +234,19 @@ impl Marks {
             (APPLIED, applied.then(|| "true".to_owned())),
             (ENDED, ended),
             (ABSENT, absent.map(|absent| absent.iter().map(usize::to_string).collect::<Vec<_>>().join(","))),
+            (
+                REMEDIES,
+                remedies.map(|Remedied { failed, to, attempt, reason, inputs }| {
+                    format!("{failed}/{to}/{attempt}/{reason}/{inputs}")
+                }),
+            ),
+            (HOOKED, hooked.then(|| "true".to_owned())),
+            (
+                TESTED,
+                tested.map(|Tested { outcome, ran, declared, asked }| {
+                    format!("{}/{ran}/{declared}/{asked}", outcome.as_str())
+                }),
+            ),
             (HOOKS, hooks.map(|HooksBegun { event, since }| format!("{event}/{since}"))),
         ];
         annotations.extend(marks.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));

@@ -36,7 +36,7 @@ use crate::off_thread::off_thread;
 pub use error::{Error, SecretRef, Verb};
 pub use key::ReleaseKey;
 pub use lineage::surplus;
-pub use marks::{HooksBegun, Made, Marks};
+pub use marks::{HooksBegun, Made, Marks, Outcome, Remedied, Tested};
 pub use meta::RecordMeta;
 
 /// The field manager of our writes to release Secrets.

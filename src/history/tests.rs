@@ -35,6 +35,15 @@ fn marks() -> Marks {
         applied: true,
         ended: Some("NotReady".to_owned()),
         absent: Some(vec![0, 12]),
+        remedies: Some(Remedied {
+            failed: 6,
+            to: 5,
+            attempt: 2,
+            reason: "NotReady".to_owned(),
+            inputs: "sha256:a/b".to_owned(),
+        }),
+        hooked: true,
+        tested: Some(Tested { outcome: Outcome::Failed, ran: 3, declared: "0a1b".to_owned(), asked: "a/b".to_owned() }),
         hooks: Some(HooksBegun { event: HookEvent::PostUpgrade, since: time(100) }),
     }
 }
@@ -89,6 +98,9 @@ fn a_new_secret_is_what_helm_makes_with_our_marks() {
                     "helm-operator.ketches.cn/ended": "NotReady",
                     "helm-operator.ketches.cn/absent": "0,12",
                     "helm-operator.ketches.cn/hooks": "post-upgrade/1970-01-01T00:01:40Z",
+                    "helm-operator.ketches.cn/hooked": "true",
+                    "helm-operator.ketches.cn/remedies": "6/5/2/NotReady/sha256:a/b",
+                    "helm-operator.ketches.cn/tested": "failed/3/0a1b/a/b",
                 },
             },
         })

@@ -95,6 +95,7 @@ pub(super) fn hooked(version: &str) -> Chart {
             job("both", "pre-install,post-install,pre-upgrade,post-upgrade", "example.com/note: stays"),
         )
         .file("templates/told.yaml", map)
+        .file("templates/test.yaml", job("test", "test", "example.com/note: stays"))
         .file("templates/leave.yaml", job("leave", "pre-delete", succeeded))
         .file("templates/left.yaml", job("left", "post-delete", succeeded))
 }

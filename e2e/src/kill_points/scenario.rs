@@ -26,6 +26,10 @@ pub enum Scenario {
     Mend,
     /// What follows from a person's `helm rollback`.
     RollBack,
+    /// An upgrade that the API server refuses, and its rollback, with hooks.
+    Remedy,
+    /// A first install, with hooks and tests.
+    Test,
     /// `release.name` is changed.
     MoveName,
     /// `release.namespace` is changed to one that is created.
@@ -42,13 +46,15 @@ pub enum Scenario {
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Install,
         Self::InstallDefinition,
         Self::Upgrade,
         Self::FailingUpgrade,
         Self::Mend,
         Self::RollBack,
+        Self::Remedy,
+        Self::Test,
         Self::MoveName,
         Self::MoveNamespace,
         Self::Uninstall,
@@ -66,6 +72,8 @@ impl Scenario {
             Self::FailingUpgrade => "failing-upgrade",
             Self::Mend => "mend",
             Self::RollBack => "roll-back",
+            Self::Remedy => "remedy",
+            Self::Test => "test",
             Self::MoveName => "move-name",
             Self::MoveNamespace => "move-namespace",
             Self::Uninstall => "uninstall",
@@ -86,6 +94,8 @@ impl Scenario {
             Self::FailingUpgrade => &["release T/T: 1 deployed, 2 failed"],
             Self::Mend => &["release T/T: 1 superseded, 2 failed, 3 deployed", "ConfigMap T/T-new 1.1.0 hello"],
             Self::RollBack => &["release T/T: 1 superseded, 2 superseded, 3 "],
+            Self::Remedy => &["release T/T: 1 superseded, 2 failed, 3 deployed", "ConfigMap T/T-old 1.0.0 hello"],
+            Self::Test => &["release T/T: 1 deployed", "HelmRelease Ready=True"],
             Self::MoveName => {
                 &["release T/T-moved: 1 deployed", "release T/T: none", "ConfigMap T/T-moved-a 1.0.0 hello"]
             }
@@ -114,9 +124,11 @@ impl Player<'_> {
     pub(super) async fn prepare(&self, scenario: Scenario) -> Result<()> {
         create_namespace(&self.story.client, self.token).await?;
         match scenario {
-            Scenario::Install => {}
+            Scenario::Install | Scenario::Test => {}
             Scenario::InstallDefinition => self.story.push(&chart::with_definition(self.token)).await?,
-            Scenario::Upgrade | Scenario::Uninstall => self.declare(chart::HOOKED, "1.0.0", json!({})).await?,
+            Scenario::Upgrade | Scenario::Uninstall | Scenario::Remedy => {
+                self.declare(chart::HOOKED, "1.0.0", json!({})).await?;
+            }
             Scenario::FailingUpgrade | Scenario::MoveName | Scenario::MoveNamespace => {
                 self.declare(chart::PLAIN, "1.0.0", json!({})).await?;
             }
@@ -147,6 +159,15 @@ impl Player<'_> {
             Scenario::Upgrade => self.declare(chart::HOOKED, "1.1.0", json!({})).await,
             Scenario::FailingUpgrade => self.refused_upgrade().await,
             Scenario::Mend | Scenario::AdoptNewer => self.declare(chart::PLAIN, "1.1.0", json!({})).await,
+            Scenario::Remedy => {
+                let spec = json!({
+                    "values": { "refused": true },
+                    "upgrade": { "remediation": { "retries": 0 } },
+                    "rollback": { "afterHooks": true },
+                });
+                self.declare(chart::HOOKED, "1.1.0", spec).await
+            }
+            Scenario::Test => self.declare(chart::HOOKED, "1.0.0", json!({ "test": { "enable": true } })).await,
             Scenario::RollBack => self.story.helm.rollback(self.token, self.token, 1).await,
             Scenario::MoveName => {
                 let release = json!({ "name": format!("{}-moved", self.token) });

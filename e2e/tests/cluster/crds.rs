@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use helm::engine::Lookup;
-use helm_operator::cluster::{Change, Error, Reach, Source};
+use helm_operator::cluster::{Change, Error, ExistingCrds, Reach, Source};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::DeleteParams;
+use kube::ResourceExt as _;
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::{Ground, LONG, config_map};
@@ -35,7 +36,10 @@ fn crd(group: &str, description: &str) -> Value {
 async fn objects_of_a_new_crd_can_be_applied_at_once_and_an_existing_crd_is_left() -> Result<()> {
     let ground = Ground::new("crds").await?;
     let text = crd("crds.example.com", "first").to_string();
-    let created = ground.cluster.install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], LONG).await?;
+    let created = ground
+        .cluster
+        .install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], ExistingCrds::Keep, LONG)
+        .await?;
     ensure!(created == 1, "{created}");
     let gadget = json!({
         "apiVersion": "crds.example.com/v1", "kind": "Gadget", "metadata": { "name": "g" }, "spec": { "size": 1 },
@@ -46,7 +50,10 @@ async fn objects_of_a_new_crd_can_be_applied_at_once_and_an_existing_crd_is_left
     ensure!(capabilities.api_versions.iter().any(|known| known == "crds.example.com/v1/Gadget"), "not seen");
 
     let text = crd("crds.example.com", "second").to_string();
-    let created = ground.cluster.install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], LONG).await?;
+    let created = ground
+        .cluster
+        .install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], ExistingCrds::Keep, LONG)
+        .await?;
     ensure!(created == 0, "{created}");
     let live = serde_json::to_value(definitions(&ground).get("gadgets.crds.example.com").await?)?;
     let description = &live["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["description"];
@@ -55,12 +62,59 @@ async fn objects_of_a_new_crd_can_be_applied_at_once_and_an_existing_crd_is_left
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_definition_is_replaced_where_no_object_loses_anything_by_it() -> Result<()> {
+    let ground = Ground::new("crds-replace").await?;
+    let with = |fields: Value, version: &str| {
+        let mut text = crd("replace.example.com", "a gadget");
+        let only = &mut text["spec"]["versions"][0];
+        only["name"] = json!(version);
+        only["schema"]["openAPIV3Schema"]["properties"]["spec"] = json!({ "type": "object", "properties": fields });
+        text
+    };
+    let install = async |definition: &Value, existing| {
+        let text = definition.to_string();
+        ground.cluster.install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], existing, LONG).await
+    };
+    let number = json!({ "type": "integer" });
+    let (one, two) = (with(json!({ "size": number }), "v1"), with(json!({ "size": number, "weight": number }), "v1"));
+    ensure!(install(&one, ExistingCrds::Replace).await? == 1);
+    ensure!(install(&one, ExistingCrds::Replace).await? == 0, "nothing changed");
+    // What others set stays.
+    let note = Patch::Merge(json!({ "metadata": { "annotations": { "example.com/note": "kept" } } }));
+    definitions(&ground).patch("gadgets.replace.example.com", &PatchParams::default(), &note).await?;
+    ensure!(install(&two, ExistingCrds::Replace).await? == 1);
+    let live = definitions(&ground).get("gadgets.replace.example.com").await?;
+    ensure!(live.annotations().contains_key("example.com/note"), "the annotation is gone");
+
+    // Nobody has an object: fields may go. Then somebody has.
+    ensure!(install(&one, ExistingCrds::Replace).await? == 1);
+    ensure!(install(&two, ExistingCrds::Replace).await? == 1);
+    let gadget = json!({
+        "apiVersion": "replace.example.com/v1", "kind": "Gadget", "metadata": { "name": "g" }, "spec": { "weight": 1 },
+    });
+    let objects = ground.objects(&[gadget]).await?;
+    ground.cluster.apply(&objects, &ground.apply_options("shop")).await?;
+    let refused = |outcome: Result<usize, Error>, words: &str| match outcome {
+        Err(error @ Error::CrdNotReplaced { .. }) if error.to_string().contains(words) => Ok(()),
+        other => bail!("{words}: {other:?}"),
+    };
+    refused(install(&one, ExistingCrds::Replace).await, "v1.spec.weight")?;
+    refused(install(&with(json!({}), "v2"), ExistingCrds::ReplaceWithLoss).await, "no version v1")?;
+    ensure!(install(&one, ExistingCrds::ReplaceWithLoss).await? == 1);
+    let owned = json!({ "metadata": { "annotations": {
+        "meta.helm.sh/release-name": "other", "meta.helm.sh/release-namespace": "elsewhere",
+    } } });
+    definitions(&ground).patch("gadgets.replace.example.com", &PatchParams::default(), &Patch::Merge(owned)).await?;
+    refused(install(&two, ExistingCrds::Replace).await, "elsewhere/other")
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_kind_that_appears_later_is_found_without_being_told() -> Result<()> {
     let ground = Ground::new("crds-later").await?;
     ground.cluster.capabilities().await?;
     let other = Ground::new("crds-later-by-another").await?;
     let text = crd("later.example.com", "").to_string();
-    other.cluster.install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], LONG).await?;
+    other.cluster.install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], ExistingCrds::Keep, LONG).await?;
     let gadget = json!({ "apiVersion": "later.example.com/v1", "kind": "Gadget", "metadata": { "name": "g" } });
     e2e::eventually::eventually("the kind is found", LONG, || ground.objects(std::slice::from_ref(&gadget))).await?;
     Ok(())
@@ -77,7 +131,10 @@ async fn a_chart_whose_definition_is_newer_than_the_clusters_is_not_held_up() ->
     new["spec"]["versions"].as_array_mut().context("versions")?.push(second);
     let install = async |crd: &Value| {
         let text = crd.to_string();
-        ground.cluster.install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], LONG).await
+        ground
+            .cluster
+            .install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], ExistingCrds::Keep, LONG)
+            .await
     };
     ensure!(install(&old).await? == 1, "not created");
     let begun = Instant::now();
@@ -91,7 +148,10 @@ async fn a_chart_whose_definition_is_newer_than_the_clusters_is_not_held_up() ->
 async fn objects_of_a_kind_that_is_gone_are_gone() -> Result<()> {
     let ground = Ground::new("crds-gone").await?;
     let text = crd("gone.example.com", "").to_string();
-    ground.cluster.install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], LONG).await?;
+    ground
+        .cluster
+        .install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], ExistingCrds::Keep, LONG)
+        .await?;
     let gadget = json!({ "apiVersion": "gone.example.com/v1", "kind": "Gadget", "metadata": { "name": "g" } });
     let objects = ground.objects(&[gadget.clone(), config_map("a", json!({}))]).await?;
     ground.cluster.apply(&objects, &ground.apply_options("shop")).await?;
@@ -258,7 +318,7 @@ async fn a_confined_release_reaches_its_own_namespace_only() -> Result<()> {
     let text = crd("reach.example.com", "").to_string();
     let source = [Source { origin: "crds/gadget.yaml", text: &text }];
     ensure!(ground.cluster.admit_crds(&source, &reach).await.is_err(), "admitted");
-    ground.cluster.install_crds(&source, LONG).await?;
+    ground.cluster.install_crds(&source, ExistingCrds::Keep, LONG).await?;
     ground.cluster.admit_crds(&source, &reach).await?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The API server quotes what it refuses: what we repeat of that helps, and holds no value.
 
 use anyhow::{Context, Result, bail, ensure};
-use helm_operator::cluster::Object;
+use helm_operator::cluster::{ExistingCrds, Object};
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::ApiResource;
 use serde_json::{Value, json};
@@ -287,6 +287,6 @@ async fn define_gadget(ground: &Ground) -> Result<()> {
     })
     .to_string();
     let source = helm_operator::cluster::Source { origin: "crds/gadget.yaml", text: &crd };
-    ground.cluster.install_crds(&[source], crate::LONG).await?;
+    ground.cluster.install_crds(&[source], ExistingCrds::Keep, crate::LONG).await?;
     Ok(())
 }

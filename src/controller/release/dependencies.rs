@@ -1,6 +1,7 @@
 //! What a release waits for that it depends on. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use crate::controller::matching::Key;
 
@@ -34,16 +35,22 @@ pub(crate) fn blocked(own: &Key, wanted: &[Key], of: impl Fn(&Key) -> Option<Dep
 
 /// The way from `own` back to itself.
 fn circle(own: &Key, wanted: &[Key], of: &impl Fn(&Key) -> Option<Dependency>) -> Option<Vec<Key>> {
-    let mut seen = BTreeSet::new();
-    let mut ways: Vec<Vec<Key>> = wanted.iter().map(|key| vec![own.clone(), key.clone()]).collect();
-    while let Some(way) = ways.pop() {
-        let last = way.last()?.clone();
-        if last == *own {
+    // From where each was come to first.
+    let mut before: BTreeMap<Key, Key> = BTreeMap::new();
+    let mut open: Vec<(Key, Key)> = wanted.iter().map(|key| (own.clone(), key.clone())).collect();
+    while let Some((from, key)) = open.pop() {
+        if key == *own {
+            let mut way = vec![key, from];
+            while let Some(earlier) = way.last().filter(|last| *last != own).and_then(|last| before.get(last)) {
+                way.push(earlier.clone());
+            }
+            way.reverse();
             return Some(way);
         }
-        if seen.insert(last.clone()) {
-            let next = of(&last).map(|it| it.depends_on).unwrap_or_default();
-            ways.extend(next.into_iter().map(|key| way.iter().cloned().chain([key]).collect()));
+        if let Entry::Vacant(entry) = before.entry(key) {
+            let next = of(entry.key()).map(|it| it.depends_on).unwrap_or_default();
+            open.extend(next.into_iter().map(|next| (entry.key().clone(), next)));
+            entry.insert(from);
         }
     }
     None

@@ -56,8 +56,24 @@ pub(crate) async fn dereference(
         Some(used) => Some(access::dereference(used.repository, used.gives, context).await?),
         None => None,
     };
-    let values = values(release, context).await?;
+    let values = match values(release, context).await {
+        // What it depends on may be what makes them.
+        Err(error) if error.reason == Reason::ValuesNotFound => {
+            let why = blocked(release, context)?.map(|why| ReconcileError::new(Reason::DependencyNotReady, why));
+            return Err(why.unwrap_or(error));
+        }
+        values => values?,
+    };
     Ok(DereferencedRelease { chart, repository, source: Source::new(own.namespace, choice), values })
+}
+
+/// The values of a release that come from Secrets, as far as they can be read.
+pub(crate) async fn secret_values(release: &HelmRelease, context: &Context) -> Vec<serde_json::Value> {
+    if release.spec.values_from.iter().all(|reference| reference.kind == ValuesKind::ConfigMap) {
+        return Vec::new();
+    }
+    let referenced = values(release, context).await.unwrap_or_default();
+    values::merge(None, &referenced).map(|merged| merged.secrets).unwrap_or_default()
 }
 
 /// Reads what `valuesFrom` names.
@@ -122,7 +138,17 @@ pub(crate) fn blocked(release: &HelmRelease, context: &Context) -> Result<Option
         return Err(ReconcileError::new(Reason::AccessDenied, message));
     }
     Ok(dependencies::blocked(&own, &wanted, |key| {
-        let found = context.releases.get(&watch::reference(key))?;
+        let found = context.releases.get(&watch::reference(key));
+        if key.namespace != own.namespace {
+            // Whoever may not read it is not to learn more of it here than what the release waits for.
+            let ready = found.as_ref().and_then(|found| found.0.as_ref().ok()).filter(|other| super::is_ready(other));
+            let depends_on = ready.map(|other| dependencies(other).collect()).unwrap_or_default();
+            return Some(Dependency {
+                depends_on,
+                unready: ready.is_none().then(|| "it is of another namespace".to_owned()),
+            });
+        }
+        let found = found?;
         Some(match &found.0 {
             Ok(release) => Dependency { depends_on: dependencies(release).collect(), unready: unready(release) },
             Err(_) => Dependency { unready: Some("it cannot be read".to_owned()), ..Dependency::default() },

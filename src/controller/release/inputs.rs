@@ -3,6 +3,8 @@
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use super::values::Setting;
+
 /// Everything that a rendered manifest depends on, but chance and what the cluster answers to `lookup`.
 ///
 /// Records hold its digest. A part that comes later is optional, and added behind a name of its own only where it is
@@ -14,14 +16,22 @@ pub(super) struct Inputs<'a> {
     pub(super) kubernetes: &'a str,
     /// The merged values.
     pub(super) values: &'a Map<String, Value>,
+    /// The values that are set at a path: whole numbers among them are integers.
+    pub(super) settings: &'a [Setting],
 }
 
 impl Inputs<'_> {
     /// `sha256:` and 64 digits.
     pub(super) fn digest(&self) -> String {
         // Without `..`, so that no part is forgotten.
-        let Self { chart, kubernetes, values } = self;
-        digest(&[chart, kubernetes, &text(values)])
+        let Self { chart, kubernetes, values, settings } = self;
+        let values = text(values);
+        let mut parts = vec![*chart, *kubernetes, values.as_str()];
+        if !settings.is_empty() {
+            parts.push("settings");
+            parts.extend(settings.iter().map(|setting| setting.path.as_str()));
+        }
+        digest(&parts)
     }
 }
 

@@ -52,7 +52,7 @@ use crate::history::RecordMeta;
 const CATCH_UP: Duration = Duration::from_millis(50);
 
 /// After so many steps in one reconcile something undoes what we do.
-const MAX_STEPS: usize = 4;
+const MAX_STEPS: usize = 6;
 
 /// How a reconcile ended that did not fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,7 +141,7 @@ async fn reconcile_undecodable(
     let place = Place::home(subject, context);
     context.waits.end(&leaving.uid);
     let mut trace = Trace::default();
-    match act::uninstall::uninstall(&leaving, &place, &mut trace).await {
+    match Box::pin(act::uninstall::uninstall(&leaving, &place, &mut trace)).await {
         Ok(()) => {
             publish::notices(guarded, &trace, context);
             finalizer::remove(guarded, RELEASE_FINALIZER, context).await
@@ -187,6 +187,8 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
     place.revisions.quiet(&dereference::target(release)).await;
     if release.meta().deletion_timestamp.is_some() {
         context.waits.end(&release.uid().unwrap_or_default());
+        // A hook that fails may quote them.
+        trace.secrets = SecretValues::of(&Box::pin(dereference::secret_values(release, context)).await);
         let (leaving, doing) = (Leaving::of(release), trace.doing.subscribe());
         tokio::select! {
             ended = Box::pin(act::uninstall::uninstall(&leaving, place, trace)) => ended?,
@@ -208,7 +210,7 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
         return Ok(Outcome::Suspended);
     }
     let references = Box::pin(dereference::dereference(release, context)).await?;
-    let desired = validate::validate(release, references)?;
+    let desired = Box::new(validate::validate(release, references)?);
     trace.secrets = SecretValues::of(&desired.secrets);
     let resolved = Box::pin(fetch::resolve(&desired, release, context, trace)).await?;
     let prompt = Prompt { asked: is_requested(release), cleared: context.awaits.take_cleared(release) };
@@ -222,6 +224,8 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
             is_blocked: observed.is_blocked,
             interval: release.spec.interval(),
             prompt,
+            tests: desired.tests.as_ref(),
+            remedies: desired.remedies,
             wait: wait(&desired.identity, &observed.revisions, context),
             now: context.now(),
         };

@@ -5,11 +5,11 @@ use std::time::Duration;
 use helm::release::Status;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use super::validate::Identity;
+use super::validate::{Identity, Remedies, Tests};
 use crate::api::Reason;
 use crate::controller::error::{self, NextAttempt};
 use crate::controller::waits::Progress;
-use crate::history::{Made, RecordMeta};
+use crate::history::{Made, Outcome, RecordMeta, Remedied, Tested};
 
 /// How long somebody else's pending revision is left alone after it was last written: longer than Helm's own default
 /// timeout of 5 minutes.
@@ -33,6 +33,16 @@ pub(crate) enum Plan {
     /// The newest revision was made for an object whose place this one takes, or for one of this name with another uid,
     /// such as one that was lost and restored: mark it as this one's. Then plan again.
     Mark {
+        /// That revision.
+        revision: u32,
+    },
+    /// Run the tests of the newest revision, or go on with them. Then plan again.
+    Test {
+        /// That revision.
+        revision: u32,
+    },
+    /// The newest revision is deployed as declared, and its tests failed.
+    TestsFailed {
         /// That revision.
         revision: u32,
     },
@@ -62,6 +72,13 @@ pub(crate) enum Plan {
         reason: Reason,
         /// The next attempt.
         next: NextAttempt,
+    },
+    /// As many attempts failed as are declared.
+    Exhausted {
+        /// The last of them.
+        revision: u32,
+        /// How many there were.
+        attempts: u32,
     },
     /// The newest revision failed, and what it created is to be deleted. Then plan again.
     CleanUp {
@@ -102,6 +119,8 @@ pub(crate) struct Step {
     pub(crate) attempt: u32,
     /// How many revisions were made for this generation, with this one.
     pub(crate) made: Made,
+    /// For a rollback: the failure that it is the remedy for.
+    pub(crate) remedies: Option<Remedied>,
 }
 
 /// Install or upgrade: which hooks run, and what `.Release.IsInstall` says.
@@ -111,6 +130,8 @@ pub(crate) enum StepKind {
     Install,
     /// Something is deployed.
     Upgrade,
+    /// What was deployed before is deployed again.
+    Rollback,
 }
 
 /// Why the history is looked at now, as far as it changes what may be done.
@@ -139,6 +160,10 @@ pub(crate) struct Facts<'a> {
     pub(crate) interval: Duration,
     /// Why the history is looked at now.
     pub(crate) prompt: Prompt,
+    /// Which tests are to be run, if any.
+    pub(crate) tests: Option<&'a Tests>,
+    /// What is done about failures.
+    pub(crate) remedies: Remedies,
     /// How far the wait for the newest revision is, where there is one.
     pub(crate) wait: Progress,
     /// The time.
@@ -154,12 +179,17 @@ pub(crate) fn plan(facts: &Facts<'_>) -> Plan {
     match last.status {
         _ if facts.takes_over && !ours && last.marks.is_some() => Plan::Mark { revision },
         Status::Deployed if made_for_this && !is_alive(last, facts.identity) => Plan::Mark { revision },
-        Status::Deployed if made_for_this => Plan::Keep { revision },
-        Status::PendingInstall | Status::PendingUpgrade if made_for_this => match facts.wait {
-            Progress::Unknown => Plan::Resume(resumed(facts, last)),
-            Progress::Open => Plan::Await(resumed(facts, last)),
-            Progress::Ended => Plan::Finish(resumed(facts, last)),
-        },
+        Status::Deployed if made_for_this => tests(last, facts).unwrap_or(Plan::Keep { revision }),
+        Status::Deployed | Status::Failed if ours && remedied(last, facts).is_some() => after_remedy(last, facts),
+        Status::PendingInstall | Status::PendingUpgrade | Status::PendingRollback
+            if made_for_this || (ours && remedied(last, facts).is_some()) =>
+        {
+            match facts.wait {
+                Progress::Unknown => Plan::Resume(resumed(facts, last)),
+                Progress::Open => Plan::Await(resumed(facts, last)),
+                Progress::Ended => Plan::Finish(resumed(facts, last)),
+            }
+        }
         // Marks are an operator's. That the release is this object's has been decided: whoever it was made for is gone.
         status if is_pending(status) && last.marks.is_some() => Plan::Supersede { revision },
         Status::PendingInstall | Status::PendingUpgrade | Status::PendingRollback => {
@@ -174,7 +204,10 @@ pub(crate) fn plan(facts: &Facts<'_>) -> Plan {
         Status::Failed if ours && last.marks.as_ref().is_some_and(|marks| marks.absent.is_some()) => {
             Plan::CleanUp { revision }
         }
-        Status::Failed if made_for_this => back_off(last, facts).unwrap_or_else(|| release(facts)),
+        Status::Failed if made_for_this => {
+            let remedy = remedy(last, facts).or_else(|| exhausted(last, facts));
+            remedy.or_else(|| back_off(last, facts)).unwrap_or_else(|| release(facts))
+        }
         Status::Deployed | Status::Failed | Status::Superseded | Status::Uninstalled | Status::Unknown => {
             release(facts)
         }
@@ -189,6 +222,93 @@ pub(super) fn is_of(meta: &RecordMeta, identity: &Identity) -> bool {
 /// Whether the object that a revision was made for is the one that `identity` names, not just one of its name.
 fn is_alive(meta: &RecordMeta, identity: &Identity) -> bool {
     meta.marks.as_ref().is_some_and(|marks| marks.uid == identity.uid)
+}
+
+/// The failure that a revision is the remedy for, where it failed at what is declared now.
+fn remedied<'m>(meta: &'m RecordMeta, facts: &Facts<'_>) -> Option<&'m Remedied> {
+    let marks = meta.marks.as_ref().filter(|marks| marks.generation == facts.identity.generation)?;
+    marks.remedies.as_ref().filter(|remedied| remedied.inputs == facts.inputs)
+}
+
+/// The rollback of an upgrade that failed, where one is declared and can be.
+fn remedy(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
+    let marks = last.marks.as_ref().filter(|marks| marks.generation == facts.identity.generation)?;
+    let declared = &facts.remedies;
+    let before = &facts.revisions[..facts.revisions.len() - 1];
+    let (kind, _) = replaced(before);
+    let good = before.iter().rev().find(|meta| meta.was_deployed()).filter(|_| kind == StepKind::Upgrade)?;
+    let is_last = declared.upgrade_retries.is_some_and(|retries| marks.attempt > retries);
+    let is_barred = marks.hooked && !declared.after_hooks;
+    if !declared.rollback || is_barred || (is_last && !declared.rollback_last) {
+        return None;
+    }
+    let remedied = Remedied {
+        failed: last.revision,
+        to: good.revision,
+        attempt: marks.attempt,
+        reason: marks.ended.clone().unwrap_or_default(),
+        inputs: facts.inputs.to_owned(),
+    };
+    Some(match next_step(facts) {
+        Plan::Release(step) => {
+            let replaces = standing(facts.revisions);
+            Plan::Release(Step { kind: StepKind::Rollback, attempt: 1, remedies: Some(remedied), replaces, ..step })
+        }
+        other => other,
+    })
+}
+
+/// What comes after a rollback: the next attempt at what failed, when it is due.
+fn after_remedy(last: &RecordMeta, facts: &Facts<'_>) -> Plan {
+    let Some(remedied) = remedied(last, facts) else { return release(facts) };
+    let (revision, failed) = (remedied.failed, remedied.attempt);
+    if is_over(failed, facts.remedies.upgrade_retries, facts) {
+        return Plan::Exhausted { revision, attempts: failed };
+    }
+    let due = || {
+        let reason = Reason::parse(&remedied.reason)?;
+        let delay = error::delay(reason, failed, facts.interval, &facts.identity.uid)?;
+        let due = last.modified_at?.checked_add(SignedDuration::try_from(delay).ok()?).ok()?;
+        is_early(due, facts).then_some(Plan::BackOff { revision, reason, next: NextAttempt { failed, due } })
+    };
+    due().unwrap_or_else(|| release(facts))
+}
+
+/// That no attempt is left after `last`, which failed at these inputs.
+fn exhausted(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
+    let marks = last.marks.as_ref().filter(|marks| marks.generation == facts.identity.generation)?;
+    let retries = match replaced(&facts.revisions[..facts.revisions.len() - 1]).0 {
+        StepKind::Install => facts.remedies.install_retries,
+        StepKind::Upgrade | StepKind::Rollback => facts.remedies.upgrade_retries,
+    };
+    let (revision, attempts) = (last.revision, marks.attempt);
+    is_over(attempts, retries, facts).then_some(Plan::Exhausted { revision, attempts })
+}
+
+fn is_over(failed: u32, retries: Option<u32>, facts: &Facts<'_>) -> bool {
+    retries.is_some_and(|retries| failed > retries) && !facts.prompt.asked
+}
+
+fn is_early(due: Timestamp, facts: &Facts<'_>) -> bool {
+    facts.now < due && !facts.prompt.asked && !facts.prompt.cleared
+}
+
+/// What is to be done about the tests of a revision that is deployed as declared.
+fn tests(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
+    let (tests, revision) = (facts.tests?, last.revision);
+    let tested = last.marks.as_ref().and_then(|marks| marks.tested.as_ref());
+    let is_answered = |tested: &&Tested| {
+        tested.outcome != Outcome::Running && tests.asked.as_ref().is_none_or(|asked| *asked == tested.asked)
+    };
+    match tested.filter(is_answered) {
+        // Another declaration may have mended it.
+        Some(Tested { outcome: Outcome::Failed, declared, .. }) if *declared != tests.declared() => {
+            Some(Plan::Test { revision })
+        }
+        Some(Tested { outcome: Outcome::Failed, .. }) if !tests.ignore_failures => Some(Plan::TestsFailed { revision }),
+        Some(_) => None,
+        None => Some(Plan::Test { revision }),
+    }
 }
 
 /// Whether a revision was begun and not ended.
@@ -208,8 +328,7 @@ fn back_off(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
     let marks = last.marks.as_ref().filter(|marks| marks.generation == facts.identity.generation)?;
     let reason = marks.ended.as_deref().and_then(Reason::parse)?;
     let next = next_attempt(last, facts.interval, &facts.identity.uid)?;
-    let early = facts.now < next.due && !facts.prompt.asked && !facts.prompt.cleared;
-    early.then_some(Plan::BackOff { revision: last.revision, reason, next })
+    is_early(next.due, facts).then_some(Plan::BackOff { revision: last.revision, reason, next })
 }
 
 /// When what failed with the revision `failed` is tried again, at most `interval` later.
@@ -227,9 +346,11 @@ pub(crate) fn standing(revisions: &[RecordMeta]) -> Vec<u32> {
 
 /// A new revision, unless others have to be ready before, or there were too many of late.
 fn release(facts: &Facts<'_>) -> Plan {
-    if facts.is_blocked {
-        return Plan::AwaitDependencies;
-    }
+    if facts.is_blocked { Plan::AwaitDependencies } else { next_step(facts) }
+}
+
+/// A new revision, unless there were too many of late.
+fn next_step(facts: &Facts<'_>) -> Plan {
     let last_of_ours = facts.revisions.iter().rev().find(|meta| is_of(meta, facts.identity));
     let marks = last_of_ours.and_then(|meta| meta.marks.as_ref());
     let marks = marks.filter(|marks| marks.generation == facts.identity.generation);
@@ -243,18 +364,26 @@ fn release(facts: &Facts<'_>) -> Plan {
         Some(made) => Made { revisions: made.revisions.saturating_add(1), ..made },
         None => Made { since: second, revisions: 1 },
     };
-    let again = |marks: &&crate::history::Marks| marks.inputs == facts.inputs && marks.ended.is_some();
-    let attempt = marks.filter(again).map_or(1, |marks| marks.attempt.saturating_add(1));
+    let failed = |marks: &crate::history::Marks| match &marks.remedies {
+        Some(remedied) => (remedied.inputs == facts.inputs).then_some(remedied.attempt),
+        None => (marks.inputs == facts.inputs && marks.ended.is_some()).then_some(marks.attempt),
+    };
+    let attempt = marks.and_then(failed).map_or(1, |failed| failed.saturating_add(1));
     let (kind, replaces) = replaced(facts.revisions);
     let revision = facts.revisions.last().map_or(1, |last| last.revision.saturating_add(1));
-    Plan::Release(Step { kind, revision, replaces, attempt, made })
+    Plan::Release(Step { kind, revision, replaces, attempt, made, remedies: None })
 }
 
 fn resumed(facts: &Facts<'_>, last: &RecordMeta) -> Step {
     let before = &facts.revisions[..facts.revisions.len() - 1];
-    let kind = if last.status == Status::PendingInstall { StepKind::Install } else { StepKind::Upgrade };
+    let kind = match last.status {
+        Status::PendingInstall => StepKind::Install,
+        Status::PendingRollback => StepKind::Rollback,
+        _ => StepKind::Upgrade,
+    };
     let (attempt, made) = last.marks.as_ref().map(|marks| (marks.attempt, marks.made)).unwrap_or_default();
-    Step { kind, revision: last.revision, replaces: replaced(before).1, attempt, made }
+    let remedies = last.marks.as_ref().and_then(|marks| marks.remedies.clone());
+    Step { kind, revision: last.revision, replaces: replaced(before).1, attempt, made, remedies }
 }
 
 /// What comes after `before`, and the revisions whose objects it replaces.

@@ -39,7 +39,10 @@ pub(super) async fn publish(
         return Ok(());
     }
     if let Ok(Outcome::Waiting(step)) = outcome {
-        let waiting = context.waits.outstanding(&release.uid().unwrap_or_default());
+        let mut waiting = context.waits.outstanding(&release.uid().unwrap_or_default());
+        if let Some(waiting) = &mut waiting {
+            waiting.objects = trace.without_secrets(std::mem::take(&mut waiting.objects));
+        }
         let progress = waiting.as_ref().map_or(Progress::AtWork, Progress::Waiting);
         let status = report::progress(release, step, progress, trace, context.now());
         return write(release, &status, context).await.map(drop);
@@ -60,6 +63,7 @@ pub(super) async fn publish(
     if was != is && !matches!(outcome, Ok(Outcome::Suspended)) {
         let (severity, reason) = match outcome {
             Ok(_) => (Severity::Normal, report::reason(outcome, trace)),
+            Err(error) if error.reason == Reason::DependencyNotReady => (Severity::Normal, error.reason),
             Err(error) => (Severity::Warning, error.reason),
         };
         record(release, (severity, reason), is.map(|ready| ready.message).unwrap_or_default(), context);
@@ -109,6 +113,16 @@ pub(super) async fn announce_removal(
     context: &Context,
 ) -> Infallible {
     let status = |progress: Progress<'_>| report::removal(release, progress, context.now());
+    tell_of(release, doing, status, context).await
+}
+
+/// Writes that the release is being tested, and which test runs.
+pub(super) async fn announce_tests(
+    release: &HelmRelease,
+    (trace, doing): (&Trace, watch::Receiver<Option<String>>),
+    context: &Context,
+) -> Infallible {
+    let status = |progress: Progress<'_>| report::testing(release, progress, trace, context.now());
     tell_of(release, doing, status, context).await
 }
 

@@ -15,10 +15,10 @@ use tokio::runtime::Handle;
 
 use super::act::Task;
 use super::plan::{Step, StepKind};
-use super::validate::Action;
+use super::validate::{Action, ExistingDefinitions};
 use super::values::{self, Setting};
 use crate::api::Reason;
-use crate::cluster::{Lookup, Source};
+use crate::cluster::{ExistingCrds, Lookup, Source};
 use crate::controller::causes::panicked;
 use crate::controller::charts::LoadedChart;
 use crate::controller::error::ReconcileError;
@@ -51,8 +51,8 @@ pub(super) struct Output {
     pub(super) chart: ReleaseChart,
 }
 
-/// Renders the chart for this step; one that needs much memory waits for a large slot. An install
-/// installs the chart's CRDs first, since templates may ask for them.
+/// Renders the chart for this step; one that needs much memory waits for a large slot. The
+/// chart's CRDs come first, where they are installed, since templates may ask for them.
 /// Dropped, it stops rendering.
 pub(super) async fn render(
     step: &Step,
@@ -60,7 +60,7 @@ pub(super) async fn render(
     action: &Action,
     task: &Task<'_>,
 ) -> Result<Output, ReconcileError> {
-    if action.crds && step.kind == StepKind::Install {
+    if let Some(existing) = action.crds {
         let crds = engine::crds(&chart.chart, &task.desired.values)?;
         let texts: Vec<(String, String)> =
             crds.into_iter().map(|crd| (crd.filename, String::from_utf8_lossy(&crd.data).into_owned())).collect();
@@ -68,7 +68,12 @@ pub(super) async fn render(
         if !sources.is_empty() {
             task.place.cluster.admit_crds(&sources, &task.reach()).await?;
             task.slot.pause();
-            task.place.cluster.install_crds(&sources, action.timeout).await?;
+            let existing = match existing {
+                ExistingDefinitions::Keep => ExistingCrds::Keep,
+                ExistingDefinitions::Replace if action.force => ExistingCrds::ReplaceWithLoss,
+                ExistingDefinitions::Replace => ExistingCrds::Replace,
+            };
+            task.place.cluster.install_crds(&sources, existing, action.timeout).await?;
             task.slot.go_on().await;
         }
     }

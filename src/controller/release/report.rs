@@ -5,16 +5,16 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::Outcome;
+use super::Outcome as Ended;
 use super::plan::{Step, StepKind};
 use super::trace::Trace;
-use crate::api::ConditionType::{Ready, Reconciling, Released, SourceReady, Stalled};
+use crate::api::ConditionType::{Ready, Reconciling, Released, Remediated, SourceReady, Stalled, TestSuccess};
 use crate::api::{
     Conditions, Failure, HelmRelease, HelmReleaseStatus, HistoryEntry, REQUESTED_AT, Reason, ReleaseState,
 };
 use crate::controller::error::ReconcileError;
 use crate::controller::waits::Outstanding;
-use crate::history::RecordMeta;
+use crate::history::{Outcome, RecordMeta};
 
 /// How many revisions, and how many failures, a status shows.
 const SHOWN: usize = 5;
@@ -49,7 +49,25 @@ fn in_words(progress: Progress<'_>, at_work: &str, now: Timestamp) -> String {
 /// The status of `release` while it is being uninstalled.
 pub(super) fn removal(release: &HelmRelease, progress: Progress<'_>, now: Timestamp) -> HelmReleaseStatus {
     let before = release.status.clone().unwrap_or_default();
-    let message = format!("uninstalling; {}", in_words(progress, "deleting objects", now));
+    at_work(release, before, format!("uninstalling; {}", in_words(progress, "deleting objects", now)), now)
+}
+
+/// The status of `release` while its tests are run.
+pub(super) fn testing(
+    release: &HelmRelease,
+    progress: Progress<'_>,
+    trace: &Trace,
+    now: Timestamp,
+) -> HelmReleaseStatus {
+    at_work(
+        release,
+        so_far(release, trace),
+        format!("testing; {}", in_words(progress, "running the chart's tests", now)),
+        now,
+    )
+}
+
+fn at_work(release: &HelmRelease, before: HelmReleaseStatus, message: String, now: Timestamp) -> HelmReleaseStatus {
     let conditions = Conditions::default()
         .with(Ready, false, Reason::Progressing, &message)
         .with(Reconciling, true, Reason::Progressing, message)
@@ -76,6 +94,7 @@ pub(super) fn progress(
     let (reason, verb) = match step.kind {
         StepKind::Install => (Reason::InstallStarted, "installing"),
         StepKind::Upgrade => (Reason::UpgradeStarted, "upgrading to"),
+        StepKind::Rollback => (Reason::Progressing, "rolling back to"),
     };
     let attempt = if step.attempt > 1 { format!(", attempt {}", step.attempt) } else { String::new() };
     let doing = in_words(progress, "applying", now);
@@ -108,7 +127,7 @@ fn is(conditions: &[Condition], kind: crate::api::ConditionType, status: &str) -
 /// The status of `release` after a reconcile.
 pub(super) fn report(
     release: &HelmRelease,
-    outcome: &Result<Outcome, ReconcileError>,
+    outcome: &Result<Ended, ReconcileError>,
     trace: &Trace,
     revisions: &[RecordMeta],
     now: Timestamp,
@@ -116,16 +135,17 @@ pub(super) fn report(
     let before = release.status.clone().unwrap_or_default();
     let generation = release.metadata.generation;
     let conditions = match outcome {
-        Ok(Outcome::Deployed) => {
+        Ok(Ended::Deployed) => {
             let message = ready_message(trace.state.as_ref());
             let reason = reason(outcome, trace);
             Conditions::default().with(Ready, true, reason, &message).with(Released, true, reason, message)
         }
-        Ok(Outcome::Suspended) => suspended(&before, revisions),
-        Ok(Outcome::Waiting(_) | Outcome::Superseded | Outcome::Gone) => Conditions::default(),
+        Ok(Ended::Suspended) => suspended(&before, revisions),
+        Ok(Ended::Waiting(_) | Ended::Superseded | Ended::Gone) => Conditions::default(),
         Err(error) => failed(error, trace, &before),
     };
-    let conditions = source(conditions, trace, &before.conditions);
+    let conditions = tests(source(conditions, trace, &before.conditions), release, revisions);
+    let conditions = remediated(conditions, revisions);
     HelmReleaseStatus {
         observed_generation: generation,
         conditions: conditions.build(&before.conditions, generation, now),
@@ -136,7 +156,9 @@ pub(super) fn report(
             before.last_attempted_generation
         },
         last_applied_revision: match outcome {
-            Ok(Outcome::Deployed) => trace.attempted.as_ref().map(|attempted| attempted.version.clone()),
+            Ok(Ended::Deployed) | Err(ReconcileError { reason: Reason::TestFailed, .. }) => {
+                trace.attempted.as_ref().map(|attempted| attempted.version.clone())
+            }
             _ => before.last_applied_revision.clone(),
         },
         history: history(revisions),
@@ -187,6 +209,42 @@ fn source(conditions: Conditions, trace: &Trace, before: &[Condition]) -> Condit
     }
 }
 
+/// What was done about an upgrade that failed.
+fn remediated(conditions: Conditions, revisions: &[RecordMeta]) -> Conditions {
+    let newest = revisions.last().and_then(|last| Some((last, last.marks.as_ref()?.remedies.as_ref()?)));
+    let Some((last, remedied)) = newest else { return conditions };
+    let (failed, to, revision) = (remedied.failed, remedied.to, last.revision);
+    match last.status {
+        Status::Deployed => {
+            let message =
+                format!("revision {failed} failed, and revision {to} is deployed again, as revision {revision}");
+            conditions.with(Remediated, true, Reason::RolledBack, message)
+        }
+        Status::Failed => {
+            let message =
+                format!("revision {failed} failed, and so did the rollback to revision {to}, as revision {revision}");
+            conditions.with(Remediated, false, Reason::RollbackFailed, message)
+        }
+        _ => conditions,
+    }
+}
+
+/// How the tests of the newest revision went, where they are run.
+fn tests(conditions: Conditions, release: &HelmRelease, revisions: &[RecordMeta]) -> Conditions {
+    let is_tested = release.spec.test.as_ref().is_some_and(|test| test.enable);
+    let newest = revisions.last().filter(|last| is_tested && last.status == Status::Deployed);
+    let tested = newest.and_then(|last| Some((last.revision, last.marks.as_ref()?.tested.as_ref()?)));
+    let Some((revision, tested)) = tested else { return conditions };
+    let (passed, message) = match (tested.outcome, tested.ran) {
+        (Outcome::Passed, 0) => (true, format!("of the chart of revision {revision} no test is to be run")),
+        (Outcome::Passed, ran) => (true, format!("the tests of revision {revision} passed, {ran} in all")),
+        (Outcome::Failed, _) => (false, format!("the tests of revision {revision} failed")),
+        (Outcome::Running, _) => return conditions,
+    };
+    let reason = if passed { Reason::TestSucceeded } else { Reason::TestFailed };
+    conditions.with(TestSuccess, passed, reason, message)
+}
+
 /// What the status keeps, and what the reconcile learnt instead.
 fn carried_over(before: HelmReleaseStatus, trace: &Trace) -> HelmReleaseStatus {
     let (attempted, contents) = (trace.attempted.as_ref(), trace.contents.as_ref());
@@ -204,6 +262,11 @@ fn carried_over(before: HelmReleaseStatus, trace: &Trace) -> HelmReleaseStatus {
 
 fn failed(error: &ReconcileError, trace: &Trace, before: &HelmReleaseStatus) -> Conditions {
     let conditions = error.conditions();
+    if error.reason == Reason::TestFailed {
+        // What failed is not the revision.
+        let reason = if trace.upgraded { Reason::UpgradeCompleted } else { Reason::InstallCompleted };
+        return conditions.with(Released, true, reason, ready_message(trace.state.as_ref()));
+    }
     match (trace.acted, trace.upgraded) {
         (true, false) => conditions.with(Released, false, Reason::InstallFailed, &error.message),
         (true, true) => conditions.with(Released, false, Reason::UpgradeFailed, &error.message),
@@ -211,9 +274,9 @@ fn failed(error: &ReconcileError, trace: &Trace, before: &HelmReleaseStatus) -> 
     }
 }
 
-pub(super) fn reason(outcome: &Result<Outcome, ReconcileError>, trace: &Trace) -> Reason {
+pub(super) fn reason(outcome: &Result<Ended, ReconcileError>, trace: &Trace) -> Reason {
     match outcome {
-        Ok(Outcome::Suspended) => Reason::Suspended,
+        Ok(Ended::Suspended) => Reason::Suspended,
         Ok(_) if trace.upgraded => Reason::UpgradeCompleted,
         Ok(_) => Reason::InstallCompleted,
         Err(error) => error.reason,
@@ -239,10 +302,12 @@ fn history(revisions: &[RecordMeta]) -> Vec<HistoryEntry> {
 }
 
 /// Failures since the release was last ready, newest first, each once.
-fn failures(before: &[Failure], outcome: &Result<Outcome, ReconcileError>, now: Timestamp) -> Vec<Failure> {
+fn failures(before: &[Failure], outcome: &Result<Ended, ReconcileError>, now: Timestamp) -> Vec<Failure> {
     match outcome {
-        Ok(Outcome::Deployed) => Vec::new(),
+        Ok(Ended::Deployed) => Vec::new(),
         Ok(_) => before.to_vec(),
+        // To wait for others is no failure.
+        Err(error) if error.reason == Reason::DependencyNotReady => before.to_vec(),
         Err(error) => {
             let reason = error.reason.to_string();
             let same = before.iter().find(|known| known.reason == reason && known.message == error.message).cloned();

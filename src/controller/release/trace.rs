@@ -82,7 +82,8 @@ impl Trace {
         ReconcileError { message: self.without_secrets(error.message), ..error }
     }
 
-    fn without_secrets(&self, text: String) -> String {
+    /// `text` without the values that come from Secrets.
+    pub(super) fn without_secrets(&self, text: String) -> String {
         let masked = match self.secrets.mask(&text) {
             Cow::Owned(masked) => Some(masked),
             Cow::Borrowed(_) => None,

@@ -6,12 +6,13 @@ use std::time::Duration;
 use helm::release::ReleaseName;
 use kube::ResourceExt as _;
 use serde_json::{Map, Value};
+use sha2::Digest as _;
 
 use super::dereference::{self, DereferencedRelease};
 use super::inputs::{Declared, Inputs};
 use super::removal::owner;
 use super::values::{self, Setting};
-use crate::api::{GoDuration, HelmRelease, HelmReleaseSpec, Reason};
+use crate::api::{CrdPolicy, GoDuration, HelmRelease, HelmReleaseSpec, Reason, TEST_AT, Test, TestFilter};
 use crate::controller::error::{ReconcileError, chain};
 use crate::controller::source::Source;
 use crate::history::ReleaseKey;
@@ -44,6 +45,12 @@ pub(crate) struct DesiredRelease {
     pub(crate) source: Source,
     /// How old a resolved version may be before the registry is asked again.
     pub(crate) max_age: Duration,
+    /// How to roll back.
+    pub(crate) rollback: Action,
+    /// What is done about failures.
+    pub(crate) remedies: Remedies,
+    /// The tests to be run once it is deployed, if any.
+    pub(crate) tests: Option<Tests>,
     /// The values.
     pub(crate) values: Arc<Map<String, Value>>,
     /// Those of them that are set at a path.
@@ -85,14 +92,82 @@ pub(crate) struct Action {
     pub(crate) hooks: bool,
     /// Check the values by the chart's schemas.
     pub(crate) schemas: bool,
-    /// Install what is in `crds/`.
-    pub(crate) crds: bool,
+    /// Install what is in `crds/`, and what becomes of those that exist.
+    pub(crate) crds: Option<ExistingDefinitions>,
     /// Take objects from other releases, and from nobody.
     pub(crate) take_ownership: bool,
     /// Take fields from other managers.
     pub(crate) force: bool,
     /// Delete what a failed upgrade created.
     pub(crate) cleanup_on_fail: bool,
+}
+
+/// What is done about failures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Remedies {
+    /// How often a failed install is tried again; without end where it is not said.
+    pub(crate) install_retries: Option<u32>,
+    /// The same of an upgrade.
+    pub(crate) upgrade_retries: Option<u32>,
+    /// Go back to what was deployed after an upgrade that failed.
+    pub(crate) rollback: bool,
+    /// After the last attempt, too.
+    pub(crate) rollback_last: bool,
+    /// Also where a hook before the upgrade was completed.
+    pub(crate) after_hooks: bool,
+}
+
+impl Remedies {
+    fn of(release: &HelmRelease) -> Self {
+        let install = release.spec.install.as_ref().and_then(|install| install.remediation.clone()).unwrap_or_default();
+        let upgrade = release.spec.upgrade.as_ref().and_then(|upgrade| upgrade.remediation.clone());
+        let rollback = release.spec.rollback.clone().unwrap_or_default();
+        // A negative number means without end.
+        let retries = |declared: Option<i32>| declared.and_then(|retries| u32::try_from(retries).ok());
+        Self {
+            install_retries: retries(install.retries),
+            upgrade_retries: retries(upgrade.as_ref().and_then(|upgrade| upgrade.retries)),
+            rollback: rollback.enabled || upgrade.is_some(),
+            rollback_last: upgrade.and_then(|upgrade| upgrade.remediate_last_failure).unwrap_or(true),
+            after_hooks: rollback.after_hooks,
+        }
+    }
+}
+
+/// Which of a chart's tests are run, and how.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Tests {
+    /// Limit of all of them together.
+    pub(crate) timeout: Duration,
+    /// Go on though they fail.
+    pub(crate) ignore_failures: bool,
+    /// A person's word for the last demand to run them again.
+    pub(crate) asked: Option<String>,
+    filters: Vec<TestFilter>,
+}
+
+impl Tests {
+    /// What is declared; none where no tests are to run.
+    fn of(release: &HelmRelease) -> Option<Self> {
+        let Test { enable, timeout, ignore_failures, filters } = release.spec.test.clone().unwrap_or_default();
+        let asked = release.annotations().get(TEST_AT).cloned();
+        enable.then(|| Self { timeout: self::timeout(timeout, release), ignore_failures, asked, filters })
+    }
+
+    /// What is declared of the tests, in a few letters: a run that failed does not answer another declaration.
+    pub(crate) fn declared(&self) -> String {
+        let filters =
+            self.filters.iter().map(|filter| format!("{}{}", if filter.exclude { "!" } else { "" }, filter.name));
+        let text = std::iter::once(self.timeout.as_secs().to_string()).chain(filters).collect::<Vec<_>>().join("\n");
+        sha2::Sha256::digest(text).iter().take(4).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    }
+
+    /// Whether the test `name` is to be run.
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        let (excluded, named): (Vec<_>, Vec<_>) = self.filters.iter().partition(|filter| filter.exclude);
+        !excluded.iter().any(|filter| filter.name == name)
+            && (named.is_empty() || named.iter().any(|filter| filter.name == name))
+    }
 }
 
 /// Parses what is declared.
@@ -114,6 +189,8 @@ pub(crate) fn validate(
         max_history: _,
         install: _,
         upgrade: _,
+        rollback: _,
+        test: _,
         uninstall: _,
     } = &release.spec;
     let merged = values::merge(declared.as_ref(), &references.values)?;
@@ -133,6 +210,9 @@ pub(crate) fn validate(
         access,
         source: references.source,
         max_age,
+        rollback: rollback(release),
+        remedies: Remedies::of(release),
+        tests: Tests::of(release),
         values: Arc::new(merged.values),
         settings: merged.settings.into(),
         secrets: merged.secrets,
@@ -207,7 +287,7 @@ fn install(release: &HelmRelease) -> Action {
         wait_for_jobs: install.wait_for_jobs,
         hooks: !install.disable_hooks,
         schemas: !install.disable_schema_validation,
-        crds: !install.skip_crds,
+        crds: definitions(install.crds.unwrap_or(if install.skip_crds { CrdPolicy::Skip } else { CrdPolicy::Create })),
         take_ownership: install.take_ownership,
         force: install.force,
         cleanup_on_fail: false,
@@ -222,10 +302,42 @@ fn upgrade(release: &HelmRelease) -> Action {
         wait_for_jobs: upgrade.wait_for_jobs,
         hooks: !upgrade.disable_hooks,
         schemas: !upgrade.disable_schema_validation,
-        crds: false,
+        crds: definitions(upgrade.crds.unwrap_or(CrdPolicy::Skip)),
         take_ownership: upgrade.take_ownership,
         force: upgrade.force,
         cleanup_on_fail: upgrade.cleanup_on_fail,
+    }
+}
+
+fn rollback(release: &HelmRelease) -> Action {
+    let rollback = release.spec.rollback.clone().unwrap_or_default();
+    Action {
+        timeout: timeout(rollback.timeout, release),
+        wait: rollback.wait,
+        wait_for_jobs: rollback.wait,
+        hooks: !rollback.disable_hooks,
+        force: rollback.force,
+        crds: None,
+        schemas: false,
+        take_ownership: false,
+        cleanup_on_fail: false,
+    }
+}
+
+/// What becomes of definitions of a chart that exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ExistingDefinitions {
+    /// They stay as they are.
+    Keep,
+    /// They become as the chart has them.
+    Replace,
+}
+
+fn definitions(policy: CrdPolicy) -> Option<ExistingDefinitions> {
+    match policy {
+        CrdPolicy::Skip => None,
+        CrdPolicy::Create => Some(ExistingDefinitions::Keep),
+        CrdPolicy::CreateReplace => Some(ExistingDefinitions::Replace),
     }
 }
 
@@ -244,7 +356,8 @@ fn max_history(release: &HelmRelease) -> u32 {
 impl DesiredRelease {
     /// A digest of everything the rendered manifest depends on, besides what the cluster answers to `lookup`.
     pub(crate) fn inputs(&self, chart: &Digest, kube_version: &str) -> String {
-        Inputs { chart: chart.as_str(), kubernetes: kube_version, values: &self.values }.digest()
+        let settings = &self.settings;
+        Inputs { chart: chart.as_str(), kubernetes: kube_version, values: &self.values, settings }.digest()
     }
 
     /// A digest of what is declared of the manifest, without what a registry answers: it can be compared while the

@@ -20,29 +20,20 @@ pub(crate) struct Referenced {
     pub(crate) content: Option<Vec<u8>>,
 }
 
-/// One value that is set at a path.
+/// One value that is set at a path, in the words of `--set`.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Setting {
-    path: String,
+    /// The path.
+    pub(crate) path: String,
     text: String,
-    how: How,
-}
-
-/// How the text of a [`Setting`] is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum How {
-    /// `true`, `null` and integers mean what they say; commas part.
-    Typed,
-    /// As a text, in the words of `--set-string`.
-    Text,
-    /// As it is.
-    Literal,
+    /// Whether `true`, `null` and integers mean what they say; else it is a text.
+    typed: bool,
 }
 
 /// Not the text: it may be secret.
 impl fmt::Debug for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Setting").field("path", &self.path).field("how", &self.how).finish_non_exhaustive()
+        f.debug_struct("Setting").field("path", &self.path).field("typed", &self.typed).finish_non_exhaustive()
     }
 }
 
@@ -58,9 +49,17 @@ pub(crate) struct Merged {
     pub(crate) secrets: Vec<Value>,
 }
 
+/// The most bytes that references of one release lead to: more than a record of them could hold.
+const REFERENCED: usize = 4 << 20;
+
 /// Puts the values together.
 pub(crate) fn merge(own: Option<&Value>, references: &[Referenced]) -> Result<Merged, ReconcileError> {
     let mut merged = Merged::default();
+    let bytes: usize = references.iter().filter_map(|it| it.content.as_ref()).map(Vec::len).sum();
+    if bytes > REFERENCED {
+        let message = format!("what spec.valuesFrom refers to has {bytes} bytes in all, more than {REFERENCED}");
+        return Err(ReconcileError::new(Reason::ValuesInvalid, message));
+    }
     for (at, Referenced { reference, content }) in references.iter().enumerate() {
         let Some(content) = content else { continue };
         let wrong = |why: &str| Err(invalid(at, reference, why));
@@ -77,33 +76,37 @@ pub(crate) fn merge(own: Option<&Value>, references: &[Referenced]) -> Result<Me
             }
             continue;
         };
+        let setting = setting(path, text, reference.literal);
+        let alone = TypedMap::any([].into());
+        if parts(&setting.text) || set(std::slice::from_ref(&setting), &alone).is_err() {
+            return wrong("cannot be set at its targetPath as it is: set literal: true there to set it as a text");
+        }
+        // The content, and what becomes of it without its quotes.
         keep_secret(reference, Value::from(text), &mut merged.secrets);
-        merged.settings.push(setting(path, text, reference.literal));
+        keep_secret(reference, Value::Object(given::to_values(&alone)), &mut merged.secrets);
+        merged.settings.push(setting);
     }
     given::merge(&mut merged.values, own_values(own)?);
     if !merged.settings.is_empty() {
         let typed = given::to_map(&merged.values);
         set(&merged.settings, &typed).map_err(|path| {
             let named = references.iter().position(|it| it.reference.target_path.as_deref() == Some(path));
-            let named = named.map(|at| invalid(at, &references[at].reference, "cannot be set at its targetPath"));
+            let why = "cannot be set at its targetPath: another value stands in the way";
+            let named = named.map(|at| invalid(at, &references[at].reference, why));
             named.unwrap_or_else(|| ReconcileError::new(Reason::ValuesInvalid, format!("{path} cannot be set")))
         })?;
         merged.values = given::to_values(&typed);
     }
     given::check_levels(&merged.values)
-        .map_err(|error| ReconcileError::new(Reason::ValuesInvalid, format!("spec.values: {}", chain(&error))))?;
+        .map_err(|error| ReconcileError::new(Reason::ValuesInvalid, format!("the values: {}", chain(&error))))?;
     Ok(merged)
 }
 
 /// Sets values at their paths; the first path where that cannot be is returned.
 pub(crate) fn set<'a>(settings: &'a [Setting], into: &TypedMap) -> Result<(), &'a str> {
-    for Setting { path, text, how } in settings {
+    for Setting { path, text, typed } in settings {
         let line = format!("{path}={text}");
-        let set = match how {
-            How::Typed => strvals::parse_into(&line, into),
-            How::Text => strvals::parse_string_into(&line, into),
-            How::Literal => strvals::parse_literal_into(&line, into),
-        };
+        let set = if *typed { strvals::parse_into(&line, into) } else { strvals::parse_string_into(&line, into) };
         set.map_err(|_| path.as_str())?;
     }
     Ok(())
@@ -111,12 +114,44 @@ pub(crate) fn set<'a>(settings: &'a [Setting], into: &TypedMap) -> Result<(), &'
 
 fn setting(path: &str, text: &str, literal: bool) -> Setting {
     let quoted = ['"', '\''].into_iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote));
-    let (text, how) = match quoted {
-        _ if literal => (text, How::Literal),
-        Some(text) => (text, How::Text),
-        None => (text, How::Typed),
+    let (text, typed) = match quoted {
+        // Helm's own reading of a literal does not know dots that are escaped in the path.
+        _ if literal => (escaped(text), false),
+        Some(text) => (text.to_owned(), false),
+        None => (text.to_owned(), true),
     };
-    Setting { path: path.to_owned(), text: text.to_owned(), how }
+    Setting { path: path.to_owned(), text, typed }
+}
+
+/// A text in which no character means anything to `--set`.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if matches!(character, '\\' | ',' | '{' | '}' | '[' | ']' | '=' | '.') {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    escaped
+}
+
+/// Whether a text would set more than one value: a comma parts it that is neither escaped nor within braces.
+fn parts(text: &str) -> bool {
+    let (mut depth, mut is_escaped) = (0_usize, false);
+    for character in text.chars() {
+        match character {
+            _ if is_escaped => {
+                is_escaped = false;
+                continue;
+            }
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => return true,
+            _ => {}
+        }
+        is_escaped = character == '\\';
+    }
+    false
 }
 
 fn keep_secret(reference: &ValuesReference, value: Value, secrets: &mut Vec<Value>) {
@@ -192,6 +227,8 @@ mod tests {
             (vec![from("ConfigMap@a", Some("'true'"))], json!({}), json!({"a": "true"})),
             (vec![from("ConfigMap@a", Some("{x,y}"))], json!({}), json!({"a": ["x", "y"]})),
             (vec![from("ConfigMap=a", Some("{x,y}=\\z\n"))], json!({}), json!({"a": "{x,y}=\\z\n"})),
+            (vec![from("ConfigMap=a.b\\.c/d", Some("x,y"))], json!({}), json!({"a": {"b.c/d": "x,y"}})),
+            (vec![from("ConfigMap@a", Some("x\\,y"))], json!({}), json!({"a": "x,y"})),
             // An optional one that is not there.
             (vec![from("ConfigMap", None)], json!({"a": 1}), json!({"a": 1})),
             (vec![from("ConfigMap", Some(""))], json!({}), json!({})),
@@ -210,7 +247,7 @@ mod tests {
             ),
             (from("Secret", Some("hunter2-is-the-word")), "Secret shared is no YAML of a map of values"),
             (from("Secret@a[x]", Some("hunter2-is-the-word")), "cannot be set at its targetPath"),
-            (from("Secret@a", Some("x=hunter2,y")), "cannot be set at its targetPath"),
+            (from("Secret@a", Some("hunter2,image.tag=x")), "set literal: true"),
         ] {
             let error = merge(None, &[reference]).err().expect(words);
             assert_eq!(error.reason, Reason::ValuesInvalid, "{}", error.message);
@@ -218,6 +255,8 @@ mod tests {
         }
         let secret = merged(&json!({"open": "word"}), &[from("Secret", Some("password: hunter2"))]);
         assert_eq!(secret.secrets, [json!({"password": "hunter2"})]);
+        let quoted = merged(&json!({}), &[from("Secret@pin", Some("'12345678'"))]);
+        assert_eq!(quoted.secrets, [json!("'12345678'"), json!({"pin": "12345678"})], "what is set is secret, too");
         assert!(!format!("{:?}", super::setting("a", "hunter2", false)).contains("hunter2"));
     }
 

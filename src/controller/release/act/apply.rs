@@ -5,8 +5,9 @@ use std::time::Duration;
 use helm::manifest::HookEvent;
 use helm::release::Status;
 
+use super::hooks::{self, Course};
 use super::prepare::{self, Pending};
-use super::{Deadline, Doing, Task, hooks, masked, record};
+use super::{Deadline, Doing, Task, masked, record};
 use crate::api::Reason;
 use crate::cluster::{Applied, DeleteOptions, Existing, Object, Propagation, Readiness, left_behind};
 use crate::controller::error::ReconcileError;
@@ -115,6 +116,7 @@ impl<'a> Run<'a> {
         match self.step.kind {
             StepKind::Install => (HookEvent::PreInstall, HookEvent::PostInstall),
             StepKind::Upgrade => (HookEvent::PreUpgrade, HookEvent::PostUpgrade),
+            StepKind::Rollback => (HookEvent::PreRollback, HookEvent::PostRollback),
         }
     }
 
@@ -181,7 +183,7 @@ impl<'a> Run<'a> {
             Err(error) if matches!(error.reason, Reason::ClusterUnavailable | Reason::PendingRelease) => Err(error),
             Err(error) => {
                 let error = trace.masked(masked(error, &self.record.release).await);
-                self.fail(error, trace).await
+                Box::pin(self.fail(error, trace)).await
             }
         }
     }
@@ -192,7 +194,8 @@ impl<'a> Run<'a> {
             return Ok(false);
         }
         self.task.slot.pause();
-        hooks::run(event, &mut self.record, (self.deadline, &self.doing), self.task.place).await?;
+        let course = Course::new(self.deadline, &self.doing);
+        hooks::run(&event, &mut self.record, &course, self.task.place).await?;
         Ok(true)
     }
 
@@ -249,6 +252,8 @@ impl<'a> Run<'a> {
         self.record.release.info.description = match self.step.kind {
             StepKind::Install => "Install complete".into(),
             StepKind::Upgrade => "Upgrade complete".into(),
+            // It says to which revision.
+            StepKind::Rollback => self.record.release.info.description,
         };
         let record = record::update(place, self.record).await?;
         record::prune(self.task).await?;
@@ -259,12 +264,26 @@ impl<'a> Run<'a> {
     async fn fail(self, error: ReconcileError, trace: &mut Trace) -> Result<(), ReconcileError> {
         let record = record::fail(self.record, &error, self.task.place).await?;
         trace.record(&record);
+        let remedies = &self.task.desired.remedies;
+        let hooked = record.marks.as_ref().is_some_and(|marks| marks.hooked);
+        if remedies.rollback && hooked && !remedies.after_hooks {
+            let message = format!(
+                "revision {} failed, and is not rolled back: a hook before it was completed, and may have changed what the old version uses. Set \
+                 spec.rollback.afterHooks: true to roll back all the same",
+                record.revision()
+            );
+            trace.warn(Reason::RollbackSkipped, message);
+        }
         let next =
             plan::next_attempt(&record.meta()?, self.task.release.spec.interval(), &self.task.desired.identity.uid);
         if let Err(error) = clean_up(record, self.task).await {
             trace.warn(Reason::UpgradeFailed, not_cleaned(&error));
         }
         record::prune(self.task).await?;
+        if remedies.rollback && self.step.kind == StepKind::Upgrade {
+            // What is done about it is planned at once, and tells of it.
+            return Ok(());
+        }
         Err(ReconcileError { next, ..error })
     }
 }

@@ -13,12 +13,35 @@ use crate::controller::place::Place;
 use crate::history::{HooksBegun, Record};
 
 /// The events of one action, which one revision sees one after the other.
-const ACTIONS: [[HookEvent; 2]; 4] = [
-    [HookEvent::PreInstall, HookEvent::PostInstall],
-    [HookEvent::PreUpgrade, HookEvent::PostUpgrade],
-    [HookEvent::PreRollback, HookEvent::PostRollback],
-    [HookEvent::PreDelete, HookEvent::PostDelete],
+const ACTIONS: [&[HookEvent]; 5] = [
+    &[HookEvent::PreInstall, HookEvent::PostInstall],
+    &[HookEvent::PreUpgrade, HookEvent::PostUpgrade],
+    &[HookEvent::PreRollback, HookEvent::PostRollback],
+    &[HookEvent::Test],
+    &[HookEvent::PreDelete, HookEvent::PostDelete],
 ];
+
+/// How hooks of an event are run.
+pub(super) struct Course<'a> {
+    /// When they have to have ended.
+    pub(super) deadline: Deadline,
+    /// Hears of each that is waited for.
+    pub(super) doing: &'a Doing,
+    /// Whether one of this name is to run.
+    pub(super) wanted: &'a dyn Fn(&str) -> bool,
+}
+
+impl<'a> Course<'a> {
+    /// All of them.
+    pub(super) fn new(deadline: Deadline, doing: &'a Doing) -> Self {
+        Self { deadline, doing, wanted: &|_| true }
+    }
+}
+
+/// That hooks of `event` are begun now, with nothing done of them.
+pub(super) fn begin(event: HookEvent, now: Timestamp) -> HooksBegun {
+    HooksBegun { event, since: now }
+}
 
 /// Runs the hooks of `event`; those that succeeded before a crash are not run again, and what was running then is
 /// waited for. The record tells how each went.
@@ -27,28 +50,28 @@ const ACTIONS: [[HookEvent; 2]; 4] = [
 /// which of the events that run was.
 ///
 /// At the end, also of one that failed, all that succeeded are deleted where their policy says so.
-/// `record` is at each moment what was last written, also when the run is dropped in the middle; `doing` hears of each hook
-/// that is waited for.
+/// `record` is at each moment what was last written, also when the run is dropped in the middle.
 pub(super) async fn run(
-    event: HookEvent,
+    event: &HookEvent,
     record: &mut Record,
-    (deadline, doing): (Deadline, &Doing),
+    &Course { deadline, doing, wanted }: &Course<'_>,
     place: &Place,
 ) -> Result<(), ReconcileError> {
-    if is_over(&event, hooks_begun(record)) {
+    if is_over(event, hooks_begun(record)) {
         return Ok(());
     }
-    let due: Vec<(String, String)> = in_run_order(&record.release.hooks, &event).into_iter().map(key).collect();
+    let due: Vec<(String, String)> =
+        in_run_order(&record.release.hooks, event).into_iter().filter(|hook| wanted(&hook.name)).map(key).collect();
     let mut succeeded = Vec::new();
     let mut failure = None;
     for due in due {
         let Some(at) = record.release.hooks.iter().position(|hook| key(hook) == due) else { continue };
         let hook = record.release.hooks[at].clone();
         let told = (&record.release, hooks_begun(record));
-        if !is_done(&hook, &event, told) {
-            let begun = begun(&hook, &event, told);
+        if !is_done(&hook, event, told) {
+            let begun = begun(&hook, event, told);
             if begun.is_none() {
-                note(record, at, (&event, HookPhase::Running), place).await?;
+                note(record, at, (event, HookPhase::Running), place).await?;
             }
             let what = format!("{} {:?} of {}", hook.kind, hook.name, hook.path);
             doing.send_replace(Some(format!("running the {} hook {what}", event.as_str())));
@@ -59,7 +82,7 @@ pub(super) async fn run(
                 return Err(error);
             }
             let phase = if outcome.is_ok() { HookPhase::Succeeded } else { HookPhase::Failed };
-            note(record, at, (&event, phase), place).await?;
+            note(record, at, (event, phase), place).await?;
             if let Err(error) = outcome {
                 // The hook's own failure is what a person has to read, whatever becomes of its remains.
                 drop(delete(&hook, &DeletePolicy::HookFailed, record, deadline, place).await);
@@ -121,7 +144,12 @@ fn hooks_begun(record: &Record) -> Option<&HooksBegun> {
 
 /// Whether the hooks of a later event of the same action were begun.
 fn is_over(event: &HookEvent, begun: Option<&HooksBegun>) -> bool {
-    begun.is_some_and(|begun| ACTIONS.iter().any(|[first, second]| first == event && *second == begun.event))
+    let at = |events: &[HookEvent], event: &HookEvent| events.iter().position(|other| other == event);
+    let is_before = |events: &&[HookEvent], later: &HookEvent| match (at(events, event), at(events, later)) {
+        (Some(this), Some(later)) => this < later,
+        _ => false,
+    };
+    begun.is_some_and(|begun| ACTIONS.iter().any(|events| is_before(events, &begun.event)))
 }
 
 /// Whether the record tells that `hook` has run for `event`.

@@ -17,6 +17,9 @@ mod apply;
 mod hooks;
 mod prepare;
 mod record;
+mod rollback;
+mod stop;
+mod tests;
 pub(super) mod uninstall;
 
 use std::time::Duration;
@@ -27,14 +30,14 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::dereference;
-use super::plan::{self, MOST_MADE, Plan, Step};
+use super::plan::{self, Plan, Step};
 use super::removal::Leaving;
 use super::trace::Trace;
 use super::validate::{self, Action, DesiredRelease, Identity};
-use crate::api::{ADOPT, HelmRelease, REQUESTED_AT, Reason};
+use crate::api::{ADOPT, HelmRelease, Reason};
 use crate::cluster::{Reach, SecretValues, Source};
 use crate::controller::context::{Context, Slot};
-use crate::controller::error::{NextAttempt, ReconcileError, chain};
+use crate::controller::error::{ReconcileError, chain};
 use crate::controller::place::Place;
 use crate::history::Record;
 use crate::registry::Resolved;
@@ -94,11 +97,7 @@ pub(super) async fn act(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Resul
 /// Takes a step with a revision that is there already.
 async fn go_on(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     match plan {
-        Plan::Keep { .. } | Plan::Await(_) | Plan::Release(_) => Ok(()),
-        Plan::AwaitDependencies => match dereference::blocked(task.release, &task.place.context)? {
-            Some(why) => Err(ReconcileError::new(Reason::DependencyNotReady, why)),
-            None => Ok(()),
-        },
+        Plan::Test { revision } => Box::pin(tests::run(revision, task, trace)).await,
         Plan::Mark { revision } => {
             let record = record::get(task, revision).await?;
             mark(record, &task.desired.identity, task.place).await
@@ -119,6 +118,7 @@ async fn go_on(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), Rec
             Ok(())
         }
         Plan::Abandon { revision } => {
+            task.place.admit(&task.desired.identity.release).await?;
             let why = "whoever began it has not gone on with it for 15 minutes, and another revision takes its place";
             let record = record::get(task, revision).await?;
             record::fail(record, &ReconcileError::new(Reason::PendingRelease, why), task.place).await.map(drop)
@@ -127,43 +127,13 @@ async fn go_on(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), Rec
             let record = record::get(task, revision).await?;
             Box::pin(apply::clean_up_later(record, task, trace)).await
         }
-        Plan::BackOff { revision, reason, next } => {
-            let record = record::get(task, revision).await?;
-            Err(ReconcileError { next: Some(next), ..ReconcileError::new(reason, record::why(&record)) })
-        }
-        Plan::TooMany { until } => {
-            let message = format!(
-                "{MOST_MADE} revisions were made for this generation of the object within an hour, so something undoes them: \
-                 find out what else writes the release or its objects; change the object, or annotate it with {REQUESTED_AT}, to go on at once"
-            );
-            let next = Some(NextAttempt { failed: MOST_MADE, due: until });
-            Err(ReconcileError { next, ..ReconcileError::new(Reason::TooManyRevisions, message) })
-        }
         Plan::FinishUninstall { .. } => {
             let release = &task.desired.identity.release;
+            task.place.admit(release).await?;
             Box::pin(uninstall::remove(release, &Leaving::of(task.release), task.place, trace)).await
         }
-        Plan::AwaitOther { revision, remaining } => Err(await_other(revision, remaining, task)),
+        plan => Box::pin(stop::stop(plan, task, trace)).await,
     }
-}
-
-/// Somebody else's Helm works on a revision.
-fn await_other(revision: u32, remaining: Duration, task: &Task<'_>) -> ReconcileError {
-    let identity = &task.desired.identity;
-    let revisions = task.place.revisions.of(&identity.release);
-    let message = if revisions.last().is_some_and(|last| last.status == Status::Uninstalling) {
-        format!(
-            "somebody else uninstalls revision {revision}: a helm uninstall runs, or was interrupted. The operator waits for it, and ends it \
-             itself when the revision was not written for 15 minutes; then the release is installed anew"
-        )
-    } else {
-        format!(
-            "revision {revision} is pending, and was not made by this HelmRelease: a helm command runs, or was interrupted. The operator \
-             waits for it, and goes on when the revision was not written for 15 minutes; `helm rollback` ends it at once"
-        )
-    };
-    let retry_after = Some(remaining.min(Duration::from_secs(30)));
-    ReconcileError { retry_after, ..ReconcileError::new(Reason::PendingRelease, message) }
 }
 
 /// Whether the object takes the place of another whose release it declares, and has not marked it as its own yet.
@@ -222,6 +192,7 @@ async fn masked(error: ReconcileError, release: &Release) -> ReconcileError {
 }
 
 async fn release(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
+    tests::end(task).await?;
     match Box::pin(prepare::prepare(step, task, trace)).await? {
         prepare::Prepared::Adopted => Ok(()),
         prepare::Prepared::Recorded(pending) => Box::pin(apply::carry_out(step, *pending, task, trace)).await,
@@ -247,8 +218,8 @@ impl Deadline {
     }
 
     /// Of an action that went on for `age` already when it was taken up again.
-    fn resumed(action: &Action, age: Duration) -> Self {
-        Self::after(action.timeout.saturating_sub(age).max(GRACE.min(action.timeout)))
+    fn resumed(timeout: Duration, age: Duration) -> Self {
+        Self::after(timeout.saturating_sub(age).max(GRACE.min(timeout)))
     }
 
     fn remaining(self) -> Duration {

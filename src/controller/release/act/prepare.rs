@@ -8,7 +8,7 @@ use helm::engine::Warning;
 use helm::manifest::Hook;
 use helm::release::{ApplyMethod, Info, Release, Status};
 
-use super::{Deadline, Task, record, uninstall};
+use super::{Deadline, Task, record, rollback, uninstall};
 use crate::api::{ADOPT, Reason};
 use crate::cluster::{ApplyOptions, Existing, Object, Owner, Source};
 use crate::controller::error::ReconcileError;
@@ -45,6 +45,10 @@ pub(super) enum Prepared {
 
 /// Prepares a new revision.
 pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<Prepared, ReconcileError> {
+    if let Some(remedied) = &step.remedies {
+        let pending = Box::pin(rollback::prepare(step, remedied, task)).await?;
+        return Ok(Prepared::Recorded(Box::new(pending)));
+    }
     let action = action(step, task);
     let namespace = &task.desired.identity.release.namespace;
     // Here it queues, as hundreds may: what comes later is made when it is needed.
@@ -151,7 +155,7 @@ pub(super) fn forget_foreign(record: &mut Record, objects: &[Object], claims: &E
 pub(super) fn deadline(step: &Step, record: &Record, task: &Task<'_>) -> Deadline {
     let began = record.release.info.last_deployed.unwrap_or_else(|| task.place.context.now());
     let age = Duration::try_from(task.place.context.now().duration_since(began)).unwrap_or_default();
-    Deadline::resumed(action(step, task), age)
+    Deadline::resumed(action(step, task).timeout, age)
 }
 
 /// The declared way to take this step.
@@ -159,6 +163,7 @@ pub(super) fn action<'a>(step: &Step, task: &Task<'a>) -> &'a Action {
     match step.kind {
         StepKind::Install => &task.desired.install,
         StepKind::Upgrade => &task.desired.upgrade,
+        StepKind::Rollback => &task.desired.rollback,
     }
 }
 
@@ -212,7 +217,8 @@ pub(super) async fn manifest(release: &Release, task: &Task<'_>) -> Result<Vec<O
     Ok(task.place.cluster.objects(&[source], &release.namespace).await?)
 }
 
-async fn objects(
+/// The objects of a release's manifest, known to be within reach and free or ours.
+pub(super) async fn objects(
     release: &Release,
     action: &Action,
     task: &Task<'_>,
@@ -250,7 +256,8 @@ fn pending(step: &Step, task: &Task<'_>, rendered: render::Output, replaced: &[R
         .filter(|_| step.kind == StepKind::Upgrade);
     let (status, description) = match step.kind {
         StepKind::Install => (Status::PendingInstall, "Initial install underway"),
-        StepKind::Upgrade => (Status::PendingUpgrade, "Preparing upgrade"),
+        // A rollback has a record of its own making.
+        StepKind::Upgrade | StepKind::Rollback => (Status::PendingUpgrade, "Preparing upgrade"),
     };
     Release {
         name: task.desired.identity.release.name.clone(),
@@ -288,6 +295,9 @@ fn marks(step: &Step, task: &Task<'_>) -> Marks {
         applied: false,
         ended: None,
         absent: None,
+        remedies: None,
+        hooked: false,
+        tested: None,
         hooks: None,
     }
 }

@@ -1,5 +1,6 @@
 //! Helm's history, as the steps write it; what is written is known at once, before the watch brings it.
 
+use helm::manifest::{Hook, HookEvent, HookPhase};
 use helm::release::{Release, Status};
 use tokio::task::spawn_local;
 
@@ -94,10 +95,14 @@ pub(super) async fn fail(mut record: Record, error: &ReconcileError, place: &Pla
     let name = &record.release.name;
     record.release.info.description = match record.release.info.status {
         Status::PendingInstall => format!("Release {name:?} failed: {}", error.message),
+        Status::PendingRollback => format!("Rollback {name:?} failed: {}", error.message),
         _ => format!("Upgrade {name:?} failed: {}", error.message),
     };
     record.release.info.status = Status::Failed;
+    let completed = |hook: &Hook| hook.runs_at(&HookEvent::PreUpgrade) && hook.last_run.phase == HookPhase::Succeeded;
+    let hooked = record.release.hooks.iter().any(completed);
     if let Some(marks) = &mut record.marks {
+        marks.hooked = hooked;
         marks.ended = Some(error.reason.to_string());
     }
     update(place, record).await

@@ -11,7 +11,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::Api;
 use kube::core::CustomResourceExt as _;
 
-use super::{Deadline, Doing, hooks, prepare, record};
+use super::hooks::{self, Course};
+use super::{Deadline, Doing, prepare, record};
 use crate::api::{DeletionPolicy, DeletionPropagation, HelmRelease, InventoryEntry, Reason};
 use crate::cluster::{DeleteOptions, Object, ObjectRef, Propagation, Removal as Removed, distinct};
 use crate::controller::causes::api_error;
@@ -34,13 +35,25 @@ pub(in crate::controller::release) async fn uninstall(
     if let Some(why) = stays(leaving, place).await? {
         let left = owned(leaving, place);
         for release in &left {
-            unlock(release, leaving, place).await?;
+            Box::pin(unlock(release, leaving, place)).await?;
         }
         trace.left = Some((left, why)).filter(|(left, _)| !left.is_empty());
         return Ok(());
     }
     for release in owned(leaving, place) {
-        remove(&release, leaving, place, trace).await?;
+        match remove(&release, leaving, place, trace).await {
+            Err(error) if error.reason == Reason::Forbidden => {
+                // Where its bindings still stand a service account that is gone may do all of it.
+                let Some(account) = place.missing_account().await? else { return Err(error) };
+                Box::pin(unlock(&release, leaving, place)).await?;
+                let why = format!(
+                    "the service account {account}, as which it is carried out, does not exist: {}",
+                    error.message
+                );
+                trace.left.get_or_insert_with(|| (Vec::new(), why)).0.push(release);
+            }
+            ended => ended?,
+        }
     }
     Ok(())
 }
@@ -101,11 +114,6 @@ async fn stays(leaving: &Leaving, place: &Place) -> Result<Option<String>, Recon
             return Ok(Some("it was suspended, and uninstall.deletionPolicy is not set".to_owned()));
         }
         None | Some(DeletionPolicy::Uninstall) => {}
-    }
-    if let Some(account) = place.missing_account().await? {
-        return Ok(Some(format!(
-            "the service account {account}, as which it was carried out, does not exist any more"
-        )));
     }
     // A definition that goes takes every object of its kind with it, which nobody means to uninstall all of a cluster.
     let definitions = Api::<CustomResourceDefinition>::all(place.context.client.clone());
@@ -272,11 +280,12 @@ async fn take_down(
     place: &Place,
 ) -> Result<Vec<Removed>, ReconcileError> {
     let deadline = Deadline::after(removal.timeout);
+    let course = Course::new(deadline, doing);
     if let Some(newest) = &newest {
         hooks::end_interrupted(newest, place).await?;
     }
     if let Some(newest) = newest.as_mut().filter(|_| removal.hooks) {
-        hooks::run(HookEvent::PreDelete, newest, (deadline, doing), place).await.map_err(with_way_out)?;
+        hooks::run(&HookEvent::PreDelete, newest, &course, place).await.map_err(with_way_out)?;
     }
     let options = DeleteOptions {
         owner: Some(prepare::marked(release.clone())),
@@ -287,7 +296,7 @@ async fn take_down(
     let removed = place.cluster.delete(objects, &options).await?;
     doing.send_replace(None);
     if let Some(newest) = newest.as_mut().filter(|_| removal.hooks) {
-        hooks::run(HookEvent::PostDelete, newest, (deadline, doing), place).await.map_err(with_way_out)?;
+        hooks::run(&HookEvent::PostDelete, newest, &course, place).await.map_err(with_way_out)?;
     }
     match newest {
         Some(mut newest) if removal.keep_history => {

@@ -5,9 +5,9 @@ use k8s_openapi::jiff::Timestamp;
 use super::{FOREIGN_LOCK, Facts, MOST_MADE, Plan, Prompt, Step, StepKind, plan};
 use crate::api::Reason;
 use crate::controller::error::NextAttempt;
-use crate::controller::release::validate::Identity;
+use crate::controller::release::validate::{Identity, Remedies, Tests};
 use crate::controller::waits::Progress;
-use crate::history::{Made, Marks, RecordMeta, ReleaseKey};
+use crate::history::{Made, Marks, Outcome, RecordMeta, ReleaseKey, Remedied, Tested};
 
 const OWNER: &str = "apps/web";
 const NOW: i64 = 1_000_000;
@@ -62,7 +62,14 @@ fn meta(revision: u32, word: &str) -> RecordMeta {
 }
 
 fn step(kind: StepKind, revision: u32, replaces: &[u32]) -> Step {
-    Step { kind, revision, replaces: replaces.to_vec(), attempt: 1, made: Made { since: at(NOW), revisions: 1 } }
+    Step {
+        kind,
+        revision,
+        replaces: replaces.to_vec(),
+        attempt: 1,
+        made: Made { since: at(NOW), revisions: 1 },
+        remedies: None,
+    }
 }
 
 fn resumed(kind: StepKind, revision: u32, replaces: &[u32]) -> Plan {
@@ -92,6 +99,8 @@ fn facts<'a>(identity: &'a Identity, revisions: &'a [RecordMeta], prompt: Prompt
         is_blocked: false,
         interval,
         prompt,
+        tests: None,
+        remedies: Remedies::default(),
         wait,
         now: at(NOW),
     }
@@ -158,6 +167,142 @@ fn a_revision_that_becomes_ready_is_waited_for_and_then_ended() {
 fn a_revision_of_another_object_is_not_ours() {
     let next = planned("apps/other", &history("deployed=now"), Prompt::default());
     assert_eq!(next, Plan::Release(step(StepKind::Upgrade, 2, &[1])));
+}
+
+/// What is planned where upgrades are rolled back, and tried again so often.
+fn remedied(revisions: &[RecordMeta], retries: Option<u32>, more: Remedies) -> Plan {
+    let identity = identity(OWNER);
+    let remedies = Remedies { rollback: true, rollback_last: true, upgrade_retries: retries, ..more };
+    plan(&Facts { remedies, ..facts(&identity, revisions, Prompt::default(), Progress::Unknown) })
+}
+
+/// `words`, and a rollback to `to` after that, as `status`, which is the remedy for the last of them.
+fn rolled_back(words: &str, to: u32, status: &str) -> Vec<RecordMeta> {
+    let mut revisions = history(words);
+    let failed = revisions.last().cloned().expect("a failed one");
+    let marks = failed.marks.expect("marks");
+    let mut rollback = meta(failed.revision + 1, &format!("{status}=old@1"));
+    rollback.marks.as_mut().expect("marks").remedies = Some(Remedied {
+        failed: failed.revision,
+        to,
+        attempt: marks.attempt,
+        reason: marks.ended.expect("a reason"),
+        inputs: marks.inputs,
+    });
+    revisions.push(rollback);
+    revisions
+}
+
+#[test]
+fn an_upgrade_that_failed_is_rolled_back_once_and_tried_again_so_often() {
+    let none = Remedies::default;
+    let is_rollback = |plan: &Plan, to: u32| match plan {
+        Plan::Release(Step { kind: StepKind::Rollback, remedies: Some(remedied), .. }) => remedied.to == to,
+        _ => false,
+    };
+    let failed = history("superseded=older deployed=old failed=now:NotReady:1@0");
+    let next = remedied(&failed, None, none());
+    assert!(is_rollback(&next, 2), "{next:?}");
+    let Plan::Release(step) = next else { panic!("a rollback") };
+    assert_eq!((step.revision, step.replaces), (4, vec![2, 3]));
+    // Not an install, not where a hook was completed, not twice, not the last where that is declared.
+    let next = remedied(&history("failed=now:NotReady:1@0"), None, none());
+    assert!(matches!(next, Plan::BackOff { .. }), "{next:?}");
+    let mut hooked = failed.clone();
+    hooked[2].marks.as_mut().expect("marks").hooked = true;
+    assert!(matches!(remedied(&hooked, None, none()), Plan::BackOff { .. }));
+    assert!(is_rollback(&remedied(&hooked, None, Remedies { after_hooks: true, ..none() }), 2));
+    let left = plan(&Facts {
+        remedies: Remedies { rollback: true, rollback_last: false, upgrade_retries: Some(0), ..none() },
+        ..facts(&identity(OWNER), &failed, Prompt::default(), Progress::Unknown)
+    });
+    assert_eq!(left, Plan::Exhausted { revision: 3, attempts: 1 });
+
+    let words = "deployed=old failed=now:NotReady:2@100";
+    let back = rolled_back(words, 1, "deployed");
+    assert!(matches!(
+        remedied(&back, None, none()),
+        Plan::BackOff { revision: 2, next: NextAttempt { failed: 2, .. }, .. }
+    ));
+    assert_eq!(remedied(&back, Some(1), none()), Plan::Exhausted { revision: 2, attempts: 2 });
+    let mut due = back.clone();
+    due[2].modified_at = Some(at(NOW - 100_000));
+    let Plan::Release(step) = remedied(&due, Some(2), none()) else { panic!("it is due") };
+    assert_eq!((step.kind, step.attempt, step.replaces), (StepKind::Upgrade, 3, vec![3]));
+    // A rollback that failed is none the second time; one that was cut off goes on.
+    let back = rolled_back(words, 1, "failed");
+    assert!(matches!(remedied(&back, None, none()), Plan::BackOff { revision: 2, .. }));
+    let back = rolled_back(words, 1, "pending-rollback");
+    assert!(matches!(remedied(&back, None, none()), Plan::Resume(Step { kind: StepKind::Rollback, revision: 3, .. })));
+    // What is declared by then is another: the rollback is ended, and what it went back to kept where that is it.
+    let mut other = back.clone();
+    other[2].marks.as_mut().expect("marks").remedies.as_mut().expect("a remedy").inputs = "other".to_owned();
+    assert_eq!(remedied(&other, None, none()), Plan::Supersede { revision: 3 });
+    let mut wanted = rolled_back("deployed=old failed=other:NotReady:2@100", 1, "deployed");
+    wanted[2].marks.as_mut().expect("marks").inputs = "now".to_owned();
+    assert_eq!(remedied(&wanted, None, none()), Plan::Keep { revision: 3 });
+}
+
+#[test]
+fn attempts_are_as_many_as_are_declared() {
+    let identity = identity(OWNER);
+    let next = |words: &str, prompt: Prompt| {
+        let remedies = Remedies { install_retries: Some(1), upgrade_retries: Some(0), ..Remedies::default() };
+        let revisions = history(words);
+        plan(&Facts { remedies, ..facts(&identity, &revisions, prompt, Progress::Unknown) })
+    };
+    let idle = Prompt::default();
+    assert!(matches!(next("failed=now:NotReady:1@0", idle), Plan::BackOff { .. }));
+    assert_eq!(next("failed=now:NotReady:2@100000", idle), Plan::Exhausted { revision: 1, attempts: 2 });
+    assert_eq!(next("deployed=old failed=now:NotReady:1@0", idle), Plan::Exhausted { revision: 2, attempts: 1 });
+    let asked = Prompt { asked: true, cleared: false };
+    assert!(matches!(next("deployed=old failed=now:NotReady:1@0", asked), Plan::Release(_)), "a person asks for it");
+    assert!(
+        matches!(next("deployed=old failed=other:NotReady:9@0", idle), Plan::Release(_)),
+        "something else is declared"
+    );
+}
+
+fn tests(asked: Option<&str>, ignore_failures: bool) -> Tests {
+    let mut tests = Tests::default();
+    (tests.asked, tests.ignore_failures) = (asked.map(str::to_owned), ignore_failures);
+    tests
+}
+
+#[test]
+fn tests_are_run_once_for_a_revision_and_again_for_each_demand() {
+    let identity = identity(OWNER);
+    let next = |tested: Option<(Outcome, &str)>, asked: Option<&str>, ignore_failures: bool| {
+        let mut revisions = history("deployed=now");
+        revisions[0].marks.as_mut().expect("marks").tested = tested.map(|(outcome, asked)| Tested {
+            outcome,
+            ran: 1,
+            declared: tests(None, false).declared(),
+            asked: asked.to_owned(),
+        });
+        let tests = tests(asked, ignore_failures);
+        plan(&Facts { tests: Some(&tests), ..facts(&identity, &revisions, Prompt::default(), Progress::Unknown) })
+    };
+    let (test, keep, failed) =
+        (Plan::Test { revision: 1 }, Plan::Keep { revision: 1 }, Plan::TestsFailed { revision: 1 });
+    for (tested, asked, ignore, expected) in [
+        (None, None, false, &test),
+        (Some((Outcome::Running, "")), None, false, &test),
+        (Some((Outcome::Passed, "")), None, false, &keep),
+        (Some((Outcome::Failed, "")), None, false, &failed),
+        (Some((Outcome::Failed, "")), None, true, &keep),
+        (Some((Outcome::Failed, "")), Some("again"), false, &test),
+        (Some((Outcome::Passed, "again")), Some("again"), false, &keep),
+        (Some((Outcome::Running, "again")), Some("again"), false, &test),
+        // A demand that is withdrawn was answered all the same.
+        (Some((Outcome::Passed, "again")), None, false, &keep),
+    ] {
+        assert_eq!(next(tested, asked, ignore), *expected, "{tested:?}, asked {asked:?}");
+    }
+    let tests = tests(None, false);
+    let revisions = history("deployed=old");
+    let facts = facts(&identity, &revisions, Prompt::default(), Progress::Unknown);
+    assert!(matches!(plan(&Facts { tests: Some(&tests), ..facts }), Plan::Release(_)), "the old one is not tested");
 }
 
 #[test]

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{DesiredRelease, identity, validate};
+use super::{DesiredRelease, ExistingDefinitions, identity, validate};
 use crate::api::{HelmRelease, Reason};
 use crate::controller::error::ReconcileError;
 use crate::controller::index::Index;
@@ -54,7 +54,10 @@ fn defaults_are_those_of_the_documentation() {
         assert!(action.wait && action.wait_for_jobs && action.hooks);
     }
     assert!(
-        desired.install.crds && !desired.upgrade.crds && !desired.upgrade.cleanup_on_fail && !desired.upgrade.force
+        desired.install.crds == Some(ExistingDefinitions::Keep)
+            && desired.upgrade.crds.is_none()
+            && !desired.upgrade.cleanup_on_fail
+            && !desired.upgrade.force
     );
     assert_eq!(desired.max_history, 10);
     assert!(desired.values.is_empty() && !desired.create_namespace);
@@ -73,7 +76,9 @@ fn what_is_declared_is_what_is_done() {
     }))
     .expect("valid");
     assert_eq!(desired.identity.release, ReleaseKey::new("prod", "shop"));
-    assert!(desired.create_namespace && !desired.install.wait && !desired.install.crds && desired.upgrade.force);
+    assert!(
+        desired.create_namespace && !desired.install.wait && desired.install.crds.is_none() && desired.upgrade.force
+    );
     assert_eq!(desired.install.timeout, Duration::from_mins(3), "spec.timeout where install has none");
     assert_eq!(desired.upgrade.timeout, Duration::from_secs(90));
     assert_eq!(desired.max_history, 0, "spec.maxHistory goes before upgrade.maxHistory");

@@ -1,0 +1,173 @@
+//! Helm's tests of what is deployed: run after each install and upgrade, on demand, and never twice for one demand.
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::charts::{self, Chart};
+use e2e::eventually;
+use e2e::kwok::{PLAY, play};
+use e2e::status;
+use e2e::story::{SOON, Story, alone, as_it_is, story};
+use helm_operator::api::{HelmRelease, Reason, TEST_AT};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
+use kube::api::{ListParams, Patch, PatchParams};
+use serde_json::{Value, json};
+
+/// A note, and two tests: the pod of the second one plays what the values say.
+fn tested() -> Chart {
+    let job = |name: &str, weight: u8, play: &str| {
+        format!(
+            "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: {{{{ .Release.Name }}}}-{name}\n  annotations:\n    helm.sh/hook: test\n    \
+             helm.sh/hook-weight: \"{weight}\"\nspec:\n  backoffLimit: 0\n  template:\n    metadata:\n      annotations:\n        {PLAY}: \
+             {play}\n    spec:\n      restartPolicy: Never\n      containers:\n      - name: main\n        image: main:1\n"
+        )
+    };
+    let jobs = [job("fine", 1, "\"\""), job("moody", 2, "{{ .Values.mood | quote }}")].join("---\n");
+    charts::note("tested", "1.0.0")
+        .file("values.yaml", "greeting: hello\nmood: ''\n")
+        .file("templates/tests.yaml", jobs)
+}
+
+async fn stage(story: &Story<'_>) -> Result<()> {
+    story.push(&tested()).await?;
+    story.open_repository().await
+}
+
+fn spec(mood: &str, test: Value) -> Value {
+    let mut test = test;
+    test["enable"] = json!(true);
+    json!({ "values": { "mood": mood }, "test": test })
+}
+
+/// The uid of a test's Job, once it is there.
+async fn uid(story: &Story<'_>, job: &str) -> Result<String> {
+    story
+        .eventually("the test's Job is there", async || story.objects::<Job>().get(job).await?.uid().context("a uid"))
+        .await
+}
+
+fn tests(release: &HelmRelease, status: &str, reason: Reason) -> Result<()> {
+    status::has(release, "TestSuccess", status, reason)
+}
+
+#[test]
+fn a_release_is_ready_when_its_tests_have_passed() -> Result<()> {
+    story("tests-pass", async |story| {
+        stage(story).await?;
+        story.release("app", "tested", "1.0.0", spec("", json!({}))).await?;
+        tests(&story.ready("app").await?, "True", Reason::TestSucceeded)?;
+        let first = uid(story, "app-moody").await?;
+        // Helm shows how they went.
+        let shown = story.helm.run(&["status", "app", "--namespace", &story.namespace, "--output=json"]).await?;
+        let shown: Value = serde_json::from_str(&shown)?;
+        let phases: Vec<&Value> =
+            shown["hooks"].as_array().context("hooks")?.iter().map(|it| &it["last_run"]["phase"]).collect();
+        ensure!(phases == ["Succeeded", "Succeeded"], "{phases:?}");
+
+        story.patch("app", json!({ "spec": { "values": { "greeting": "hi" } } })).await?;
+        story.ready("app").await?;
+        let second = uid(story, "app-moody").await?;
+        ensure!(first != second, "the upgrade was not tested");
+        story.patch("app", json!({ "metadata": { "annotations": { TEST_AT: "now" } } })).await?;
+        story
+            .eventually("the tests run on demand", async || {
+                ensure!(uid(story, "app-moody").await? != second);
+                Ok(())
+            })
+            .await?;
+        story.ready("app").await?;
+        ensure!(story.history("app").await? == "1 superseded, 2 deployed", "a test made a revision");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_test_that_fails_is_told_and_what_is_deployed_stays() -> Result<()> {
+    story("tests-fail", async |story| {
+        stage(story).await?;
+        story.release("app", "tested", "1.0.0", spec(play::FAIL, json!({}))).await?;
+        let release = story.refused("app", Reason::TestFailed, &["revision 1", "app-moody", TEST_AT]).await?;
+        tests(&release, "False", Reason::TestFailed)?;
+        status::has(&release, "Released", "True", Reason::InstallCompleted)?;
+        ensure!(story.history("app").await? == "1 deployed");
+        let first = uid(story, "app-moody").await?;
+        story.patch("app", json!({ "metadata": { "annotations": { TEST_AT: "again" } } })).await?;
+        story
+            .eventually("the tests run on demand", async || {
+                ensure!(uid(story, "app-moody").await? != first);
+                Ok(())
+            })
+            .await?;
+        story.refused("app", Reason::TestFailed, &["app-moody"]).await?;
+        // A change mends it.
+        story.patch("app", json!({ "spec": { "values": { "mood": "" } } })).await?;
+        tests(&story.ready("app").await?, "True", Reason::TestSucceeded)
+    })
+}
+
+#[test]
+fn failures_are_ignored_and_tests_left_out_where_that_is_declared() -> Result<()> {
+    story("tests-ignored", async |story| {
+        stage(story).await?;
+        story.release("ignored", "tested", "1.0.0", spec(play::FAIL, json!({ "ignoreFailures": true }))).await?;
+        tests(&story.ready("ignored").await?, "False", Reason::TestFailed)?;
+        story.event("ignored", Reason::TestFailed, "ignored-moody").await?;
+        for (name, filter) in
+            [("without", json!({ "name": "without-moody", "exclude": true })), ("only", json!({ "name": "only-fine" }))]
+        {
+            story.release(name, "tested", "1.0.0", spec(play::FAIL, json!({ "filters": [filter] }))).await?;
+            tests(&story.ready(name).await?, "True", Reason::TestSucceeded)?;
+            ensure!(story.objects::<Job>().get_opt(&format!("{name}-moody")).await?.is_none(), "{name}: it ran");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_run_of_tests_that_was_cut_off_is_gone_on_with_and_ends_with_its_revision() -> Result<()> {
+    alone("tests-killed", as_it_is, async |story| {
+        stage(story).await?;
+        story.release("app", "tested", "1.0.0", spec(play::HANG, json!({}))).await?;
+        let (fine, moody) = (uid(story, "app-fine").await?, uid(story, "app-moody").await?);
+        eventually::object(&story.releases(), "app", SOON, |release| {
+            let message = status::message(release);
+            ensure!(message.contains("testing; running the test hook Job \"app-moody\""), "{message}");
+            Ok(())
+        })
+        .await?;
+        let mut operator = story.stage.operator().await;
+        operator.kill().await?;
+        operator.start().await?;
+        drop(operator);
+        free(story, "app-moody").await?;
+        story.ready("app").await?;
+        ensure!((uid(story, "app-fine").await?, uid(story, "app-moody").await?) == (fine, moody.clone()), "a test ran twice");
+
+        story.patch("app", json!({ "metadata": { "annotations": { TEST_AT: "again" } } })).await?;
+        story
+            .eventually("the tests hang again", async || {
+                ensure!(uid(story, "app-moody").await? != moody);
+                Ok(())
+            })
+            .await?;
+        let hanging = uid(story, "app-moody").await?;
+        story.patch("app", json!({ "spec": { "values": { "mood": "" } } })).await?;
+        story.ready("app").await?;
+        ensure!(uid(story, "app-moody").await? != hanging, "the old revision's test goes on");
+        Ok(())
+    })
+}
+
+/// Lets the pod of a Job end.
+async fn free(story: &Story<'_>, job: &str) -> Result<()> {
+    let selector = ListParams::default().labels(&format!("job-name={job}"));
+    let pods = story.objects::<Pod>();
+    let free = Patch::Merge(json!({ "metadata": { "annotations": { PLAY: "" } } }));
+    story
+        .eventually("the test's pod is there", async || {
+            let pod = pods.list(&selector).await?.items.first().context("not yet")?.name_any();
+            pods.patch(&pod, &PatchParams::default(), &free).await?;
+            Ok(())
+        })
+        .await
+}

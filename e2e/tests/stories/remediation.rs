@@ -1,0 +1,137 @@
+//! Upgrades that fail: rolled back where that is declared, tried again as often as is declared, and told.
+
+use anyhow::{Result, ensure};
+use e2e::charts::{self, Chart};
+use e2e::eventually;
+use e2e::kwok::{PLAY, play};
+use e2e::status;
+use e2e::story::{SOON, Story, story};
+use helm_operator::api::{REQUESTED_AT, Reason};
+use k8s_openapi::api::apps::v1::Deployment;
+use serde_json::{Value, json};
+
+async fn stage(story: &Story<'_>, chart: &Chart) -> Result<()> {
+    story.push(chart).await?;
+    story.open_repository().await
+}
+
+/// Rolled back after an upgrade that is not ready within two seconds, which is tried again so often.
+fn spec(retries: i32) -> Value {
+    json!({ "upgrade": { "timeout": "2s", "remediation": { "retries": retries } } })
+}
+
+fn broken() -> Value {
+    json!({ "spec": { "values": { "podAnnotations": { PLAY: play::NEVER_READY } } } })
+}
+
+async fn history_is(story: &Story<'_>, expected: &str) -> Result<()> {
+    story
+        .eventually(&format!("the history is {expected}"), async || {
+            let history = story.history("app").await?;
+            ensure!(history == expected, "it is {history}");
+            Ok(())
+        })
+        .await
+}
+
+/// The annotation that makes the pods never ready, as the Deployment has it.
+async fn play_of(story: &Story<'_>) -> Result<Option<String>> {
+    let deployment = story.objects::<Deployment>().get("app").await?;
+    let annotations = deployment.spec.template.metadata.and_then(|metadata| metadata.annotations);
+    Ok(annotations.and_then(|annotations| annotations.get(PLAY).cloned()))
+}
+
+#[test]
+fn a_failed_upgrade_is_rolled_back_and_nothing_is_hidden() -> Result<()> {
+    story("rolled-back", async |story| {
+        stage(story, &charts::web("web", "1.0.0")).await?;
+        story.release("app", "web", "1.0.0", spec(0)).await?;
+        story.ready("app").await?;
+        story.patch("app", broken()).await?;
+        let words =
+            ["not ready within 2s", "revision 1 is deployed again, as revision 3", "1 attempts failed", REQUESTED_AT];
+        let release = story.refused("app", Reason::RetriesExhausted, &words).await?;
+        status::stalled(&release, Reason::RetriesExhausted)?;
+        status::has(&release, "Remediated", "True", Reason::RolledBack)?;
+        history_is(story, "1 superseded, 2 failed, 3 deployed").await?;
+        ensure!(play_of(story).await?.is_none(), "the old version is not back");
+        let shown = story.helm.run(&["history", "app", "--namespace", &story.namespace]).await?;
+        ensure!(shown.contains("Rollback to 1"), "{shown}");
+
+        // A person may ask for one more; and what was gone back to is kept where that is declared again.
+        story.patch("app", json!({ "metadata": { "annotations": { REQUESTED_AT: "again" } } })).await?;
+        history_is(story, "1 superseded, 2 failed, 3 superseded, 4 failed, 5 deployed").await?;
+        story.refused("app", Reason::RetriesExhausted, &["as revision 5", "2 attempts failed"]).await?;
+        story.patch("app", json!({ "spec": { "values": null } })).await?;
+        let release = story.ready("app").await?;
+        ensure!(status::has(&release, "Remediated", "True", Reason::RolledBack).is_ok());
+        history_is(story, "1 superseded, 2 failed, 3 superseded, 4 failed, 5 deployed").await
+    })
+}
+
+#[test]
+fn an_upgrade_is_tried_again_after_its_rollback_as_often_as_declared() -> Result<()> {
+    story("retried", async |story| {
+        stage(story, &charts::web("web", "1.0.0")).await?;
+        story.release("app", "web", "1.0.0", spec(1)).await?;
+        story.ready("app").await?;
+        story.patch("app", broken()).await?;
+        eventually::object(&story.releases(), "app", SOON, |release| {
+            status::failed(release, Reason::NotReady)?;
+            let message = status::message(release);
+            ensure!(message.contains("revision 1 is deployed again, as revision 3"), "{message}");
+            Ok(())
+        })
+        .await?;
+        story.refused("app", Reason::RetriesExhausted, &["2 attempts failed"]).await?;
+        history_is(story, "1 superseded, 2 failed, 3 superseded, 4 failed, 5 deployed").await?;
+        // Another declaration begins anew.
+        story.patch("app", json!({ "spec": { "values": { "replicaCount": 2, "podAnnotations": null } } })).await?;
+        story.ready("app").await.map(drop)
+    })
+}
+
+#[test]
+fn what_a_completed_hook_may_have_changed_is_not_rolled_back_unless_that_is_declared() -> Result<()> {
+    story("rollback-barred", async |story| {
+        let migration = "apiVersion: batch/v1
+kind: Job
+metadata:
+  name: {{ .Release.Name }}-migrate
+  annotations: {helm.sh/hook: pre-upgrade}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: main, image: \"main:1\"}]
+";
+        stage(story, &charts::web("web", "1.0.0").file("templates/migrate.yaml", migration)).await?;
+        story.release("app", "web", "1.0.0", spec(0)).await?;
+        story.ready("app").await?;
+        story.patch("app", broken()).await?;
+        story.refused("app", Reason::RetriesExhausted, &["not ready within 2s"]).await?;
+        story.event("app", Reason::RollbackSkipped, "spec.rollback.afterHooks").await?;
+        history_is(story, "1 deployed, 2 failed").await?;
+        // It is declared anew, and so tried anew, first.
+        story.patch("app", json!({ "spec": { "rollback": { "afterHooks": true } } })).await?;
+        history_is(story, "1 superseded, 2 failed, 3 failed, 4 deployed").await?;
+        ensure!(play_of(story).await?.is_none(), "the old version is not back");
+        Ok(())
+    })
+}
+
+#[test]
+fn attempts_at_an_install_are_as_many_as_declared_and_nothing_is_uninstalled() -> Result<()> {
+    story("install-retries", async |story| {
+        stage(story, &charts::web("web", "1.0.0")).await?;
+        let mut spec = broken()["spec"].clone();
+        spec["install"] = json!({ "timeout": "1s", "remediation": { "retries": 0 } });
+        story.release("app", "web", "1.0.0", spec).await?;
+        story.refused("app", Reason::RetriesExhausted, &["not ready within 1s", "1 attempts failed"]).await?;
+        history_is(story, "1 failed").await?;
+        ensure!(play_of(story).await?.is_some(), "the objects are gone");
+        story.patch("app", json!({ "spec": { "values": { "podAnnotations": null } } })).await?;
+        story.ready("app").await?;
+        history_is(story, "1 failed, 2 deployed").await
+    })
+}

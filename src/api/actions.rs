@@ -1,0 +1,236 @@
+//! How a release is installed, upgraded, rolled back, tested and uninstalled.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::GoDuration;
+
+/// How the release is installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the API")]
+pub struct Install {
+    /// Limit of the whole install, hooks and waiting included. A Go duration. Default: `spec.timeout`, else `10m`.
+    pub timeout: Option<GoDuration>,
+    /// Wait until the objects are ready. Default: true.
+    pub wait: bool,
+    /// While waiting, wait for Jobs to complete too. Default: true.
+    pub wait_for_jobs: bool,
+    /// Take over objects that exist and are another Helm release's or nobody's, instead of failing.
+    pub take_ownership: bool,
+    /// Take over fields that other managers own of objects that exist, instead of failing with a conflict.
+    pub force: bool,
+    /// Do not install what is in the chart's `crds/`: the same as `crds: Skip`, which goes before it.
+    #[serde(rename = "skipCRDs")]
+    pub skip_crds: bool,
+    /// What becomes of the definitions in the chart's `crds/`. Default: `Create`.
+    pub crds: Option<CrdPolicy>,
+    /// Do not run the chart's hooks.
+    pub disable_hooks: bool,
+    /// Do not check the values by the chart's values.schema.json, and fetch no schemas that it refers to.
+    pub disable_schema_validation: bool,
+    /// What is done when it fails.
+    pub remediation: Option<InstallRemediation>,
+}
+
+impl Default for Install {
+    fn default() -> Self {
+        Self {
+            timeout: None,
+            wait: true,
+            wait_for_jobs: true,
+            take_ownership: false,
+            force: false,
+            skip_crds: false,
+            crds: None,
+            disable_hooks: false,
+            remediation: None,
+            disable_schema_validation: false,
+        }
+    }
+}
+
+/// What becomes of the definitions in a chart's `crds/`. None is ever deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CrdPolicy {
+    /// Nothing.
+    Skip,
+    /// Those that are missing are made.
+    Create,
+    /// Those that are there become as the chart has them, too; unless a version would go in which objects are stored, or
+    /// fields that objects may have (`force` lets those go), or the definition belongs to another Helm release.
+    CreateReplace,
+}
+
+/// How the release is upgraded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the API")]
+pub struct Upgrade {
+    /// Limit of the whole upgrade, hooks and waiting included. A Go duration. Default: `spec.timeout`, else `10m`.
+    pub timeout: Option<GoDuration>,
+    /// Wait until the objects are ready. Default: true.
+    pub wait: bool,
+    /// While waiting, wait for Jobs to complete too. Default: true.
+    pub wait_for_jobs: bool,
+    /// Take over objects that exist and are another Helm release's or nobody's, instead of failing.
+    pub take_ownership: bool,
+    /// Take over fields that other managers own, instead of failing with a conflict.
+    pub force: bool,
+    /// After a failed upgrade delete the objects that it created. Default: false, as Helm's: what is deleted and made
+    /// anew at the next try may hold data.
+    pub cleanup_on_fail: bool,
+    /// What becomes of the definitions in the chart's `crds/`. Default: `Skip`, as Helm's.
+    pub crds: Option<CrdPolicy>,
+    /// Do not run the chart's hooks.
+    pub disable_hooks: bool,
+    /// Do not check the values by the chart's values.schema.json, and fetch no schemas that it refers to.
+    pub disable_schema_validation: bool,
+    /// How many revisions Helm's history keeps; 0 means the default of 10. `spec.maxHistory` goes before it.
+    #[schemars(range(min = 0))]
+    pub max_history: i32,
+    /// What is done when it fails.
+    pub remediation: Option<UpgradeRemediation>,
+}
+
+impl Default for Upgrade {
+    fn default() -> Self {
+        Self {
+            timeout: None,
+            wait: true,
+            wait_for_jobs: true,
+            take_ownership: false,
+            force: false,
+            cleanup_on_fail: false,
+            crds: None,
+            disable_hooks: false,
+            disable_schema_validation: false,
+            remediation: None,
+            max_history: 10,
+        }
+    }
+}
+
+/// What is done about an install that fails. It is tried again, ever later; what once was deployed is never uninstalled.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct InstallRemediation {
+    /// How often it is tried again before the release is `Stalled`; negative for without end. Default: without end.
+    pub retries: Option<i32>,
+}
+
+/// What is done about an upgrade that fails: the last revision that was deployed is gone back to, and the upgrade tried again,
+/// ever later.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UpgradeRemediation {
+    /// How often it is tried again before the release is `Stalled`; negative for without end. Default: without end.
+    pub retries: Option<i32>,
+    /// Go back after the last attempt, too. Default: true.
+    pub remediate_last_failure: Option<bool>,
+    /// What is done: nothing but `rollback` is known, since an uninstall would take away what is deployed.
+    pub strategy: RemediationStrategy,
+}
+
+/// What is done about a failed upgrade.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RemediationStrategy {
+    /// The last revision that was deployed is gone back to.
+    #[default]
+    Rollback,
+}
+
+/// How a release goes back to the last revision that was deployed, after an upgrade that failed. Without it, and without
+/// `upgrade.remediation`, what a failed upgrade left stays until the next attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the API")]
+pub struct Rollback {
+    /// Go back.
+    pub enabled: bool,
+    /// Limit of the whole rollback, hooks and waiting included. A Go duration. Default: `spec.timeout`, else `10m`.
+    pub timeout: Option<GoDuration>,
+    /// Wait until the objects are ready. Default: true.
+    pub wait: bool,
+    /// Take over fields that other managers own, instead of failing with a conflict.
+    pub force: bool,
+    /// Do not run the chart's hooks.
+    pub disable_hooks: bool,
+    /// Go back although a hook before the upgrade was completed. It may have changed what the old version can use: a database,
+    /// say. Default: false.
+    pub after_hooks: bool,
+}
+
+impl Default for Rollback {
+    fn default() -> Self {
+        Self { enabled: false, timeout: None, wait: true, force: false, disable_hooks: false, after_hooks: false }
+    }
+}
+
+/// Helm's tests: hooks of a chart that are run against what is deployed. The release is ready when they have passed. They run
+/// once for each revision, and again for each new value of the annotation `helm-operator.ketches.cn/testAt`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Test {
+    /// Run them.
+    pub enable: bool,
+    /// Limit of all of them together. A Go duration. Default: `spec.timeout`, else `10m`.
+    pub timeout: Option<GoDuration>,
+    /// The release is ready though they fail; an Event and the condition `TestSuccess` tell of it.
+    pub ignore_failures: bool,
+    /// Which of them are run: those that are named, or all but those that are excluded. Default: all.
+    pub filters: Vec<TestFilter>,
+}
+
+/// A test by the name of its object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TestFilter {
+    /// The name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Leave it out, instead of running it.
+    #[serde(default)]
+    pub exclude: bool,
+}
+
+/// How the release is uninstalled.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Uninstall {
+    /// Limit of the whole uninstall, hooks included. A Go duration. Default: `spec.timeout`, else `5m`.
+    pub timeout: Option<GoDuration>,
+    /// Do not run the chart's hooks.
+    pub disable_hooks: bool,
+    /// Keep the history, with the release marked as uninstalled.
+    pub keep_history: bool,
+    /// What becomes of the objects' dependents. Default: `background`.
+    pub deletion_propagation: DeletionPropagation,
+    /// Whether the release is uninstalled at all when this object is deleted. Default: `Uninstall`, but `Orphan` while
+    /// the object is suspended.
+    pub deletion_policy: Option<DeletionPolicy>,
+}
+
+/// What becomes of the dependents of a deleted object.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DeletionPropagation {
+    /// The garbage collector deletes them afterwards.
+    #[default]
+    Background,
+    /// They are deleted before the object.
+    Foreground,
+    /// They stay.
+    Orphan,
+}
+
+/// Whether the release is uninstalled with its `HelmRelease`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// Helm's uninstall.
+    #[default]
+    Uninstall,
+    /// The release and its objects stay, for Helm or another operator to go on with.
+    Orphan,
+}

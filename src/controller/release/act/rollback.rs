@@ -1,0 +1,73 @@
+//! A rollback: the objects of a revision that was deployed once are applied again, as a revision of its own.
+
+use helm::manifest::{Hook, HookRun};
+use helm::release::{Info, Release, Status};
+
+use super::prepare::{self, Pending};
+use super::{Deadline, Task, record};
+use crate::controller::error::ReconcileError;
+use crate::controller::release::plan::Step;
+use crate::history::{Marks, Record, Remedied};
+
+/// Prepares it: nothing is fetched or rendered, for that the record of the old revision has all of it.
+pub(super) async fn prepare(step: &Step, remedied: &Remedied, task: &Task<'_>) -> Result<Pending, ReconcileError> {
+    task.place.admit(&task.desired.identity.release).await?;
+    task.slot.resume().await;
+    let target = record::get(task, remedied.to).await?;
+    let action = prepare::action(step, task);
+    let (release, marks) = (pending(step, &target, task), marks(step, remedied, &target, task));
+    let (objects, claims) = Box::pin(prepare::objects(&release, action, task)).await?;
+    let replaced = Box::pin(record::get_all(task, &step.replaces)).await?;
+    let deadline = Deadline::of(action);
+    let record = Box::pin(record::create(release, marks, task)).await?;
+    Ok(Pending { record, objects, claims, replaced, deadline })
+}
+
+fn pending(step: &Step, target: &Record, task: &Task<'_>) -> Release {
+    let before = &target.release;
+    let hooks = before.hooks.iter().map(|hook| Hook { last_run: HookRun::default(), ..hook.clone() });
+    Release {
+        version: step.revision,
+        info: Info {
+            first_deployed: before.info.first_deployed,
+            last_deployed: Some(task.place.context.now()),
+            description: format!("Rollback to {}", before.version),
+            status: Status::PendingRollback,
+            notes: before.info.notes.clone(),
+            ..Info::default()
+        },
+        hooks: hooks.collect(),
+        ..before.clone()
+    }
+}
+
+/// Those of the old revision: it is what is deployed then. What it is the remedy for stands beside.
+fn marks(step: &Step, remedied: &Remedied, target: &Record, task: &Task<'_>) -> Marks {
+    let identity = &task.desired.identity;
+    let before = target.marks.clone().unwrap_or_default();
+    Marks {
+        owner: identity.owner.clone(),
+        uid: identity.uid.clone(),
+        generation: identity.generation,
+        inputs: before.inputs,
+        declared: before.declared,
+        chart: before.chart,
+        digest: before.digest,
+        attempt: 1,
+        made: step.made,
+        remedies: Some(remedied.clone()),
+        ..Marks::default()
+    }
+}
+
+/// What the newest revision has done about the failure that is told, in words.
+pub(super) fn told(task: &Task<'_>) -> Option<String> {
+    let revisions = task.place.revisions.of(&task.desired.identity.release);
+    let newest = revisions.last()?;
+    let Remedied { to, .. } = newest.marks.as_ref()?.remedies.as_ref()?;
+    let revision = newest.revision;
+    Some(match newest.status {
+        Status::Deployed => format!("revision {to} is deployed again, as revision {revision}"),
+        _ => format!("the rollback to revision {to} failed, too, as revision {revision}"),
+    })
+}

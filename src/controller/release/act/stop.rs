@@ -1,0 +1,78 @@
+//! Steps that end the reconcile with a reason: nothing is done until its time comes, or something changes.
+
+use std::time::Duration;
+
+use helm::release::Status;
+
+use super::{Task, keep, record, rollback, tests};
+use crate::api::{REQUESTED_AT, Reason};
+use crate::controller::error::{NextAttempt, ReconcileError};
+use crate::controller::release::dereference;
+use crate::controller::release::plan::{MOST_MADE, Plan};
+use crate::controller::release::trace::Trace;
+
+/// Tells why nothing is done now.
+pub(super) async fn stop(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
+    match plan {
+        Plan::TestsFailed { revision } => {
+            Box::pin(keep(revision, task, trace)).await?;
+            Err(tests::failed(revision, task))
+        }
+        Plan::AwaitDependencies => match dereference::blocked(task.release, &task.place.context)? {
+            Some(why) => Err(ReconcileError::new(Reason::DependencyNotReady, why)),
+            None => Ok(()),
+        },
+        Plan::BackOff { revision, reason, next } => {
+            Err(ReconcileError { next: Some(next), ..ReconcileError::new(reason, why(revision, task).await?) })
+        }
+        Plan::Exhausted { revision, attempts } => {
+            let message = format!(
+                "{}; {attempts} attempts failed, and no more are declared (remediation.retries): change the release, or annotate it with \
+                 {REQUESTED_AT}, to try again",
+                why(revision, task).await?
+            );
+            Err(ReconcileError::new(Reason::RetriesExhausted, message))
+        }
+        Plan::TooMany { until } => {
+            let message = format!(
+                "{MOST_MADE} revisions were made for this generation of the object within an hour, so something undoes them: \
+                 find out what else writes the release or its objects; change the object, or annotate it with {REQUESTED_AT}, to go on at once"
+            );
+            let next = Some(NextAttempt { failed: MOST_MADE, due: until });
+            Err(ReconcileError { next, ..ReconcileError::new(Reason::TooManyRevisions, message) })
+        }
+        Plan::AwaitOther { revision, remaining } => Err(await_other(revision, remaining, task)),
+        // All others act.
+        _ => Ok(()),
+    }
+}
+
+/// Why a revision failed, and what was done about it.
+async fn why(revision: u32, task: &Task<'_>) -> Result<String, ReconcileError> {
+    let record = record::read(task.place, &task.desired.identity.release, revision).await?;
+    let why =
+        record.as_ref().map_or_else(|| format!("revision {revision} failed"), |record| record::why(record).to_owned());
+    Ok(match rollback::told(task) {
+        Some(done) => format!("{why}; {done}"),
+        None => why,
+    })
+}
+
+/// Somebody else's Helm works on a revision.
+fn await_other(revision: u32, remaining: Duration, task: &Task<'_>) -> ReconcileError {
+    let identity = &task.desired.identity;
+    let revisions = task.place.revisions.of(&identity.release);
+    let message = if revisions.last().is_some_and(|last| last.status == Status::Uninstalling) {
+        format!(
+            "somebody else uninstalls revision {revision}: a helm uninstall runs, or was interrupted. The operator waits for it, and ends it \
+             itself when the revision was not written for 15 minutes; then the release is installed anew"
+        )
+    } else {
+        format!(
+            "revision {revision} is pending, and was not made by this HelmRelease: a helm command runs, or was interrupted. The operator \
+             waits for it, and goes on when the revision was not written for 15 minutes; `helm rollback` ends it at once"
+        )
+    };
+    let retry_after = Some(remaining.min(Duration::from_secs(30)));
+    ReconcileError { retry_after, ..ReconcileError::new(Reason::PendingRelease, message) }
+}

@@ -1,0 +1,106 @@
+//! Helm's tests of what is deployed: hooks that are run once for a revision, and again whenever a person asks.
+
+use std::time::Duration;
+
+use helm::manifest::HookEvent;
+
+use super::hooks::{self, Course};
+use super::{Deadline, Doing, Task, record};
+use crate::api::Reason;
+use crate::controller::error::ReconcileError;
+use crate::controller::release::publish;
+use crate::controller::release::trace::Trace;
+use crate::controller::release::validate::Tests;
+use crate::history::{Outcome, Record, Tested};
+
+/// Runs the tests of a revision, or goes on with them where a run was interrupted, and records how they went.
+pub(super) async fn run(revision: u32, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
+    let Some(tests) = &task.desired.tests else { return Ok(()) };
+    trace.keep(task.release, task.desired, revision, task.place).await?;
+    task.slot.resume().await;
+    let mut record = begun(record::get(task, revision).await?, tests, task).await?;
+    task.slot.pause();
+    let doing = Doing::new(None);
+    let begun = record.marks.as_ref().and_then(|marks| marks.hooks.as_ref()).map(|hooks| hooks.since);
+    let now = task.place.context.now();
+    let age = begun.and_then(|begun| Duration::try_from(now.duration_since(begun)).ok()).unwrap_or_default();
+    let course =
+        Course { deadline: Deadline::resumed(tests.timeout, age), doing: &doing, wanted: &|name| tests.wants(name) };
+    let ended = tokio::select! {
+        ended = Box::pin(hooks::run(&HookEvent::Test, &mut record, &course, task.place)) => ended,
+        never = publish::announce_tests(task.release, (&*trace, doing.subscribe()), &task.place.context) => match never {},
+    };
+    let outcome = match &ended {
+        Ok(()) => Outcome::Passed,
+        Err(error) if error.reason == Reason::HookFailed => Outcome::Failed,
+        // No test has failed: something keeps them from being run, and they are gone on with.
+        Err(_) => return ended,
+    };
+    let ran =
+        record.release.hooks.iter().filter(|hook| hook.runs_at(&HookEvent::Test) && tests.wants(&hook.name)).count();
+    if let Some(tested) = record.marks.as_mut().and_then(|marks| marks.tested.as_mut()) {
+        (tested.outcome, tested.ran) = (outcome, ran);
+    }
+    task.slot.go_on().await;
+    trace.record(&record::update(task.place, record).await?);
+    match ended {
+        Err(error) if !tests.ignore_failures => {
+            Err(ReconcileError::new(Reason::TestFailed, told(revision, &error.message)))
+        }
+        Err(error) => {
+            trace.warn(Reason::TestFailed, told(revision, &error.message));
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+/// The record of a run of its tests, which is begun unless it was.
+async fn begun(mut record: Record, tests: &Tests, task: &Task<'_>) -> Result<Record, ReconcileError> {
+    let Some(marks) = &mut record.marks else { return Ok(record) };
+    let tested = Tested {
+        outcome: Outcome::Running,
+        ran: 0,
+        declared: tests.declared(),
+        asked: tests.asked.clone().unwrap_or_default(),
+    };
+    if marks.tested.as_ref() == Some(&tested) {
+        return Ok(record);
+    }
+    marks.tested = Some(tested);
+    marks.hooks = Some(hooks::begin(HookEvent::Test, task.place.context.now()));
+    record::update(task.place, record).await
+}
+
+/// That the tests failed, where it was told in the status before.
+pub(super) fn failed(revision: u32, task: &Task<'_>) -> ReconcileError {
+    let status = task.release.status.as_ref();
+    let told_before = status
+        .into_iter()
+        .flat_map(|status| &status.conditions)
+        .find(|condition| condition.type_ == "Ready" && condition.reason == Reason::TestFailed.to_string());
+    let message = told_before.map_or_else(|| told(revision, "its record says so"), |ready| ready.message.clone());
+    ReconcileError::new(Reason::TestFailed, message)
+}
+
+fn told(revision: u32, why: &str) -> String {
+    format!(
+        "the tests of revision {revision} failed: {why}. The revision stays deployed; change the release, or annotate it with {} to \
+         test it again",
+        crate::api::TEST_AT
+    )
+}
+
+/// Ends the tests of a revision that another one replaces.
+pub(super) async fn end(task: &Task<'_>) -> Result<(), ReconcileError> {
+    let revisions = task.place.revisions.of(&task.desired.identity.release);
+    let Some(newest) = revisions.last() else { return Ok(()) };
+    let tested = newest.marks.as_ref().and_then(|marks| marks.tested.as_ref());
+    if tested.is_none_or(|tested| tested.outcome != Outcome::Running) {
+        return Ok(());
+    }
+    match record::read(task.place, &newest.release, newest.revision).await? {
+        Some(record) => hooks::end_running(&record, task.place).await,
+        None => Ok(()),
+    }
+}
