@@ -50,7 +50,8 @@ impl Default for Install {
     }
 }
 
-/// What becomes of the definitions in a chart's `crds/`. None is ever deleted.
+/// What becomes of the definitions in a chart's `crds/`. None is ever deleted. Default: `Create` at installs, `Skip` at
+/// upgrades, as Helm's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum CrdPolicy {
     /// Nothing.
@@ -225,7 +226,7 @@ pub enum DeletionPropagation {
     Orphan,
 }
 
-/// Whether the release is uninstalled with its `HelmRelease`.
+/// Whether the release is uninstalled with its `HelmRelease`. Default: `Uninstall`, but `Orphan` while the object is suspended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
     /// Helm's uninstall.
@@ -233,4 +234,27 @@ pub enum DeletionPolicy {
     Uninstall,
     /// The release and its objects stay, for Helm or another operator to go on with.
     Orphan,
+}
+
+/// What becomes of objects of a kind with a field that cannot be changed once they exist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OnImmutable {
+    /// The kind, such as `StatefulSet`. Volumes and their claims are never deleted, whatever is said here.
+    #[schemars(length(min = 1, max = 63))]
+    pub kind: String,
+    /// What becomes of them.
+    pub policy: ImmutablePolicy,
+}
+
+/// What becomes of an object with a field that cannot be changed once it exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ImmutablePolicy {
+    /// It stays, and the upgrade fails.
+    Fail,
+    /// It is deleted with what belongs to it, and made anew.
+    Recreate,
+    /// It is deleted without what belongs to it, and made anew: the pods of a `StatefulSet` go on running, and the new one adopts
+    /// them.
+    OrphanRecreate,
 }

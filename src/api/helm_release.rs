@@ -7,7 +7,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{GoDuration, Install, Rollback, Test, Uninstall, Upgrade};
+use super::{GoDuration, Install, OnImmutable, Rollback, Test, Uninstall, Upgrade};
 
 /// A Helm release as it should be.
 #[derive(CustomResource, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -85,6 +85,12 @@ pub struct HelmReleaseSpec {
 
     /// How the release is upgraded.
     pub upgrade: Option<Upgrade>,
+
+    /// What becomes of objects with a field that cannot be changed once they exist, by their kind. Those of kinds that are not
+    /// named stay, and the upgrade fails; but a Job that is finished is made anew.
+    #[serde(default)]
+    #[schemars(length(max = 32))]
+    pub on_immutable: Vec<OnImmutable>,
 
     /// Whether, and how, the last revision that was deployed is gone back to when an upgrade fails.
     pub rollback: Option<Rollback>,

@@ -11,8 +11,8 @@ mod helm_repository;
 mod reason;
 
 pub use actions::{
-    CrdPolicy, DeletionPolicy, DeletionPropagation, Install, InstallRemediation, RemediationStrategy, Rollback, Test,
-    TestFilter, Uninstall, Upgrade, UpgradeRemediation,
+    CrdPolicy, DeletionPolicy, DeletionPropagation, ImmutablePolicy, Install, InstallRemediation, OnImmutable,
+    RemediationStrategy, Rollback, Test, TestFilter, Uninstall, Upgrade, UpgradeRemediation,
 };
 pub(crate) use condition::shortened;
 pub use condition::{ConditionType, Conditions};
@@ -27,7 +27,9 @@ pub use helm_repository::{
 };
 pub use reason::Reason;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSON};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
+};
 use kube::CustomResourceExt as _;
 
 /// Holds a `HelmRelease` until what it installed is gone.
@@ -52,7 +54,24 @@ pub const ALLOWED_NAMESPACES: &str = "helm-operator.ketches.cn/allowed-namespace
 /// The definitions of both kinds, by the file name they have in `crds/`.
 pub fn definitions() -> [(&'static str, CustomResourceDefinition); 2] {
     [("helmreleases.yaml", HelmRelease::crd()), ("helmrepositories.yaml", HelmRepository::crd())]
-        .map(|(name, definition)| (name, unobserved_at_first(definition)))
+        .map(|(name, definition)| (name, nulls_allowed(unobserved_at_first(definition))))
+}
+
+/// Lets a field that may be null and has few values be null: the API server wants that said twice. Tools that fill in
+/// templates write nulls for what is not set.
+fn nulls_allowed(mut definition: CustomResourceDefinition) -> CustomResourceDefinition {
+    fn allow(schema: &mut JSONSchemaProps) {
+        if let (Some(true), Some(values)) = (schema.nullable, &mut schema.enum_) {
+            values.push(JSON(serde_json::Value::Null));
+        }
+        schema.properties.iter_mut().flat_map(|properties| properties.values_mut()).for_each(allow);
+        if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+            allow(items);
+        }
+    }
+    let versions = definition.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut());
+    versions.filter_map(|schema| schema.open_api_v3_schema.as_mut()).for_each(allow);
+    definition
 }
 
 /// Gives objects that the operator has not seen yet a status that says so. Tools that wait by kstatus (`helm --wait`,

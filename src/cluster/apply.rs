@@ -1,5 +1,6 @@
 //! Apply: ownership of everything is checked first, then kinds go in install order by server-side apply.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -13,13 +14,13 @@ use super::ready::{self, Assessment, Subject, Verdict};
 use super::request::Metadata;
 use super::wait::{Question, Target};
 use super::watch::Marks;
-use super::{Cluster, Error, Owner, Resource};
+use super::{Cluster, Error, Immutable, Owner, Resource};
 
 /// How long a kind may take to be served once its definition is applied.
 const DEFINED: Duration = Duration::from_mins(1);
 
 /// How long an object that is being deleted is waited for before it is made anew.
-const TERMINATED: Duration = Duration::from_mins(1);
+pub(super) const TERMINATED: Duration = Duration::from_mins(1);
 
 /// How a set of objects is applied.
 #[derive(Debug, Clone)]
@@ -32,6 +33,8 @@ pub struct ApplyOptions {
     pub force_conflicts: bool,
     /// Releases that this one takes the place of: what is theirs may be taken over.
     pub previous: Vec<Owner>,
+    /// What becomes of objects with a field that cannot be changed, by their kind.
+    pub immutable: BTreeMap<String, Immutable>,
 }
 
 /// What an apply did to one object.
@@ -166,7 +169,11 @@ impl Cluster {
         for group in install_groups(objects) {
             let applied = concurrently(&group, |object| async move {
                 let existing = claims.0.get(object.reference());
-                let applied = self.apply_one(object, existing, Some(&options.owner), options.force_conflicts).await?;
+                let applied = self.apply_one(object, existing, Some(&options.owner), options.force_conflicts).await;
+                let applied = match applied {
+                    Err(refused @ Error::Immutable { .. }) => Box::pin(self.replace(object, options, refused)).await?,
+                    applied => applied?,
+                };
                 self.wait_defined(object, &applied, objects, DEFINED).await?;
                 let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 done.insert(object.reference(), applied);

@@ -113,7 +113,8 @@ pub enum Error {
     },
     /// A field that cannot be changed once the object exists.
     #[error(
-        "{object} cannot be changed in place: {field}: {message}; change the field back, or delete the object, which is then made anew"
+        "{object} cannot be changed in place: {field}: {message}; change the field back, set spec.onImmutable for {}, or delete the object, which is then made anew",
+        .object.kind
     )]
     Immutable {
         /// The object.

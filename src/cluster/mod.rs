@@ -29,6 +29,7 @@ mod reach;
 mod readiness;
 mod ready;
 mod refusal;
+mod replace;
 mod request;
 mod secrecy;
 mod wait;
@@ -47,6 +48,7 @@ pub use lookup::Lookup;
 pub use object::{Object, ObjectRef, Source, distinct, left_behind};
 pub use reach::Reach;
 pub use readiness::Readiness;
+pub use replace::Immutable;
 pub use secrecy::SecretValues;
 pub use wait::{Unready, WaitError, WaitOptions};
 

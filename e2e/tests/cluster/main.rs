@@ -10,6 +10,7 @@ mod restart;
 mod silence;
 mod wait;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -58,7 +59,13 @@ impl Ground {
     }
 
     fn apply_options(&self, release: &str) -> ApplyOptions {
-        ApplyOptions { owner: self.owner(release), take_ownership: false, force_conflicts: false, previous: Vec::new() }
+        ApplyOptions {
+            owner: self.owner(release),
+            take_ownership: false,
+            force_conflicts: false,
+            previous: Vec::new(),
+            immutable: BTreeMap::new(),
+        }
     }
 
     fn delete_options(&self, release: &str) -> DeleteOptions {

@@ -36,6 +36,10 @@ fn releases() -> Vec<Case> {
         (json!({ "timeout": "86400000ms", "interval": "2.5m" }), &[]),
         (json!({ "timeout": "1000ms", "interval": "8760h", "upgrade": { "timeout": "1h1h90s" } }), &[]),
         (json!({ "timeout": null, "interval": null, "maxHistory": null, "install": null }), &[]),
+        (
+            json!({ "install": { "crds": null }, "upgrade": { "crds": null }, "uninstall": { "deletionPolicy": null } }),
+            &[],
+        ),
         (json!({ "upgrade": { "maxHistory": -5 } }), &["spec.upgrade.maxHistory", "greater than or equal to 0"]),
         (json!({ "upgrade": { "maxHistory": 0 }, "maxHistory": 0 }), &[]),
         (json!({ "maxHistory": -1 }), &["spec.maxHistory", "greater than or equal to 0"]),

@@ -141,7 +141,10 @@ fn a_run_of_tests_that_was_cut_off_is_gone_on_with_and_ends_with_its_revision() 
         drop(operator);
         free(story, "app-moody").await?;
         story.ready("app").await?;
-        ensure!((uid(story, "app-fine").await?, uid(story, "app-moody").await?) == (fine, moody.clone()), "a test ran twice");
+        ensure!(
+            (uid(story, "app-fine").await?, uid(story, "app-moody").await?) == (fine, moody.clone()),
+            "a test ran twice"
+        );
 
         story.patch("app", json!({ "metadata": { "annotations": { TEST_AT: "again" } } })).await?;
         story

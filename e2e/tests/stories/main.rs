@@ -20,6 +20,7 @@ mod own_chart;
 
 mod forgotten;
 mod handed_over;
+mod immutable;
 mod interruptions;
 mod kill_points;
 mod killed_anywhere;

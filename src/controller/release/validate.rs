@@ -1,5 +1,6 @@
 //! Second stage: the declared release, parsed once. Pure: what leaves here needs no more checking.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,9 @@ use super::dereference::{self, DereferencedRelease};
 use super::inputs::{Declared, Inputs};
 use super::removal::owner;
 use super::values::{self, Setting};
-use crate::api::{CrdPolicy, GoDuration, HelmRelease, HelmReleaseSpec, Reason, TEST_AT, Test, TestFilter};
+use crate::api::{
+    CrdPolicy, GoDuration, HelmRelease, HelmReleaseSpec, ImmutablePolicy, Reason, TEST_AT, Test, TestFilter,
+};
 use crate::controller::error::{ReconcileError, chain};
 use crate::controller::source::Source;
 use crate::history::ReleaseKey;
@@ -45,6 +48,8 @@ pub(crate) struct DesiredRelease {
     pub(crate) source: Source,
     /// How old a resolved version may be before the registry is asked again.
     pub(crate) max_age: Duration,
+    /// What becomes of objects with a field that cannot be changed, by their kind.
+    pub(crate) on_immutable: BTreeMap<String, ImmutablePolicy>,
     /// How to roll back.
     pub(crate) rollback: Action,
     /// What is done about failures.
@@ -189,6 +194,7 @@ pub(crate) fn validate(
         max_history: _,
         install: _,
         upgrade: _,
+        on_immutable,
         rollback: _,
         test: _,
         uninstall: _,
@@ -210,6 +216,7 @@ pub(crate) fn validate(
         access,
         source: references.source,
         max_age,
+        on_immutable: on_immutable.iter().map(|it| (it.kind.clone(), it.policy)).collect(),
         rollback: rollback(release),
         remedies: Remedies::of(release),
         tests: Tests::of(release),

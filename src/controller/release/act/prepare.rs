@@ -9,8 +9,8 @@ use helm::manifest::Hook;
 use helm::release::{ApplyMethod, Info, Release, Status};
 
 use super::{Deadline, Task, record, rollback, uninstall};
-use crate::api::{ADOPT, Reason};
-use crate::cluster::{ApplyOptions, Existing, Object, Owner, Source};
+use crate::api::{ADOPT, ImmutablePolicy, Reason};
+use crate::cluster::{ApplyOptions, Existing, Immutable, Object, Owner, Source};
 use crate::controller::error::ReconcileError;
 use crate::controller::matching::{self, Key};
 use crate::controller::release::fetch;
@@ -187,6 +187,15 @@ pub(super) fn options(action: &Action, task: &Task<'_>) -> ApplyOptions {
         take_ownership: action.take_ownership,
         force_conflicts: action.force,
         previous: former.into_iter().map(marked).collect(),
+        immutable: task.desired.on_immutable.iter().map(|(kind, policy)| (kind.clone(), immutable(*policy))).collect(),
+    }
+}
+
+fn immutable(policy: ImmutablePolicy) -> Immutable {
+    match policy {
+        ImmutablePolicy::Fail => Immutable::Fail,
+        ImmutablePolicy::Recreate => Immutable::Recreate,
+        ImmutablePolicy::OrphanRecreate => Immutable::OrphanRecreate,
     }
 }
 
