@@ -125,9 +125,10 @@ pub struct InstallRemediation {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UpgradeRemediation {
-    /// How often it is tried again before the release is `Stalled`; negative for without end. Default: without end.
+    /// How often it is tried again before the release is `Stalled`; negative for without end. Default: without end (in Flux: not
+    /// at all). What fails before a revision is made, such as rendering, does not count.
     pub retries: Option<i32>,
-    /// Go back after the last attempt, too. Default: true.
+    /// Go back after the last attempt, too. Default: true (in Flux: where it is tried again).
     pub remediate_last_failure: Option<bool>,
     /// What is done: nothing but `rollback` is known, since an uninstall would take away what is deployed.
     pub strategy: RemediationStrategy,
@@ -240,7 +241,9 @@ pub enum DeletionPolicy {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OnImmutable {
-    /// The kind, such as `StatefulSet`. Volumes and their claims are never deleted, whatever is said here.
+    /// The kind, such as `StatefulSet`. Volumes and their claims are not deleted, whatever is said
+    /// here; but what belongs to a deleted object goes with it, such as the claims of a `StatefulSet` that says so in its
+    /// `persistentVolumeClaimRetentionPolicy`: `OrphanRecreate` keeps them.
     #[schemars(length(min = 1, max = 63))]
     pub kind: String,
     /// What becomes of them.

@@ -57,12 +57,16 @@ pub fn definitions() -> [(&'static str, CustomResourceDefinition); 2] {
         .map(|(name, definition)| (name, nulls_allowed(unobserved_at_first(definition))))
 }
 
-/// Lets a field that may be null and has few values be null: the API server wants that said twice. Tools that fill in
-/// templates write nulls for what is not set.
+/// Lets a field that may be null and has few values be null: tools that fill in templates write nulls for what is not set, and
+/// the API server takes none for a field with an `enum`, whatever that lists. So the values stand in a pattern, which nulls
+/// pass, and in the description.
 fn nulls_allowed(mut definition: CustomResourceDefinition) -> CustomResourceDefinition {
     fn allow(schema: &mut JSONSchemaProps) {
-        if let (Some(true), Some(values)) = (schema.nullable, &mut schema.enum_) {
-            values.push(JSON(serde_json::Value::Null));
+        if let Some(values) = schema.enum_.take_if(|_| schema.nullable == Some(true)) {
+            let values: Vec<&str> = values.iter().filter_map(|JSON(value)| value.as_str()).collect();
+            schema.pattern = Some(format!("^({})$", values.join("|")));
+            let description = schema.description.get_or_insert_default();
+            description.extend([" One of: ", &values.join(", "), "."]);
         }
         schema.properties.iter_mut().flat_map(|properties| properties.values_mut()).for_each(allow);
         if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {

@@ -161,8 +161,10 @@ fn immutable_field(attempt: &Attempt<'_>, status: &Status) -> Option<(String, St
     const WORDS: [&str; 5] = ["immutable", "may not change", "may not be changed", "cannot change", "updates to "];
     let details = status.details.as_ref()?;
     let words = |cause: &StatusCause| readable(attempt, &cause.message);
-    let mut told = details.causes.iter().map(|cause| (readable::path(&cause.field), words(cause)));
-    let (field, words) = told.find(|(_, told)| WORDS.iter().any(|words| told.contains(words)))?;
+    let told: Vec<_> = details.causes.iter().map(|cause| (readable::path(&cause.field), words(cause))).collect();
+    // Where something else is wrong, too, the object could not be made anew either.
+    let is_immutable = |(_, told): &(String, String)| WORDS.iter().any(|words| told.contains(words));
+    let (field, words) = told.iter().all(is_immutable).then(|| told.into_iter().next()).flatten()?;
     let rule = ["Forbidden: ", "Invalid value: "].iter().find_map(|kind| words.strip_prefix(kind)).unwrap_or(&words);
     Some((field, rule.trim_start_matches("(value left out): ").to_owned()))
 }

@@ -73,8 +73,8 @@ impl ReconcileError {
 
     /// The message, and how the operator learns that somebody has mended it.
     fn noticed(&self) -> String {
-        if self.reason == Reason::TestFailed {
-            // It says itself what tests again.
+        if matches!(self.reason, Reason::TestFailed | Reason::RetriesExhausted) {
+            // It says itself what goes on with it.
             return self.message.clone();
         }
         if self.awaits.is_empty() {

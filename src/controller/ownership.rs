@@ -118,8 +118,10 @@ pub(crate) fn owner(revisions: &[RecordMeta], candidates: &[Candidate]) -> Optio
     // What was uninstalled belongs to nobody, though its history is kept.
     let since = revisions.iter().rposition(|meta| meta.status == Status::Uninstalled).map_or(0, |at| at + 1);
     let revisions = &revisions[since..];
-    let owner =
-        by_marks(revisions, candidates).or_else(|| by_status(revisions, candidates)).or_else(|| by_age(candidates))?;
+    let owner = by_marks(revisions, candidates)
+        .or_else(|| heir(revisions, candidates))
+        .or_else(|| by_status(revisions, candidates))
+        .or_else(|| by_age(candidates))?;
     // What is being uninstalled is uninstalled to its end by whoever began it.
     let ends = revisions.last().is_some_and(|last| last.status == Status::Uninstalling);
     Some(adopter(&owner, candidates).filter(|_| !ends).unwrap_or(owner))
@@ -177,6 +179,24 @@ fn by_marks(revisions: &[RecordMeta], candidates: &[Candidate]) -> Option<Owner>
         newest = false;
     }
     None
+}
+
+/// The object that takes the place of one that is gone already, and whose marks the newest revision still bears.
+fn heir(revisions: &[RecordMeta], candidates: &[Candidate]) -> Option<Owner> {
+    let mut marked = revisions.iter().rev().filter_map(|meta| Some((meta.revision, meta.marks.as_ref()?)));
+    let (revision, marks) = marked.next()?;
+    let gone = Key::parse(&marks.owner)?;
+    let takes = |candidate: &&Candidate| {
+        candidate.declares == Declares::This && !candidate.leaving && candidate.adopts.as_ref() == Some(&gone)
+    };
+    let candidate = candidates.iter().filter(takes).min_by_key(|candidate| (candidate.created, &candidate.key))?;
+    Some(Owner {
+        key: candidate.key.clone(),
+        uid: candidate.uid.clone(),
+        evidence: Evidence::Revision(revision),
+        leaves: false,
+        adopted: Some(gone),
+    })
 }
 
 fn by_status(revisions: &[RecordMeta], candidates: &[Candidate]) -> Option<Owner> {

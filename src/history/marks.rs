@@ -18,6 +18,7 @@ const APPLIED: &str = "helm-operator.ketches.cn/applied";
 const ENDED: &str = "helm-operator.ketches.cn/ended";
 const ABSENT: &str = "helm-operator.ketches.cn/absent";
 const REMEDIES: &str = "helm-operator.ketches.cn/remedies";
+const UNREMEDIED: &str = "helm-operator.ketches.cn/unremedied";
 const HOOKED: &str = "helm-operator.ketches.cn/hooked";
 const TESTED: &str = "helm-operator.ketches.cn/tested";
 const HOOKS: &str = "helm-operator.ketches.cn/hooks";
@@ -51,13 +52,15 @@ pub struct Marks {
     pub applied: bool,
     /// Why it did not end well: the reason that the object's condition gives. `None` while it goes on, and after success.
     pub ended: Option<String>,
-    /// Which objects of the manifest, by their position in it, were not there before: what is deleted when the revision
-    /// fails, where that is declared. `None` where it is not, and once it is done.
+    /// Which objects of the manifest, by their position in it, were not there before: what may be deleted when the revision
+    /// fails, by cleaning up or by a rollback. `None` where neither is declared, and once it is done.
     pub absent: Option<Vec<usize>>,
     /// For a rollback: the failure that it is the remedy for.
     pub remedies: Option<Remedied>,
     /// For a revision that failed: whether a hook before it was completed.
     pub hooked: bool,
+    /// For a revision that failed: whether its rollback cannot be prepared.
+    pub unremedied: bool,
     /// How the chart's tests went; none before they are begun.
     pub tested: Option<Tested>,
     /// Whose hooks were begun last: a hook of several events has one record of its last run for all of them.
@@ -92,17 +95,20 @@ pub struct Remedied {
     pub attempt: u32,
     /// Why it failed: the reason that the object's condition gave.
     pub reason: String,
+    /// What was declared of it, without what a registry answers.
+    pub declared: String,
     /// The inputs it was made for.
     pub inputs: String,
 }
 
 impl Remedied {
-    /// `failed/to/attempt/reason/inputs`, as written.
+    /// `failed/to/attempt/reason/declared/inputs`, as written.
     fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.splitn(5, '/');
+        let mut parts = text.splitn(6, '/');
         let mut number = || parts.next()?.parse().ok();
         let (failed, to, attempt) = (number()?, number()?, number()?);
-        Some(Self { failed, to, attempt, reason: parts.next()?.to_owned(), inputs: parts.next()?.to_owned() })
+        let mut text = || parts.next().map(str::to_owned);
+        Some(Self { failed, to, attempt, reason: text()?, declared: text()?, inputs: text()? })
     }
 }
 
@@ -189,6 +195,7 @@ impl Marks {
             absent: annotations.get(ABSENT).map(|list| list.split(',').filter_map(|at| at.parse().ok()).collect()),
             remedies: annotations.get(REMEDIES).and_then(|remedies| Remedied::parse(remedies)),
             hooked: annotations.contains_key(HOOKED),
+            unremedied: annotations.contains_key(UNREMEDIED),
             tested: annotations.get(TESTED).and_then(|tested| Tested::parse(tested)),
             hooks: annotations.get(HOOKS).and_then(|hooks| HooksBegun::parse(hooks)),
         })
@@ -198,7 +205,7 @@ impl Marks {
     pub(super) fn put(marks: Option<&Self>, annotations: &mut BTreeMap<String, String>) {
         for key in [
             OWNER, UID, GENERATION, INPUTS, DECLARED, CHART, DIGEST, ATTEMPT, MADE, APPLIED, ENDED, ABSENT, REMEDIES,
-            HOOKED, TESTED, HOOKS,
+            HOOKED, UNREMEDIED, TESTED, HOOKS,
         ] {
             annotations.remove(key);
         }
@@ -218,6 +225,7 @@ impl Marks {
             absent,
             remedies,
             hooked,
+            unremedied,
             tested,
             hooks,
         } = marks.clone();
@@ -236,11 +244,12 @@ impl Marks {
             (ABSENT, absent.map(|absent| absent.iter().map(usize::to_string).collect::<Vec<_>>().join(","))),
             (
                 REMEDIES,
-                remedies.map(|Remedied { failed, to, attempt, reason, inputs }| {
-                    format!("{failed}/{to}/{attempt}/{reason}/{inputs}")
+                remedies.map(|Remedied { failed, to, attempt, reason, declared, inputs }| {
+                    format!("{failed}/{to}/{attempt}/{reason}/{declared}/{inputs}")
                 }),
             ),
             (HOOKED, hooked.then(|| "true".to_owned())),
+            (UNREMEDIED, unremedied.then(|| "true".to_owned())),
             (
                 TESTED,
                 tested.map(|Tested { outcome, ran, declared, asked }| {

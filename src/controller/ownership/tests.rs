@@ -226,6 +226,9 @@ fn an_object_takes_the_place_of_the_one_it_adopts() {
     assert_eq!(owns(&[old(), adopting("other/new", "old", "shop")]), owned("apps/old", false));
     assert_eq!(owns(&[old(), adopting("apps/new", "old", "elsewhere")]), owned("apps/old", false));
     assert_eq!(owns(&[old(), adopting("apps/new", "another", "shop")]), owned("apps/old", false));
+    // Gone before it was looked at: what it made is taken over as it is, too, and not made anew.
+    assert_eq!(owns(&[adopting("apps/new", "old", "shop")]), owned("apps/new", true));
+    assert_eq!(owns(&[adopting("apps/new", "another", "shop")]), owned("apps/new", false));
     // Once it has made a revision it needs no leave, and the annotation may stay.
     let since = history("superseded=apps/old:uid-old deployed=apps/new:uid-new");
     let owner_since = owner(&since, &[old(), adopting("apps/new", "old", "shop")]).expect("an owner");

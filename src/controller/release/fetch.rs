@@ -52,11 +52,16 @@ fn contradicts(error: &Error) -> bool {
     }
 }
 
-/// What the newest revision was made from, if it was made for what is declared now.
+/// What the newest revision was made from, if it was made for what is declared now. Of a rollback that is the revision that
+/// failed.
 fn known(desired: &DesiredRelease, context: &Context) -> Option<Resolved> {
     let identity = &desired.identity;
     let revisions = context.home.revisions.of(&identity.release);
-    let marks = revisions.last()?.marks.as_ref()?;
+    let newest = revisions.last()?.marks.as_ref()?;
+    let marks = match &newest.remedies {
+        Some(remedied) => revisions.iter().find(|meta| meta.revision == remedied.failed)?.marks.as_ref()?,
+        None => newest,
+    };
     if marks.owner != identity.owner || marks.declared != desired.declared() {
         return None;
     }

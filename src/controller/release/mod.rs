@@ -213,23 +213,10 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
     let desired = Box::new(validate::validate(release, references)?);
     trace.secrets = SecretValues::of(&desired.secrets);
     let resolved = Box::pin(fetch::resolve(&desired, release, context, trace)).await?;
-    let prompt = Prompt { asked: is_requested(release), cleared: context.awaits.take_cleared(release) };
+    let mut prompt = Prompt { asked: is_requested(release), cleared: context.awaits.take_cleared(release) };
     for _ in 0..MAX_STEPS {
         let observed = observe::observe(release, &desired, &resolved, place).await?;
-        let facts = plan::Facts {
-            identity: &desired.identity,
-            inputs: &observed.inputs,
-            revisions: &observed.revisions,
-            takes_over: observed.takes_over,
-            is_blocked: observed.is_blocked,
-            interval: release.spec.interval(),
-            prompt,
-            tests: desired.tests.as_ref(),
-            remedies: desired.remedies,
-            wait: wait(&desired.identity, &observed.revisions, context),
-            now: context.now(),
-        };
-        let plan = plan::plan(&facts);
+        let plan = plan::plan(&facts(&desired, &observed, release, (prompt, context)));
         let inputs = &observed.inputs;
         let task = act::Task { release, desired: &desired, resolved: &resolved, inputs, slot: &slot, place };
         match plan {
@@ -238,12 +225,40 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
                 return Ok(Outcome::Deployed);
             }
             Plan::Await(step) => return Ok(Outcome::Waiting(step)),
-            plan => Box::pin(act::act(plan, &task, trace)).await?,
+            plan => {
+                // It is answered by one attempt.
+                if matches!(&plan, Plan::Release(step) if step.remedies.is_none()) {
+                    prompt = Prompt::default();
+                }
+                Box::pin(act::act(plan, &task, trace)).await?;
+            }
         }
     }
     let message = "the history of the release was changed by somebody else as often as the operator changed it: \
                    find out what else writes release Secrets of this name";
     Err(ReconcileError::new(Reason::PendingRelease, message))
+}
+
+/// What the next step is decided by.
+fn facts<'a>(
+    desired: &'a validate::DesiredRelease,
+    observed: &'a observe::Observed,
+    release: &HelmRelease,
+    (prompt, context): (Prompt, &Context),
+) -> plan::Facts<'a> {
+    plan::Facts {
+        identity: &desired.identity,
+        inputs: &observed.inputs,
+        revisions: &observed.revisions,
+        takes_over: observed.takes_over,
+        is_blocked: observed.is_blocked,
+        interval: release.spec.interval(),
+        prompt,
+        tests: desired.tests.as_ref(),
+        remedies: desired.remedies,
+        wait: wait(&desired.identity, &observed.revisions, context),
+        now: context.now(),
+    }
 }
 
 /// Resolves as soon as `release` is no longer what is declared: changed, suspended or being deleted; or its Helm release

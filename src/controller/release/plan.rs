@@ -201,7 +201,9 @@ pub(crate) fn plan(facts: &Facts<'_>) -> Plan {
             let lock = foreign_lock(last, facts.now);
             lock.map_or(Plan::FinishUninstall { revision }, |remaining| Plan::AwaitOther { revision, remaining })
         }
-        Status::Failed if ours && last.marks.as_ref().is_some_and(|marks| marks.absent.is_some()) => {
+        Status::Failed
+            if ours && !facts.remedies.rollback && last.marks.as_ref().is_some_and(|marks| marks.absent.is_some()) =>
+        {
             Plan::CleanUp { revision }
         }
         Status::Failed if made_for_this => {
@@ -238,7 +240,7 @@ fn remedy(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
     let (kind, _) = replaced(before);
     let good = before.iter().rev().find(|meta| meta.was_deployed()).filter(|_| kind == StepKind::Upgrade)?;
     let is_last = declared.upgrade_retries.is_some_and(|retries| marks.attempt > retries);
-    let is_barred = marks.hooked && !declared.after_hooks;
+    let is_barred = (marks.hooked && !declared.after_hooks) || marks.unremedied;
     if !declared.rollback || is_barred || (is_last && !declared.rollback_last) {
         return None;
     }
@@ -247,6 +249,7 @@ fn remedy(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
         to: good.revision,
         attempt: marks.attempt,
         reason: marks.ended.clone().unwrap_or_default(),
+        declared: marks.declared.clone(),
         inputs: facts.inputs.to_owned(),
     };
     Some(match next_step(facts) {

@@ -156,7 +156,8 @@ pub(super) fn report(
             before.last_attempted_generation
         },
         last_applied_revision: match outcome {
-            Ok(Ended::Deployed) | Err(ReconcileError { reason: Reason::TestFailed, .. }) => {
+            Ok(Ended::Deployed) => trace.attempted.as_ref().map(|attempted| attempted.version.clone()),
+            Err(error) if error.reason == Reason::TestFailed => {
                 trace.attempted.as_ref().map(|attempted| attempted.version.clone())
             }
             _ => before.last_applied_revision.clone(),
@@ -262,8 +263,8 @@ fn carried_over(before: HelmReleaseStatus, trace: &Trace) -> HelmReleaseStatus {
 
 fn failed(error: &ReconcileError, trace: &Trace, before: &HelmReleaseStatus) -> Conditions {
     let conditions = error.conditions();
-    if error.reason == Reason::TestFailed {
-        // What failed is not the revision.
+    if trace.state.as_ref().is_some_and(|state| state.status == "deployed") && trace.acted {
+        // What failed is not the revision: a test, say.
         let reason = if trace.upgraded { Reason::UpgradeCompleted } else { Reason::InstallCompleted };
         return conditions.with(Released, true, reason, ready_message(trace.state.as_ref()));
     }

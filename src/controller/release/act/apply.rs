@@ -217,7 +217,8 @@ impl<'a> Run<'a> {
         place.cluster.apply_claimed(objects, claims, &options, &mut self.applied).await?;
         let mut old = Vec::new();
         for record in replaced {
-            old.extend(place.objects_of(record).await?);
+            let objects = place.objects_of(record).await?;
+            old.extend(if self.step.kind == StepKind::Rollback { made_by(record, objects) } else { objects });
         }
         let gone = left_behind(&old, objects);
         if !gone.is_empty() {
@@ -266,7 +267,7 @@ impl<'a> Run<'a> {
         trace.record(&record);
         let remedies = &self.task.desired.remedies;
         let hooked = record.marks.as_ref().is_some_and(|marks| marks.hooked);
-        if remedies.rollback && hooked && !remedies.after_hooks {
+        if remedies.rollback && hooked && !remedies.after_hooks && self.step.kind == StepKind::Upgrade {
             let message = format!(
                 "revision {} failed, and is not rolled back: a hook before it was completed, and may have changed what the old version uses. Set \
                  spec.rollback.afterHooks: true to roll back all the same",
@@ -276,16 +277,38 @@ impl<'a> Run<'a> {
         }
         let next =
             plan::next_attempt(&record.meta()?, self.task.release.spec.interval(), &self.task.desired.identity.uid);
-        if let Err(error) = clean_up(record, self.task).await {
+        // A rollback takes away what the revision made.
+        if (!remedies.rollback || self.action.cleanup_on_fail)
+            && let Err(error) = clean_up(record, self.task).await
+        {
             trace.warn(Reason::UpgradeFailed, not_cleaned(&error));
         }
         record::prune(self.task).await?;
-        if remedies.rollback && self.step.kind == StepKind::Upgrade {
+        let is_bounded = match self.step.kind {
+            StepKind::Install => remedies.install_retries.is_some(),
+            StepKind::Upgrade => remedies.upgrade_retries.is_some() || remedies.rollback,
+            StepKind::Rollback => true,
+        };
+        if is_bounded && error.awaits.is_empty() {
             // What is done about it is planned at once, and tells of it.
             return Ok(());
         }
         Err(ReconcileError { next, ..error })
     }
+}
+
+/// Of the objects of a revision that failed, those that it made itself, but for what people keep data in: a rollback takes
+/// nothing else away.
+fn made_by(record: &Record, objects: Vec<Object>) -> Vec<Object> {
+    let absent = record.marks.as_ref().and_then(|marks| marks.absent.as_deref()).unwrap_or_default();
+    let made = objects.into_iter().enumerate().filter(|(at, _)| absent.contains(at)).map(|(_, object)| object);
+    made.filter(|object| !holds_data(object)).collect()
+}
+
+/// Whether people keep data in an object, or others of its kind would go with it.
+fn holds_data(object: &Object) -> bool {
+    const KINDS: [&str; 3] = ["PersistentVolumeClaim", "PersistentVolume", "CustomResourceDefinition"];
+    KINDS.contains(&object.reference().kind.as_str())
 }
 
 /// That something was not cleaned up.
@@ -322,10 +345,8 @@ fn deletion(task: &Task<'_>) -> DeleteOptions {
 pub(super) async fn clean_up(mut record: Record, task: &Task<'_>) -> Result<(), ReconcileError> {
     let Some(absent) = record.marks.as_mut().and_then(|marks| marks.absent.take()) else { return Ok(()) };
     if task.desired.upgrade.cleanup_on_fail && !absent.is_empty() {
-        let is_volume =
-            |object: &Object| matches!(object.reference().kind.as_str(), "PersistentVolumeClaim" | "PersistentVolume");
         let objects = prepare::manifest(&record.release, task).await?;
-        let created = absent.iter().filter_map(|at| objects.get(*at)).filter(|object| !is_volume(object));
+        let created = absent.iter().filter_map(|at| objects.get(*at)).filter(|object| !holds_data(object));
         let created: Vec<Object> = created.cloned().collect();
         task.place.cluster.delete(&created, &deletion(task)).await?;
     }

@@ -37,7 +37,8 @@ pub(super) struct Pending {
 
 /// What came of the preparations.
 pub(super) enum Prepared {
-    /// The deployed revision, made by somebody else or for an older Kubernetes, is just what would be made: marked as ours.
+    /// Nothing is to be carried out: the deployed revision, made by somebody else or for an older Kubernetes, is just what
+    /// would be made, and marked as ours; or a rollback was given up. What comes next is planned anew.
     Adopted,
     /// A revision is pending.
     Recorded(Box<Pending>),
@@ -46,8 +47,10 @@ pub(super) enum Prepared {
 /// Prepares a new revision.
 pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<Prepared, ReconcileError> {
     if let Some(remedied) = &step.remedies {
-        let pending = Box::pin(rollback::prepare(step, remedied, task)).await?;
-        return Ok(Prepared::Recorded(Box::new(pending)));
+        return match Box::pin(rollback::prepare(step, remedied, task)).await {
+            Ok(pending) => Ok(Prepared::Recorded(Box::new(pending))),
+            Err(error) => Box::pin(rollback::give_up(remedied, error, task, trace)).await.map(|()| Prepared::Adopted),
+        };
     }
     let action = action(step, task);
     let namespace = &task.desired.identity.release.namespace;
@@ -77,7 +80,8 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
         Box::pin(refuse_other_drivers(task)).await?;
     }
     let mut marks = marks(step, task);
-    if action.cleanup_on_fail && step.kind == StepKind::Upgrade {
+    // What did not exist before is what cleaning up, or a rollback, may take away.
+    if (action.cleanup_on_fail || task.desired.remedies.rollback) && step.kind == StepKind::Upgrade {
         let is_absent = |(at, object): (usize, &Object)| (!claims.contains(object.reference())).then_some(at);
         marks.absent = Some(objects.iter().enumerate().filter_map(is_absent).collect());
     }
@@ -306,6 +310,7 @@ fn marks(step: &Step, task: &Task<'_>) -> Marks {
         absent: None,
         remedies: None,
         hooked: false,
+        unremedied: false,
         tested: None,
         hooks: None,
     }

@@ -99,7 +99,9 @@ pub(super) async fn fail(mut record: Record, error: &ReconcileError, place: &Pla
         _ => format!("Upgrade {name:?} failed: {}", error.message),
     };
     record.release.info.status = Status::Failed;
-    let completed = |hook: &Hook| hook.runs_at(&HookEvent::PreUpgrade) && hook.last_run.phase == HookPhase::Succeeded;
+    // Those that run something: what is only applied has migrated nothing.
+    let runs = |hook: &Hook| matches!(hook.kind.as_str(), "Job" | "Pod") && hook.runs_at(&HookEvent::PreUpgrade);
+    let completed = |hook: &Hook| runs(hook) && hook.last_run.phase == HookPhase::Succeeded;
     let hooked = record.release.hooks.iter().any(completed);
     if let Some(marks) = &mut record.marks {
         marks.hooked = hooked;

@@ -5,8 +5,10 @@ use helm::release::{Info, Release, Status};
 
 use super::prepare::{self, Pending};
 use super::{Deadline, Task, record};
+use crate::api::Reason;
 use crate::controller::error::ReconcileError;
 use crate::controller::release::plan::Step;
+use crate::controller::release::trace::Trace;
 use crate::history::{Marks, Record, Remedied};
 
 /// Prepares it: nothing is fetched or rendered, for that the record of the old revision has all of it.
@@ -21,6 +23,29 @@ pub(super) async fn prepare(step: &Step, remedied: &Remedied, task: &Task<'_>) -
     let deadline = Deadline::of(action);
     let record = Box::pin(record::create(release, marks, task)).await?;
     Ok(Pending { record, objects, claims, replaced, deadline })
+}
+
+/// Notes that a rollback cannot be, so that the upgrade is tried again without one; what passes by itself is no reason to.
+pub(super) async fn give_up(
+    remedied: &Remedied,
+    error: ReconcileError,
+    task: &Task<'_>,
+    trace: &mut Trace,
+) -> Result<(), ReconcileError> {
+    if matches!(error.reason, Reason::ClusterUnavailable | Reason::PendingRelease) {
+        return Err(error);
+    }
+    let mut failed = record::get(task, remedied.failed).await?;
+    if let Some(marks) = &mut failed.marks {
+        marks.unremedied = true;
+    }
+    record::update(task.place, failed).await?;
+    let (failed, to, why) = (remedied.failed, remedied.to, error.message);
+    trace.warn(
+        Reason::RollbackFailed,
+        format!("revision {failed} failed, and cannot be rolled back to revision {to}: {why}"),
+    );
+    Ok(())
 }
 
 fn pending(step: &Step, target: &Record, task: &Task<'_>) -> Release {

@@ -187,6 +187,7 @@ fn rolled_back(words: &str, to: u32, status: &str) -> Vec<RecordMeta> {
         to,
         attempt: marks.attempt,
         reason: marks.ended.expect("a reason"),
+        declared: marks.declared,
         inputs: marks.inputs,
     });
     revisions.push(rollback);
