@@ -70,6 +70,8 @@ pub struct Hook {
 pub struct Written {
     /// Where the revision stands.
     pub status: Status,
+    /// Helm's words for that.
+    pub description: String,
     /// Our annotations, without their prefix; none if a person's Helm wrote it.
     pub marks: BTreeMap<String, String>,
     /// Its hooks.

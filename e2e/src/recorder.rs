@@ -288,6 +288,7 @@ fn read(secret: &Secret) -> Result<(Release, u32, Written)> {
     });
     let written = Written {
         status,
+        description: record.info.description.clone(),
         marks: marks.collect(),
         hooks: hooks.collect(),
         objects: objects(&record.manifest, &release)?,

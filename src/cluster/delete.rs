@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use kube::core::params::{DeleteParams, Preconditions, PropagationPolicy};
 
 use super::object::{Object, ObjectRef};
@@ -36,6 +38,8 @@ pub struct DeleteOptions {
     pub propagation: Propagation,
     /// How long to wait until everything is gone; `None` returns when all deletions are accepted.
     pub timeout: Option<Duration>,
+    /// Only what was made before that second: what is younger is somebody else's new object.
+    pub made_before: Option<Timestamp>,
 }
 
 /// What became of one object.
@@ -122,6 +126,10 @@ impl Cluster {
             return Ok((Removed::Absent, None));
         };
         if !object.is_uid(metadata.uid.as_deref()) {
+            return Ok((Removed::NotOurs(None), None));
+        }
+        let created = metadata.creation_timestamp.as_ref().map(|created| created.0.as_second());
+        if options.made_before.is_some_and(|limit| created.is_some_and(|created| created >= limit.as_second())) {
             return Ok((Removed::NotOurs(None), None));
         }
         // Helm deletes a hook by its own policies alone.

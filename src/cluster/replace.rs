@@ -47,6 +47,7 @@ impl Cluster {
             owner: Some(options.owner.clone()),
             propagation,
             timeout: Some(TERMINATED),
+            made_before: None,
         };
         let removed = self.delete(std::slice::from_ref(object), &deletion).await?;
         if removed.iter().any(|it| matches!(it.removed, Removed::Kept | Removed::NotOurs(_))) {

@@ -95,7 +95,6 @@ impl Scenario {
             Self::Mend => &["release T/T: 1 superseded, 2 failed, 3 deployed", "ConfigMap T/T-new 1.1.0 hello"],
             Self::RollBack => &["release T/T: 1 superseded, 2 superseded, 3 "],
             Self::Remedy => &["release T/T: 1 superseded, 2 failed, 3 deployed", "ConfigMap T/T-old 1.0.0 hello"],
-            Self::Test => &["release T/T: 1 deployed", "HelmRelease Ready=True"],
             Self::MoveName => {
                 &["release T/T-moved: 1 deployed", "release T/T: none", "ConfigMap T/T-moved-a 1.0.0 hello"]
             }
@@ -103,7 +102,7 @@ impl Scenario {
                 &["release T-to/T: 1 deployed", "release T/T: none", "ConfigMap T-to/T-a 1.0.0 hello"]
             }
             Self::Uninstall | Self::UninstallUpgrading => &["release T/T: none", "HelmRelease gone"],
-            Self::Adopt => &["release T/T: 1 deployed", "HelmRelease Ready=True"],
+            Self::Adopt | Self::Test => &["release T/T: 1 deployed", "HelmRelease Ready=True"],
             Self::AdoptNewer => &["release T/T: 1 superseded, 2 deployed", "HelmRelease Ready=True"],
         }
     }

@@ -11,7 +11,8 @@ fn object(name: &str) -> Named {
 
 fn written(status: Status, ours: bool, objects: &[&str]) -> Written {
     let marks = if ours { BTreeMap::from([("owner".to_owned(), "ns/r".to_owned())]) } else { BTreeMap::new() };
-    Written { status, marks, hooks: Vec::new(), objects: objects.iter().map(|name| object(name)).collect() }
+    let objects = objects.iter().map(|name| object(name)).collect();
+    Written { status, description: String::new(), marks, hooks: Vec::new(), objects }
 }
 
 /// Events from words: `2=deployed` writes revision 2, `2=superseded!` does so as a person's Helm would, `-2` deletes it,

@@ -16,7 +16,8 @@ async fn a_hook_ends_with_its_job_and_can_be_run_again_after_deletion() -> Resul
     for _ in 0..2 {
         let outcome = ground.cluster.run_hook(&hooks[0], None, LONG).await?;
         ensure!(outcome == HookOutcome::Succeeded, "{outcome:?}");
-        let before_creation = DeleteOptions { owner: None, propagation: Propagation::Background, timeout: Some(LONG) };
+        let before_creation =
+            DeleteOptions { owner: None, propagation: Propagation::Background, timeout: Some(LONG), made_before: None };
         ground.cluster.delete(&hooks, &before_creation).await?;
     }
     Ok(())
@@ -77,7 +78,8 @@ async fn a_hook_that_is_to_be_kept_is_deleted_before_it_is_created_again() -> Re
     kept["metadata"]["annotations"] = json!({ "helm.sh/resource-policy": "keep" });
     let hooks = ground.objects(&[kept]).await?;
     ground.cluster.run_hook(&hooks[0], None, LONG).await?;
-    let before_creation = DeleteOptions { owner: None, propagation: Propagation::Background, timeout: Some(LONG) };
+    let before_creation =
+        DeleteOptions { owner: None, propagation: Propagation::Background, timeout: Some(LONG), made_before: None };
     ground.cluster.delete(&hooks, &before_creation).await?;
     ensure!(ground.api("batch/v1", "Job").get_opt("migrate").await?.is_none(), "it was kept");
     Ok(())

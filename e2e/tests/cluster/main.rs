@@ -70,7 +70,7 @@ impl Ground {
 
     fn delete_options(&self, release: &str) -> DeleteOptions {
         let owner = Some(self.owner(release));
-        DeleteOptions { owner, propagation: Propagation::Background, timeout: Some(LONG) }
+        DeleteOptions { owner, propagation: Propagation::Background, timeout: Some(LONG), made_before: None }
     }
 
     /// Any kind in our namespace.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use e2e::charts::{self, Chart};
-use e2e::model::{End, What};
+use e2e::model::{End, Event, What};
 use e2e::operator::Setup;
 use e2e::recorder::Recorder;
 use e2e::story::{alone, as_it_is};
@@ -41,6 +41,13 @@ fn chart() -> Chart {
     charts::note("rival", "1.0.0").file("templates/hooks.yaml", HOOKS)
 }
 
+fn description(event: &Event) -> &str {
+    match &event.what {
+        What::Written(written) => &written.description,
+        What::Deleted => "",
+    }
+}
+
 pub(crate) fn measure(releases: usize, upgrades: usize) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     alone("rivals", as_it_is, async |story| {
@@ -66,6 +73,8 @@ pub(crate) fn measure(releases: usize, upgrades: usize) -> Result<Vec<Figure>> {
             .events
             .iter()
             .filter(|event| matches!(&event.what, What::Written(written) if written.status == Status::Failed));
+        let told: Vec<String> =
+            failed.clone().map(|event| format!("  {}: {}", event.release, description(event))).collect();
         #[expect(clippy::cast_precision_loss, reason = "some hundreds")]
         let [changes, made, failed, broken] =
             [changes, made, failed.count(), verdict.violations.len()].map(|count| count as f64);
@@ -73,6 +82,9 @@ pub(crate) fn measure(releases: usize, upgrades: usize) -> Result<Vec<Figure>> {
         figures.push(figure("revisions that were made", made, changes));
         figures.push(figure("revisions that failed", failed, 0.0));
         figures.push(figure("violations of the model", broken, 0.0));
+        for told in told {
+            figures.push(figure(told, 1.0, crate::NO_LIMIT));
+        }
         for violation in verdict.violations.iter().take(20) {
             figures.push(figure(format!("  {violation}"), 1.0, crate::NO_LIMIT));
         }

@@ -337,7 +337,12 @@ pub(super) async fn clean_up_later(
 
 /// Only what is this release's, and without waiting for its end.
 fn deletion(task: &Task<'_>) -> DeleteOptions {
-    DeleteOptions { owner: Some(prepare::owner(task)), propagation: Propagation::Background, timeout: None }
+    DeleteOptions {
+        owner: Some(prepare::owner(task)),
+        propagation: Propagation::Background,
+        timeout: None,
+        made_before: None,
+    }
 }
 
 /// Deletes what a failed revision created, where that is declared, but for what people keep data in; and notes that it is

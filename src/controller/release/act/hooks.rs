@@ -7,6 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::{Deadline, Doing, masked, record};
 use crate::api::Reason;
+use crate::cluster;
 use crate::cluster::{DeleteOptions, HookOutcome, Object, Propagation, Reach, Source};
 use crate::controller::error::ReconcileError;
 use crate::controller::place::Place;
@@ -85,7 +86,7 @@ pub(super) async fn run(
             note(record, at, (event, phase), place).await?;
             if let Err(error) = outcome {
                 // The hook's own failure is what a person has to read, whatever becomes of its remains.
-                drop(delete(&hook, &DeletePolicy::HookFailed, record, deadline, place).await);
+                drop(delete(&hook, (&DeletePolicy::HookFailed, None), record, deadline, place).await);
                 failure = Some(error);
                 break;
             }
@@ -93,7 +94,7 @@ pub(super) async fn run(
         succeeded.push(hook);
     }
     for hook in succeeded.iter().rev() {
-        let deleted = delete(hook, &DeletePolicy::HookSucceeded, record, deadline, place).await;
+        let deleted = delete(hook, (&DeletePolicy::HookSucceeded, None), record, deadline, place).await;
         if failure.is_none() {
             deleted?;
         }
@@ -129,7 +130,8 @@ async fn end(hooks: impl Iterator<Item = &Hook>, record: &Record, place: &Place)
                 standing.push(object);
             }
         }
-        let options = DeleteOptions { owner: None, propagation: Propagation::Background, timeout: None };
+        let options =
+            DeleteOptions { owner: None, propagation: Propagation::Background, timeout: None, made_before: None };
         place.cluster.delete(&standing, &options).await?;
     }
     Ok(())
@@ -227,11 +229,18 @@ async fn run_one(
         stands |= place.cluster.hook_stands(object, begun).await?;
     }
     if !stands {
-        delete(hook, &DeletePolicy::BeforeHookCreation, record, deadline, place).await?;
+        // Who goes on with a run of another process may find that process alive.
+        delete(hook, (&DeletePolicy::BeforeHookCreation, begun), record, deadline, place).await?;
     }
     let limit = deadline.remaining().as_secs();
     for object in objects {
-        let outcome = place.cluster.run_hook(&object, begun, deadline.remaining()).await?;
+        let outcome = match place.cluster.run_hook(&object, begun, deadline.remaining()).await {
+            // What was there before was just deleted: another process goes on with this very run.
+            Err(cluster::Error::HookExists { .. }) if is_cleared(hook) => {
+                place.cluster.run_hook(&object, noted(hook, record), deadline.remaining()).await?
+            }
+            outcome => outcome?,
+        };
         let object = object.reference();
         let message = match outcome {
             HookOutcome::Succeeded => continue,
@@ -243,9 +252,20 @@ async fn run_one(
     Ok(())
 }
 
+/// Whether what an earlier run left is deleted before a run begins.
+fn is_cleared(hook: &Hook) -> bool {
+    hook.effective_delete_policies().contains(&DeletePolicy::BeforeHookCreation)
+}
+
+/// When the run that the record tells of began.
+fn noted(hook: &Hook, record: &Record) -> Option<Timestamp> {
+    let hook = record.release.hooks.iter().find(|other| key(other) == key(hook))?;
+    hook.last_run.started_at
+}
+
 async fn delete(
     hook: &Hook,
-    policy: &DeletePolicy,
+    (policy, made_before): (&DeletePolicy, Option<Timestamp>),
     record: &Record,
     deadline: Deadline,
     place: &Place,
@@ -254,8 +274,12 @@ async fn delete(
     if hook.kind == "CustomResourceDefinition" || !hook.effective_delete_policies().contains(policy) {
         return Ok(());
     }
-    let options =
-        DeleteOptions { owner: None, propagation: Propagation::Background, timeout: Some(deadline.remaining()) };
+    let options = DeleteOptions {
+        owner: None,
+        propagation: Propagation::Background,
+        timeout: Some(deadline.remaining()),
+        made_before,
+    };
     place.cluster.delete(&objects(hook, record, place).await?, &options).await?;
     Ok(())
 }

@@ -291,6 +291,7 @@ async fn take_down(
         owner: Some(prepare::marked(release.clone())),
         propagation: propagation(removal.propagation),
         timeout: Some(deadline.remaining()),
+        made_before: None,
     };
     doing.send_replace(Some(format!("waiting until the objects of release {release} are gone")));
     let removed = place.cluster.delete(objects, &options).await?;
