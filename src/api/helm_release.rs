@@ -222,7 +222,7 @@ pub struct ReleaseTarget {
 pub struct HelmReleaseStatus {
     /// The generation of the spec that this status speaks of.
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Released` and `SourceReady`, and while they apply `Reconciling` and `Stalled`.
+    /// `Ready`, `Released` and `SourceReady`, and while they apply `Reconciling`, `Stalled`, `TestSuccess` and `Remediated`.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

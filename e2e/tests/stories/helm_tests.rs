@@ -154,7 +154,9 @@ fn a_run_of_tests_that_was_cut_off_is_gone_on_with_and_ends_with_its_revision() 
             })
             .await?;
         let hanging = uid(story, "app-moody").await?;
-        story.patch("app", json!({ "spec": { "values": { "mood": "" } } })).await?;
+        story.patch("app", json!({ "spec": { "suspend": true } })).await?;
+        eventually::gone(&story.objects::<Job>(), "app-moody", SOON).await?;
+        story.patch("app", json!({ "spec": { "suspend": false, "values": { "mood": "" } } })).await?;
         story.ready("app").await?;
         ensure!(uid(story, "app-moody").await? != hanging, "the old revision's test goes on");
         Ok(())

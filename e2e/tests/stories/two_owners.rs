@@ -9,9 +9,10 @@ use e2e::story::{Story, alone, as_it_is, install_definitions, story};
 use helm_operator::api::{ADOPT, REQUESTED_AT, Reason};
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::Api;
+use k8s_openapi::jiff::Timestamp;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Api, ResourceExt as _};
 use serde_json::json;
 
 const SHARED: &str = r"apiVersion: v1
@@ -266,6 +267,14 @@ fn an_object_that_is_renamed_hands_its_release_over_without_an_uninstall() -> Re
             "metadata": { "name": "old", "annotations": { ADOPT: "new" } },
             "spec": back,
         });
+        // Which of two that name each other is the younger, the API server tells by whole seconds.
+        let made = story.releases().get("new").await?.creation_timestamp().context("it was created")?.0;
+        story
+            .eventually("the next second has begun", async || {
+                ensure!(Timestamp::now().as_second() > made.as_second());
+                Ok(())
+            })
+            .await?;
         story.releases().create(&PostParams::default(), &serde_json::from_value(back)?).await?;
         story.ready("old").await?;
         story.delete("new").await?;

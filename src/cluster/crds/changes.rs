@@ -70,6 +70,11 @@ fn removed(before: &Value, after: &Value, path: &str, lost: &mut Vec<String>) {
             None => lost.push(path),
         }
     }
+    let is_open = |schema: &Value| schema["additionalProperties"].is_object() || schema["additionalProperties"] == true;
+    if is_open(before) && !is_open(after) {
+        lost.push(format!("{path}.* (it took any key)"));
+        return;
+    }
     for (part, suffix) in [("items", "[]"), ("additionalProperties", ".*")] {
         if before[part].is_object() && after[part].is_object() {
             removed(&before[part], &after[part], &format!("{path}{suffix}"), lost);
@@ -122,6 +127,11 @@ mod tests {
                 Some("v1.spec.m.*.x"),
             ),
             (spec(json!({ "a": text })), object(&json!({ "spec": any })), None),
+            (
+                spec(json!({ "m": map(json!({ "x": text })) })),
+                spec(json!({ "m": object(&json!({ "x": text })) })),
+                Some("v1.spec.m.* (it took any key)"),
+            ),
             (object(&json!({ "spec": any })), spec(json!({ "a": text })), Some("v1.spec (it kept unknown fields)")),
         ] {
             let expected = lost.map_or(Verdict::Safe, |lost| Verdict::LosesFields(lost.to_owned()));

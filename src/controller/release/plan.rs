@@ -252,13 +252,17 @@ fn remedy(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
         declared: marks.declared.clone(),
         inputs: facts.inputs.to_owned(),
     };
-    Some(match next_step(facts) {
-        Plan::Release(step) => {
-            let replaces = standing(facts.revisions);
-            Plan::Release(Step { kind: StepKind::Rollback, attempt: 1, remedies: Some(remedied), replaces, ..step })
-        }
-        other => other,
-    })
+    // It is no loop of its own: it is as often as what fails, and neither counted nor held back.
+    let (revision, made) = (last.revision.saturating_add(1), marks.made);
+    let replaces = standing(facts.revisions);
+    Some(Plan::Release(Step {
+        kind: StepKind::Rollback,
+        revision,
+        replaces,
+        attempt: 1,
+        made,
+        remedies: Some(remedied),
+    }))
 }
 
 /// What comes after a rollback: the next attempt at what failed, when it is due.

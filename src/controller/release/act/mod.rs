@@ -167,8 +167,11 @@ async fn mark(mut record: Record, identity: &Identity, place: &Place) -> Result<
 pub(super) async fn pause(release: &HelmRelease, place: &Place, trace: &mut Trace) -> Result<(), ReconcileError> {
     let identity = validate::identity(release)?;
     let revisions = place.revisions.of(&identity.release);
-    let pending = revisions.last().filter(|last| plan::is_pending(last.status) && plan::is_of(last, &identity));
-    let Some(pending) = pending else { return Ok(()) };
+    let ours = revisions.last().filter(|last| plan::is_of(last, &identity));
+    if let Some(tested) = ours.filter(|last| tests::goes_on(last)) {
+        Box::pin(tests::end(tested, place)).await?;
+    }
+    let Some(pending) = ours.filter(|last| plan::is_pending(last.status)) else { return Ok(()) };
     if let Some(record) = record::read(place, &identity.release, pending.revision).await? {
         hooks::end_running(&record, place).await?;
         trace.record(&record::supersede(record, "the HelmRelease was suspended", place).await?);
@@ -192,7 +195,10 @@ async fn masked(error: ReconcileError, release: &Release) -> ReconcileError {
 }
 
 async fn release(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
-    tests::end(task).await?;
+    let revisions = task.place.revisions.of(&task.desired.identity.release);
+    if let Some(tested) = revisions.last().filter(|last| tests::goes_on(last)) {
+        Box::pin(tests::end(tested, task.place)).await?;
+    }
     match Box::pin(prepare::prepare(step, task, trace)).await? {
         prepare::Prepared::Adopted => Ok(()),
         prepare::Prepared::Recorded(pending) => Box::pin(apply::carry_out(step, *pending, task, trace)).await,

@@ -8,10 +8,11 @@ use super::hooks::{self, Course};
 use super::{Deadline, Doing, Task, record};
 use crate::api::Reason;
 use crate::controller::error::ReconcileError;
+use crate::controller::place::Place;
 use crate::controller::release::publish;
 use crate::controller::release::trace::Trace;
 use crate::controller::release::validate::Tests;
-use crate::history::{Outcome, Record, Tested};
+use crate::history::{Outcome, Record, RecordMeta, Tested};
 
 /// Runs the tests of a revision, or goes on with them where a run was interrupted, and records how they went.
 pub(super) async fn run(revision: u32, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
@@ -91,16 +92,16 @@ fn told(revision: u32, why: &str) -> String {
     )
 }
 
-/// Ends the tests of a revision that another one replaces.
-pub(super) async fn end(task: &Task<'_>) -> Result<(), ReconcileError> {
-    let revisions = task.place.revisions.of(&task.desired.identity.release);
-    let Some(newest) = revisions.last() else { return Ok(()) };
-    let tested = newest.marks.as_ref().and_then(|marks| marks.tested.as_ref());
-    if tested.is_none_or(|tested| tested.outcome != Outcome::Running) {
-        return Ok(());
-    }
-    match record::read(task.place, &newest.release, newest.revision).await? {
-        Some(record) => hooks::end_running(&record, task.place).await,
+/// Whether tests of a revision go on, or were cut off.
+pub(super) fn goes_on(revision: &RecordMeta) -> bool {
+    let tested = revision.marks.as_ref().and_then(|marks| marks.tested.as_ref());
+    tested.is_some_and(|tested| tested.outcome == Outcome::Running)
+}
+
+/// Ends the tests of a revision that another one replaces, or whose release is suspended.
+pub(super) async fn end(revision: &RecordMeta, place: &Place) -> Result<(), ReconcileError> {
+    match record::read(place, &revision.release, revision.revision).await? {
+        Some(record) => hooks::end_running(&record, place).await,
         None => Ok(()),
     }
 }
