@@ -174,7 +174,7 @@ impl Cluster {
         let Some(definition) = definition.as_object() else { return Ok(false) };
         let Some(resource) = defined_resources(definition).pop() else { return Ok(false) };
         let first = ListParams::default().limit(1);
-        let found = self.requests.list_all::<Value>(&resource, &first).await?;
+        let found = self.requests.list::<Value>(&resource, None, &first).await?;
         Ok(!found.items.is_empty())
     }
 

@@ -59,7 +59,7 @@ impl Cluster {
         let selector = selector.and_then(|selector| Selector::try_from(selector).ok());
         let Some(selector) = selector.filter(|selector| !selector.selects_all()) else { return Vec::new() };
         let params = ListParams::default().labels_from(&selector).limit(PODS_READ);
-        let pods = self.requests.list::<Pod>(&core("Pod", "pods"), namespace, &params).await;
+        let pods = self.requests.list::<Pod>(&core("Pod", "pods"), Some(namespace), &params).await;
         let mut pods = pods.map(|list| list.items).unwrap_or_default();
         pods.sort_by(|a, b| b.metadata.creation_timestamp.cmp(&a.metadata.creation_timestamp));
         pods
@@ -80,7 +80,7 @@ impl Cluster {
         }
         let selector = format!("involvedObject.uid={uid}{kinds}");
         let params = ListParams::default().fields(&selector).limit(EVENTS_READ);
-        let events = self.requests.list::<Event>(&core("Event", "events"), namespace, &params).await;
+        let events = self.requests.list::<Event>(&core("Event", "events"), Some(namespace), &params).await;
         let mut events = events.map(|list| list.items).unwrap_or_default();
         events.sort_by_key(|event| std::cmp::Reverse(happened(event)));
         let mut told = std::collections::BTreeSet::new();

@@ -81,26 +81,8 @@ impl Requests {
         Self { user: Some(user), ..self.clone() }
     }
 
-    /// A list of objects of `resource`; `namespace` is what errors name.
+    /// A list of objects of `resource`, in one namespace or in all.
     pub(super) async fn list<T: Clone + DeserializeOwned>(
-        &self,
-        resource: &Resource,
-        namespace: &str,
-        params: &ListParams,
-    ) -> Result<ObjectList<T>, Error> {
-        self.list_in(resource, Some(namespace), params).await
-    }
-
-    /// The same in all namespaces.
-    pub(super) async fn list_all<T: Clone + DeserializeOwned>(
-        &self,
-        resource: &Resource,
-        params: &ListParams,
-    ) -> Result<ObjectList<T>, Error> {
-        self.list_in(resource, None, params).await
-    }
-
-    async fn list_in<T: Clone + DeserializeOwned>(
         &self,
         resource: &Resource,
         namespace: Option<&str>,

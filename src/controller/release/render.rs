@@ -15,9 +15,9 @@ use tokio::runtime::Handle;
 
 use super::act::Task;
 use super::plan::{Step, StepKind};
-use super::validate::{Action, ExistingDefinitions};
+use super::validate::Action;
 use super::values::{self, Setting};
-use crate::api::Reason;
+use crate::api::{CrdPolicy, Reason};
 use crate::cluster::{ExistingCrds, Lookup, Source};
 use crate::controller::causes::panicked;
 use crate::controller::charts::LoadedChart;
@@ -60,7 +60,13 @@ pub(super) async fn render(
     action: &Action,
     task: &Task<'_>,
 ) -> Result<Output, ReconcileError> {
-    if let Some(existing) = action.crds {
+    let existing = match action.crds {
+        CrdPolicy::Skip => None,
+        CrdPolicy::Create => Some(ExistingCrds::Keep),
+        CrdPolicy::CreateReplace if action.force => Some(ExistingCrds::ReplaceWithLoss),
+        CrdPolicy::CreateReplace => Some(ExistingCrds::Replace),
+    };
+    if let Some(existing) = existing {
         let crds = engine::crds(&chart.chart, &task.desired.values)?;
         let texts: Vec<(String, String)> =
             crds.into_iter().map(|crd| (crd.filename, String::from_utf8_lossy(&crd.data).into_owned())).collect();
@@ -68,11 +74,6 @@ pub(super) async fn render(
         if !sources.is_empty() {
             task.place.cluster.admit_crds(&sources, &task.reach()).await?;
             task.slot.pause();
-            let existing = match existing {
-                ExistingDefinitions::Keep => ExistingCrds::Keep,
-                ExistingDefinitions::Replace if action.force => ExistingCrds::ReplaceWithLoss,
-                ExistingDefinitions::Replace => ExistingCrds::Replace,
-            };
             task.place.cluster.install_crds(&sources, existing, action.timeout).await?;
             task.slot.go_on().await;
         }

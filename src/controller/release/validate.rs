@@ -97,8 +97,8 @@ pub(crate) struct Action {
     pub(crate) hooks: bool,
     /// Check the values by the chart's schemas.
     pub(crate) schemas: bool,
-    /// Install what is in `crds/`, and what becomes of those that exist.
-    pub(crate) crds: Option<ExistingDefinitions>,
+    /// What becomes of the definitions in `crds/`.
+    pub(crate) crds: CrdPolicy,
     /// Take objects from other releases, and from nobody.
     pub(crate) take_ownership: bool,
     /// Take fields from other managers.
@@ -294,7 +294,7 @@ fn install(release: &HelmRelease) -> Action {
         wait_for_jobs: install.wait_for_jobs,
         hooks: !install.disable_hooks,
         schemas: !install.disable_schema_validation,
-        crds: definitions(install.crds.unwrap_or(if install.skip_crds { CrdPolicy::Skip } else { CrdPolicy::Create })),
+        crds: install.crds.unwrap_or(if install.skip_crds { CrdPolicy::Skip } else { CrdPolicy::Create }),
         take_ownership: install.take_ownership,
         force: install.force,
         cleanup_on_fail: false,
@@ -309,7 +309,7 @@ fn upgrade(release: &HelmRelease) -> Action {
         wait_for_jobs: upgrade.wait_for_jobs,
         hooks: !upgrade.disable_hooks,
         schemas: !upgrade.disable_schema_validation,
-        crds: definitions(upgrade.crds.unwrap_or(CrdPolicy::Skip)),
+        crds: upgrade.crds.unwrap_or(CrdPolicy::Skip),
         take_ownership: upgrade.take_ownership,
         force: upgrade.force,
         cleanup_on_fail: upgrade.cleanup_on_fail,
@@ -324,27 +324,10 @@ fn rollback(release: &HelmRelease) -> Action {
         wait_for_jobs: rollback.wait,
         hooks: !rollback.disable_hooks,
         force: rollback.force,
-        crds: None,
+        crds: CrdPolicy::Skip,
         schemas: false,
         take_ownership: false,
         cleanup_on_fail: false,
-    }
-}
-
-/// What becomes of definitions of a chart that exist.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ExistingDefinitions {
-    /// They stay as they are.
-    Keep,
-    /// They become as the chart has them.
-    Replace,
-}
-
-fn definitions(policy: CrdPolicy) -> Option<ExistingDefinitions> {
-    match policy {
-        CrdPolicy::Skip => None,
-        CrdPolicy::Create => Some(ExistingDefinitions::Keep),
-        CrdPolicy::CreateReplace => Some(ExistingDefinitions::Replace),
     }
 }
 

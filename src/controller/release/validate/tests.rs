@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{DesiredRelease, ExistingDefinitions, identity, validate};
-use crate::api::{HelmRelease, Reason};
+use super::{DesiredRelease, identity, validate};
+use crate::api::{CrdPolicy, HelmRelease, Reason};
 use crate::controller::error::ReconcileError;
 use crate::controller::index::Index;
 use crate::controller::matching::Wanted;
@@ -54,8 +54,8 @@ fn defaults_are_those_of_the_documentation() {
         assert!(action.wait && action.wait_for_jobs && action.hooks);
     }
     assert!(
-        desired.install.crds == Some(ExistingDefinitions::Keep)
-            && desired.upgrade.crds.is_none()
+        desired.install.crds == CrdPolicy::Create
+            && desired.upgrade.crds == CrdPolicy::Skip
             && !desired.upgrade.cleanup_on_fail
             && !desired.upgrade.force
     );
@@ -77,7 +77,10 @@ fn what_is_declared_is_what_is_done() {
     .expect("valid");
     assert_eq!(desired.identity.release, ReleaseKey::new("prod", "shop"));
     assert!(
-        desired.create_namespace && !desired.install.wait && desired.install.crds.is_none() && desired.upgrade.force
+        desired.create_namespace
+            && !desired.install.wait
+            && desired.install.crds == CrdPolicy::Skip
+            && desired.upgrade.force
     );
     assert_eq!(desired.install.timeout, Duration::from_mins(3), "spec.timeout where install has none");
     assert_eq!(desired.upgrade.timeout, Duration::from_secs(90));
