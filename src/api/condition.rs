@@ -22,6 +22,10 @@ pub enum ConditionType {
     TestSuccess,
     /// What was deployed before a failed upgrade is deployed again.
     Remediated,
+    /// Somebody changed or deleted what the release applied.
+    Drifted,
+    /// Somebody else made the revision that is deployed, and it stays.
+    Held,
 }
 
 impl ConditionType {
@@ -35,10 +39,12 @@ impl ConditionType {
             Self::SourceReady => "SourceReady",
             Self::TestSuccess => "TestSuccess",
             Self::Remediated => "Remediated",
+            Self::Drifted => "Drifted",
+            Self::Held => "Held",
         }
     }
 
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Ready,
         Self::Reconciling,
         Self::Stalled,
@@ -46,6 +52,8 @@ impl ConditionType {
         Self::SourceReady,
         Self::TestSuccess,
         Self::Remediated,
+        Self::Drifted,
+        Self::Held,
     ];
 }
 

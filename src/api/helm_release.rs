@@ -7,7 +7,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{GoDuration, Install, OnImmutable, Rollback, Test, Uninstall, Upgrade};
+use super::{ConflictRule, DriftDetection, GoDuration, Install, OnImmutable, Rollback, Test, Uninstall, Upgrade};
 
 /// A Helm release as it should be.
 #[derive(CustomResource, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -92,6 +92,18 @@ pub struct HelmReleaseSpec {
     #[schemars(length(max = 32))]
     pub on_immutable: Vec<OnImmutable>,
 
+    /// What becomes of fields that both the chart and somebody else set.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub conflicts: Vec<ConflictRule>,
+
+    /// What becomes of a revision that somebody else makes, as with `helm rollback` or `helm upgrade`, where it differs from what
+    /// is declared. Default: a rollback is held, anything else is reverted.
+    pub on_foreign_change: Option<ForeignChange>,
+
+    /// What becomes of objects that somebody changed or deleted while the release is deployed.
+    pub drift_detection: Option<DriftDetection>,
+
     /// Whether, and how, the last revision that was deployed is gone back to when an upgrade fails.
     pub rollback: Option<Rollback>,
 
@@ -110,6 +122,16 @@ impl std::fmt::Debug for HelmReleaseSpec {
             .field("release", &self.release)
             .finish_non_exhaustive()
     }
+}
+
+/// What becomes of a revision that somebody else makes. Default: a rollback is held, anything else is reverted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ForeignChange {
+    /// It stays, and is not ready, until this object changes or its annotation `helm-operator.ketches.cn/requestedAt` gets a new
+    /// value.
+    Hold,
+    /// A new revision puts the release back to what is declared.
+    Revert,
 }
 
 /// A `HelmRelease` that another one depends on.
@@ -222,7 +244,7 @@ pub struct ReleaseTarget {
 pub struct HelmReleaseStatus {
     /// The generation of the spec that this status speaks of.
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Released` and `SourceReady`, and while they apply `Reconciling`, `Stalled`, `TestSuccess` and `Remediated`.
+    /// `Ready`, `Released` and `SourceReady`, and while they apply `Reconciling`, `Stalled`, `Drifted`, `TestSuccess` and `Remediated`.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -5,6 +5,7 @@
 
 mod actions;
 mod condition;
+mod differences;
 mod duration;
 mod helm_release;
 mod helm_repository;
@@ -16,10 +17,12 @@ pub use actions::{
 };
 pub(crate) use condition::shortened;
 pub use condition::{ConditionType, Conditions};
+pub use differences::{ConflictPolicy, ConflictRule, DriftDetection, DriftMode, IgnoreRule, ObjectSelector};
 pub use duration::GoDuration;
 pub use helm_release::{
-    ChartSource, ChartSourceRepository, DependencyReference, Failure, HelmRelease, HelmReleaseSpec, HelmReleaseStatus,
-    HistoryEntry, Inventory, InventoryEntry, ReleaseState, ReleaseTarget, ValuesKind, ValuesReference,
+    ChartSource, ChartSourceRepository, DependencyReference, Failure, ForeignChange, HelmRelease, HelmReleaseSpec,
+    HelmReleaseStatus, HistoryEntry, Inventory, InventoryEntry, ReleaseState, ReleaseTarget, ValuesKind,
+    ValuesReference,
 };
 pub use helm_repository::{
     AccessFrom, Auth, BasicAuth, HelmRepository, HelmRepositorySpec, HelmRepositoryStatus, NamespaceSelector,

@@ -81,6 +81,14 @@ reasons! {
         TestFailed,
         /// Something that the release depends on is not ready, or does not exist.
         DependencyNotReady,
+        /// Somebody changed or deleted what the release applied (an event, and the condition `Drifted`).
+        DriftDetected,
+        /// What somebody changed or deleted is as it was applied again (an event only).
+        DriftCorrected,
+        /// What somebody changed or deleted could not be looked at, or not be made as it was applied (an event only).
+        DriftCorrectionFailed,
+        /// All objects are as they were applied (the condition `Drifted`).
+        NoDriftDetected,
         /// What `spec.valuesFrom` names does not exist, or lacks the key.
         ValuesNotFound,
         /// `spec.values` cannot be read as a map.
@@ -177,6 +185,8 @@ reasons! {
         // What the release's history says.
         /// So many revisions were made of late that something must be undoing them.
         TooManyRevisions,
+        /// Somebody else made the revision that is deployed, and it stays until the object changes or a person asks.
+        ReleaseHeld,
         /// Somebody else's Helm is at work on the release.
         PendingRelease,
         /// The release record does not fit into a Secret.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::conflicts::{ConflictPolicy, Paths, Rules};
 use super::content;
+use super::fields::{self, Fingerprint};
 use super::managed_fields;
 use super::object::{Object, ObjectRef};
 use super::order::{concurrently, install_groups};
@@ -17,7 +19,7 @@ use super::watch::Marks;
 use super::{Cluster, Error, Immutable, Owner, Resource};
 
 /// How long a kind may take to be served once its definition is applied.
-const DEFINED: Duration = Duration::from_mins(1);
+pub(super) const DEFINED: Duration = Duration::from_mins(1);
 
 /// How long an object that is being deleted is waited for before it is made anew.
 pub(super) const TERMINATED: Duration = Duration::from_mins(1);
@@ -35,6 +37,25 @@ pub struct ApplyOptions {
     pub previous: Vec<Owner>,
     /// What becomes of objects with a field that cannot be changed, by their kind.
     pub immutable: BTreeMap<String, Immutable>,
+    /// What becomes of fields that others set, too.
+    pub conflicts: Vec<(Paths, ConflictPolicy)>,
+}
+
+/// How one object is applied.
+#[derive(Clone, Copy, Default)]
+pub(super) struct How<'a> {
+    /// Whose marks are written; none for what is no part of a release.
+    pub(super) owner: Option<&'a Owner>,
+    /// Whether fields of other managers are overwritten.
+    pub(super) force: bool,
+    /// What becomes of fields that others set, too.
+    pub(super) conflicts: &'a [(Paths, ConflictPolicy)],
+}
+
+impl ApplyOptions {
+    pub(super) fn how(&self) -> How<'_> {
+        How { owner: Some(&self.owner), force: self.force_conflicts, conflicts: &self.conflicts }
+    }
 }
 
 /// What an apply did to one object.
@@ -65,6 +86,8 @@ pub struct Applied {
     pub(super) marks: Marks,
     /// A Job that removes itself when it is done.
     pub(super) vanishes: bool,
+    /// Which of its fields the release manages.
+    pub fields: Option<Fingerprint>,
 }
 
 /// What is known of the objects that existed when they were claimed.
@@ -110,6 +133,11 @@ impl Existing {
 }
 
 impl Applied {
+    /// Its resource version, as a number; 0 where it is none.
+    pub fn version(&self) -> u64 {
+        self.resource_version.parse().unwrap_or_default()
+    }
+
     /// An object of which the metadata is known alone: whether it is ready is to be seen.
     fn unseen(object: &Object, metadata: &Metadata) -> Self {
         let ObjectRef { group, kind, .. } = object.reference();
@@ -125,6 +153,7 @@ impl Applied {
             assessment: if is_ready { Assessment::CURRENT } else { Assessment { ready: unseen(), complete: unseen() } },
             marks: Marks::Helm,
             vanishes: vanishes(object.content().get("spec")),
+            fields: fields::fingerprint(metadata),
         }
     }
 }
@@ -169,7 +198,7 @@ impl Cluster {
         for group in install_groups(objects) {
             let applied = concurrently(&group, |object| async move {
                 let existing = claims.0.get(object.reference());
-                let applied = self.apply_one(object, existing, Some(&options.owner), options.force_conflicts).await;
+                let applied = self.apply_one(object, existing, options.how()).await;
                 let applied = match applied {
                     Err(refused @ Error::Immutable { .. }) => Box::pin(self.replace(object, options, refused)).await?,
                     applied => applied?,
@@ -213,15 +242,14 @@ impl Cluster {
         Ok(metadata)
     }
 
-    /// Applies one object; `existing` is its metadata before, marks are written for `owner` if there is one.
+    /// Applies one object; `existing` is its metadata before.
     pub(super) async fn apply_one(
         &self,
         object: &Object,
         existing: Option<&Metadata>,
-        owner: Option<&Owner>,
-        force: bool,
+        how: How<'_>,
     ) -> Result<Applied, Error> {
-        let target = (object.resource(), object.reference());
+        let (target, How { owner, force, .. }) = ((object.resource(), object.reference()), how);
         let existing = match existing {
             // It would take the change, and go all the same.
             Some(existing) if existing.deletion_timestamp.is_some() => {
@@ -234,16 +262,19 @@ impl Cluster {
             let is_ours = owner.is_some_and(|owner| ownership::is_of(existing, owner));
             self.take_over_fields(target, existing, is_ours).await?;
         }
-        let mut content = object.content().clone();
-        for doubled in content::prepare(object.reference(), &mut content) {
+        let (content, rules, doubled) = prepared(object, existing, how);
+        for doubled in doubled {
             tracing::warn!(object = %object.reference(), "the environment variable {doubled} is set twice in the chart: the last counts");
-        }
-        if let Some(owner) = owner {
-            ownership::mark(&mut content, owner);
         }
         let (group, kind) = (object.reference().group.as_str(), object.reference().kind.as_str());
         let metadata_only = ready::ready_by_existing(group, kind);
-        let answer = self.requests.apply(target, &Value::Object(content), force, metadata_only).await;
+        let answer = self.requests.apply(target, &content, force, metadata_only).await;
+        let answer = match answer {
+            Err(refused) if rules.force(&refused, &content) => {
+                self.requests.apply(target, &content, true, metadata_only).await
+            }
+            answer => answer,
+        };
         if let Err(Error::UnknownKind { .. }) = &answer {
             // It was served when the kind was looked up: what we know is out of date.
             self.discovery.invalidate();
@@ -298,6 +329,24 @@ impl Cluster {
     }
 }
 
+/// What is applied of an object, the rules for what others set of it, and what of it a person should know.
+pub(super) fn prepared<'a>(
+    object: &Object,
+    existing: Option<&Metadata>,
+    how: How<'a>,
+) -> (Value, Rules<'a>, Vec<String>) {
+    let mut content = object.content().clone();
+    let doubled = content::prepare(object.reference(), &mut content);
+    let rules = Rules::of(object, how.conflicts);
+    if let Some(existing) = existing {
+        rules.give_way(&mut content, existing);
+    }
+    if let Some(owner) = how.owner {
+        ownership::mark(&mut content, owner);
+    }
+    (Value::Object(content), rules, doubled)
+}
+
 fn applied(object: &Object, existing: Option<&Metadata>, answer: &Value, assessment: Assessment) -> Applied {
     let metadata = &answer["metadata"];
     let text = |field: &str| metadata[field].as_str().unwrap_or_default().to_owned();
@@ -318,5 +367,6 @@ fn applied(object: &Object, existing: Option<&Metadata>, answer: &Value, assessm
         assessment,
         marks: if is_labelled { Marks::Helm } else { Marks::Unknown },
         vanishes: vanishes(answer.get("spec")),
+        fields: fields::fingerprint_of(answer),
     }
 }

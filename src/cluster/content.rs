@@ -1,6 +1,8 @@
 //! What is applied of a rendered object: without what server-side apply makes a quarrel of, or refuses, though nobody
 //! means it. Pure. The record keeps what was rendered.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use serde_json::{Map, Value};
 
 use super::object::ObjectRef;
@@ -8,6 +10,7 @@ use super::object::ObjectRef;
 /// Changes `content`, which is of `object`, to what is applied. Returns what of it a person should know.
 pub(super) fn prepare(object: &ObjectRef, content: &mut Map<String, Value>) -> Vec<String> {
     match (object.group.as_str(), object.kind.as_str()) {
+        ("", "Secret") => encode_texts(content),
         ("rbac.authorization.k8s.io", "ClusterRole") => drop_aggregated_rules(content),
         ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration") => {
             let webhooks = content.get_mut("webhooks").and_then(Value::as_array_mut);
@@ -35,6 +38,26 @@ fn drop_aggregated_rules(content: &mut Map<String, Value>) {
     if is_aggregated && is_empty {
         content.remove("rules");
     }
+}
+
+/// The texts of a Secret become data, as the API server makes them: of what was applied as text it does not know afterwards
+/// whose it is, so that a key which leaves the chart would stay, and a change by somebody else go unnoticed.
+fn encode_texts(content: &mut Map<String, Value>) {
+    let is_text = |texts: &Map<String, Value>| texts.values().all(Value::is_string);
+    let has_room = content.get("data").is_none_or(|data| data.is_object() || data.is_null());
+    if !has_room || !content.get("stringData").and_then(Value::as_object).is_some_and(is_text) {
+        // The API server tells what is wrong.
+        return;
+    }
+    let Some(Value::Object(texts)) = content.remove("stringData") else { return };
+    let mut data = match content.remove("data") {
+        Some(Value::Object(data)) => data,
+        _ => Map::new(),
+    };
+    for (key, text) in texts {
+        data.insert(key, BASE64.encode(text.as_str().unwrap_or_default()).into());
+    }
+    content.insert("data".to_owned(), data.into());
 }
 
 /// A bundle that is empty is a place that somebody else fills in: cert-manager, a Job of the chart, the program itself.
@@ -99,6 +122,21 @@ mod tests {
         let object = ObjectRef { group, kind, namespace: None, name: "x".to_owned() };
         let told = prepare(&object, content.as_object_mut().expect("a map"));
         (content, told)
+    }
+
+    #[test]
+    fn the_texts_of_a_secret_become_data() {
+        let secret = |content: Value| prepared("", "Secret", content).0;
+        let both = json!({ "data": { "a": "YQ==", "b": "Yg==" }, "stringData": { "b": "c", "d": "" } });
+        assert_eq!(secret(both), json!({ "data": { "a": "YQ==", "b": "Yw==", "d": "" } }));
+        assert_eq!(secret(json!({ "stringData": { "b": "c" } })), json!({ "data": { "b": "Yw==" } }));
+        for left in [
+            json!({ "stringData": { "b": 1 } }),
+            json!({ "data": "x", "stringData": {} }),
+            json!({ "stringData": null }),
+        ] {
+            assert_eq!(secret(left.clone()), left);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use self::changes::Verdict;
 
+use super::apply::How;
 use super::discovery::Served;
 use super::object::{Object, Source};
 use super::order::concurrently;
@@ -44,7 +45,7 @@ impl Cluster {
         let mut change = Change::Unchanged;
         for namespace in self.objects(&[source], name).await? {
             if self.requests.metadata(namespace.resource(), namespace.reference()).await?.is_none() {
-                change = self.apply_one(&namespace, None, None, false).await?.change;
+                change = self.apply_one(&namespace, None, How::default()).await?.change;
             }
         }
         Ok(change)
@@ -136,7 +137,7 @@ impl Cluster {
             self.wait_established(crd, version, deadline).await?;
             return Ok((false, defined_resources(&live)));
         }
-        let applied = self.apply_one(crd, None, None, false).await?;
+        let applied = self.apply_one(crd, None, How::default()).await?;
         let version = Version { resource_version: applied.resource_version, generation: applied.generation };
         self.wait_established(crd, version, deadline).await?;
         Ok((true, defined))
@@ -163,7 +164,7 @@ impl Cluster {
             }
             Verdict::Safe | Verdict::LosesFields(_) => {}
         }
-        let applied = self.apply_one(crd, Some(&existing), None, true).await?;
+        let applied = self.apply_one(crd, Some(&existing), How { force: true, ..How::default() }).await?;
         let version = Version { resource_version: applied.resource_version, generation: applied.generation };
         self.wait_established(crd, version, deadline).await?;
         Ok((applied.change != Change::Unchanged, defined_resources(crd.content())))

@@ -104,7 +104,7 @@ pub enum Error {
         namespace: String,
     },
     /// Other field managers own fields that the chart sets.
-    #[error("{object} has fields that others manage: {}; drop them from the chart's values, or set spec.upgrade.force (for an install, spec.install.force) to true", conflict_list(.conflicts))]
+    #[error("{object} has fields that others manage: {}; drop them from the chart's values, say who wins in spec.conflicts, or set spec.upgrade.force (for an install, spec.install.force) to true", conflict_list(.conflicts))]
     Conflict {
         /// The object.
         object: Box<ObjectRef>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::apply::vanishes;
+use super::apply::{How, vanishes};
 use super::object::{Object, ObjectRef};
 use super::wait::{Question, Target, Unready, Unsettled, Version};
 use super::watch::Marks;
@@ -44,7 +44,7 @@ impl Cluster {
     ) -> Result<HookOutcome, Error> {
         if !ends(hook.reference()) {
             let existing = self.requests.metadata(hook.resource(), hook.reference()).await?;
-            self.apply_one(hook, existing.as_ref(), None, false).await?;
+            self.apply_one(hook, existing.as_ref(), How::default()).await?;
             return Ok(HookOutcome::Succeeded);
         }
         let begun = match self.left_by(hook, begun).await? {

@@ -13,13 +13,17 @@
 mod access;
 mod apply;
 mod awaited;
+mod conflicts;
 mod content;
 mod crds;
 mod delete;
 mod diagnose;
 mod discovery;
+mod drift;
 mod error;
+mod fields;
 mod hooks;
+mod live;
 mod lookup;
 mod managed_fields;
 mod object;
@@ -32,6 +36,7 @@ mod refusal;
 mod replace;
 mod request;
 mod secrecy;
+mod selector;
 mod wait;
 mod watch;
 
@@ -39,17 +44,22 @@ use std::sync::Arc;
 
 pub use apply::{Applied, ApplyOptions, Change, Existing};
 pub use awaited::Awaited;
+pub use conflicts::{ConflictPolicy, Paths};
 pub use crds::Existing as ExistingCrds;
 pub use delete::{DeleteOptions, Propagation, Removal, Removed};
 pub use discovery::Resource;
+pub use drift::{Deviation, Drift};
 pub use error::{Error, FieldConflict};
+pub use fields::Fingerprint;
 pub use hooks::HookOutcome;
+pub use live::{Glance, Live, LiveObjects, Sighting};
 pub use lookup::Lookup;
 pub use object::{Object, ObjectRef, Source, distinct, left_behind};
 pub use reach::Reach;
 pub use readiness::Readiness;
 pub use replace::Immutable;
 pub use secrecy::SecretValues;
+pub use selector::{Selector, SelectorError, Texts};
 pub use wait::{Unready, WaitError, WaitOptions};
 
 /// The release that owns objects, as Helm's ownership marks name it.

@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::discovery::{Kinds, Resource, Served};
-use super::{Cluster, Error, crds};
+use super::{Cluster, Error, apply, crds};
 use crate::off_thread::off_thread;
 
 /// Rendered YAML and where it came from. May hold several documents.
@@ -89,6 +89,11 @@ impl Object {
     /// Whether its kind becomes known only when a definition of the same manifest is applied.
     pub(super) fn awaits_definition(&self) -> bool {
         self.awaits_definition
+    }
+
+    /// Whether it is a Job that removes itself when it is done.
+    pub fn vanishes(&self) -> bool {
+        apply::vanishes(self.content.get("spec"))
     }
 
     /// An annotation as rendered.

@@ -53,7 +53,7 @@ impl Cluster {
         if removed.iter().any(|it| matches!(it.removed, Removed::Kept | Removed::NotOurs(_))) {
             return Err(refused);
         }
-        self.apply_one(object, None, Some(&options.owner), options.force_conflicts).await
+        self.apply_one(object, None, options.how()).await
     }
 
     async fn is_finished(&self, job: &Object) -> Result<bool, Error> {

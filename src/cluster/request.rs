@@ -137,6 +137,19 @@ impl Requests {
         self.send("patch", resource, object, build).await
     }
 
+    /// What an apply would make of the object: nothing is carried out.
+    pub(super) async fn dry_apply(
+        &self,
+        (resource, object): (&Resource, &ObjectRef),
+        content: &Value,
+    ) -> Result<Value, Error> {
+        let mut params = PatchParams::apply(FIELD_MANAGER).validation_strict().dry_run();
+        params.force = true;
+        let patch = Patch::Apply(content);
+        let build = || collection(resource, object).patch(&object.name, &params, &patch);
+        self.send("patch", resource, object, build).await
+    }
+
     /// Replaces the managed fields of the object as it was at `resource_version`.
     pub(super) async fn replace_managed_fields(
         &self,

@@ -316,6 +316,8 @@ mod tests {
             uid: "u1".to_owned(),
             resource_version: resource_version.to_owned(),
             generation: 2,
+            fields: None,
+            deleting: false,
             finalizers: vec!["example.com/hold".to_owned()],
             assessment: Assessment { ready: Verdict::Current, complete: Verdict::InProgress("runs".to_owned()) },
         })

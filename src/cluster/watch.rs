@@ -11,11 +11,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use kube::api::{Api, DynamicObject};
+use futures::stream::BoxStream;
+use kube::api::{Api, ApiResource, DynamicObject, PartialObjectMeta};
+use kube::core::DynamicResourceScope;
 use kube::runtime::{WatchStreamExt, watcher};
+use serde_json::Value;
 use tokio::sync::{Notify, watch};
 
 use super::discovery::Resource;
+use super::fields::{self, Fingerprint};
+use super::live::{Glance, Sighting};
 use super::object::ObjectRef;
 use super::ownership::{HELM, MANAGED_BY};
 use super::ready::{self, Assessment, Subject};
@@ -65,6 +70,9 @@ pub(super) struct Seen {
     pub(super) generation: i64,
     pub(super) finalizers: Vec<String>,
     pub(super) assessment: Assessment,
+    /// Which of its fields its release manages.
+    pub(super) fields: Option<Fingerprint>,
+    pub(super) deleting: bool,
 }
 
 /// The answer to a look at one object.
@@ -224,8 +232,7 @@ impl Feed {
     }
 
     async fn run(self: Arc<Self>, client: kube::Client, hub: Weak<Hub>) {
-        let (api, config) = self.source(client);
-        let mut events = pin!(watcher(api, config).backoff(WatchBackoff::default()));
+        let mut events = self.events(client);
         let mut idle = pin!(self.idle());
         let mut refused_since = None;
         loop {
@@ -262,7 +269,24 @@ impl Feed {
         }
     }
 
-    fn source(&self, client: kube::Client) -> (Api<DynamicObject>, watcher::Config) {
+    /// The events of the objects; of those that are ready as soon as they exist their metadata alone.
+    fn events(
+        &self,
+        client: kube::Client,
+    ) -> BoxStream<'static, Result<watcher::Event<DynamicObject>, watcher::Error>> {
+        if ready::ready_by_existing(&self.key.0.group, &self.key.0.kind) {
+            let (api, config) = self.source(client);
+            let events = watcher(api, config).map(|event| Ok(with_metadata(event?)));
+            return events.backoff(WatchBackoff::default()).boxed();
+        }
+        let (api, config) = self.source(client);
+        watcher(api, config).backoff(WatchBackoff::default()).boxed()
+    }
+
+    fn source<K>(&self, client: kube::Client) -> (Api<K>, watcher::Config)
+    where
+        K: kube::Resource<Scope = DynamicResourceScope, DynamicType = ApiResource>,
+    {
         let (resource, scope) = &self.key;
         let kind = resource.to_kube();
         let helm = watcher::Config::default().page_size(PAGE).labels(&format!("{MANAGED_BY}={HELM}"));
@@ -338,6 +362,21 @@ impl State {
     }
 }
 
+fn with_metadata(event: watcher::Event<PartialObjectMeta<DynamicObject>>) -> watcher::Event<DynamicObject> {
+    let object = |partial: PartialObjectMeta<DynamicObject>| DynamicObject {
+        types: None,
+        metadata: partial.metadata,
+        data: Value::Null,
+    };
+    match event {
+        watcher::Event::Apply(partial) => watcher::Event::Apply(object(partial)),
+        watcher::Event::Delete(partial) => watcher::Event::Delete(object(partial)),
+        watcher::Event::InitApply(partial) => watcher::Event::InitApply(object(partial)),
+        watcher::Event::Init => watcher::Event::Init,
+        watcher::Event::InitDone => watcher::Event::InitDone,
+    }
+}
+
 fn see(resource: &Resource, object: DynamicObject) -> Seen {
     let metadata = object.metadata;
     let subject = Subject {
@@ -346,6 +385,8 @@ fn see(resource: &Resource, object: DynamicObject) -> Seen {
         body: &object.data,
     };
     Seen {
+        fields: fields::fingerprint(&metadata),
+        deleting: subject.deleting,
         assessment: ready::assess(&resource.group, &resource.kind, &subject),
         uid: metadata.uid.unwrap_or_default(),
         resource_version: metadata.resource_version.unwrap_or_default(),
@@ -390,6 +431,40 @@ impl Subscription {
             (None, None) if state.synced => Look::Absent,
             (None, None) => Look::NotYet,
         }
+    }
+
+    /// What the feed knows of the object now, in a few words.
+    pub(super) fn sight(&self) -> Glance {
+        let state = lock(&self.feed.state);
+        let seen = state.seen.get(&self.place);
+        let sighting = match (&state.lost, seen) {
+            // With its kind an object is gone, too.
+            (Some(Refusal { code: 404, .. }), _) => Sighting::Absent,
+            (Some(_), _) => Sighting::Unwatchable,
+            (None, Some(seen)) if seen.deleting => Sighting::Leaving,
+            (None, Some(seen)) => Sighting::Present(seen.fields),
+            (None, None) if state.synced => Sighting::Absent,
+            (None, None) => Sighting::Unseen,
+        };
+        let version = seen.and_then(|seen| seen.resource_version.parse().ok()).unwrap_or_default();
+        let state = seen.and_then(|seen| u64::try_from(seen.generation).ok()).filter(|generation| *generation > 0);
+        Glance { sighting, version, state: state.unwrap_or(version) }
+    }
+
+    /// The object that is watched.
+    pub(super) fn object(&self) -> ObjectRef {
+        let resource = &self.feed.key.0;
+        ObjectRef {
+            group: resource.group.clone(),
+            kind: resource.kind.clone(),
+            namespace: self.place.0.clone(),
+            name: self.place.1.clone(),
+        }
+    }
+
+    /// The same of another feed.
+    pub(super) fn renewed(&self, hub: &Arc<Hub>, marks: Marks) -> Self {
+        hub.subscribe(&self.feed.key.0, &self.object(), marks, &self.waiter)
     }
 
     /// Whether another feed may serve where this one was refused.

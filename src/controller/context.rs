@@ -16,6 +16,7 @@ use super::error::Retries;
 use super::events::Events;
 use super::guarded::Guarded;
 use super::index::Index;
+use super::live::LiveReleases;
 use super::place::Home;
 use super::referents::Referents;
 use super::repository::KnownCharts;
@@ -153,6 +154,7 @@ pub(crate) struct Context {
     pub(crate) retries: Retries,
     pub(crate) awaits: Awaits,
     pub(crate) waits: Waits,
+    pub(crate) live: LiveReleases,
     pub(crate) policy: Policy,
     pub(crate) wake: Wake,
     /// How much goes on at the same time.
@@ -181,6 +183,7 @@ impl Context {
     /// Forgets an object of either kind that is gone.
     pub(crate) fn forget(&self, uid: &str) {
         self.waits.end(uid);
+        self.live.end(uid);
         self.awaits.end_of(uid);
         self.statuses.forget(uid);
         self.retries.forget(uid);

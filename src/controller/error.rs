@@ -139,11 +139,12 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         CertificateNameMismatch, CertificateUnknownAuthority, ChartArchiveInvalid, ChartDeprecated,
         ChartMetadataInvalid, ChartNameMismatch, ChartRefused, ChartTooLarge, ChartWarning, ClusterUnavailable,
         ConfigurationError, ConnectionFailed, DefinitionNotReplaced, DependencyNotReady, DigestMismatch, DnsFailed,
-        FieldConflict, Forbidden, ForeignRevision, HelmRepositoryNotFound, HistoryInvalid, HookFailed, ImmutableField,
-        InstallCompleted, InstallFailed, InstallStarted, InternalError, KubernetesVersionUnsupported, ManifestInvalid,
-        NamespaceNotFound, NoMatchingVersion, NotAHelmChart, NotReady, ObjectInvalid, OwnershipConflict,
-        PendingRelease, PermissionDenied, PlainHttp, Progressing, ProxyFailed, QuotaExceeded, RateLimited,
-        RegistryTimeout, RegistryUnavailable, RegistryUnexpected, ReleaseNameConflict, ReleaseTooLarge,
+        DriftCorrected, DriftCorrectionFailed, DriftDetected, FieldConflict, Forbidden, ForeignRevision,
+        HelmRepositoryNotFound, HistoryInvalid, HookFailed, ImmutableField, InstallCompleted, InstallFailed,
+        InstallStarted, InternalError, KubernetesVersionUnsupported, ManifestInvalid, NamespaceNotFound,
+        NoDriftDetected, NoMatchingVersion, NotAHelmChart, NotReady, ObjectInvalid, OwnershipConflict, PendingRelease,
+        PermissionDenied, PlainHttp, Progressing, ProxyFailed, QuotaExceeded, RateLimited, RegistryTimeout,
+        RegistryUnavailable, RegistryUnexpected, ReleaseHeld, ReleaseNameConflict, ReleaseTooLarge,
         RenderLimitExceeded, RepositoryNotFound, RetriesExhausted, RollbackFailed, RollbackSkipped, RolledBack,
         SchemaUnavailable, SchemaViolation, SecretInvalid, SecretNotFound, ServiceAccountNotFound, Suspended,
         SyncCompleted, TagNotFound, TemplateFailed, TestFailed, TestSucceeded, TooManyRevisions, UninstallCompleted,
@@ -214,9 +215,28 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         | InstallFailed
         | RollbackFailed
         | UpgradeFailed => Retry::Backoff,
-        InstallCompleted | UpgradeCompleted | SyncCompleted | TestSucceeded | RolledBack | RollbackSkipped
-        | Progressing | InstallStarted | UpgradeStarted | UninstallCompleted | UninstallSkipped | Suspended
-        | SchemaUnavailable | ChartNameMismatch | ChartWarning | ForeignRevision | AdoptionIgnored
+        InstallCompleted
+        | UpgradeCompleted
+        | SyncCompleted
+        | TestSucceeded
+        | RolledBack
+        | RollbackSkipped
+        | Progressing
+        | InstallStarted
+        | UpgradeStarted
+        | UninstallCompleted
+        | UninstallSkipped
+        | Suspended
+        | SchemaUnavailable
+        | ChartNameMismatch
+        | ChartWarning
+        | ForeignRevision
+        | AdoptionIgnored
+        | ReleaseHeld
+        | DriftDetected
+        | DriftCorrected
+        | DriftCorrectionFailed
+        | NoDriftDetected
         | ChartDeprecated => Retry::Never,
     }
 }

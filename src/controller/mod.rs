@@ -13,6 +13,7 @@ mod events;
 mod finalizer;
 mod guarded;
 mod index;
+mod live;
 mod matching;
 mod memory;
 mod ownership;
@@ -106,6 +107,7 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
         retries: error::Retries::default(),
         awaits: awaits::Awaits::default(),
         waits: waits::Waits::default(),
+        live: live::LiveReleases::default(),
         policy: setup.policy,
         wake: Wake::new(wake_releases, wake_repositories),
         bounds: context::Bounds::new(usize::from(setup.concurrent), setup.memory.large()),
@@ -162,6 +164,7 @@ fn start(context: &Arc<Context>, stores: Stores) -> JoinSet<()> {
     let listed = || history_listed.send(()).unwrap_or_default();
     tasks.spawn_local(watch::follow_history(Arc::clone(context), listed));
     tasks.spawn_local(watch::wake_by_history(Arc::clone(context), written_by_others));
+    tasks.spawn_local(live::follow(Arc::clone(context)));
     tasks.spawn_local(watch::wake_by_recovery(Arc::clone(context)));
     let metrics = Arc::clone(&context.metrics);
     tasks.spawn_local(async move { metrics.keep_beating().await });

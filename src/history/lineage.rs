@@ -77,6 +77,7 @@ mod tests {
                 revision,
                 status: status.into(),
                 marks,
+                held: None,
                 resource_version: String::new(),
                 uid: String::new(),
                 created_at: None,

@@ -22,6 +22,14 @@ const UNREMEDIED: &str = "helm-operator.ketches.cn/unremedied";
 const HOOKED: &str = "helm-operator.ketches.cn/hooked";
 const TESTED: &str = "helm-operator.ketches.cn/tested";
 const HOOKS: &str = "helm-operator.ketches.cn/hooks";
+const HELD: &str = "helm-operator.ketches.cn/held";
+const FIELDS: &str = "helm-operator.ketches.cn/fields";
+
+/// All of them.
+const KEYS: [&str; 18] = [
+    OWNER, UID, GENERATION, INPUTS, DECLARED, CHART, DIGEST, ATTEMPT, MADE, APPLIED, ENDED, ABSENT, REMEDIES, HOOKED,
+    UNREMEDIED, TESTED, FIELDS, HOOKS,
+];
 
 /// "This revision was made by us for that."
 ///
@@ -63,6 +71,8 @@ pub struct Marks {
     pub unremedied: bool,
     /// How the chart's tests went; none before they are begun.
     pub tested: Option<Tested>,
+    /// Which fields of each object of the manifest were applied, by a number for each in its order; 0 where that is not known.
+    pub fields: Vec<u32>,
     /// Whose hooks were begun last: a hook of several events has one record of its last run for all of them.
     pub hooks: Option<HooksBegun>,
 }
@@ -176,6 +186,23 @@ impl HooksBegun {
     }
 }
 
+/// Numbers of eight hexadecimal digits each, without anything between them.
+fn numbers(text: &str) -> Vec<u32> {
+    let digits = text.as_bytes().chunks(8).filter_map(|digits| std::str::from_utf8(digits).ok());
+    digits.map(|digits| u32::from_str_radix(digits, 16).unwrap_or_default()).collect()
+}
+
+/// For which generation of the object that declares the release a revision that somebody else made is held.
+pub(super) fn held(annotations: &BTreeMap<String, String>) -> Option<i64> {
+    annotations.get(HELD)?.parse().ok()
+}
+
+/// Puts that among the other annotations, or takes it away.
+pub(super) fn hold(held: Option<i64>, annotations: &mut BTreeMap<String, String>) {
+    annotations.remove(HELD);
+    annotations.extend(held.map(|generation| (HELD.to_owned(), generation.to_string())));
+}
+
 impl Marks {
     /// The marks among a Secret's annotations; none unless the first four are there.
     pub(super) fn of(annotations: &BTreeMap<String, String>) -> Option<Self> {
@@ -197,16 +224,14 @@ impl Marks {
             hooked: annotations.contains_key(HOOKED),
             unremedied: annotations.contains_key(UNREMEDIED),
             tested: annotations.get(TESTED).and_then(|tested| Tested::parse(tested)),
+            fields: annotations.get(FIELDS).map(|fields| numbers(fields)).unwrap_or_default(),
             hooks: annotations.get(HOOKS).and_then(|hooks| HooksBegun::parse(hooks)),
         })
     }
 
     /// Puts the marks among the other annotations, or takes them away.
     pub(super) fn put(marks: Option<&Self>, annotations: &mut BTreeMap<String, String>) {
-        for key in [
-            OWNER, UID, GENERATION, INPUTS, DECLARED, CHART, DIGEST, ATTEMPT, MADE, APPLIED, ENDED, ABSENT, REMEDIES,
-            HOOKED, UNREMEDIED, TESTED, HOOKS,
-        ] {
+        for key in KEYS {
             annotations.remove(key);
         }
         let Some(marks) = marks else { return };
@@ -227,6 +252,7 @@ impl Marks {
             hooked,
             unremedied,
             tested,
+            fields,
             hooks,
         } = marks.clone();
         let marks = [
@@ -255,6 +281,10 @@ impl Marks {
                 tested.map(|Tested { outcome, ran, declared, asked }| {
                     format!("{}/{ran}/{declared}/{asked}", outcome.as_str())
                 }),
+            ),
+            (
+                FIELDS,
+                (!fields.is_empty()).then(|| fields.iter().fold(String::new(), |text, it| text + &format!("{it:08x}"))),
             ),
             (HOOKS, hooks.map(|HooksBegun { event, since }| format!("{event}/{since}"))),
         ];

@@ -4,7 +4,7 @@ use helm::release::{Status, storage};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{Error, Marks, ReleaseKey, SecretRef};
+use super::{Error, Marks, ReleaseKey, SecretRef, marks};
 
 /// A revision as its Secret's metadata tells it.
 ///
@@ -19,6 +19,8 @@ pub struct RecordMeta {
     pub status: Status,
     /// For what we made it; none if somebody else wrote it, or wrote it last.
     pub marks: Option<Marks>,
+    /// The generation of the object that declares the release for which the revision, which somebody else made, is held.
+    pub held: Option<i64>,
     /// The server's version of the Secret; changes with each write.
     pub resource_version: String,
     /// The Secret's uid: a record of the same name made later is another.
@@ -51,6 +53,7 @@ impl RecordMeta {
             revision,
             status: status.as_str().into(),
             marks: metadata.annotations.as_ref().and_then(Marks::of),
+            held: metadata.annotations.as_ref().and_then(marks::held),
             resource_version: metadata.resource_version.clone().unwrap_or_default(),
             uid: metadata.uid.clone().unwrap_or_default(),
             created_at,

@@ -57,6 +57,8 @@ pub struct Record {
     pub release: Release,
     /// For what we made it; none if somebody else wrote it, or wrote it last.
     pub marks: Option<Marks>,
+    /// The generation of the object that declares the release for which the revision, which somebody else made, is held.
+    pub held: Option<i64>,
     /// The Secret's metadata, without managed fields.
     metadata: ObjectMeta,
 }
@@ -111,7 +113,7 @@ impl History {
         let request = Request::new(Secret::url_path(&(), Some(&secret.namespace)));
         let (release, body) = encoded(secret.clone(), metadata, release).await?;
         let metadata = self.write(Verb::Create, secret, request.create(&post_params(), body)).await?;
-        Ok(Record { release, marks: Some(marks), metadata })
+        Ok(Record { release, marks: Some(marks), held: None, metadata })
     }
 
     /// Writes a changed record back. Its `createdAt` is kept, `modifiedAt` is set.
@@ -124,7 +126,7 @@ impl History {
         let (release, body) = encoded(secret.clone(), metadata, record.release).await?;
         let request = request.replace(&secret.name, &post_params(), body);
         let metadata = self.write(Verb::Update, secret, request).await?;
-        Ok(Record { release, metadata, marks: record.marks })
+        Ok(Record { release, metadata, marks: record.marks, held: record.held })
     }
 
     /// Deletes the record of one revision; one that is not there is as good as deleted. Fails with [`Error::Conflict`] if

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::error::MAX_SECRET_BYTES;
-use super::{Error, Marks, Record, SecretRef};
+use super::{Error, Marks, Record, SecretRef, marks};
 
 /// The record in a Secret, its user's labels included.
 pub(super) fn to_record(secret: &SecretRef, content: Secret) -> Result<Record, Error> {
@@ -20,7 +20,8 @@ pub(super) fn to_record(secret: &SecretRef, content: Secret) -> Result<Record, E
     let metadata = ObjectMeta { managed_fields: None, ..content.metadata };
     release.labels = metadata.labels.as_ref().map(storage::user_labels).unwrap_or_default();
     let marks = metadata.annotations.as_ref().and_then(Marks::of);
-    Ok(Record { release, marks, metadata })
+    let held = metadata.annotations.as_ref().and_then(marks::held);
+    Ok(Record { release, marks, held, metadata })
 }
 
 /// The metadata of a revision's first write.
@@ -48,7 +49,9 @@ pub(super) fn changed_metadata(record: &Record, now: Timestamp) -> ObjectMeta {
     }
     labels.insert(storage::MODIFIED_LABEL.to_owned(), now.as_second().to_string());
     metadata.labels = Some(labels);
-    Marks::put(record.marks.as_ref(), metadata.annotations.get_or_insert_default());
+    let annotations = metadata.annotations.get_or_insert_default();
+    Marks::put(record.marks.as_ref(), annotations);
+    marks::hold(record.held, annotations);
     metadata
 }
 

@@ -65,6 +65,7 @@ impl Ground {
             force_conflicts: false,
             previous: Vec::new(),
             immutable: BTreeMap::new(),
+            conflicts: Vec::new(),
         }
     }
 

@@ -4,9 +4,11 @@ mod helm_cli;
 mod records;
 
 mod api_bounds;
+mod conflicts;
 mod definitions;
 mod demo;
 mod depends_on;
+mod drift;
 mod five_guides;
 mod health;
 mod helm_tests;
@@ -20,6 +22,7 @@ mod own_chart;
 
 mod forgotten;
 mod handed_over;
+mod held;
 mod immutable;
 mod interruptions;
 mod kill_points;

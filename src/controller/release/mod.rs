@@ -9,6 +9,7 @@
 mod act;
 mod dependencies;
 mod dereference;
+mod differences;
 mod fetch;
 mod inputs;
 mod observe;
@@ -93,13 +94,17 @@ pub(super) async fn reconcile(
     };
     outcome = outcome.map_err(|error| trace.masked(error));
     trace.source = trace.source.take().map(|error| trace.masked(error));
+    trace.drift = context.live.standing(&release.uid().unwrap_or_default());
     for error in outcome.as_mut().err().into_iter().chain(&mut trace.source) {
         context.retries.failed(release, error, release.spec.interval(), context.now());
     }
     match &outcome {
         Ok(Outcome::Superseded) => {}
         Ok(Outcome::Waiting(_)) => context.awaits.end(release),
-        Ok(Outcome::Deployed | Outcome::Suspended | Outcome::Gone) => {
+        Ok(ended @ (Outcome::Deployed | Outcome::Suspended | Outcome::Gone)) => {
+            if *ended != Outcome::Deployed {
+                context.live.end(&release.uid().unwrap_or_default());
+            }
             context.awaits.end(release);
             context.waits.end(&release.uid().unwrap_or_default());
         }
@@ -107,6 +112,7 @@ pub(super) async fn reconcile(
             if error.reason == Reason::ReleaseNameConflict {
                 // The release is somebody else's: it is no longer waited for.
                 context.waits.end(&release.uid().unwrap_or_default());
+                context.live.end(&release.uid().unwrap_or_default());
             }
             awaits::watch(release, error, &context);
         }
@@ -187,6 +193,7 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
     place.revisions.quiet(&dereference::target(release)).await;
     if release.meta().deletion_timestamp.is_some() {
         context.waits.end(&release.uid().unwrap_or_default());
+        context.live.end(&release.uid().unwrap_or_default());
         // A hook that fails may quote them.
         trace.secrets = SecretValues::of(&Box::pin(dereference::secret_values(release, context)).await);
         let (leaving, doing) = (Leaving::of(release), trace.doing.subscribe());
@@ -213,7 +220,11 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
     let desired = Box::new(validate::validate(release, references)?);
     trace.secrets = SecretValues::of(&desired.secrets);
     let resolved = Box::pin(fetch::resolve(&desired, release, context, trace)).await?;
-    let mut prompt = Prompt { asked: is_requested(release), cleared: context.awaits.take_cleared(release) };
+    let asked = is_requested(release);
+    if asked {
+        context.live.again(&desired.identity.uid);
+    }
+    let mut prompt = Prompt { asked, cleared: context.awaits.take_cleared(release), inspected: false };
     for _ in 0..MAX_STEPS {
         let observed = observe::observe(release, &desired, &resolved, place).await?;
         let plan = plan::plan(&facts(&desired, &observed, release, (prompt, context)));
@@ -226,9 +237,12 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
             }
             Plan::Await(step) => return Ok(Outcome::Waiting(step)),
             plan => {
-                // It is answered by one attempt.
-                if matches!(&plan, Plan::Release(step) if step.remedies.is_none()) {
-                    prompt = Prompt::default();
+                match &plan {
+                    // It is answered by one attempt.
+                    Plan::Release(step) if step.remedies.is_none() => prompt = Prompt::default(),
+                    // What the watches show of it comes later.
+                    Plan::Inspect { .. } => prompt.inspected = true,
+                    _ => {}
                 }
                 Box::pin(act::act(plan, &task, trace)).await?;
             }
@@ -252,6 +266,7 @@ fn facts<'a>(
         revisions: &observed.revisions,
         takes_over: observed.takes_over,
         is_blocked: observed.is_blocked,
+        has_suspects: observed.has_suspects && !prompt.inspected,
         interval: release.spec.interval(),
         prompt,
         tests: desired.tests.as_ref(),

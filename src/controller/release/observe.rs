@@ -16,6 +16,8 @@ pub(crate) struct Observed {
     pub(crate) takes_over: bool,
     /// Whether something that it depends on is not ready.
     pub(crate) is_blocked: bool,
+    /// Whether somebody changed or deleted objects of the newest revision.
+    pub(crate) has_suspects: bool,
     /// The digest of everything the manifest depends on: chart, values, Kubernetes version.
     pub(crate) inputs: String,
 }
@@ -29,11 +31,14 @@ pub(crate) async fn observe(
 ) -> Result<Observed, ReconcileError> {
     let kubernetes = place.cluster.capabilities().await?.kube_version;
     let minor = format!("{}.{}", kubernetes.major, kubernetes.minor);
+    let revisions = place.revisions.of(&desired.identity.release);
+    let newest = revisions.last().map_or(0, |last| last.revision);
     Ok(Observed {
         // Asked again: it may have changed hands since the references were read, or the object was read before that.
         takes_over: dereference::takes_over(release, &place.context)?,
         is_blocked: dereference::blocked(release, &place.context)?.is_some(),
-        revisions: place.revisions.of(&desired.identity.release),
+        has_suspects: place.context.live.has_suspects(&desired.identity.uid, newest),
+        revisions,
         inputs: desired.inputs(&resolved.digest, &minor),
     })
 }

@@ -36,6 +36,11 @@ pub(crate) enum Plan {
         /// That revision.
         revision: u32,
     },
+    /// The newest revision is deployed, and somebody changed or deleted some of its objects: look at them. Then plan again.
+    Inspect {
+        /// That revision.
+        revision: u32,
+    },
     /// Run the tests of the newest revision, or go on with them. Then plan again.
     Test {
         /// That revision.
@@ -82,6 +87,11 @@ pub(crate) enum Plan {
     },
     /// The newest revision failed, and what it created is to be deleted. Then plan again.
     CleanUp {
+        /// That revision.
+        revision: u32,
+    },
+    /// Somebody else made the newest revision, and it stays as it is.
+    Hold {
         /// That revision.
         revision: u32,
     },
@@ -141,6 +151,8 @@ pub(crate) struct Prompt {
     pub(crate) asked: bool,
     /// What the last failure waited for has happened: the next attempt is not too early.
     pub(crate) cleared: bool,
+    /// The objects that somebody changed have been looked at.
+    pub(crate) inspected: bool,
 }
 
 /// What a decision depends on.
@@ -156,6 +168,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) takes_over: bool,
     /// Whether something that the release depends on is not ready.
     pub(crate) is_blocked: bool,
+    /// Whether somebody changed or deleted objects of the newest revision.
+    pub(crate) has_suspects: bool,
     /// The longest between two attempts.
     pub(crate) interval: Duration,
     /// Why the history is looked at now.
@@ -172,12 +186,32 @@ pub(crate) struct Facts<'a> {
 
 /// Decides the next step.
 pub(crate) fn plan(facts: &Facts<'_>) -> Plan {
+    let plan = regardless_of_drift(facts);
+    let rests = matches!(
+        plan,
+        Plan::Keep { .. }
+            | Plan::Hold { .. }
+            | Plan::TestsFailed { .. }
+            | Plan::BackOff { .. }
+            | Plan::Exhausted { .. }
+            | Plan::AwaitDependencies
+    );
+    match facts.revisions.last() {
+        Some(last) if rests && facts.has_suspects && last.status == Status::Deployed => {
+            Plan::Inspect { revision: last.revision }
+        }
+        _ => plan,
+    }
+}
+
+fn regardless_of_drift(facts: &Facts<'_>) -> Plan {
     let Some(last) = facts.revisions.last() else { return release(facts) };
     let revision = last.revision;
     let ours = is_of(last, facts.identity);
     let made_for_this = ours && last.marks.as_ref().is_some_and(|marks| marks.inputs == facts.inputs);
     match last.status {
         _ if facts.takes_over && !ours && last.marks.is_some() => Plan::Mark { revision },
+        Status::Deployed if is_held(last, facts) => Plan::Hold { revision },
         Status::Deployed if made_for_this && !is_alive(last, facts.identity) => Plan::Mark { revision },
         Status::Deployed if made_for_this => tests(last, facts).unwrap_or(Plan::Keep { revision }),
         Status::Deployed | Status::Failed if ours && remedied(last, facts).is_some() => after_remedy(last, facts),
@@ -214,6 +248,11 @@ pub(crate) fn plan(facts: &Facts<'_>) -> Plan {
             release(facts)
         }
     }
+}
+
+/// Whether a revision of somebody else's is held at this generation of the object, and nobody asked for anything else.
+fn is_held(last: &RecordMeta, facts: &Facts<'_>) -> bool {
+    last.marks.is_none() && last.held == Some(facts.identity.generation) && !facts.prompt.asked
 }
 
 /// Whether a revision was made for the object that `identity` names.

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::plan::Step;
 use super::report::Progress;
+use super::report::listed;
 use super::trace::Trace;
 use super::{Outcome, dereference, report};
 use crate::api::{HelmRelease, HelmReleaseStatus, Reason};
@@ -75,6 +76,10 @@ pub(super) async fn publish(
 pub(super) fn notices(object: &impl Resource<DynamicType = ()>, trace: &Trace, context: &Context) {
     for (reason, message) in &trace.warnings {
         record(object, (Severity::Warning, *reason), message, context);
+    }
+    if !trace.corrected.is_empty() {
+        let message = format!("made as it was applied again: {}", listed(&trace.corrected));
+        record(object, (Severity::Normal, Reason::DriftCorrected), &message, context);
     }
     for removed in &trace.removed {
         record(object, (Severity::Normal, Reason::UninstallCompleted), removed, context);

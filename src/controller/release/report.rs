@@ -8,11 +8,12 @@ use kube::ResourceExt as _;
 use super::Outcome as Ended;
 use super::plan::{Step, StepKind};
 use super::trace::Trace;
-use crate::api::ConditionType::{Ready, Reconciling, Released, Remediated, SourceReady, Stalled, TestSuccess};
+use crate::api::ConditionType::{Drifted, Held, Ready, Reconciling, Released, Remediated, SourceReady, Stalled, TestSuccess};
 use crate::api::{
-    Conditions, Failure, HelmRelease, HelmReleaseStatus, HistoryEntry, REQUESTED_AT, Reason, ReleaseState,
+    Conditions, DriftMode, Failure, HelmRelease, HelmReleaseStatus, HistoryEntry, REQUESTED_AT, Reason, ReleaseState,
 };
 use crate::controller::error::ReconcileError;
+use crate::controller::live::Standing;
 use crate::controller::waits::Outstanding;
 use crate::history::{Outcome, RecordMeta};
 
@@ -145,7 +146,7 @@ pub(super) fn report(
         Err(error) => failed(error, trace, &before),
     };
     let conditions = tests(source(conditions, trace, &before.conditions), release, revisions);
-    let conditions = remediated(conditions, revisions);
+    let conditions = drifted(remediated(conditions, revisions), release, trace, &before.conditions);
     HelmReleaseStatus {
         observed_generation: generation,
         conditions: conditions.build(&before.conditions, generation, now),
@@ -210,6 +211,40 @@ fn source(conditions: Conditions, trace: &Trace, before: &[Condition]) -> Condit
     }
 }
 
+/// Whether somebody changed or deleted objects of what is deployed.
+fn drifted(conditions: Conditions, release: &HelmRelease, trace: &Trace, before: &[Condition]) -> Conditions {
+    let Some(standing) = &trace.drift else { return conditions };
+    let declared = release.spec.drift_detection.as_ref();
+    let Standing { revision, told, is_complete } = standing;
+    match told.as_slice() {
+        [] if !is_complete => conditions.keeping(Drifted, before),
+        [] if declared.is_some() => {
+            let message = format!("all objects are as revision {revision} applied them");
+            conditions.with(Drifted, false, Reason::NoDriftDetected, message)
+        }
+        [] => conditions,
+        told => {
+            let advice = match declared.and_then(|declared| declared.mode) {
+                Some(DriftMode::Enabled) => "",
+                _ => {
+                    "; set spec.driftDetection.mode to enabled to have such changes undone, or let them by spec.driftDetection.ignore"
+                }
+            };
+            let message = format!("not as revision {revision} applied them: {}{advice}", listed(told));
+            conditions.with(Drifted, true, Reason::DriftDetected, message)
+        }
+    }
+}
+
+/// The first of many things.
+pub(super) fn listed(things: &[String]) -> String {
+    let named = things.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join("; ");
+    match things.len().saturating_sub(SHOWN) {
+        0 => named,
+        more => format!("{named}; and {more} more"),
+    }
+}
+
 /// What was done about an upgrade that failed.
 fn remediated(conditions: Conditions, revisions: &[RecordMeta]) -> Conditions {
     let newest = revisions.last().and_then(|last| Some((last, last.marks.as_ref()?.remedies.as_ref()?)));
@@ -262,7 +297,10 @@ fn carried_over(before: HelmReleaseStatus, trace: &Trace) -> HelmReleaseStatus {
 }
 
 fn failed(error: &ReconcileError, trace: &Trace, before: &HelmReleaseStatus) -> Conditions {
-    let conditions = error.conditions();
+    let mut conditions = error.conditions();
+    if error.reason == Reason::ReleaseHeld {
+        conditions = conditions.with(Held, true, error.reason, &error.message);
+    }
     if trace.state.as_ref().is_some_and(|state| state.status == "deployed") && trace.acted {
         // What failed is not the revision: a test, say.
         let reason = if trace.upgraded { Reason::UpgradeCompleted } else { Reason::InstallCompleted };
@@ -307,8 +345,8 @@ fn failures(before: &[Failure], outcome: &Result<Ended, ReconcileError>, now: Ti
     match outcome {
         Ok(Ended::Deployed) => Vec::new(),
         Ok(_) => before.to_vec(),
-        // To wait for others is no failure.
-        Err(error) if error.reason == Reason::DependencyNotReady => before.to_vec(),
+        // To wait for others, or leave to them, is no failure.
+        Err(error) if matches!(error.reason, Reason::DependencyNotReady | Reason::ReleaseHeld) => before.to_vec(),
         Err(error) => {
             let reason = error.reason.to_string();
             let same = before.iter().find(|known| known.reason == reason && known.message == error.message).cloned();

@@ -11,6 +11,7 @@ use super::validate::DesiredRelease;
 use crate::api::{HelmRelease, Inventory, InventoryEntry, Reason, ReleaseState};
 use crate::cluster::{Applied, Object, ObjectRef, Removal, Removed, SecretValues};
 use crate::controller::error::ReconcileError;
+use crate::controller::live::Standing;
 use crate::controller::matching;
 use crate::controller::place::Place;
 use crate::history::{Record, ReleaseKey};
@@ -40,6 +41,10 @@ pub(super) struct Trace {
     pub(super) removed: Vec<String>,
     /// What is left in the cluster though the object goes, and why.
     pub(super) left: Option<(Vec<ReleaseKey>, String)>,
+    /// Objects that somebody changed or deleted, and that are as they were applied again.
+    pub(super) corrected: Vec<String>,
+    /// How the objects of what is deployed are, where they are watched.
+    pub(super) drift: Option<Standing>,
     /// What is done at the moment, where it takes a while.
     pub(super) doing: Doing,
     /// The values that come from Secrets: nothing that is told holds one.

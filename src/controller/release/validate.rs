@@ -1,6 +1,5 @@
 //! Second stage: the declared release, parsed once. Pure: what leaves here needs no more checking.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +9,11 @@ use serde_json::{Map, Value};
 use sha2::Digest as _;
 
 use super::dereference::{self, DereferencedRelease};
+use super::differences::Differences;
 use super::inputs::{Declared, Inputs};
 use super::removal::owner;
 use super::values::{self, Setting};
-use crate::api::{
-    CrdPolicy, GoDuration, HelmRelease, HelmReleaseSpec, ImmutablePolicy, Reason, TEST_AT, Test, TestFilter,
-};
+use crate::api::{CrdPolicy, ForeignChange, GoDuration, HelmRelease, HelmReleaseSpec, Reason, TEST_AT, Test, TestFilter};
 use crate::controller::error::{ReconcileError, chain};
 use crate::controller::source::Source;
 use crate::history::ReleaseKey;
@@ -48,8 +46,10 @@ pub(crate) struct DesiredRelease {
     pub(crate) source: Source,
     /// How old a resolved version may be before the registry is asked again.
     pub(crate) max_age: Duration,
-    /// What becomes of objects with a field that cannot be changed, by their kind.
-    pub(crate) on_immutable: BTreeMap<String, ImmutablePolicy>,
+    /// What becomes of revisions that somebody else makes.
+    pub(crate) on_foreign_change: Option<ForeignChange>,
+    /// What becomes of differences between the chart and the cluster.
+    pub(crate) differences: Differences,
     /// How to roll back.
     pub(crate) rollback: Action,
     /// What is done about failures.
@@ -194,7 +194,10 @@ pub(crate) fn validate(
         max_history: _,
         install: _,
         upgrade: _,
-        on_immutable,
+        on_immutable: _,
+        conflicts: _,
+        drift_detection: _,
+        on_foreign_change,
         rollback: _,
         test: _,
         uninstall: _,
@@ -216,7 +219,8 @@ pub(crate) fn validate(
         access,
         source: references.source,
         max_age,
-        on_immutable: on_immutable.iter().map(|it| (it.kind.clone(), it.policy)).collect(),
+        differences: Differences::of(&release.spec)?,
+        on_foreign_change: *on_foreign_change,
         rollback: rollback(release),
         remedies: Remedies::of(release),
         tests: Tests::of(release),

@@ -21,6 +21,7 @@ fn of(uid: &str, version: u32) -> RecordMeta {
         revision: 1,
         status: "deployed".into(),
         marks: None,
+        held: None,
         resource_version: version.to_string(),
         uid: uid.to_owned(),
         created_at: None,

@@ -1,5 +1,6 @@
 //! From the pending record to the deployed one: hooks, apply, prune, wait, hooks, record.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use helm::manifest::HookEvent;
@@ -9,7 +10,7 @@ use super::hooks::{self, Course};
 use super::prepare::{self, Pending};
 use super::{Deadline, Doing, Task, masked, record};
 use crate::api::Reason;
-use crate::cluster::{Applied, DeleteOptions, Existing, Object, Propagation, Readiness, left_behind};
+use crate::cluster::{Applied, DeleteOptions, Existing, Fingerprint, Object, Propagation, Readiness, left_behind};
 use crate::controller::error::ReconcileError;
 use crate::controller::release::plan::{self, Step, StepKind};
 use crate::controller::release::publish;
@@ -131,6 +132,7 @@ impl<'a> Run<'a> {
         let (before, after) = self.events();
         if self.noted {
             self.restore(&objects, &claims).await?;
+            self.note_fields(&objects);
         } else {
             if self.hooks(before).await? {
                 claims = self.claim_again(&objects).await?;
@@ -229,7 +231,18 @@ impl<'a> Run<'a> {
             // Written with the next write of the record.
             marks.applied = true;
         }
+        self.note_fields(objects);
         Ok(())
+    }
+
+    /// Notes which fields were applied: what becomes of them while the release is deployed is seen by that.
+    fn note_fields(&mut self, objects: &[Object]) {
+        let applied: BTreeMap<_, _> = self.applied.iter().map(|applied| (&applied.object, applied.fields)).collect();
+        let fields =
+            |object: &Object| applied.get(object.reference()).copied().flatten().map_or(0, Fingerprint::number);
+        if let Some(marks) = &mut self.record.marks {
+            marks.fields = objects.iter().map(fields).collect();
+        }
     }
 
     /// Of what was applied before, by another process perhaps, what is gone is applied again.

@@ -14,6 +14,7 @@
 //! what is declared, and ended as superseded where it is not. Neither is a failure, and neither deletes anything.
 
 mod apply;
+mod drift;
 mod hooks;
 mod prepare;
 mod record;
@@ -72,6 +73,7 @@ pub(super) type Doing = watch::Sender<Option<String>>;
 /// before.
 pub(super) async fn keep(revision: u32, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     Box::pin(trace.keep(task.release, task.desired, revision, task.place)).await?;
+    Box::pin(drift::watch(revision, task, trace)).await?;
     let current = &task.desired.identity.release;
     let leaving = Leaving::of(task.release);
     if uninstall::former(current, (&leaving.owner, &leaving.uid), task.place).is_empty() {
@@ -97,6 +99,7 @@ pub(super) async fn act(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Resul
 /// Takes a step with a revision that is there already.
 async fn go_on(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     match plan {
+        Plan::Inspect { revision } => Box::pin(drift::inspect(revision, task, trace)).await,
         Plan::Test { revision } => Box::pin(tests::run(revision, task, trace)).await,
         Plan::Mark { revision } => {
             let record = record::get(task, revision).await?;
@@ -201,7 +204,11 @@ async fn release(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<(), 
     }
     match Box::pin(prepare::prepare(step, task, trace)).await? {
         prepare::Prepared::Adopted => Ok(()),
-        prepare::Prepared::Recorded(pending) => Box::pin(apply::carry_out(step, *pending, task, trace)).await,
+        prepare::Prepared::Recorded(pending) => {
+            // What becomes of the objects of the revision before is this one's doing.
+            task.place.context.live.end(&task.desired.identity.uid);
+            Box::pin(apply::carry_out(step, *pending, task, trace)).await
+        }
     }
 }
 

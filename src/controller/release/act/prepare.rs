@@ -9,11 +9,12 @@ use helm::manifest::Hook;
 use helm::release::{ApplyMethod, Info, Release, Status};
 
 use super::{Deadline, Task, record, rollback, uninstall};
-use crate::api::{ADOPT, ImmutablePolicy, Reason};
-use crate::cluster::{ApplyOptions, Existing, Immutable, Object, Owner, Source};
+use crate::api::{ADOPT, ForeignChange, Reason};
+use crate::cluster::{ApplyOptions, Existing, Object, Owner, Source};
 use crate::controller::error::ReconcileError;
 use crate::controller::matching::{self, Key};
 use crate::controller::release::fetch;
+use crate::controller::release::is_requested;
 use crate::controller::release::plan::{self, Step, StepKind};
 use crate::controller::release::render;
 use crate::controller::release::trace::Trace;
@@ -38,7 +39,7 @@ pub(super) struct Pending {
 /// What came of the preparations.
 pub(super) enum Prepared {
     /// Nothing is to be carried out: the deployed revision, made by somebody else or for an older Kubernetes, is just what
-    /// would be made, and marked as ours; or a rollback was given up. What comes next is planned anew.
+    /// would be made, and marked as ours; or it is held; or a rollback was given up. What comes next is planned anew.
     Adopted,
     /// A revision is pending.
     Recorded(Box<Pending>),
@@ -65,16 +66,20 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
         let (reason, message) = warned(warning);
         trace.warn(reason, message);
     }
-    warn_of_others(step, task, trace);
     let replaced = Box::pin(record::get_all(task, &step.replaces)).await?;
     let release = pending(step, task, rendered, &replaced);
-    if let Some(deployed) = replaced.iter().find(|record| record.release.info.status == Status::Deployed)
-        && is_last(deployed, task)
-        && same(&deployed.release, &release)
-    {
-        Box::pin(record::adopt(deployed, &marks(step, task), task)).await?;
-        return Ok(Prepared::Adopted);
+    let deployed = replaced.iter().find(|record| record.release.info.status == Status::Deployed);
+    if let Some(deployed) = deployed.filter(|deployed| is_last(deployed, task)) {
+        if same(&deployed.release, &release) {
+            Box::pin(record::adopt(deployed, &marks(step, task), task)).await?;
+            return Ok(Prepared::Adopted);
+        }
+        if is_to_be_held(deployed, task) {
+            Box::pin(record::hold(deployed, task)).await?;
+            return Ok(Prepared::Adopted);
+        }
     }
+    warn_of_others(step, task, trace);
     let (objects, claims) = Box::pin(objects(&release, action, task)).await?;
     if replaced.is_empty() && claims.any_of(&owner(task)) {
         Box::pin(refuse_other_drivers(task)).await?;
@@ -89,6 +94,21 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
     let deadline = Deadline::of(action);
     let record = Box::pin(record::create(release, marks, task)).await?;
     Ok(Prepared::Recorded(Box::new(Pending { record, objects, claims, replaced, deadline })))
+}
+
+/// Whether a revision that somebody else made after one of ours stays, though something else is declared. It is held once: what
+/// ends that, a changed object or a person's request, is not to be held up again.
+fn is_to_be_held(deployed: &Record, task: &Task<'_>) -> bool {
+    let (identity, is_rollback) =
+        (&task.desired.identity, deployed.release.info.description.starts_with("Rollback to "));
+    let is_wanted = match task.desired.on_foreign_change {
+        Some(ForeignChange::Hold) => true,
+        Some(ForeignChange::Revert) => false,
+        None => is_rollback,
+    };
+    let revisions = task.place.revisions.of(&identity.release);
+    let is_foreign = deployed.marks.is_none() && revisions.iter().any(|meta| plan::is_of(meta, identity));
+    is_wanted && is_foreign && deployed.held.is_none() && !is_requested(task.release)
 }
 
 /// What a person did that the new revision undoes, or that has no effect.
@@ -191,15 +211,8 @@ pub(super) fn options(action: &Action, task: &Task<'_>) -> ApplyOptions {
         take_ownership: action.take_ownership,
         force_conflicts: action.force,
         previous: former.into_iter().map(marked).collect(),
-        immutable: task.desired.on_immutable.iter().map(|(kind, policy)| (kind.clone(), immutable(*policy))).collect(),
-    }
-}
-
-fn immutable(policy: ImmutablePolicy) -> Immutable {
-    match policy {
-        ImmutablePolicy::Fail => Immutable::Fail,
-        ImmutablePolicy::Recreate => Immutable::Recreate,
-        ImmutablePolicy::OrphanRecreate => Immutable::OrphanRecreate,
+        immutable: task.desired.differences.immutable.clone(),
+        conflicts: task.desired.differences.conflicts.clone(),
     }
 }
 
@@ -312,6 +325,7 @@ fn marks(step: &Step, task: &Task<'_>) -> Marks {
         hooked: false,
         unremedied: false,
         tested: None,
+        fields: Vec::new(),
         hooks: None,
     }
 }

@@ -73,7 +73,15 @@ async fn finished<T: 'static>(
 /// Marks a revision as ours, made for these inputs.
 pub(super) async fn adopt(record: &Record, marks: &Marks, task: &Task<'_>) -> Result<(), ReconcileError> {
     let mut record = record.clone();
-    record.marks = Some(marks.clone());
+    let fields = record.marks.take().map(|marks| marks.fields).unwrap_or_default();
+    record.marks = Some(Marks { fields, ..marks.clone() });
+    update(task.place, record).await.map(drop)
+}
+
+/// Notes that a revision which somebody else made stays while the object is as it is.
+pub(super) async fn hold(record: &Record, task: &Task<'_>) -> Result<(), ReconcileError> {
+    let mut record = record.clone();
+    record.held = Some(task.desired.identity.generation);
     update(task.place, record).await.map(drop)
 }
 

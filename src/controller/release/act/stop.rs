@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use helm::release::Status;
 
-use super::{Task, keep, record, rollback, tests};
+use super::{Task, drift, keep, record, rollback, tests};
 use crate::api::{REQUESTED_AT, Reason};
 use crate::controller::error::{NextAttempt, ReconcileError};
 use crate::controller::release::dereference;
@@ -17,6 +17,17 @@ pub(super) async fn stop(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Resu
         Plan::TestsFailed { revision } => {
             Box::pin(keep(revision, task, trace)).await?;
             Err(tests::failed(revision, task))
+        }
+        Plan::Hold { revision } => {
+            Box::pin(trace.keep(task.release, task.desired, revision, task.place)).await?;
+            Box::pin(drift::watch(revision, task, trace)).await?;
+            let release = &task.desired.identity.release;
+            let message = format!(
+                "revision {revision} of {release} was made by somebody else, with helm perhaps, and is not what is declared: the release stays as \
+                 it is. Change this object, or annotate it with {REQUESTED_AT}, to go on with what is declared; spec.onForeignChange: Revert \
+                 undoes such changes at once"
+            );
+            Err(ReconcileError::new(Reason::ReleaseHeld, message))
         }
         Plan::AwaitDependencies => match dereference::blocked(task.release, &task.place.context)? {
             Some(why) => Err(ReconcileError::new(Reason::DependencyNotReady, why)),

@@ -52,6 +52,7 @@ fn meta(revision: u32, word: &str) -> RecordMeta {
         revision,
         status: status.into(),
         marks,
+        held: None,
         // A release that was deployed long ago may be worked on now.
         created_at: Some(at(0)),
         modified_at: written,
@@ -97,6 +98,7 @@ fn facts<'a>(identity: &'a Identity, revisions: &'a [RecordMeta], prompt: Prompt
         revisions,
         takes_over: false,
         is_blocked: false,
+        has_suspects: false,
         interval,
         prompt,
         tests: None,
@@ -256,7 +258,7 @@ fn attempts_are_as_many_as_are_declared() {
     assert!(matches!(next("failed=now:NotReady:1@0", idle), Plan::BackOff { .. }));
     assert_eq!(next("failed=now:NotReady:2@100000", idle), Plan::Exhausted { revision: 1, attempts: 2 });
     assert_eq!(next("deployed=old failed=now:NotReady:1@0", idle), Plan::Exhausted { revision: 2, attempts: 1 });
-    let asked = Prompt { asked: true, cleared: false };
+    let asked = Prompt { asked: true, cleared: false, inspected: false };
     assert!(matches!(next("deployed=old failed=now:NotReady:1@0", asked), Plan::Release(_)), "a person asks for it");
     assert!(
         matches!(next("deployed=old failed=other:NotReady:9@0", idle), Plan::Release(_)),
@@ -366,7 +368,7 @@ fn after(words: &str, prompt: Prompt) -> Result<u32, i64> {
 
 #[test]
 fn one_failure_is_one_attempt_whatever_looks_at_it() {
-    let (idle, asked) = (Prompt::default(), Prompt { asked: true, cleared: false });
+    let (idle, asked) = (Prompt::default(), Prompt { asked: true, cleared: false, inspected: false });
     let cleared = Prompt { cleared: true, ..idle };
     for (words, prompt, expected) in [
         // 5 s, then twice as long each time, 5 % more or less by the object.
@@ -405,7 +407,7 @@ fn a_loop_ends_after_so_many_revisions() {
         Plan::TooMany { until } => Err(until.as_second()),
         other => panic!("{other:?}"),
     };
-    let (idle, asked) = (Prompt::default(), Prompt { asked: true, cleared: false });
+    let (idle, asked) = (Prompt::default(), Prompt { asked: true, cleared: false, inspected: false });
     assert_eq!(next(&made(MOST_MADE - 1, NOW - 10), idle), Ok((NOW - 10, MOST_MADE)));
     assert_eq!(next(&made(MOST_MADE, NOW - 10), idle), Err(NOW - 10 + 3600));
     assert_eq!(next(&made(MOST_MADE, NOW - 3600), idle), Ok((NOW, 1)));
@@ -421,4 +423,50 @@ fn every_reason_can_be_read_back_from_a_record() {
         assert_eq!(Reason::parse(&reason.to_string()), Some(*reason));
     }
     assert_eq!(Reason::parse("Superseded"), None);
+}
+
+#[test]
+fn what_somebody_changed_is_looked_at_where_nothing_else_is_to_be_done() {
+    let identity = identity(OWNER);
+    for (words, expected) in [
+        ("deployed=now", Some(1)),
+        ("failed=old deployed=now", Some(2)),
+        // The objects are those of a revision that is not deployed, or not ours, or about to be replaced.
+        ("deployed=old failed=now:NotReady:1@1", None),
+        ("deployed=old", None),
+        ("deployed", None),
+        ("pending-upgrade=now", None),
+    ] {
+        let revisions = history(words);
+        let idle = facts(&identity, &revisions, Prompt::default(), Progress::Unknown);
+        let planned = plan(&Facts { has_suspects: true, ..idle });
+        match expected {
+            Some(revision) => assert_eq!(planned, Plan::Inspect { revision }, "{words}"),
+            None => assert_eq!(planned, plan(&idle), "{words}"),
+        }
+    }
+    // What is declared now waits for others; what is deployed is looked at.
+    let revisions = history("deployed=old");
+    let blocked = Facts {
+        has_suspects: true,
+        is_blocked: true,
+        ..facts(&identity, &revisions, Prompt::default(), Progress::Unknown)
+    };
+    assert_eq!(plan(&blocked), Plan::Inspect { revision: 1 });
+}
+
+#[test]
+fn what_somebody_else_made_is_held_for_one_generation_until_a_person_asks() {
+    let identity = identity(OWNER);
+    let planned = |held: Option<i64>, asked: bool| {
+        let mut revisions = history("superseded=now deployed");
+        revisions[1].held = held;
+        let prompt = Prompt { asked, ..Prompt::default() };
+        plan(&facts(&identity, &revisions, prompt, Progress::Unknown))
+    };
+    let goes_on = Plan::Release(step(StepKind::Upgrade, 3, &[2]));
+    assert_eq!(planned(Some(GENERATION), false), Plan::Hold { revision: 2 });
+    assert_eq!(planned(Some(GENERATION), true), goes_on);
+    assert_eq!(planned(Some(GENERATION - 1), false), goes_on);
+    assert_eq!(planned(None, false), goes_on);
 }

@@ -1,0 +1,121 @@
+//! Fields that the chart sets and somebody else, too: what a scale wrote goes on, and for the rest who wins is declared.
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::charts::Chart;
+use e2e::story::{Story, story};
+use helm_operator::api::Reason;
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+
+const WORKLOAD: &str = "apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ .Release.Name }}
+spec:
+  replicas: {{ .Values.replicas }}
+  selector: {matchLabels: {app: {{ .Release.Name }}}}
+  template:
+    metadata: {labels: {app: {{ .Release.Name }}}}
+    spec:
+      containers:
+      - {name: side, image: \"side:1\"}
+      - {name: main, image: \"main:{{ .Values.tag }}\"}
+";
+
+async fn deployed(story: &Story<'_>, name: &str, spec: Value) -> Result<()> {
+    let chart =
+        Chart::new("app", "1.0.0").file("values.yaml", "replicas: 1\ntag: a\n").file("templates/all.yaml", WORKLOAD);
+    story.push(&chart).await?;
+    story.open_repository().await?;
+    story.release(name, "app", "1.0.0", spec).await?;
+    story.ready(name).await.map(drop)
+}
+
+/// The number of replicas and the image of the main container.
+async fn live(story: &Story<'_>, name: &str) -> Result<(Option<i32>, String)> {
+    let spec = story.objects::<Deployment>().get(name).await?.spec;
+    let pod = spec.template.spec.context("a pod")?;
+    let main = pod.containers.into_iter().find(|container| container.name == "main");
+    Ok((spec.replicas, main.context("main")?.image.unwrap_or_default()))
+}
+
+fn values(values: &Value) -> Value {
+    json!({ "spec": { "values": values } })
+}
+
+/// Another writer sets the image of the main container.
+async fn set_image(story: &Story<'_>, name: &str, image: &str) -> Result<()> {
+    let image = json!({ "spec": { "template": { "spec": { "containers": [{ "name": "main", "image": image }] } } } });
+    let parameters = PatchParams { field_manager: Some("image-updater".to_owned()), ..PatchParams::default() };
+    story.objects::<Deployment>().patch(name, &parameters, &Patch::Strategic(image)).await?;
+    Ok(())
+}
+
+#[test]
+fn what_a_scale_wrote_goes_on_through_upgrades_unless_it_is_declared_otherwise() -> Result<()> {
+    story("conflicts-scale", async |story| {
+        deployed(story, "app", json!({})).await?;
+        story.kubectl.run(&["scale", "--namespace", &story.namespace, "deployment/app", "--replicas=3"]).await?;
+        story.patch("app", values(&json!({ "tag": "b", "replicas": 2 }))).await?;
+        story.ready("app").await?;
+        ensure!(live(story, "app").await? == (Some(3), "main:b".to_owned()), "{:?}", live(story, "app").await?);
+
+        let rules = json!([{ "paths": ["/spec/replicas"], "target": { "kind": "Deployment" }, "policy": "Force" }]);
+        story.patch("app", json!({ "spec": { "conflicts": rules, "values": { "tag": "c" } } })).await?;
+        story.ready("app").await?;
+        ensure!(live(story, "app").await? == (Some(2), "main:c".to_owned()), "{:?}", live(story, "app").await?);
+        Ok(())
+    })
+}
+
+#[test]
+fn who_wins_a_field_is_declared_by_its_path() -> Result<()> {
+    story("conflicts-paths", async |story| {
+        deployed(story, "app", json!({ "driftDetection": { "mode": "disabled" } })).await?;
+        set_image(story, "app", "main:other").await?;
+        story.patch("app", values(&json!({ "tag": "b" }))).await?;
+        story.refused("app", Reason::FieldConflict, &["image-updater", "spec.conflicts"]).await?;
+
+        let rule = |policy: &str| {
+            json!({ "spec": { "conflicts": [{
+                "paths": ["/spec/template/spec/containers/*/image"], "target": { "name": "app" }, "policy": policy,
+            }] } })
+        };
+        story.patch("app", rule("Yield")).await?;
+        story.patch("app", values(&json!({ "tag": "b", "replicas": 2 }))).await?;
+        story.ready("app").await?;
+        ensure!(live(story, "app").await? == (Some(2), "main:other".to_owned()), "{:?}", live(story, "app").await?);
+
+        story.patch("app", rule("Force")).await?;
+        story.patch("app", values(&json!({ "tag": "c" }))).await?;
+        story.ready("app").await?;
+        ensure!(live(story, "app").await?.1 == "main:c", "{:?}", live(story, "app").await?);
+        // Only what is declared: another field is a conflict still.
+        set_image(story, "app", "main:other").await?;
+        let replicas = PatchParams { field_manager: Some("someone".to_owned()), ..PatchParams::default() };
+        let patch = Patch::Merge(json!({ "spec": { "replicas": 7 } }));
+        story.objects::<Deployment>().patch("app", &replicas, &patch).await?;
+        story.patch("app", values(&json!({ "tag": "d", "replicas": 3 }))).await?;
+        story.refused("app", Reason::FieldConflict, &["someone", ".spec.replicas"]).await?;
+        ensure!(live(story, "app").await? == (Some(7), "main:other".to_owned()), "{:?}", live(story, "app").await?);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_rule_that_means_nothing_is_told() -> Result<()> {
+    story("conflicts-wrong", async |story| {
+        let chart = Chart::new("app", "1.0.0").file("values.yaml", "replicas: 1\ntag: a\n");
+        story.push(&chart.file("templates/all.yaml", WORKLOAD)).await?;
+        story.open_repository().await?;
+        let rules = json!([{ "paths": ["/spec/replicas"], "target": { "kind": "(" }, "policy": "Yield" }]);
+        story.release("app", "app", "1.0.0", json!({ "conflicts": rules })).await?;
+        story.refused("app", Reason::ConfigurationError, &["spec.conflicts[0].target", "kind"]).await?;
+        let rules = json!([{ "paths": ["spec.replicas"], "policy": "Yield" }]);
+        let refused = story.release("app", "app", "1.0.0", json!({ "conflicts": rules })).await;
+        let refused = refused.err().map(|error| format!("{error:#}")).unwrap_or_default();
+        ensure!(refused.contains("spec.conflicts[0].paths[0]"), "{refused}");
+        Ok(())
+    })
+}

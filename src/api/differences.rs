@@ -1,0 +1,94 @@
+//! What becomes of differences between what a release applied and what is there.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What becomes of a deployed release's objects that somebody changed or deleted. They are watched, and cost no requests.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DriftDetection {
+    /// What is done. Default: objects that are missing are made anew (but for Jobs and bare Pods), and changed fields are told
+    /// of in the condition `Drifted` and an Event.
+    pub mode: Option<DriftMode>,
+    /// Which fields others may change without being told of, or corrected.
+    #[schemars(length(max = 64))]
+    pub ignore: Vec<IgnoreRule>,
+}
+
+/// What is done about objects that were changed or deleted. Default: those that are missing are made anew, and changes are told
+/// of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DriftMode {
+    /// They are made as they were applied, each for itself, without a new revision and without hooks.
+    Enabled,
+    /// They are told of, and left as they are.
+    Warn,
+    /// They are not looked at.
+    Disabled,
+}
+
+/// Fields that others may change.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IgnoreRule {
+    /// JSON pointers, such as `/spec/replicas`; `*` stands for each element of a list or map. An empty one is the whole object.
+    #[schemars(length(min = 1, max = 64), inner(length(max = 512), regex(pattern = "^(/.*)?$")))]
+    pub paths: Vec<String>,
+    /// Which objects. Default: all.
+    pub target: Option<ObjectSelector>,
+}
+
+/// What becomes of fields that both the chart and somebody else set, at installs, upgrades and corrections. Where nothing is said,
+/// they are a conflict, and the apply fails, unless its `force` is set; but what was written by `/scale`, as an autoscaler or
+/// `kubectl scale` do, is left as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConflictRule {
+    /// JSON pointers, such as `/spec/replicas`; `*` stands for each element of a list or map. An empty one is the whole object.
+    #[schemars(length(min = 1, max = 64), inner(length(max = 512), regex(pattern = "^(/.*)?$")))]
+    pub paths: Vec<String>,
+    /// Which objects. Default: all.
+    pub target: Option<ObjectSelector>,
+    /// What becomes of them. Of several rules about one field the last counts.
+    pub policy: ConflictPolicy,
+}
+
+/// What becomes of a field that both the chart and somebody else set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ConflictPolicy {
+    /// Where the two differ the apply fails.
+    Fail,
+    /// It becomes as the chart has it.
+    Force,
+    /// It stays as the other one has it, for as long as the other one sets it.
+    Yield,
+}
+
+/// Some of a release's objects; what is not set chooses all. Of the group, version, kind, namespace and name the whole has to
+/// match the regular expression.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ObjectSelector {
+    /// The API group; `apps`, say.
+    #[schemars(length(max = 256))]
+    pub group: Option<String>,
+    /// The version in the group; `v1`, say.
+    #[schemars(length(max = 256))]
+    pub version: Option<String>,
+    /// The kind; `Deployment`, say.
+    #[schemars(length(max = 256))]
+    pub kind: Option<String>,
+    /// The namespace.
+    #[schemars(length(max = 256))]
+    pub namespace: Option<String>,
+    /// The name.
+    #[schemars(length(max = 256))]
+    pub name: Option<String>,
+    /// Its labels, as `kubectl -l` takes them: `tier=front,app in (a,b),!canary`.
+    #[schemars(length(max = 1024))]
+    pub label_selector: Option<String>,
+    /// Its annotations, in the same words.
+    #[schemars(length(max = 1024))]
+    pub annotation_selector: Option<String>,
+}

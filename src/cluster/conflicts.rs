@@ -1,0 +1,166 @@
+//! Fields that the chart sets and others, too: who wins is declared by path. Pure.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::fields;
+use super::object::Object;
+use super::request::Metadata;
+use super::selector::Selector;
+use super::{Error, ObjectRef, Resource};
+
+/// What becomes of fields that both the chart and somebody else set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConflictPolicy {
+    /// The apply fails where the two differ.
+    Fail,
+    /// They become as the chart has them.
+    Force,
+    /// They stay as the other one has them, and the release gives them up.
+    Yield,
+}
+
+/// Fields of some objects.
+#[derive(Debug, Clone, Default)]
+pub struct Paths {
+    /// Which objects.
+    pub target: Selector,
+    /// Which fields of them: JSON pointers, in which `*` stands for each element of a list or map. Empty text for all.
+    pub paths: Vec<String>,
+}
+
+impl Paths {
+    /// Those of an object's fields that are meant.
+    pub(super) fn of<'a>(&'a self, (resource, object): (&Resource, &ObjectRef), content: &Value) -> &'a [String] {
+        let texts = |field: &str| -> BTreeMap<String, String> {
+            let map = content["metadata"][field].as_object().into_iter().flatten();
+            map.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+        };
+        let is_meant = self.target.matches(resource, object, &texts("labels"), &texts("annotations"));
+        if is_meant { &self.paths } else { &[] }
+    }
+}
+
+/// What becomes of some fields of one object. Where several rules are about a field the last one counts.
+pub(super) struct Rules<'a>(Vec<(&'a str, ConflictPolicy)>);
+
+impl<'a> Rules<'a> {
+    /// Those of `declared` that are about `object`.
+    pub(super) fn of(object: &Object, declared: &'a [(Paths, ConflictPolicy)]) -> Self {
+        if declared.is_empty() {
+            return Self(Vec::new());
+        }
+        let content = Value::Object(object.content().clone());
+        let about = declared.iter().flat_map(|(paths, policy)| {
+            let of_object = paths.of((object.resource(), object.reference()), &content);
+            of_object.iter().map(|path| (path.as_str(), *policy))
+        });
+        Self(about.collect())
+    }
+
+    fn policy(&self, pointer: &str) -> Option<ConflictPolicy> {
+        self.0.iter().rev().find(|(path, _)| fields::covers(path, pointer)).map(|(_, policy)| *policy)
+    }
+
+    /// Takes those fields out of what is to be applied that are left to others who set them: those that are declared so,
+    /// and what was written by `/scale` where nothing else is declared of it.
+    pub(super) fn give_way(&self, content: &mut Map<String, Value>, existing: &Metadata) {
+        let scaled = fields::scaled(existing);
+        let mut left: Vec<String> =
+            scaled.into_iter().filter(|pointer| self.policy(pointer).is_none_or(is_yield)).collect();
+        let yielded = self.0.iter().filter(|(_, policy)| is_yield(*policy));
+        if left.is_empty() && self.0.is_empty() {
+            return;
+        }
+        let mut object = Value::Object(std::mem::take(content));
+        for (path, _) in yielded {
+            let held = |pointer: &String| {
+                fields::of_others(existing).any(|(_, fields)| fields::hold(fields, &object, pointer))
+            };
+            let is_left = |pointer: &String| self.policy(pointer).is_some_and(is_yield) && held(pointer);
+            left.extend(fields::expanded(&object, path).into_iter().filter(is_left));
+        }
+        // From the back: what goes from a list moves what comes after it.
+        left.sort();
+        for pointer in left.iter().rev() {
+            fields::remove(&mut object, pointer);
+        }
+        if let Value::Object(rest) = object {
+            *content = rest;
+        }
+    }
+
+    /// Whether all that an apply was refused for is declared to become as the chart has it.
+    pub(super) fn force(&self, refused: &Error, content: &Value) -> bool {
+        let Error::Conflict { conflicts, .. } = refused else { return false };
+        if self.0.is_empty() {
+            return false;
+        }
+        let is_forced = |named: &String| {
+            let pointer = fields::pointer_to(content, named);
+            pointer.is_some_and(|pointer| self.policy(&pointer) == Some(ConflictPolicy::Force))
+        };
+        conflicts.iter().flat_map(|conflict| &conflict.fields).all(is_forced)
+    }
+}
+
+fn is_yield(policy: ConflictPolicy) -> bool {
+    policy == ConflictPolicy::Yield
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::ConflictPolicy::{Fail, Force, Yield};
+    use super::{ConflictPolicy, Rules};
+    use crate::cluster::{Error, FieldConflict, ObjectRef};
+
+    fn left(rules: &[(&str, ConflictPolicy)], others: &Value) -> Value {
+        let metadata = serde_json::from_value(json!({ "managedFields": others })).expect("metadata");
+        let content = json!({ "spec": { "replicas": 2, "paused": true } });
+        let mut content = content.as_object().expect("a map").clone();
+        Rules(rules.to_vec()).give_way(&mut content, &metadata);
+        content["spec"].clone()
+    }
+
+    #[test]
+    fn what_was_scaled_is_left_unless_it_is_declared_otherwise() {
+        let entry = |subresource: &str, fields: Value| {
+            let mut entry = json!({ "manager": "x", "operation": "Update", "fieldsV1": { "f:spec": fields } });
+            if !subresource.is_empty() {
+                entry["subresource"] = subresource.into();
+            }
+            entry
+        };
+        let scaled = || json!([entry("scale", json!({ "f:replicas": {} }))]);
+        let edited = || json!([entry("", json!({ "f:replicas": {} }))]);
+        let whole = json!({ "replicas": 2, "paused": true });
+        assert_eq!(left(&[], &scaled()), json!({ "paused": true }));
+        assert_eq!(left(&[("/spec/replicas", Force)], &scaled()), whole);
+        assert_eq!(left(&[("/spec/replicas", Fail)], &scaled()), whole);
+        assert_eq!(left(&[], &edited()), whole);
+        assert_eq!(left(&[("/spec/replicas", Yield)], &edited()), json!({ "paused": true }));
+        assert_eq!(left(&[("/spec/*", Yield)], &edited()), json!({ "paused": true }));
+        assert_eq!(left(&[("/spec/*", Yield), ("/spec/replicas", Fail)], &edited()), whole);
+        assert_eq!(left(&[("/spec/paused", Yield)], &edited()), whole);
+    }
+
+    #[test]
+    fn an_apply_is_forced_where_all_that_it_was_refused_for_is() {
+        let object = ObjectRef { group: String::new(), kind: String::new(), namespace: None, name: String::new() };
+        let refused = |fields: &[&str]| Error::Conflict {
+            object: Box::new(object.clone()),
+            conflicts: vec![FieldConflict {
+                manager: "x".to_owned(),
+                fields: fields.iter().map(|it| (*it).to_owned()).collect(),
+            }],
+        };
+        let content = json!({ "spec": { "replicas": 2, "paused": true } });
+        let rules = Rules(vec![("/spec/replicas", Force)]);
+        assert!(rules.force(&refused(&[".spec.replicas"]), &content));
+        assert!(!rules.force(&refused(&[".spec.replicas", ".spec.paused"]), &content));
+        assert!(!Rules(Vec::new()).force(&refused(&[".spec.replicas"]), &content));
+    }
+}

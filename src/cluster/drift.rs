@@ -1,0 +1,133 @@
+//! What became of an object since a release applied it, and setting it right.
+//!
+//! Compared is the object as it is with what an apply would make of it, which the server is asked for: so its defaults, and
+//! what webhooks do to an apply, are no difference.
+
+use serde_json::Value;
+
+use super::apply::{How, prepared};
+use super::conflicts::{ConflictPolicy, Paths};
+use super::fields;
+use super::ownership::{self, Holder};
+use super::request::Metadata;
+use super::{Applied, ApplyOptions, Cluster, Error, Object};
+
+/// How the objects of a release are looked at.
+#[derive(Clone, Copy)]
+pub struct Drift<'a> {
+    /// How they are applied.
+    pub options: &'a ApplyOptions,
+    /// What others may do to them.
+    pub ignore: &'a [Paths],
+}
+
+/// What became of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deviation {
+    /// It is as it was applied.
+    None,
+    /// It is as it was applied but for what others may do to it; or it says itself that it is not to be looked at.
+    Let,
+    /// There is none.
+    Missing,
+    /// It is being deleted.
+    Leaving,
+    /// Somebody changed it.
+    Changed {
+        /// Which fields of it, as JSON pointers.
+        paths: Vec<String>,
+        /// The managers who set them.
+        by: Vec<String>,
+    },
+    /// It is another release's now, or nobody's.
+    Foreign {
+        /// Whose, as `namespace/name`; none for nobody's.
+        release: Option<String>,
+    },
+}
+
+/// On an object, as a label or an annotation: not to be looked at.
+const OPT_OUT: [&str; 2] = ["helm-operator.ketches.cn/driftDetection", "helm.toolkit.fluxcd.io/driftDetection"];
+
+impl Cluster {
+    /// What became of an object. Costs a read, and an apply that is not carried out where it is there.
+    pub async fn deviation(&self, object: &Object, drift: Drift<'_>) -> Result<Deviation, Error> {
+        let target = (object.resource(), object.reference());
+        let Some(live) = self.requests.get(target.0, target.1).await? else { return Ok(Deviation::Missing) };
+        let read = |source| Error::ReadAnswer { verb: "get", target: object.reference().to_string(), source };
+        let metadata: Metadata = serde_json::from_value(live["metadata"].clone()).map_err(read)?;
+        if metadata.deletion_timestamp.is_some() {
+            return Ok(Deviation::Leaving);
+        }
+        match ownership::claim(&metadata, &drift.options.owner) {
+            Holder::Ours => {}
+            // Its marks are one of the changes.
+            Holder::Nobody { .. } if fields::fingerprint(&metadata).is_some() => {}
+            Holder::Nobody { .. } => return Ok(Deviation::Foreign { release: None }),
+            Holder::Theirs { .. } => {
+                return Ok(Deviation::Foreign { release: ownership::release_of(&metadata) });
+            }
+        }
+        let content = Value::Object(object.content().clone());
+        if is_exempt(&live) || is_exempt(&content) {
+            return Ok(Deviation::Let);
+        }
+        let (applied, ..) = prepared(object, Some(&metadata), drift.options.how());
+        let wanted = self.requests.dry_apply(target, &applied).await?;
+        let (mut live, mut wanted) = (live, wanted);
+        let differs = !fields::differences(&live, &wanted).is_empty();
+        for path in drift.ignore.iter().flat_map(|paths| paths.of(target, &content)) {
+            fields::remove(&mut live, path);
+            fields::remove(&mut wanted, path);
+        }
+        let paths = fields::differences(&live, &wanted);
+        if paths.is_empty() {
+            let has_given_way = applied != prepared(object, None, drift.options.how()).0;
+            return Ok(if has_given_way || differs { Deviation::Let } else { Deviation::None });
+        }
+        let set = |fields: &Value| paths.iter().any(|path| fields::hold(fields, &live, path));
+        let mut by: Vec<String> =
+            fields::of_others(&metadata).filter(|(_, fields)| set(fields)).map(|(who, _)| who.to_owned()).collect();
+        by.sort();
+        by.dedup();
+        Ok(Deviation::Changed { paths, by })
+    }
+
+    /// Makes an object as it was applied, but for what others may do to it; one that is missing is made.
+    pub async fn correct(&self, object: &Object, drift: Drift<'_>) -> Result<Applied, Error> {
+        let one = std::slice::from_ref(object);
+        let mut conflicts = drift.options.conflicts.clone();
+        conflicts.extend(drift.ignore.iter().cloned().map(|paths| (paths, ConflictPolicy::Yield)));
+        let existing = self.requests.metadata(object.resource(), object.reference()).await?;
+        if let Some(existing) = &existing
+            && fields::fingerprint(existing).is_none()
+        {
+            // What bears no trace of an apply of this release has to bear its marks.
+            self.claim(one, drift.options).await?;
+        }
+        let how = How { force: true, conflicts: &conflicts, ..drift.options.how() };
+        let applied = self.apply_one(object, existing.as_ref(), how).await?;
+        self.wait_defined(object, &applied, one, super::apply::DEFINED).await?;
+        Ok(applied)
+    }
+}
+
+fn is_exempt(object: &Value) -> bool {
+    let says = |field: &str, key: &str| object["metadata"][field][key] == "disabled";
+    OPT_OUT.iter().any(|key| says("labels", key) || says("annotations", key))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::is_exempt;
+
+    #[test]
+    fn an_object_says_that_it_is_not_to_be_looked_at() {
+        let object = |field: &str, key: &str| json!({ "metadata": { field: { key: "disabled" } } });
+        assert!(is_exempt(&object("annotations", "helm-operator.ketches.cn/driftDetection")));
+        assert!(is_exempt(&object("labels", "helm.toolkit.fluxcd.io/driftDetection")));
+        assert!(!is_exempt(&object("labels", "driftDetection")) && !is_exempt(&json!({})));
+    }
+}

@@ -1,0 +1,397 @@
+//! Who manages which fields of an object, as `metadata.managedFields` tells, and how fields are named: by JSON pointers
+//! (RFC 6901), in which `*` stands for each element of a list or map. Pure.
+
+use std::num::NonZeroU32;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use serde_json::Value;
+
+use super::request::{FIELD_MANAGER, Metadata};
+
+/// Which fields of an object a release manages, in four bytes: it changes when somebody else sets one of them to something
+/// else, and by nothing that the release does not mind.
+///
+/// The server takes a field from its manager when another one changes it, and adds what webhooks change of an apply to the
+/// apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fingerprint(NonZeroU32);
+
+impl Fingerprint {
+    /// As a number, which is never 0.
+    pub fn number(self) -> u32 {
+        self.0.get()
+    }
+
+    /// From its number; none from 0.
+    pub fn from_number(number: u32) -> Option<Self> {
+        NonZeroU32::new(number).map(Self)
+    }
+
+    fn of(fields: &Value) -> Self {
+        /// FNV-1a: a change is to be seen, not an attack.
+        struct Fnv(u64);
+        impl std::io::Write for Fnv {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                for byte in bytes {
+                    self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+                }
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+        // Keys are sorted, and memory does not fail.
+        serde_json::to_writer(&mut hash, fields).unwrap_or_default();
+        let folded = u32::try_from((hash.0 ^ (hash.0 >> 32)) & u64::from(u32::MAX)).unwrap_or_default();
+        Self(NonZeroU32::new(folded).unwrap_or(NonZeroU32::MIN))
+    }
+}
+
+/// The fields that a release manages of the object with this `metadata`; `None` where it manages none.
+pub(super) fn fingerprint(metadata: &Metadata) -> Option<Fingerprint> {
+    let own = entries(metadata).find(|entry| is_own(entry))?;
+    Some(Fingerprint::of(&own.fields_v1.as_ref()?.0))
+}
+
+/// The same of an object as the server answered it.
+pub(super) fn fingerprint_of(object: &Value) -> Option<Fingerprint> {
+    let is_own = |entry: &&Value| {
+        entry["manager"] == FIELD_MANAGER && entry["operation"] == "Apply" && entry.get("subresource").is_none()
+    };
+    let own = object["metadata"]["managedFields"].as_array()?.iter().find(is_own)?;
+    Some(Fingerprint::of(own.get("fieldsV1")?))
+}
+
+fn entries(metadata: &Metadata) -> impl Iterator<Item = &ManagedFieldsEntry> {
+    metadata.managed_fields.iter().flatten()
+}
+
+fn is_own(entry: &ManagedFieldsEntry) -> bool {
+    entry.manager.as_deref() == Some(FIELD_MANAGER)
+        && entry.operation.as_deref() == Some("Apply")
+        && entry.subresource.as_deref().unwrap_or_default().is_empty()
+}
+
+/// The fields of others than the release, and who they are.
+pub(super) fn of_others(metadata: &Metadata) -> impl Iterator<Item = (&str, &Value)> {
+    let others = entries(metadata).filter(|entry| !is_own(entry));
+    others.filter_map(|entry| Some((entry.manager.as_deref().unwrap_or_default(), &entry.fields_v1.as_ref()?.0)))
+}
+
+/// Where those fields are that were written by `/scale`, as an autoscaler and `kubectl scale` do.
+pub(super) fn scaled(metadata: &Metadata) -> Vec<String> {
+    let of_scale = entries(metadata).filter(|entry| entry.subresource.as_deref() == Some("scale"));
+    let mut found = Vec::new();
+    for fields in of_scale.filter_map(|entry| entry.fields_v1.as_ref()) {
+        leaves(&fields.0, String::new(), &mut found);
+    }
+    // What a scale writes beside the number of replicas is no field that a chart sets.
+    found.retain(|pointer| pointer.starts_with("/spec/"));
+    found
+}
+
+fn leaves(fields: &Value, at: String, found: &mut Vec<String>) {
+    let below: Vec<_> = fields.as_object().into_iter().flatten().collect();
+    if below.is_empty() {
+        found.push(at);
+        return;
+    }
+    for (field, below) in below {
+        if let Some(name) = field.strip_prefix("f:") {
+            leaves(below, format!("{at}/{}", escaped(name)), found);
+        }
+    }
+}
+
+/// Whether `fields` hold what `pointer` leads to in `object`, what it is part of, or a part of it.
+pub(super) fn hold(fields: &Value, object: &Value, pointer: &str) -> bool {
+    let tokens: Vec<String> = tokens(pointer).collect();
+    holds(fields, object, &tokens)
+}
+
+fn holds(fields: &Value, object: &Value, tokens: &[String]) -> bool {
+    let (Some((token, rest)), Some(fields)) = (tokens.split_first(), fields.as_object().filter(|it| !it.is_empty()))
+    else {
+        return true;
+    };
+    match object {
+        Value::Array(items) => {
+            let item = token.parse().ok().and_then(|at: usize| items.get(at));
+            let is_of = |(field, _): &(&String, &Value)| item.is_some_and(|item| names(field, item));
+            let found = fields.iter().find(is_of);
+            found.is_some_and(|(_, below)| holds(below, item.unwrap_or(&Value::Null), rest))
+        }
+        _ => fields.get(&format!("f:{token}")).is_some_and(|below| holds(below, &object[token], rest)),
+    }
+}
+
+/// Whether a field of a list, as `k:{"name":"web"}` or `v:"a"`, is this item. A key that the item leaves out has its default.
+fn names(field: &str, item: &Value) -> bool {
+    let json = |text: &str| serde_json::from_str::<Value>(text).ok();
+    match field.split_once(':') {
+        Some(("k", keys)) => json(keys).is_some_and(|keys| {
+            let is = |(key, value): (&String, &Value)| item.get(key).is_none_or(|own| own == value);
+            keys.as_object().is_some_and(|keys| keys.iter().all(is))
+        }),
+        Some(("v", value)) => json(value).as_ref() == Some(item),
+        _ => false,
+    }
+}
+
+/// The pointers that `pattern` means in `object`, in their order: those that lead to something.
+pub(super) fn expanded(object: &Value, pattern: &str) -> Vec<String> {
+    let mut found = vec![(String::new(), object)];
+    for token in tokens(pattern) {
+        found = found.into_iter().flat_map(|(at, value)| below(&at, value, &token)).collect();
+    }
+    found.into_iter().map(|(at, _)| at).collect()
+}
+
+fn below<'a>(at: &str, value: &'a Value, token: &str) -> Vec<(String, &'a Value)> {
+    match value {
+        Value::Object(map) if token == "*" => {
+            map.iter().map(|(key, value)| (format!("{at}/{}", escaped(key)), value)).collect()
+        }
+        Value::Array(items) if token == "*" => {
+            items.iter().enumerate().map(|(index, value)| (format!("{at}/{index}"), value)).collect()
+        }
+        Value::Object(map) => {
+            map.get(token).map(|value| (format!("{at}/{}", escaped(token)), value)).into_iter().collect()
+        }
+        Value::Array(items) => {
+            let item = token.parse().ok().and_then(|index: usize| items.get(index));
+            item.map(|value| (format!("{at}/{token}"), value)).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Takes what `pattern` leads to out of `object`.
+pub(super) fn remove(object: &mut Value, pattern: &str) {
+    // From the back: what goes from a list moves what comes after it.
+    for pointer in expanded(object, pattern).iter().rev() {
+        let Some((parent, last)) = pointer.rsplit_once('/') else {
+            *object = Value::Object(serde_json::Map::new());
+            return;
+        };
+        match object.pointer_mut(parent) {
+            Some(Value::Object(map)) => drop(map.remove(&unescaped(last))),
+            Some(Value::Array(items)) => {
+                if let Some(index) = last.parse().ok().filter(|index: &usize| *index < items.len()) {
+                    items.remove(index);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether `pointer` is what `pattern` means, or lies in it.
+pub(super) fn covers(pattern: &str, pointer: &str) -> bool {
+    let mut below = tokens(pointer);
+    tokens(pattern).all(|token| below.next().is_some_and(|own| token == "*" || token == own))
+}
+
+/// The pointer to a field that the server names as in `.spec.template.spec.containers[name="web"].image`, in `object`.
+pub(super) fn pointer_to(object: &Value, named: &str) -> Option<String> {
+    let (mut at, mut value, mut rest) = (String::new(), object, named);
+    while !rest.is_empty() {
+        match value {
+            Value::Object(map) => {
+                let tail = rest.strip_prefix('.')?;
+                // A key may hold dots: the longest that fits is meant.
+                let fits = |key: &&String| {
+                    tail.strip_prefix(key.as_str())
+                        .is_some_and(|after| after.is_empty() || after.starts_with(['.', '[']))
+                };
+                let key = map.keys().filter(fits).max_by_key(|key| key.len())?;
+                at = format!("{at}/{}", escaped(key));
+                (value, rest) = (&map[key], &tail[key.len()..]);
+            }
+            Value::Array(items) => {
+                let (inside, after) = rest.strip_prefix('[')?.split_once(']')?;
+                let index = items.iter().position(|item| is_named(item, inside))?;
+                at = format!("{at}/{index}");
+                (value, rest) = (&items[index], after);
+            }
+            _ => return None,
+        }
+    }
+    Some(at)
+}
+
+/// Whether `inside`, as `containerPort=80,protocol="TCP"` or `="a"`, is about this item of a list.
+fn is_named(item: &Value, inside: &str) -> bool {
+    let json = |text: &str| serde_json::from_str::<Value>(text).ok();
+    if let Some(value) = inside.strip_prefix('=') {
+        return json(value).as_ref() == Some(item);
+    }
+    inside.split(',').all(|part| {
+        part.split_once('=')
+            .is_some_and(|(key, value)| item.get(key).is_none_or(|own| json(value).as_ref() == Some(own)))
+    })
+}
+
+fn tokens(pointer: &str) -> impl Iterator<Item = String> {
+    pointer.split('/').skip(1).map(unescaped)
+}
+
+fn escaped(token: &str) -> String {
+    token.replace('~', "~0").replace('/', "~1")
+}
+
+fn unescaped(token: &str) -> String {
+    token.replace("~1", "/").replace("~0", "~")
+}
+
+/// Where two objects differ, besides what the server alone writes, in the order of the fields; of lists of other lengths
+/// the list.
+pub(super) fn differences(one: &Value, other: &Value) -> Vec<String> {
+    /// What of the metadata the server writes.
+    const OF_SERVER: [&str; 6] =
+        ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
+    let bare = |object: &Value| {
+        let mut object = object.clone();
+        remove(&mut object, "/status");
+        for field in OF_SERVER {
+            remove(&mut object, &format!("/metadata/{field}"));
+        }
+        object
+    };
+    let mut found = Vec::new();
+    compare(&bare(one), &bare(other), String::new(), &mut found);
+    found
+}
+
+fn compare(one: &Value, other: &Value, at: String, found: &mut Vec<String>) {
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => {
+            let keys: std::collections::BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+            for key in keys {
+                let value = |map: &'_ serde_json::Map<String, Value>| map.get(key).cloned();
+                let (one, other) = (value(one).unwrap_or(Value::Null), value(other).unwrap_or(Value::Null));
+                compare(&one, &other, format!("{at}/{}", escaped(key)), found);
+            }
+        }
+        (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
+            for (index, (one, other)) in one.iter().zip(other).enumerate() {
+                compare(one, other, format!("{at}/{index}"), found);
+            }
+        }
+        _ if one == other => {}
+        _ => found.push(at),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{covers, differences, expanded, fingerprint, hold, pointer_to, remove, scaled};
+    use crate::cluster::request::Metadata;
+
+    fn metadata(entries: &Value) -> Metadata {
+        serde_json::from_value(json!({ "managedFields": entries })).expect("metadata")
+    }
+
+    fn deployment() -> Value {
+        json!({
+            "metadata": { "annotations": { "example.com/a.b": "x" } },
+            "spec": { "replicas": 2, "template": { "spec": { "containers": [
+                { "name": "side", "image": "a" },
+                { "name": "web", "image": "b", "ports": [{ "containerPort": 80 }] },
+            ] } } },
+        })
+    }
+
+    #[test]
+    fn what_a_release_manages_changes_by_what_others_take_from_it() {
+        let own = |fields: Value| json!({ "manager": "helm", "operation": "Apply", "fieldsV1": fields });
+        let other = json!({ "manager": "kubectl", "operation": "Update", "fieldsV1": { "f:data": { "f:b": {} } } });
+        let applied = fingerprint(&metadata(&json!([own(json!({ "f:data": { "f:a": {} } }))])));
+        assert!(applied.is_some());
+        let beside = metadata(&json!([other, own(json!({ "f:data": { "f:a": {} } }))]));
+        assert_eq!(fingerprint(&beside), applied);
+        assert_ne!(fingerprint(&metadata(&json!([other, own(json!({ "f:data": {} }))]))), applied);
+        assert_eq!(fingerprint(&metadata(&json!([other]))), None);
+        let answer = json!({ "metadata": { "managedFields": [other, own(json!({ "f:data": { "f:a": {} } }))] } });
+        assert_eq!(super::fingerprint_of(&answer), applied);
+    }
+
+    #[test]
+    fn fields_hold_what_they_name_and_all_of_what_is_whole() {
+        let fields = json!({ "f:spec": {
+            "f:replicas": {},
+            "f:template": { "f:spec": { "f:containers": { "k:{\"name\":\"web\"}": {
+                ".": {}, "f:image": {}, "f:ports": { "k:{\"containerPort\":80,\"protocol\":\"TCP\"}": { "f:name": {} } },
+            } } } },
+        } });
+        for (pointer, expected) in [
+            ("/spec/replicas", true),
+            ("/spec", true),
+            ("/spec/paused", false),
+            ("/spec/template/spec/containers/1/image", true),
+            ("/spec/template/spec/containers/1/ports/0/name", true),
+            ("/spec/template/spec/containers/1/env", false),
+            ("/spec/template/spec/containers/0/image", false),
+            ("/spec/template/spec/containers/7/image", false),
+        ] {
+            assert_eq!(hold(&fields, &deployment(), pointer), expected, "{pointer}");
+        }
+    }
+
+    #[test]
+    fn what_was_scaled_is_found() {
+        let scale = json!([{
+            "manager": "kubectl", "operation": "Update", "subresource": "scale", "fieldsV1": { "f:spec": { "f:replicas": {} } },
+        }]);
+        assert_eq!(scaled(&metadata(&scale)), ["/spec/replicas"]);
+    }
+
+    #[test]
+    fn a_pattern_means_what_is_there() {
+        let image = "/spec/template/spec/containers/*/image";
+        let images = ["/spec/template/spec/containers/0/image", "/spec/template/spec/containers/1/image"];
+        assert_eq!(expanded(&deployment(), image), images);
+        assert_eq!(expanded(&deployment(), "/metadata/annotations/example.com~1a.b").len(), 1);
+        assert!(covers(image, images[1]) && covers("/spec", images[0]) && covers("", "/x"));
+        assert!(!covers(images[0], "/spec/template") && !covers("/spec/rep", "/spec/replicas"));
+        let mut without = deployment();
+        remove(&mut without, "/spec/template/spec/containers/0");
+        assert_eq!(expanded(&without, image), ["/spec/template/spec/containers/0/image"]);
+        remove(&mut without, "");
+        assert_eq!(without, json!({}));
+    }
+
+    #[test]
+    fn a_field_that_the_server_names_is_found() {
+        for (named, expected) in [
+            (".spec.replicas", Some("/spec/replicas")),
+            (r#".spec.template.spec.containers[name="web"].image"#, Some("/spec/template/spec/containers/1/image")),
+            (
+                r#".spec.template.spec.containers[name="web"].ports[containerPort=80,protocol="TCP"].containerPort"#,
+                Some("/spec/template/spec/containers/1/ports/0/containerPort"),
+            ),
+            (".metadata.annotations.example.com/a.b", Some("/metadata/annotations/example.com~1a.b")),
+            (".spec.paused", None),
+        ] {
+            assert_eq!(pointer_to(&deployment(), named).as_deref(), expected, "{named}");
+        }
+    }
+
+    #[test]
+    fn objects_differ_where_somebody_changed_them() {
+        let mut changed = deployment();
+        changed["spec"]["replicas"] = json!(3);
+        changed["spec"]["template"]["spec"]["containers"][1]["image"] = json!("c");
+        changed["metadata"]["resourceVersion"] = json!("7");
+        changed["status"] = json!({ "replicas": 3 });
+        let expected = ["/spec/replicas", "/spec/template/spec/containers/1/image"];
+        assert_eq!(differences(&deployment(), &changed), expected);
+        changed["spec"]["template"]["spec"]["containers"] = json!([]);
+        assert_eq!(differences(&deployment(), &changed), ["/spec/replicas", "/spec/template/spec/containers"]);
+        assert!(differences(&deployment(), &deployment()).is_empty());
+    }
+}

@@ -1,0 +1,83 @@
+//! Objects that are watched for as long as they are deployed: what the shared watches show of them, at no request.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::fields::Fingerprint;
+use super::watch::{Hub, Marks, Subscription, Waiter};
+use super::{Cluster, ObjectRef, Resource};
+
+/// All objects that are watched so: one place where their changes are told.
+#[derive(Default)]
+pub struct LiveObjects(Arc<Waiter>);
+
+impl LiveObjects {
+    /// The numbers of those that changed since they were last told, at least one and at most `limit`.
+    pub async fn changed(&self, limit: usize) -> BTreeSet<usize> {
+        self.0.woken(limit).await
+    }
+}
+
+/// One object that is watched.
+pub struct Live {
+    hub: Arc<Hub>,
+    subscription: Subscription,
+}
+
+/// What a watch shows of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sighting {
+    /// The watch has not shown everything yet.
+    Unseen,
+    /// There is none, or none with Helm's label.
+    Absent,
+    /// It is being deleted.
+    Leaving,
+    /// It is there, and the release manages these of its fields.
+    Present(Option<Fingerprint>),
+    /// It may not be watched.
+    Unwatchable,
+}
+
+/// What is known of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Glance {
+    /// In a word.
+    pub sighting: Sighting,
+    /// Its resource version; 0 where it is not there.
+    pub version: u64,
+    /// Changes with what is declared of it: its generation, or its resource version where its kind has none.
+    pub state: u64,
+}
+
+impl Live {
+    /// What is known of it now.
+    pub fn look(&mut self) -> Glance {
+        let glance = self.subscription.sight();
+        if glance.sighting == Sighting::Unwatchable && self.subscription.has_alternative() {
+            self.subscription = self.subscription.renewed(&self.hub, Marks::Helm);
+            return Glance { sighting: Sighting::Unseen, version: 0, state: 0 };
+        }
+        glance
+    }
+
+    /// Its identity.
+    pub fn object(&self) -> ObjectRef {
+        self.subscription.object()
+    }
+}
+
+impl Cluster {
+    /// Watches `object`, which bears Helm's label; its changes are told as of `number`, beginning with what is known of it.
+    pub fn live(&self, resource: &Resource, object: &ObjectRef, (all, number): (&LiveObjects, usize)) -> Live {
+        let waiting = (Arc::clone(&all.0), number);
+        let subscription = self.hub.subscribe(resource, object, Marks::Helm, &waiting);
+        Live { hub: Arc::clone(&self.hub), subscription }
+    }
+
+    /// The resource that serves each of `objects`; none for a kind that is not served.
+    pub async fn resources_of(&self, objects: &[ObjectRef]) -> Result<Vec<Option<Resource>>, super::Error> {
+        let kinds = self.discovery.kinds_with(std::iter::empty()).await?;
+        Ok(objects.iter().map(|object| kinds.any_version(&object.group, &object.kind).cloned()).collect())
+    }
+}
