@@ -26,6 +26,8 @@ pub enum ConditionType {
     Drifted,
     /// Somebody else made the revision that is deployed, and it stays.
     Held,
+    /// The objects of what is deployed do their work.
+    Healthy,
 }
 
 impl ConditionType {
@@ -41,10 +43,11 @@ impl ConditionType {
             Self::Remediated => "Remediated",
             Self::Drifted => "Drifted",
             Self::Held => "Held",
+            Self::Healthy => "Healthy",
         }
     }
 
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Ready,
         Self::Reconciling,
         Self::Stalled,
@@ -54,6 +57,7 @@ impl ConditionType {
         Self::Remediated,
         Self::Drifted,
         Self::Held,
+        Self::Healthy,
     ];
 }
 

@@ -244,7 +244,7 @@ pub struct ReleaseTarget {
 pub struct HelmReleaseStatus {
     /// The generation of the spec that this status speaks of.
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Released` and `SourceReady`, and while they apply `Reconciling`, `Stalled`, `Drifted`, `TestSuccess` and `Remediated`.
+    /// `Ready`, `Released` and `SourceReady`, and while they apply `Reconciling`, `Stalled`, `Healthy`, `Drifted`, `Held`, `TestSuccess` and `Remediated`.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -87,6 +87,10 @@ reasons! {
         DriftCorrected,
         /// What somebody changed or deleted could not be looked at, or not be made as it was applied (an event only).
         DriftCorrectionFailed,
+        /// The objects of what is deployed do their work (the condition `Healthy`).
+        HealthCheckSucceeded,
+        /// Objects of what is deployed do not do their work (an event, and the condition `Healthy`).
+        HealthCheckFailed,
         /// All objects are as they were applied (the condition `Drifted`).
         NoDriftDetected,
         /// What `spec.valuesFrom` names does not exist, or lacks the key.

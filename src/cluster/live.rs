@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::fields::Fingerprint;
-use super::watch::{Hub, Marks, Subscription, Waiter};
-use super::{Cluster, ObjectRef, Resource};
+use super::ready::Verdict;
+use super::watch::{Hub, Look, Marks, Subscription, Waiter};
+use super::{Cluster, ObjectRef, Resource, Unready};
 
 /// All objects that are watched so: one place where their changes are told.
 #[derive(Default)]
@@ -48,6 +49,19 @@ pub struct Glance {
     pub version: u64,
     /// Changes with what is declared of it: its generation, or its resource version where its kind has none.
     pub state: u64,
+    /// Whether it does its work.
+    pub health: Health,
+}
+
+/// Whether an object does its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// It does.
+    Good,
+    /// Not yet, or not for a moment.
+    Progressing,
+    /// It does not, and will not by itself.
+    Failed,
 }
 
 impl Live {
@@ -56,9 +70,25 @@ impl Live {
         let glance = self.subscription.sight();
         if glance.sighting == Sighting::Unwatchable && self.subscription.has_alternative() {
             self.subscription = self.subscription.renewed(&self.hub, Marks::Helm);
-            return Glance { sighting: Sighting::Unseen, version: 0, state: 0 };
+            return Glance { sighting: Sighting::Unseen, ..glance };
         }
         glance
+    }
+
+    /// What is outstanding until it does its work, in words.
+    pub fn outstanding(&self) -> String {
+        match self.subscription.look() {
+            Look::Seen(seen) => match seen.assessment.ready {
+                Verdict::InProgress(words) | Verdict::Failed(words) => words,
+                Verdict::Current => String::new(),
+            },
+            _ => String::new(),
+        }
+    }
+
+    /// The resource that serves it.
+    pub fn resource(&self) -> &Resource {
+        self.subscription.resource()
     }
 
     /// Its identity.
@@ -68,6 +98,12 @@ impl Live {
 }
 
 impl Cluster {
+    /// Why an object does not do its work, with what its pods and events say. Costs a few requests.
+    pub async fn explain(&self, resource: &Resource, object: &ObjectRef, outstanding: String) -> Unready {
+        let why = self.diagnose(resource, object).await;
+        Unready { object: object.clone(), message: outstanding, why }
+    }
+
     /// Watches `object`, which bears Helm's label; its changes are told as of `number`, beginning with what is known of it.
     pub fn live(&self, resource: &Resource, object: &ObjectRef, (all, number): (&LiveObjects, usize)) -> Live {
         let waiting = (Arc::clone(&all.0), number);

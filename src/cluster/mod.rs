@@ -52,7 +52,7 @@ pub use drift::{Deviation, Drift};
 pub use error::{Error, FieldConflict};
 pub use fields::Fingerprint;
 pub use hooks::HookOutcome;
-pub use live::{Glance, Live, LiveObjects, Sighting};
+pub use live::{Glance, Health, Live, LiveObjects, Sighting};
 pub use lookup::Lookup;
 pub use object::{Object, ObjectRef, Source, distinct, left_behind};
 pub use reach::Reach;

@@ -5,6 +5,8 @@
 //! namespace; when many namespaces are watched for one kind, one feed of the whole cluster takes the newcomers, so that
 //! a thousand waiting releases do not hold a thousand connections.
 
+mod subscription;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -18,9 +20,9 @@ use kube::runtime::{WatchStreamExt, watcher};
 use serde_json::Value;
 use tokio::sync::{Notify, watch};
 
+pub(super) use self::subscription::Subscription;
 use super::discovery::Resource;
 use super::fields::{self, Fingerprint};
-use super::live::{Glance, Sighting};
 use super::object::ObjectRef;
 use super::ownership::{HELM, MANAGED_BY};
 use super::ready::{self, Assessment, Subject};
@@ -412,84 +414,6 @@ fn refusal(error: &watcher::Error) -> Option<Refusal> {
     };
     let refusal = Refusal { code: status.code, message: status.message.clone() };
     matches!(status.code, 403..=405).then_some(refusal)
-}
-
-/// A place in the list of those whom a feed wakes; dropping it gives the place up.
-pub(super) struct Subscription {
-    feed: Arc<Feed>,
-    place: Place,
-    waiter: Waiting,
-}
-
-impl Subscription {
-    /// What the feed knows of the object now.
-    pub(super) fn look(&self) -> Look {
-        let state = lock(&self.feed.state);
-        match (&state.lost, state.seen.get(&self.place)) {
-            (Some(refusal), _) => Look::Lost(refusal.clone()),
-            (None, Some(seen)) => Look::Seen(seen.clone()),
-            (None, None) if state.synced => Look::Absent,
-            (None, None) => Look::NotYet,
-        }
-    }
-
-    /// What the feed knows of the object now, in a few words.
-    pub(super) fn sight(&self) -> Glance {
-        let state = lock(&self.feed.state);
-        let seen = state.seen.get(&self.place);
-        let sighting = match (&state.lost, seen) {
-            // With its kind an object is gone, too.
-            (Some(Refusal { code: 404, .. }), _) => Sighting::Absent,
-            (Some(_), _) => Sighting::Unwatchable,
-            (None, Some(seen)) if seen.deleting => Sighting::Leaving,
-            (None, Some(seen)) => Sighting::Present(seen.fields),
-            (None, None) if state.synced => Sighting::Absent,
-            (None, None) => Sighting::Unseen,
-        };
-        let version = seen.and_then(|seen| seen.resource_version.parse().ok()).unwrap_or_default();
-        let state = seen.and_then(|seen| u64::try_from(seen.generation).ok()).filter(|generation| *generation > 0);
-        Glance { sighting, version, state: state.unwrap_or(version) }
-    }
-
-    /// The object that is watched.
-    pub(super) fn object(&self) -> ObjectRef {
-        let resource = &self.feed.key.0;
-        ObjectRef {
-            group: resource.group.clone(),
-            kind: resource.kind.clone(),
-            namespace: self.place.0.clone(),
-            name: self.place.1.clone(),
-        }
-    }
-
-    /// The same of another feed.
-    pub(super) fn renewed(&self, hub: &Arc<Hub>, marks: Marks) -> Self {
-        hub.subscribe(&self.feed.key.0, &self.object(), marks, &self.waiter)
-    }
-
-    /// Whether another feed may serve where this one was refused.
-    pub(super) fn has_alternative(&self) -> bool {
-        self.feed.key.1 == Scope::Everywhere && self.feed.key.0.namespaced
-    }
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        let mut state = lock(&self.feed.state);
-        if let Some(waiters) = state.waiting.get_mut(&self.place) {
-            if let Some(position) = waiters
-                .iter()
-                .position(|(waiter, number)| Arc::ptr_eq(waiter, &self.waiter.0) && *number == self.waiter.1)
-            {
-                waiters.swap_remove(position);
-            }
-            if waiters.is_empty() {
-                state.waiting.remove(&self.place);
-            }
-        }
-        drop(state);
-        self.feed.subscribers.send_modify(|count| *count -= 1);
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

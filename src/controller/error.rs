@@ -140,16 +140,16 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         ChartMetadataInvalid, ChartNameMismatch, ChartRefused, ChartTooLarge, ChartWarning, ClusterUnavailable,
         ConfigurationError, ConnectionFailed, DefinitionNotReplaced, DependencyNotReady, DigestMismatch, DnsFailed,
         DriftCorrected, DriftCorrectionFailed, DriftDetected, FieldConflict, Forbidden, ForeignRevision,
-        HelmRepositoryNotFound, HistoryInvalid, HookFailed, ImmutableField, InstallCompleted, InstallFailed,
-        InstallStarted, InternalError, KubernetesVersionUnsupported, ManifestInvalid, NamespaceNotFound,
-        NoDriftDetected, NoMatchingVersion, NotAHelmChart, NotReady, ObjectInvalid, OwnershipConflict, PendingRelease,
-        PermissionDenied, PlainHttp, Progressing, ProxyFailed, QuotaExceeded, RateLimited, RegistryTimeout,
-        RegistryUnavailable, RegistryUnexpected, ReleaseHeld, ReleaseNameConflict, ReleaseTooLarge,
-        RenderLimitExceeded, RepositoryNotFound, RetriesExhausted, RollbackFailed, RollbackSkipped, RolledBack,
-        SchemaUnavailable, SchemaViolation, SecretInvalid, SecretNotFound, ServiceAccountNotFound, Suspended,
-        SyncCompleted, TagNotFound, TemplateFailed, TestFailed, TestSucceeded, TooManyRevisions, UninstallCompleted,
-        UninstallSkipped, UnknownKind, UnsupportedRepositoryType, UpgradeCompleted, UpgradeFailed, UpgradeStarted,
-        ValuesInvalid, ValuesNotFound,
+        HealthCheckFailed, HealthCheckSucceeded, HelmRepositoryNotFound, HistoryInvalid, HookFailed, ImmutableField,
+        InstallCompleted, InstallFailed, InstallStarted, InternalError, KubernetesVersionUnsupported, ManifestInvalid,
+        NamespaceNotFound, NoDriftDetected, NoMatchingVersion, NotAHelmChart, NotReady, ObjectInvalid,
+        OwnershipConflict, PendingRelease, PermissionDenied, PlainHttp, Progressing, ProxyFailed, QuotaExceeded,
+        RateLimited, RegistryTimeout, RegistryUnavailable, RegistryUnexpected, ReleaseHeld, ReleaseNameConflict,
+        ReleaseTooLarge, RenderLimitExceeded, RepositoryNotFound, RetriesExhausted, RollbackFailed, RollbackSkipped,
+        RolledBack, SchemaUnavailable, SchemaViolation, SecretInvalid, SecretNotFound, ServiceAccountNotFound,
+        Suspended, SyncCompleted, TagNotFound, TemplateFailed, TestFailed, TestSucceeded, TooManyRevisions,
+        UninstallCompleted, UninstallSkipped, UnknownKind, UnsupportedRepositoryType, UpgradeCompleted, UpgradeFailed,
+        UpgradeStarted, ValuesInvalid, ValuesNotFound,
     };
     match reason {
         // The object, the chart or the values have to change.
@@ -233,6 +233,8 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         | ForeignRevision
         | AdoptionIgnored
         | ReleaseHeld
+        | HealthCheckSucceeded
+        | HealthCheckFailed
         | DriftDetected
         | DriftCorrected
         | DriftCorrectionFailed

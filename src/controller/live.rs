@@ -4,6 +4,8 @@
 //! What is kept of an object is which of its fields the release managed when it was applied. Where that is not known, as of
 //! records that others made, it counts as applied as it is first seen.
 
+mod object;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,12 +14,13 @@ use kube::ResourceExt as _;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
+use self::object::{Known, Object};
 use super::context::Context;
 use super::matching::Key;
 use super::waits::For;
 use super::watch;
 use crate::api::HelmRelease;
-use crate::cluster::{Applied, Cluster, Fingerprint, Glance, Live, LiveObjects, ObjectRef, Resource, Sighting};
+use crate::cluster::{Applied, Cluster, Fingerprint, Glance, LiveObjects, ObjectRef, Resource, Sighting};
 
 /// How long after the first change of a release's objects it is looked at: others follow mostly, and what is known of its
 /// history by then tells whether it is Helm that changes them.
@@ -56,28 +59,10 @@ struct Release {
     of: For,
     first: usize,
     objects: Vec<Object>,
-    /// Whether it is about to be woken.
-    waking: bool,
-}
-
-struct Object {
-    live: Live,
-    applied: Sighting,
-    known: Known,
-    /// Whether it is to be looked at.
-    suspect: bool,
-    corrected: u8,
-    corrected_since: Instant,
-}
-
-/// What is known of an object beside how it was applied.
-enum Known {
-    /// Nothing.
-    Nothing,
-    /// What was found of it as it was seen like this; nothing that is to be told, or that, in words.
-    Found(Glance, Option<String>),
-    /// It was applied again, which the watch may not have shown yet.
-    AppliedAgain(u64),
+    /// Whether it matters what others do to its objects.
+    compares: bool,
+    /// When it is woken next.
+    waking: Option<Instant>,
 }
 
 /// What is found of an object that was looked at.
@@ -112,8 +97,26 @@ pub(crate) struct Standing {
     pub(crate) revision: u32,
     /// What was found of those that are not as they were applied.
     pub(crate) told: Vec<String>,
-    /// Whether all have been seen, and what was to be looked at was.
-    pub(crate) is_complete: bool,
+    /// Whether it matters what others do to them, all have been seen, and what was to be looked at was.
+    pub(crate) is_compared: bool,
+    /// What is told of those that do not do their work; how many more are in trouble for a moment, or were not seen yet.
+    pub(crate) troubles: Vec<String>,
+    /// Whether some are in trouble that is not told yet.
+    pub(crate) is_troubled: bool,
+    /// Whether all have been seen.
+    pub(crate) is_seen: bool,
+}
+
+/// An object that has not done its work for a while.
+pub(crate) struct Ailing {
+    /// Its position among the release's objects.
+    pub(crate) at: usize,
+    /// Which object.
+    pub(crate) object: ObjectRef,
+    /// Its resource.
+    pub(crate) resource: Resource,
+    /// What is outstanding, in words.
+    pub(crate) words: String,
 }
 
 impl LiveReleases {
@@ -123,11 +126,12 @@ impl LiveReleases {
     }
 
     /// Begins to watch the objects of a revision that is deployed, in place of any others of the same release. Of each its
-    /// resource and the fields that were applied, where they are known.
+    /// resource and the fields that were applied, where they are known. What others do to them is told of only where `compares`
+    /// says so.
     pub(crate) fn begin(
         &self,
         release: &HelmRelease,
-        of: For,
+        (of, compares): (For, bool),
         objects: Vec<(Resource, ObjectRef, Option<Fingerprint>)>,
         cluster: &Cluster,
     ) {
@@ -136,15 +140,12 @@ impl LiveReleases {
         open.end(&uid);
         let first = open.next;
         open.next += objects.len().max(1);
-        let watched = objects.into_iter().enumerate().map(|(at, (resource, object, fields))| Object {
-            live: cluster.live(&resource, &object, (&self.all, first + at)),
-            applied: fields.map_or(Sighting::Unseen, |fields| Sighting::Present(Some(fields))),
-            known: Known::Nothing,
-            suspect: false,
-            corrected: 0,
-            corrected_since: Instant::now(),
+        let watched = objects.into_iter().enumerate().map(|(at, (resource, object, fields))| {
+            let live = cluster.live(&resource, &object, (&self.all, first + at));
+            Object::new(live, fields.map_or(Sighting::Unseen, |fields| Sighting::Present(Some(fields))))
         });
-        let release = Release { key: Key::of(release), of, first, objects: watched.collect(), waking: false };
+        let objects = watched.collect();
+        let release = Release { key: Key::of(release), of, first, objects, compares, waking: None };
         open.numbers.insert(first, uid.clone());
         open.releases.insert(uid, release);
     }
@@ -220,25 +221,64 @@ impl LiveReleases {
             Known::Nothing | Known::AppliedAgain(_) => None,
         });
         let told = told.collect();
-        let is_seen = |object: &mut Object| !object.suspect && object.live.look().sighting != Sighting::Unseen;
-        Some(Standing { revision: release.of.revision, told, is_complete: release.objects.iter_mut().all(is_seen) })
+        let troubles: Vec<String> = release.objects.iter().filter_map(|object| object.trouble.clone()).collect();
+        let is_untold = |object: &Object| object.is_troubled() && object.trouble.is_none();
+        let is_seen = |object: &mut Object| object.live.look().sighting != Sighting::Unseen;
+        let is_seen = release.objects.iter_mut().all(is_seen);
+        Some(Standing {
+            revision: release.of.revision,
+            told,
+            is_compared: release.compares && is_seen && !release.objects.iter().any(|object| object.suspect),
+            is_troubled: release.objects.iter().any(is_untold),
+            troubles,
+            is_seen,
+        })
     }
 
-    /// Looks at the object with this number, which changed: the release is to be woken where the answer is its key.
-    fn look(&self, number: usize) -> Option<(String, Key)> {
+    /// Those of a release's objects that have not done their work for a while, and of which that is not told yet.
+    pub(crate) fn ailing(&self, uid: &str) -> Vec<Ailing> {
+        let open = self.lock();
+        let objects = open.releases.get(uid).into_iter().flat_map(|release| release.objects.iter().enumerate());
+        let ailing = objects.filter(|(_, object)| object.trouble.is_none() && object.is_in_trouble());
+        let told = |(at, object): (usize, &Object)| Ailing {
+            at,
+            object: object.live.object(),
+            resource: object.live.resource().clone(),
+            words: object.live.outstanding(),
+        };
+        ailing.map(told).collect()
+    }
+
+    /// Notes why an object does not do its work.
+    pub(crate) fn diagnosed(&self, uid: &str, ailing: &Ailing, words: String) {
+        let mut open = self.lock();
+        let object = open.releases.get_mut(uid).and_then(|release| release.objects.get_mut(ailing.at));
+        if let Some(object) = object.filter(|object| object.is_in_trouble()) {
+            object.trouble = Some(words);
+        }
+    }
+
+    /// Looks at the object with this number, which changed: the release to be woken, and when.
+    fn look(&self, number: usize) -> Option<(String, Key, Vec<Instant>)> {
         let mut open = self.lock();
         let (_, uid) = open.numbers.range(..=number).next_back()?;
         let uid = uid.clone();
         let release = open.releases.get_mut(&uid)?;
         let object = release.objects.get_mut(number.checked_sub(release.first)?)?;
-        let wakes = object.look() && !release.waking;
-        release.waking |= wakes;
-        wakes.then(|| (uid, release.key.clone()))
+        let mut wakes = Vec::new();
+        for due in object.look(release.compares).into_iter().flatten().map(|delay| Instant::now() + delay) {
+            // What is woken before is looked at whole.
+            if release.waking.is_none_or(|waking| due < waking) {
+                release.waking = Some(due);
+                wakes.push(due);
+            }
+        }
+        Some((uid, release.key.clone(), wakes))
     }
 
-    fn woken(&self, uid: &str) {
+    fn woken(&self, uid: &str, due: Instant) {
         if let Some(release) = self.lock().releases.get_mut(uid) {
-            release.waking = false;
+            release.waking.take_if(|waking| *waking == due);
         }
     }
 
@@ -263,55 +303,19 @@ impl Open {
     }
 }
 
-impl Object {
-    /// Looks at an object that changed; whether the release is to be looked at for it.
-    fn look(&mut self) -> bool {
-        let glance = self.live.look();
-        let seen = glance.sighting;
-        let is_news = match (seen, &self.known) {
-            (Sighting::Unseen | Sighting::Leaving | Sighting::Unwatchable, _) => return false,
-            // What is shown is older than what was applied again.
-            (Sighting::Present(_), Known::AppliedAgain(since)) if glance.version < *since => return false,
-            _ if self.applied == Sighting::Unseen && seen != Sighting::Absent => {
-                self.applied = seen;
-                false
-            }
-            _ if self.applied == seen => {
-                let was_told = self.is_told();
-                (self.known, self.suspect) = (Known::Nothing, false);
-                return was_told;
-            }
-            // Of fields that the release manages no longer only that tells.
-            (_, Known::Found(before, _)) => (before.sighting, before.state) != (seen, glance.state),
-            _ => true,
-        };
-        self.suspect |= is_news;
-        is_news
-    }
-
-    fn is_told(&self) -> bool {
-        matches!(self.known, Known::Found(_, Some(_)))
-    }
-
-    fn is_fought_over(&mut self) -> bool {
-        if self.corrected_since.elapsed() > FOUGHT_WITHIN {
-            (self.corrected, self.corrected_since) = (0, Instant::now());
-        }
-        self.corrected >= CORRECTIONS
-    }
-}
-
 /// Wakes the releases whose objects change, until the process ends.
 pub(crate) async fn follow(context: Arc<Context>) {
     loop {
         for number in context.live.all.changed(BATCH).await {
-            let Some((uid, key)) = context.live.look(number) else { continue };
-            let context = Arc::clone(&context);
-            spawn_local(async move {
-                tokio::time::sleep(SETTLE).await;
-                context.live.woken(&uid);
-                context.wake.release(watch::reference(&key));
-            });
+            let Some((uid, key, wakes)) = context.live.look(number) else { continue };
+            for due in wakes {
+                let (context, uid, key) = (Arc::clone(&context), uid.clone(), key.clone());
+                spawn_local(async move {
+                    tokio::time::sleep_until(due).await;
+                    context.live.woken(&uid, due);
+                    context.wake.release(watch::reference(&key));
+                });
+            }
         }
         tokio::task::yield_now().await;
     }

@@ -67,7 +67,11 @@ fn a_rollback_stays_until_the_object_changes_or_a_person_asks() -> Result<()> {
         story.push(&chart).await?;
         stories::registry().await?;
         held(story).await?;
-        ensure!(story.history("app").await? == "1 superseded, 2 superseded, 3 deployed", "{}", story.history("app").await?);
+        ensure!(
+            story.history("app").await? == "1 superseded, 2 superseded, 3 deployed",
+            "{}",
+            story.history("app").await?
+        );
 
         let asked = json!({ "metadata": { "annotations": { "helm-operator.ketches.cn/requestedAt": "now" } } });
         story.patch("app", asked).await?;
@@ -95,7 +99,18 @@ fn an_upgrade_is_undone_unless_it_is_declared_otherwise_and_so_is_a_rollback_whe
         deployed(story, json!({})).await?;
         let url = format!("{}/app", story.charts_url().await?);
         let upgrade = async || {
-            let arguments = ["upgrade", "app", &url, "--plain-http", "--version", "1.0.0", "--set", "color=pink", "-n", &story.namespace];
+            let arguments = [
+                "upgrade",
+                "app",
+                &url,
+                "--plain-http",
+                "--version",
+                "1.0.0",
+                "--set",
+                "color=pink",
+                "-n",
+                &story.namespace,
+            ];
             story.helm.run(&arguments).await
         };
         upgrade().await?;

@@ -11,6 +11,7 @@ mod depends_on;
 mod drift;
 mod five_guides;
 mod health;
+mod healthy;
 mod helm_tests;
 mod hooks;
 mod leader;

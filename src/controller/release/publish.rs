@@ -12,7 +12,7 @@ use super::report::Progress;
 use super::report::listed;
 use super::trace::Trace;
 use super::{Outcome, dereference, report};
-use crate::api::{HelmRelease, HelmReleaseStatus, Reason};
+use crate::api::{ConditionType, HelmRelease, HelmReleaseStatus, Reason};
 use crate::controller::context::Context;
 use crate::controller::error::{ReconcileError, chain};
 use crate::controller::events::Severity;
@@ -59,6 +59,7 @@ pub(super) async fn publish(
     {
         record(release, (Severity::Normal, Reason::Suspended), "the release is suspended, and left as it is", context);
     }
+    health_events(release, &status, context);
     let was = before.and_then(|before| status::readiness(&before.conditions));
     let is = status::readiness(&status.conditions);
     if was != is && !matches!(outcome, Ok(Outcome::Suspended)) {
@@ -70,6 +71,25 @@ pub(super) async fn publish(
         record(release, (severity, reason), is.map(|ready| ready.message).unwrap_or_default(), context);
     }
     Ok(())
+}
+
+/// An Event where objects that did their work no longer do, or do again.
+fn health_events(release: &HelmRelease, status: &HelmReleaseStatus, context: &Context) {
+    let of = |status: Option<&HelmReleaseStatus>| {
+        let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
+        conditions.iter().find(|condition| condition.type_ == ConditionType::Healthy.as_str()).cloned()
+    };
+    let was_healthy = of(release.status.as_ref()).map(|was| was.status == "True");
+    let Some(is) = of(Some(status)) else { return };
+    match (was_healthy, is.status == "True") {
+        (None | Some(true), false) => {
+            record(release, (Severity::Warning, Reason::HealthCheckFailed), &is.message, context);
+        }
+        (Some(false), true) => {
+            record(release, (Severity::Normal, Reason::HealthCheckSucceeded), &is.message, context);
+        }
+        _ => {}
+    }
 }
 
 /// Tells of what happened on the way, whatever came of it.

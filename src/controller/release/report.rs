@@ -8,7 +8,9 @@ use kube::ResourceExt as _;
 use super::Outcome as Ended;
 use super::plan::{Step, StepKind};
 use super::trace::Trace;
-use crate::api::ConditionType::{Drifted, Held, Ready, Reconciling, Released, Remediated, SourceReady, Stalled, TestSuccess};
+use crate::api::ConditionType::{
+    Drifted, Healthy, Held, Ready, Reconciling, Released, Remediated, SourceReady, Stalled, TestSuccess,
+};
 use crate::api::{
     Conditions, DriftMode, Failure, HelmRelease, HelmReleaseStatus, HistoryEntry, REQUESTED_AT, Reason, ReleaseState,
 };
@@ -147,6 +149,7 @@ pub(super) fn report(
     };
     let conditions = tests(source(conditions, trace, &before.conditions), release, revisions);
     let conditions = drifted(remediated(conditions, revisions), release, trace, &before.conditions);
+    let conditions = healthy(conditions, trace, &before.conditions);
     HelmReleaseStatus {
         observed_generation: generation,
         conditions: conditions.build(&before.conditions, generation, now),
@@ -215,9 +218,12 @@ fn source(conditions: Conditions, trace: &Trace, before: &[Condition]) -> Condit
 fn drifted(conditions: Conditions, release: &HelmRelease, trace: &Trace, before: &[Condition]) -> Conditions {
     let Some(standing) = &trace.drift else { return conditions };
     let declared = release.spec.drift_detection.as_ref();
-    let Standing { revision, told, is_complete } = standing;
+    let Standing { revision, told, is_compared, .. } = standing;
     match told.as_slice() {
-        [] if !is_complete => conditions.keeping(Drifted, before),
+        [] if !is_compared => match declared.and_then(|declared| declared.mode) {
+            Some(DriftMode::Disabled) => conditions,
+            _ => conditions.keeping(Drifted, before),
+        },
         [] if declared.is_some() => {
             let message = format!("all objects are as revision {revision} applied them");
             conditions.with(Drifted, false, Reason::NoDriftDetected, message)
@@ -233,6 +239,20 @@ fn drifted(conditions: Conditions, release: &HelmRelease, trace: &Trace, before:
             let message = format!("not as revision {revision} applied them: {}{advice}", listed(told));
             conditions.with(Drifted, true, Reason::DriftDetected, message)
         }
+    }
+}
+
+/// Whether the objects of what is deployed do their work. `Ready` does not depend on it: that says that they once did.
+fn healthy(conditions: Conditions, trace: &Trace, before: &[Condition]) -> Conditions {
+    let Some(Standing { revision, troubles, is_troubled, is_seen, .. }) = &trace.drift else { return conditions };
+    let was_unhealthy = before.iter().any(|it| it.type_ == Healthy.as_str() && it.status == "False");
+    match troubles.as_slice() {
+        [] if *is_troubled || (was_unhealthy && !is_seen) => conditions.keeping(Healthy, before),
+        [] => {
+            let message = format!("the objects of revision {revision} do their work");
+            conditions.with(Healthy, true, Reason::HealthCheckSucceeded, message)
+        }
+        troubles => conditions.with(Healthy, false, Reason::HealthCheckFailed, listed(troubles)),
     }
 }
 

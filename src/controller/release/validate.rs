@@ -13,7 +13,9 @@ use super::differences::Differences;
 use super::inputs::{Declared, Inputs};
 use super::removal::owner;
 use super::values::{self, Setting};
-use crate::api::{CrdPolicy, ForeignChange, GoDuration, HelmRelease, HelmReleaseSpec, Reason, TEST_AT, Test, TestFilter};
+use crate::api::{
+    CrdPolicy, ForeignChange, GoDuration, HelmRelease, HelmReleaseSpec, Reason, TEST_AT, Test, TestFilter,
+};
 use crate::controller::error::{ReconcileError, chain};
 use crate::controller::source::Source;
 use crate::history::ReleaseKey;

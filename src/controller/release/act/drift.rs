@@ -24,13 +24,9 @@ const NAMED: usize = 8;
 /// Kinds of what runs once: made anew it would run again.
 const RUN_ONCE: [&str; 2] = ["Job", "Pod"];
 
-/// Has the objects of a revision that is deployed watched, unless that is not wanted.
+/// Has the objects of a revision that is deployed watched.
 pub(super) async fn watch(revision: u32, task: &Task<'_>, trace: &Trace) -> Result<(), ReconcileError> {
     let (live, identity) = (&task.place.context.live, &task.desired.identity);
-    if !task.desired.differences.drift.watched {
-        live.end(&identity.uid);
-        return Ok(());
-    }
     let of = For { revision, generation: identity.generation };
     if live.covers(&identity.uid, of) {
         return Ok(());
@@ -51,7 +47,7 @@ pub(super) async fn watch(revision: u32, task: &Task<'_>, trace: &Trace) -> Resu
     let fields = |at: usize| fields.and_then(|fields| Fingerprint::from_number(fields[at]));
     let objects = objects.into_iter().zip(resources).enumerate();
     let objects = objects.filter_map(|(at, (object, resource))| Some((resource?, object, fields(at)))).collect();
-    live.begin(task.release, of, objects, &task.place.cluster);
+    live.begin(task.release, (of, task.desired.differences.drift.watched), objects, &task.place.cluster);
     Ok(())
 }
 

@@ -15,6 +15,7 @@
 
 mod apply;
 mod drift;
+mod health;
 mod hooks;
 mod prepare;
 mod record;
@@ -74,6 +75,7 @@ pub(super) type Doing = watch::Sender<Option<String>>;
 pub(super) async fn keep(revision: u32, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     Box::pin(trace.keep(task.release, task.desired, revision, task.place)).await?;
     Box::pin(drift::watch(revision, task, trace)).await?;
+    Box::pin(health::examine(revision, task, trace)).await?;
     let current = &task.desired.identity.release;
     let leaving = Leaving::of(task.release);
     if uninstall::former(current, (&leaving.owner, &leaving.uid), task.place).is_empty() {

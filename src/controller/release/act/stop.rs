@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use helm::release::Status;
 
-use super::{Task, drift, keep, record, rollback, tests};
+use super::{Task, drift, health, keep, record, rollback, tests};
 use crate::api::{REQUESTED_AT, Reason};
 use crate::controller::error::{NextAttempt, ReconcileError};
 use crate::controller::release::dereference;
@@ -21,6 +21,7 @@ pub(super) async fn stop(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Resu
         Plan::Hold { revision } => {
             Box::pin(trace.keep(task.release, task.desired, revision, task.place)).await?;
             Box::pin(drift::watch(revision, task, trace)).await?;
+            Box::pin(health::examine(revision, task, trace)).await?;
             let release = &task.desired.identity.release;
             let message = format!(
                 "revision {revision} of {release} was made by somebody else, with helm perhaps, and is not what is declared: the release stays as \
