@@ -97,6 +97,11 @@ pub struct HelmReleaseSpec {
     #[schemars(length(max = 64))]
     pub conflicts: Vec<ConflictRule>,
 
+    /// Take over a Helm release of this name that exists and is one of another chart, instead of failing: what it consists of is
+    /// replaced. One of the same chart is taken over as it is.
+    #[serde(default)]
+    pub adopt: bool,
+
     /// What becomes of a revision that somebody else makes, as with `helm rollback` or `helm upgrade`, where it differs from what
     /// is declared. Default: a rollback is held, anything else is reverted.
     pub on_foreign_change: Option<ForeignChange>,

@@ -197,6 +197,8 @@ reasons! {
         ReleaseTooLarge,
         /// The release's history cannot be read.
         HistoryInvalid,
+        /// A Helm release that exists is another chart's, or another operator looks after it.
+        AdoptionRefused,
         /// Another `HelmRelease` manages the same Helm release.
         ReleaseNameConflict,
 

@@ -39,6 +39,8 @@ pub struct ApplyOptions {
     pub immutable: BTreeMap<String, Immutable>,
     /// What becomes of fields that others set, too.
     pub conflicts: Vec<(Paths, ConflictPolicy)>,
+    /// What becomes of those of which nothing else is said.
+    pub other_conflicts: ConflictPolicy,
 }
 
 /// How one object is applied.
@@ -50,11 +52,18 @@ pub(super) struct How<'a> {
     pub(super) force: bool,
     /// What becomes of fields that others set, too.
     pub(super) conflicts: &'a [(Paths, ConflictPolicy)],
+    /// What becomes of those of which nothing else is said.
+    pub(super) other_conflicts: ConflictPolicy,
 }
 
 impl ApplyOptions {
     pub(super) fn how(&self) -> How<'_> {
-        How { owner: Some(&self.owner), force: self.force_conflicts, conflicts: &self.conflicts }
+        How {
+            owner: Some(&self.owner),
+            force: self.force_conflicts,
+            conflicts: &self.conflicts,
+            other_conflicts: self.other_conflicts,
+        }
     }
 }
 
@@ -108,6 +117,11 @@ impl Existing {
     /// Whether the object existed, and was one of these others'.
     pub fn is_of(&self, object: &ObjectRef, others: &[Owner]) -> bool {
         self.0.get(object).is_some_and(|metadata| others.iter().any(|other| ownership::is_of(metadata, other)))
+    }
+
+    /// The value that the first of them has which bears the label `key`.
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.0.values().find_map(|metadata| metadata.labels.as_ref()?.get(key).map(String::as_str))
     }
 
     /// Whether any of them is `owner`'s.
@@ -259,8 +273,7 @@ impl Cluster {
             existing => existing,
         };
         if let Some(existing) = existing {
-            let is_ours = owner.is_some_and(|owner| ownership::is_of(existing, owner));
-            self.take_over_fields(target, existing, is_ours).await?;
+            self.take_over_fields(target, existing, before(object, existing, how)).await?;
         }
         let (content, rules, doubled) = prepared(object, existing, how);
         for doubled in doubled {
@@ -273,6 +286,14 @@ impl Cluster {
             Err(refused) if rules.force(&refused, &content) => {
                 self.requests.apply(target, &content, true, metadata_only).await
             }
+            Err(refused @ Error::Invalid { .. }) => match content::leftover_strategy(&content) {
+                // The API server filled it in, so it is nobody's, and no apply takes it away.
+                Some(patch) if existing.is_some() => {
+                    self.requests.merge(target, &patch).await?;
+                    self.requests.apply(target, &content, force, metadata_only).await
+                }
+                _ => Err(refused),
+            },
             answer => answer,
         };
         if let Err(Error::UnknownKind { .. }) = &answer {
@@ -308,13 +329,12 @@ impl Cluster {
         &self,
         target: (&Resource, &ObjectRef),
         existing: &Metadata,
-        is_ours: bool,
+        before: &[&str],
     ) -> Result<(), Error> {
         const ATTEMPTS: usize = 4;
         let mut existing = existing.clone();
         for _ in 0..ATTEMPTS {
             let entries = existing.managed_fields.as_deref().unwrap_or_default();
-            let before = if is_ours { managed_fields::former_managers(&target.1.group) } else { &[] };
             let Some(entries) = managed_fields::taken_over(entries, before) else { return Ok(()) };
             let version = existing.resource_version.as_deref().unwrap_or_default();
             let entries = serde_json::json!(entries);
@@ -329,6 +349,12 @@ impl Cluster {
     }
 }
 
+/// The managers who applied an object for its release before us.
+fn before(object: &Object, existing: &Metadata, how: How<'_>) -> &'static [&'static str] {
+    let is_ours = how.owner.is_some_and(|owner| ownership::is_of(existing, owner));
+    if is_ours { managed_fields::former_managers(&object.reference().group) } else { &[] }
+}
+
 /// What is applied of an object, the rules for what others set of it, and what of it a person should know.
 pub(super) fn prepared<'a>(
     object: &Object,
@@ -337,9 +363,17 @@ pub(super) fn prepared<'a>(
 ) -> (Value, Rules<'a>, Vec<String>) {
     let mut content = object.content().clone();
     let doubled = content::prepare(object.reference(), &mut content);
-    let rules = Rules::of(object, how.conflicts);
+    let rules = Rules::of(object, how);
     if let Some(existing) = existing {
-        rules.give_way(&mut content, existing);
+        let entries = existing.managed_fields.as_deref().unwrap_or_default();
+        // What those before us set is the release's, not somebody else's.
+        match managed_fields::taken_over(entries, before(object, existing, how)) {
+            Some(entries) => {
+                let existing = Metadata { managed_fields: Some(entries), ..existing.clone() };
+                rules.give_way(&mut content, &existing);
+            }
+            None => rules.give_way(&mut content, existing),
+        }
     }
     if let Some(owner) = how.owner {
         ownership::mark(&mut content, owner);

@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::apply::How;
 use super::fields;
 use super::object::Object;
 use super::request::Metadata;
 use super::selector::Selector;
-use super::{Error, ObjectRef, Resource};
+use super::{Error, FieldPath, ObjectRef, Resource};
 
 /// What becomes of fields that both the chart and somebody else set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ConflictPolicy {
     /// The apply fails where the two differ.
+    #[default]
     Fail,
     /// They become as the chart has them.
     Force,
@@ -42,21 +44,22 @@ impl Paths {
     }
 }
 
-/// What becomes of some fields of one object. Where several rules are about a field the last one counts.
-pub(super) struct Rules<'a>(Vec<(&'a str, ConflictPolicy)>);
+/// What becomes of some fields of one object, where several rules are about a field by the last one; and what of all others.
+pub(super) struct Rules<'a>(Vec<(&'a str, ConflictPolicy)>, ConflictPolicy);
 
 impl<'a> Rules<'a> {
-    /// Those of `declared` that are about `object`.
-    pub(super) fn of(object: &Object, declared: &'a [(Paths, ConflictPolicy)]) -> Self {
+    /// Those that are about `object`.
+    pub(super) fn of(object: &Object, how: How<'a>) -> Self {
+        let How { conflicts: declared, other_conflicts: others, .. } = how;
         if declared.is_empty() {
-            return Self(Vec::new());
+            return Self(Vec::new(), others);
         }
         let content = Value::Object(object.content().clone());
         let about = declared.iter().flat_map(|(paths, policy)| {
             let of_object = paths.of((object.resource(), object.reference()), &content);
             of_object.iter().map(|path| (path.as_str(), *policy))
         });
-        Self(about.collect())
+        Self(about.collect(), others)
     }
 
     fn policy(&self, pointer: &str) -> Option<ConflictPolicy> {
@@ -66,6 +69,8 @@ impl<'a> Rules<'a> {
     /// Takes those fields out of what is to be applied that are left to others who set them: those that are declared so,
     /// and what was written by `/scale` where nothing else is declared of it.
     pub(super) fn give_way(&self, content: &mut Map<String, Value>, existing: &Metadata) {
+        /// What makes an object this object.
+        const IDENTITY: [&str; 4] = ["/apiVersion", "/kind", "/metadata/name", "/metadata/namespace"];
         let scaled = fields::scaled(existing);
         let mut left: Vec<String> =
             scaled.into_iter().filter(|pointer| self.policy(pointer).is_none_or(is_yield)).collect();
@@ -74,18 +79,17 @@ impl<'a> Rules<'a> {
             return;
         }
         let mut object = Value::Object(std::mem::take(content));
-        for (path, _) in yielded {
-            let held = |pointer: &String| {
-                fields::of_others(existing).any(|(_, fields)| fields::hold(fields, &object, pointer))
-            };
-            let is_left = |pointer: &String| self.policy(pointer).is_some_and(is_yield) && held(pointer);
-            left.extend(fields::expanded(&object, path).into_iter().filter(is_left));
+        for pointer in yielded.flat_map(|(path, _)| fields::expanded(&object, path)) {
+            for (_, others) in fields::of_others(existing) {
+                // Only what they set, not all that lies beside it.
+                let held = fields::held_below(others, &object, &pointer).into_iter();
+                // Where it is part of what they set as a whole that goes.
+                let policy = |field: &str| self.policy(if field.len() < pointer.len() { &pointer } else { field });
+                left.extend(held.filter(|field| policy(field).is_some_and(is_yield)));
+            }
         }
-        // From the back: what goes from a list moves what comes after it.
-        left.sort();
-        for pointer in left.iter().rev() {
-            fields::remove(&mut object, pointer);
-        }
+        left.retain(|field| !IDENTITY.contains(&field.as_str()));
+        fields::remove_all(&mut object, left);
         if let Value::Object(rest) = object {
             *content = rest;
         }
@@ -94,12 +98,10 @@ impl<'a> Rules<'a> {
     /// Whether all that an apply was refused for is declared to become as the chart has it.
     pub(super) fn force(&self, refused: &Error, content: &Value) -> bool {
         let Error::Conflict { conflicts, .. } = refused else { return false };
-        if self.0.is_empty() {
-            return false;
-        }
-        let is_forced = |named: &String| {
-            let pointer = fields::pointer_to(content, named);
-            pointer.is_some_and(|pointer| self.policy(&pointer) == Some(ConflictPolicy::Force))
+        let is_forced = |named: &FieldPath| {
+            let pointer = fields::pointer_to(content, named.as_named());
+            // Of a field that is not in the chart as the server names it nothing is declared.
+            pointer.map_or(self.1, |pointer| self.policy(&pointer).unwrap_or(self.1)) == ConflictPolicy::Force
         };
         conflicts.iter().flat_map(|conflict| &conflict.fields).all(is_forced)
     }
@@ -115,13 +117,13 @@ mod tests {
 
     use super::ConflictPolicy::{Fail, Force, Yield};
     use super::{ConflictPolicy, Rules};
-    use crate::cluster::{Error, FieldConflict, ObjectRef};
+    use crate::cluster::{Error, FieldConflict, FieldPath, ObjectRef};
 
     fn left(rules: &[(&str, ConflictPolicy)], others: &Value) -> Value {
         let metadata = serde_json::from_value(json!({ "managedFields": others })).expect("metadata");
         let content = json!({ "spec": { "replicas": 2, "paused": true } });
         let mut content = content.as_object().expect("a map").clone();
-        Rules(rules.to_vec()).give_way(&mut content, &metadata);
+        Rules(rules.to_vec(), Fail).give_way(&mut content, &metadata);
         content["spec"].clone()
     }
 
@@ -145,6 +147,8 @@ mod tests {
         assert_eq!(left(&[("/spec/*", Yield)], &edited()), json!({ "paused": true }));
         assert_eq!(left(&[("/spec/*", Yield), ("/spec/replicas", Fail)], &edited()), whole);
         assert_eq!(left(&[("/spec/paused", Yield)], &edited()), whole);
+        assert_eq!(left(&[("", Yield)], &edited()), json!({ "paused": true }));
+        assert_eq!(left(&[("", Yield), ("/spec/replicas", Force)], &edited()), whole);
     }
 
     #[test]
@@ -154,13 +158,15 @@ mod tests {
             object: Box::new(object.clone()),
             conflicts: vec![FieldConflict {
                 manager: "x".to_owned(),
-                fields: fields.iter().map(|it| (*it).to_owned()).collect(),
+                fields: fields.iter().copied().map(FieldPath::from).collect(),
             }],
         };
         let content = json!({ "spec": { "replicas": 2, "paused": true } });
-        let rules = Rules(vec![("/spec/replicas", Force)]);
+        let rules = Rules(vec![("/spec/replicas", Force)], Fail);
         assert!(rules.force(&refused(&[".spec.replicas"]), &content));
         assert!(!rules.force(&refused(&[".spec.replicas", ".spec.paused"]), &content));
-        assert!(!Rules(Vec::new()).force(&refused(&[".spec.replicas"]), &content));
+        assert!(!Rules(Vec::new(), Fail).force(&refused(&[".spec.replicas"]), &content));
+        assert!(Rules(Vec::new(), Force).force(&refused(&[".spec.replicas"]), &content));
+        assert!(!Rules(vec![("/spec/replicas", Fail)], Force).force(&refused(&[".spec.replicas"]), &content));
     }
 }

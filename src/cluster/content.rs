@@ -3,12 +3,13 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::object::ObjectRef;
 
 /// Changes `content`, which is of `object`, to what is applied. Returns what of it a person should know.
 pub(super) fn prepare(object: &ObjectRef, content: &mut Map<String, Value>) -> Vec<String> {
+    drop_what_the_server_writes(content);
     match (object.group.as_str(), object.kind.as_str()) {
         ("", "Secret") => encode_texts(content),
         ("rbac.authorization.k8s.io", "ClusterRole") => drop_aggregated_rules(content),
@@ -31,12 +32,31 @@ pub(super) fn prepare(object: &ObjectRef, content: &mut Map<String, Value>) -> V
     Vec::new()
 }
 
+/// The patch that takes the numbers of rolling updates away from an object that is to have a strategy of another type: the API
+/// server refuses the two beside each other. `None` where it is to have no such strategy.
+pub(super) fn leftover_strategy(content: &Value) -> Option<Value> {
+    [("strategy", "Recreate"), ("updateStrategy", "OnDelete")].into_iter().find_map(|(field, other)| {
+        let strategy = &content["spec"][field];
+        let is_other = strategy["type"] == other && strategy.get("rollingUpdate").is_none();
+        is_other.then(|| json!({ "spec": { field: { "type": other, "rollingUpdate": null } } }))
+    })
+}
+
 /// The rules of an aggregated role are the controller's that fills them in, whatever a chart writes there.
 fn drop_aggregated_rules(content: &mut Map<String, Value>) {
     let is_aggregated = content.get("aggregationRule").is_some_and(|rule| !rule.is_null());
     let is_empty = content.get("rules").is_some_and(|rules| rules.as_array().is_none_or(Vec::is_empty));
     if is_aggregated && is_empty {
         content.remove("rules");
+    }
+}
+
+/// What a chart copies from an object that it looks up: an apply with it is refused, or meant for another version.
+fn drop_what_the_server_writes(content: &mut Map<String, Value>) {
+    const OF_SERVER: [&str; 6] =
+        ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
+    if let Some(metadata) = content.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.retain(|field, _| !OF_SERVER.contains(&field.as_str()));
     }
 }
 

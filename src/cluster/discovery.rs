@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use helm::engine::{Capabilities, HelmVersion, KubeVersion};
+use kube::core::Version;
 use kube::core::discovery::v2::{APIGroupDiscoveryList, APIResourceDiscovery, APIVersionDiscovery};
 
 use super::request::Requests;
@@ -122,7 +123,8 @@ impl Kinds {
 
     /// A resource that serves `kind` of `group` in any version.
     pub(super) fn any_version(&self, group: &str, kind: &str) -> Option<&Resource> {
-        self.resources.values().find(|resource| resource.group == group && resource.kind == kind)
+        let versions = self.resources.values().filter(|resource| resource.group == group && resource.kind == kind);
+        versions.max_by_key(|resource| Version::parse(&resource.version).priority())
     }
 
     fn add_group_list(&mut self, list: APIGroupDiscoveryList) {

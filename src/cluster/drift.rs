@@ -21,13 +21,19 @@ pub struct Drift<'a> {
     pub ignore: &'a [Paths],
 }
 
+impl Drift<'_> {
+    /// Who wins which field: what others may do to objects is left.
+    fn conflicts(&self) -> Vec<(Paths, ConflictPolicy)> {
+        let ignored = self.ignore.iter().cloned().map(|paths| (paths, ConflictPolicy::Yield));
+        self.options.conflicts.iter().cloned().chain(ignored).collect()
+    }
+}
+
 /// What became of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deviation {
-    /// It is as it was applied.
+    /// It is as it was applied, but for what others may do to it; or it says itself that it is not to be looked at.
     None,
-    /// It is as it was applied but for what others may do to it; or it says itself that it is not to be looked at.
-    Let,
     /// There is none.
     Missing,
     /// It is being deleted.
@@ -53,6 +59,10 @@ impl Cluster {
     /// What became of an object. Costs a read, and an apply that is not carried out where it is there.
     pub async fn deviation(&self, object: &Object, drift: Drift<'_>) -> Result<Deviation, Error> {
         let target = (object.resource(), object.reference());
+        let content = Value::Object(object.content().clone());
+        if is_exempt(&content) {
+            return Ok(Deviation::None);
+        }
         let Some(live) = self.requests.get(target.0, target.1).await? else { return Ok(Deviation::Missing) };
         let read = |source| Error::ReadAnswer { verb: "get", target: object.reference().to_string(), source };
         let metadata: Metadata = serde_json::from_value(live["metadata"].clone()).map_err(read)?;
@@ -68,22 +78,21 @@ impl Cluster {
                 return Ok(Deviation::Foreign { release: ownership::release_of(&metadata) });
             }
         }
-        let content = Value::Object(object.content().clone());
-        if is_exempt(&live) || is_exempt(&content) {
-            return Ok(Deviation::Let);
+        if is_exempt(&live) {
+            return Ok(Deviation::None);
         }
-        let (applied, ..) = prepared(object, Some(&metadata), drift.options.how());
+        let conflicts = drift.conflicts();
+        let how = How { conflicts: &conflicts, other_conflicts: ConflictPolicy::Force, ..drift.options.how() };
+        let (applied, ..) = prepared(object, Some(&metadata), how);
         let wanted = self.requests.dry_apply(target, &applied).await?;
         let (mut live, mut wanted) = (live, wanted);
-        let differs = !fields::differences(&live, &wanted).is_empty();
         for path in drift.ignore.iter().flat_map(|paths| paths.of(target, &content)) {
             fields::remove(&mut live, path);
             fields::remove(&mut wanted, path);
         }
         let paths = fields::differences(&live, &wanted);
         if paths.is_empty() {
-            let has_given_way = applied != prepared(object, None, drift.options.how()).0;
-            return Ok(if has_given_way || differs { Deviation::Let } else { Deviation::None });
+            return Ok(Deviation::None);
         }
         let set = |fields: &Value| paths.iter().any(|path| fields::hold(fields, &live, path));
         let mut by: Vec<String> =
@@ -96,16 +105,18 @@ impl Cluster {
     /// Makes an object as it was applied, but for what others may do to it; one that is missing is made.
     pub async fn correct(&self, object: &Object, drift: Drift<'_>) -> Result<Applied, Error> {
         let one = std::slice::from_ref(object);
-        let mut conflicts = drift.options.conflicts.clone();
-        conflicts.extend(drift.ignore.iter().cloned().map(|paths| (paths, ConflictPolicy::Yield)));
+        let conflicts = drift.conflicts();
         let existing = self.requests.metadata(object.resource(), object.reference()).await?;
-        if let Some(existing) = &existing
-            && fields::fingerprint(existing).is_none()
-        {
-            // What bears no trace of an apply of this release has to bear its marks.
-            self.claim(one, drift.options).await?;
+        if let Some(existing) = &existing {
+            let owner = &drift.options.owner;
+            match ownership::claim(existing, owner) {
+                Holder::Ours => {}
+                Holder::Nobody { .. } if fields::fingerprint(existing).is_some() => {}
+                // Somebody took it, or made another of its name, a moment ago.
+                claim => ownership::refuse(object.reference(), claim, owner)?,
+            }
         }
-        let how = How { force: true, conflicts: &conflicts, ..drift.options.how() };
+        let how = How { conflicts: &conflicts, other_conflicts: ConflictPolicy::Force, ..drift.options.how() };
         let applied = self.apply_one(object, existing.as_ref(), how).await?;
         self.wait_defined(object, &applied, one, super::apply::DEFINED).await?;
         Ok(applied)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::object::ObjectRef;
+use super::refusal::FieldPath;
 
 /// One manager's claim on fields that an apply wanted to change.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -10,7 +11,7 @@ pub struct FieldConflict {
     /// The field manager as the server names it: `kubectl-edit`, `vpa-updater`, ….
     pub manager: String,
     /// Field paths it owns, `.spec.replicas`.
-    pub fields: Vec<String>,
+    pub fields: Vec<FieldPath>,
 }
 
 /// Why a call on the cluster failed. The text names the object and, where a person must act, what to do.
@@ -299,7 +300,10 @@ fn in_namespace(namespace: Option<&str>) -> String {
 fn conflict_list(conflicts: &[FieldConflict]) -> String {
     let claims: Vec<_> = conflicts
         .iter()
-        .map(|conflict| format!("{:?} manages {}", conflict.manager, conflict.fields.join(", ")))
+        .map(|conflict| {
+            let fields: Vec<_> = conflict.fields.iter().map(ToString::to_string).collect();
+            format!("{:?} manages {}", conflict.manager, fields.join(", "))
+        })
         .collect();
     claims.join("; ")
 }

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
 
+use super::managed_fields;
 use super::request::{FIELD_MANAGER, Metadata};
 
 /// Which fields of an object a release manages, in four bytes: it changes when somebody else sets one of them to something
@@ -27,41 +28,65 @@ impl Fingerprint {
         NonZeroU32::new(number).map(Self)
     }
 
-    fn of(fields: &Value) -> Self {
-        /// FNV-1a: a change is to be seen, not an attack.
-        struct Fnv(u64);
-        impl std::io::Write for Fnv {
-            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-                for byte in bytes {
-                    self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-                }
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> std::io::Result<()> {
-                Ok(())
-            }
-        }
-        let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+    fn of<'a>(entries: impl Iterator<Item = &'a Value>) -> Option<Self> {
+        let mut hash = Fnv::default();
+        let mut entries = entries.peekable();
+        entries.peek()?;
         // Keys are sorted, and memory does not fail.
-        serde_json::to_writer(&mut hash, fields).unwrap_or_default();
+        entries.for_each(|fields| serde_json::to_writer(&mut hash, fields).unwrap_or_default());
         let folded = u32::try_from((hash.0 ^ (hash.0 >> 32)) & u64::from(u32::MAX)).unwrap_or_default();
-        Self(NonZeroU32::new(folded).unwrap_or(NonZeroU32::MIN))
+        Some(Self(NonZeroU32::new(folded).unwrap_or(NonZeroU32::MIN)))
     }
 }
 
-/// The fields that a release manages of the object with this `metadata`; `None` where it manages none.
+/// FNV-1a: a change is to be seen, not an attack.
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl std::io::Write for Fnv {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A number that changes with what is declared of the object with this `metadata`: with its generation, labels and annotations;
+/// with everything where its kind has no generation.
+pub(super) fn state(metadata: &Metadata) -> u64 {
+    let Some(generation) = metadata.generation.filter(|generation| *generation > 0) else {
+        return metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or_default();
+    };
+    let mut hash = Fnv::default();
+    serde_json::to_writer(&mut hash, &(generation, &metadata.labels, &metadata.annotations)).unwrap_or_default();
+    hash.0
+}
+
+/// The fields that a release manages of the object with this `metadata`; `None` where it manages none. What Helm 3, or an
+/// operator with Helm built in, set for it counts, too.
 pub(super) fn fingerprint(metadata: &Metadata) -> Option<Fingerprint> {
-    let own = entries(metadata).find(|entry| is_own(entry))?;
-    Some(Fingerprint::of(&own.fields_v1.as_ref()?.0))
+    let own = entries(metadata).filter(|entry| managed_fields::is_of_release(entry));
+    Fingerprint::of(own.filter_map(|entry| Some(&entry.fields_v1.as_ref()?.0)))
 }
 
 /// The same of an object as the server answered it.
 pub(super) fn fingerprint_of(object: &Value) -> Option<Fingerprint> {
     let is_own = |entry: &&Value| {
-        entry["manager"] == FIELD_MANAGER && entry["operation"] == "Apply" && entry.get("subresource").is_none()
+        let manager = entry["manager"].as_str().unwrap_or_default();
+        managed_fields::signs_for_releases(manager) && entry.get("subresource").is_none()
     };
-    let own = object["metadata"]["managedFields"].as_array()?.iter().find(is_own)?;
-    Some(Fingerprint::of(own.get("fieldsV1")?))
+    let own = object["metadata"]["managedFields"].as_array()?.iter().filter(is_own);
+    Fingerprint::of(own.filter_map(|entry| entry.get("fieldsV1")))
 }
 
 fn entries(metadata: &Metadata) -> impl Iterator<Item = &ManagedFieldsEntry> {
@@ -127,13 +152,74 @@ fn holds(fields: &Value, object: &Value, tokens: &[String]) -> bool {
     }
 }
 
+/// The fields below `pointer` in `object` that `fields` hold: the smallest, and those that are held as a whole. What names an
+/// item of a list is none.
+pub(super) fn held_below(fields: &Value, object: &Value, pointer: &str) -> Vec<String> {
+    let (mut node, mut value, mut at) = (fields, object, String::new());
+    for token in tokens(pointer) {
+        if node.as_object().is_none_or(serde_json::Map::is_empty) {
+            break;
+        }
+        let Some((_, below, item)) = below_fields(node, value).find(|(own, ..)| *own == token) else {
+            return Vec::new();
+        };
+        (node, value, at) = (below, item, format!("{at}/{}", escaped(&token)));
+    }
+    let mut found = Vec::new();
+    collect_held(node, value, at, &mut found);
+    found
+}
+
+/// What of `value` has fields of its own: the token of each, its fields, and the value.
+fn below_fields<'a>(
+    fields: &'a Value,
+    value: &'a Value,
+) -> Box<dyn Iterator<Item = (String, &'a Value, &'a Value)> + 'a> {
+    let Some(fields) = fields.as_object() else { return Box::new(std::iter::empty()) };
+    match value {
+        Value::Array(items) => Box::new(items.iter().enumerate().filter_map(|(at, item)| {
+            let (_, below) = fields.iter().find(|(field, _)| names(field, item))?;
+            Some((at.to_string(), below, item))
+        })),
+        Value::Object(map) => Box::new(map.iter().filter_map(|(key, value)| {
+            let below = fields.get(&format!("f:{key}"))?;
+            Some((key.clone(), below, value))
+        })),
+        _ => Box::new(std::iter::empty()),
+    }
+}
+
+fn collect_held(fields: &Value, value: &Value, at: String, found: &mut Vec<String>) {
+    if fields.as_object().is_none_or(serde_json::Map::is_empty) || !(value.is_array() || value.is_object()) {
+        found.push(at);
+        return;
+    }
+    for (token, below, item) in below_fields(fields, value) {
+        let naming: Vec<String> = match value {
+            Value::Array(_) => naming_keys(fields, item),
+            _ => Vec::new(),
+        };
+        let mut held = Vec::new();
+        collect_held(below, item, format!("{at}/{}", escaped(&token)), &mut held);
+        let is_naming =
+            |pointer: &String| naming.iter().any(|key| *pointer == format!("{at}/{token}/{}", escaped(key)));
+        found.extend(held.into_iter().filter(|pointer| !is_naming(pointer)));
+    }
+}
+
+/// The keys by which an item of a list is told from others.
+fn naming_keys(fields: &Value, item: &Value) -> Vec<String> {
+    let of = fields.as_object().into_iter().flatten().find(|(field, _)| names(field, item));
+    let keys = of.and_then(|(field, _)| serde_json::from_str::<Value>(field.strip_prefix("k:")?).ok());
+    keys.iter().filter_map(Value::as_object).flat_map(|keys| keys.keys().cloned()).collect()
+}
+
 /// Whether a field of a list, as `k:{"name":"web"}` or `v:"a"`, is this item. A key that the item leaves out has its default.
 fn names(field: &str, item: &Value) -> bool {
     let json = |text: &str| serde_json::from_str::<Value>(text).ok();
     match field.split_once(':') {
         Some(("k", keys)) => json(keys).is_some_and(|keys| {
-            let is = |(key, value): (&String, &Value)| item.get(key).is_none_or(|own| own == value);
-            keys.as_object().is_some_and(|keys| keys.iter().all(is))
+            keys.as_object().is_some_and(|keys| keys.iter().all(|(key, value)| is_key(item, key, value)))
         }),
         Some(("v", value)) => json(value).as_ref() == Some(item),
         _ => false,
@@ -170,8 +256,18 @@ fn below<'a>(at: &str, value: &'a Value, token: &str) -> Vec<(String, &'a Value)
 
 /// Takes what `pattern` leads to out of `object`.
 pub(super) fn remove(object: &mut Value, pattern: &str) {
+    remove_all(object, expanded(object, pattern));
+}
+
+/// Takes what these pointers lead to out of `object`.
+pub(super) fn remove_all(object: &mut Value, mut pointers: Vec<String>) {
     // From the back: what goes from a list moves what comes after it.
-    for pointer in expanded(object, pattern).iter().rev() {
+    let in_order = |pointer: &String| -> Vec<(Option<usize>, String)> {
+        tokens(pointer).map(|token| (token.parse().ok(), token)).collect()
+    };
+    pointers.sort_by_cached_key(in_order);
+    pointers.dedup();
+    for pointer in pointers.iter().rev() {
         let Some((parent, last)) = pointer.rsplit_once('/') else {
             *object = Value::Object(serde_json::Map::new());
             return;
@@ -234,6 +330,14 @@ fn is_named(item: &Value, inside: &str) -> bool {
     })
 }
 
+/// Whether an item of a list has this key, or leaves it out and has it by default.
+fn is_key(item: &Value, key: &str, value: &Value) -> bool {
+    match item.get(key) {
+        Some(own) => own == value,
+        None => key != "protocol" || value == "TCP",
+    }
+}
+
 fn tokens(pointer: &str) -> impl Iterator<Item = String> {
     pointer.split('/').skip(1).map(unescaped)
 }
@@ -280,8 +384,18 @@ fn compare(one: &Value, other: &Value, at: String, found: &mut Vec<String>) {
                 compare(one, other, format!("{at}/{index}"), found);
             }
         }
-        _ if one == other => {}
+        _ if one == other || (is_nothing(one) && is_nothing(other)) => {}
         _ => found.push(at),
+    }
+}
+
+/// Whether a value says nothing: what an operator writes of its own objects that a chart leaves out.
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.values().all(is_nothing),
+        _ => false,
     }
 }
 
@@ -343,6 +457,36 @@ mod tests {
     }
 
     #[test]
+    fn only_what_others_hold_is_held_and_never_what_names_an_item() {
+        let fields = json!({
+            "f:metadata": { "f:annotations": { "f:restartedAt": {} } },
+            "f:spec": { "f:template": { "f:spec": { "f:containers": { "k:{\"name\":\"web\"}": {
+                ".": {}, "f:name": {}, "f:image": {}, "f:ports": {},
+            } } } } },
+        });
+        let mut object = deployment();
+        object["metadata"]["annotations"]["restartedAt"] = json!("now");
+        let ports = "/spec/template/spec/containers/1/ports";
+        let image = "/spec/template/spec/containers/1/image";
+        for (pointer, expected) in [
+            ("/metadata/annotations", vec!["/metadata/annotations/restartedAt"]),
+            ("/metadata/annotations/example.com~1a.b", vec![]),
+            ("/spec/template", vec![image, ports]),
+            ("/spec/template/spec/containers/1/ports/0/containerPort", vec![ports]),
+            ("/spec/replicas", vec![]),
+        ] {
+            assert_eq!(super::held_below(&fields, &object, pointer), expected, "{pointer}");
+        }
+    }
+
+    #[test]
+    fn items_of_a_list_go_from_the_back_each_once() {
+        let mut object = json!({ "x": (0..12).collect::<Vec<_>>() });
+        super::remove_all(&mut object, ["/x/2", "/x/10", "/x/2"].map(str::to_owned).to_vec());
+        assert_eq!(object, json!({ "x": [0, 1, 3, 4, 5, 6, 7, 8, 9, 11] }));
+    }
+
+    #[test]
     fn what_was_scaled_is_found() {
         let scale = json!([{
             "manager": "kubectl", "operation": "Update", "subresource": "scale", "fieldsV1": { "f:spec": { "f:replicas": {} } },
@@ -389,6 +533,8 @@ mod tests {
         changed["metadata"]["resourceVersion"] = json!("7");
         changed["status"] = json!({ "replicas": 3 });
         let expected = ["/spec/replicas", "/spec/template/spec/containers/1/image"];
+        assert_eq!(differences(&deployment(), &changed), expected);
+        changed["spec"]["template"]["metadata"] = json!({ "creationTimestamp": null, "labels": {} });
         assert_eq!(differences(&deployment(), &changed), expected);
         changed["spec"]["template"]["spec"]["containers"] = json!([]);
         assert_eq!(differences(&deployment(), &changed), ["/spec/replicas", "/spec/template/spec/containers"]);

@@ -47,7 +47,8 @@ pub struct Glance {
     pub sighting: Sighting,
     /// Its resource version; 0 where it is not there.
     pub version: u64,
-    /// Changes with what is declared of it: its generation, or its resource version where its kind has none.
+    /// Changes with what is declared of it: its generation, labels and annotations; where its kind has no generation, its resource
+    /// version.
     pub state: u64,
     /// Whether it does its work.
     pub health: Health,
@@ -69,10 +70,20 @@ impl Live {
     pub fn look(&mut self) -> Glance {
         let glance = self.subscription.sight();
         if glance.sighting == Sighting::Unwatchable && self.subscription.has_alternative() {
-            self.subscription = self.subscription.renewed(&self.hub, Marks::Helm);
+            self.renew();
             return Glance { sighting: Sighting::Unseen, ..glance };
         }
         glance
+    }
+
+    /// Whether its watch was lost: nothing that becomes of it is seen until it is begun anew.
+    pub fn is_lost(&self) -> bool {
+        matches!(self.subscription.look(), Look::Lost(_))
+    }
+
+    /// Begins its watch anew.
+    pub fn renew(&mut self) {
+        self.subscription = self.subscription.renewed(&self.hub, Marks::Helm);
     }
 
     /// What is outstanding until it does its work, in words.

@@ -42,6 +42,15 @@ struct Answers {
 type Question = [String; 4];
 
 impl Cluster {
+    /// One object of a kind that the cluster may serve in any version; `None` where it serves none, or has no such object.
+    pub async fn look_up(&self, object: &ObjectRef) -> Result<Option<Value>, Error> {
+        let kinds = self.discovery.kinds_with(std::iter::empty()).await?;
+        match kinds.any_version(&object.group, &object.kind) {
+            Some(resource) => self.requests.get(resource, object).await,
+            None => Ok(None),
+        }
+    }
+
     /// A `lookup` for one render that waits on `runtime`; render on a blocking thread (`spawn_blocking`).
     pub fn lookup(&self, runtime: Handle, reach: Reach) -> Lookup {
         Lookup { cluster: self.clone(), runtime, reach, answers: Mutex::default(), trouble: Mutex::default() }

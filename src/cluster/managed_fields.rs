@@ -19,12 +19,23 @@ pub(super) fn former_managers(group: &str) -> &'static [&'static str] {
     if group == "helm-operator.ketches.cn" { &[] } else { &FORMER }
 }
 
+/// Whether somebody of this name applies objects for releases.
+pub(super) fn signs_for_releases(manager: &str) -> bool {
+    manager == FIELD_MANAGER || FORMER.contains(&manager)
+}
+
+/// Whether an entry is of one who applied the object for a release.
+pub(super) fn is_of_release(entry: &ManagedFieldsEntry) -> bool {
+    is_of_object(entry) && signs_for_releases(entry.manager.as_deref().unwrap_or_default())
+}
+
 /// The managed fields after the take-over, from managers of these names, too; `None` when there is nothing to take over.
 pub(super) fn taken_over(entries: &[ManagedFieldsEntry], former: &[&str]) -> Option<Vec<ManagedFieldsEntry>> {
     let is_before = |entry: &ManagedFieldsEntry| {
         let manager = entry.manager.as_deref().unwrap_or_default();
         let is_of_helm = manager == FIELD_MANAGER && entry.operation.as_deref() == Some("Update");
-        is_of_object(entry) && (is_of_helm || former.contains(&manager) && marked_it(entry))
+        let is_former = former.contains(&manager) || (!former.is_empty() && is_embedded(entry));
+        is_of_object(entry) && (is_of_helm || is_former && marked_it(entry))
     };
     let (before, mut kept): (Vec<_>, Vec<_>) = entries.iter().cloned().partition(is_before);
     let latest = before.last()?.clone();
@@ -49,6 +60,12 @@ fn is_ours(entry: &ManagedFieldsEntry) -> bool {
 /// An entry of a subresource (`status`, `scale`) is no part of what a chart sets.
 fn is_of_object(entry: &ManagedFieldsEntry) -> bool {
     entry.subresource.as_deref().unwrap_or_default().is_empty()
+}
+
+/// Whether an entry is of a program with Helm built in, which signs with a name of its own. A person's kubectl is none.
+fn is_embedded(entry: &ManagedFieldsEntry) -> bool {
+    let is_kubectl = entry.manager.as_deref().is_some_and(|manager| manager.starts_with("kubectl"));
+    entry.operation.as_deref() == Some("Update") && !is_kubectl
 }
 
 /// Whether it was this manager that wrote the object for its release. One that only works on it, as Flux on a `HelmRelease`

@@ -57,6 +57,7 @@ pub use lookup::Lookup;
 pub use object::{Object, ObjectRef, Source, distinct, left_behind};
 pub use reach::Reach;
 pub use readiness::Readiness;
+pub use refusal::FieldPath;
 pub use replace::Immutable;
 pub use secrecy::SecretValues;
 pub use selector::{Selector, SelectorError, Texts};

@@ -1,6 +1,6 @@
 //! What a release may touch and read of the cluster. Pure.
 
-use super::object::Object;
+use super::object::{Object, ObjectRef};
 use super::{Error, Resource};
 
 /// Kinds without a namespace that charts look up to fit the cluster, and that hold nothing of anybody's.
@@ -25,9 +25,19 @@ pub enum Reach {
 impl Reach {
     /// Refuses the first of `objects` that is out of reach, with [`Error::OutOfReach`].
     pub fn admit(&self, objects: &[Object]) -> Result<(), Error> {
-        let Self::Namespace(own) = self else { return Ok(()) };
-        let stranger = objects.iter().find(|object| object.reference().namespace.as_deref() != Some(own));
-        stranger.map_or(Ok(()), |object| Err(out_of_reach(object.reference().to_string(), own)))
+        let stranger = objects.iter().map(Object::reference).find(|object| !self.covers(object));
+        match (self, stranger) {
+            (Self::Namespace(own), Some(object)) => Err(out_of_reach(object.to_string(), own)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether an object is within reach.
+    pub fn covers(&self, object: &ObjectRef) -> bool {
+        match self {
+            Self::Cluster => true,
+            Self::Namespace(own) => object.namespace.as_deref() == Some(own),
+        }
     }
 
     /// Refuses to look up what is out of reach: other namespaces, lists of all namespaces, and kinds without a

@@ -143,13 +143,42 @@ fn unavailable(attempt: &Attempt<'_>, status: &Status) -> Error {
     Error::Unavailable { verb: attempt.verb, target: attempt.object.to_string(), source }
 }
 
+/// A field as the server names it, `.spec.template.spec.containers[name="web"].image`. Shown without values of the object.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FieldPath(String);
+
+impl FieldPath {
+    /// The server's own text, which may hold values: not to be shown.
+    pub(super) fn as_named(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for FieldPath {
+    fn from(named: &str) -> Self {
+        Self(named.to_owned())
+    }
+}
+
+impl std::fmt::Display for FieldPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&readable::path(&self.0))
+    }
+}
+
+impl std::fmt::Debug for FieldPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
 /// The claims of other managers, from the causes of a 409: `conflict with "NAME" using apps/v1 at …`.
 fn conflicts(status: &Status) -> Vec<FieldConflict> {
-    let mut by_manager: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut by_manager: BTreeMap<&str, Vec<FieldPath>> = BTreeMap::new();
     let causes = status.details.iter().flat_map(|details| &details.causes);
     for cause in causes.filter(|cause| cause.reason == "FieldManagerConflict") {
         let manager = between(&cause.message, "conflict with \"", "\"").unwrap_or("unknown");
-        by_manager.entry(manager).or_default().push(readable::path(&cause.field));
+        by_manager.entry(manager).or_default().push(FieldPath::from(cause.field.as_str()));
     }
     let claim = |(manager, fields): (&str, _)| FieldConflict { manager: manager.to_owned(), fields };
     by_manager.into_iter().map(claim).collect()

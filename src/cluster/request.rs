@@ -150,6 +150,14 @@ impl Requests {
         self.send("patch", resource, object, build).await
     }
 
+    /// Changes an object by a merge patch: for what no apply can say.
+    pub(super) async fn merge(&self, (resource, object): (&Resource, &ObjectRef), patch: &Value) -> Result<(), Error> {
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patch = Patch::Merge(patch);
+        let build = || collection(resource, object).patch_metadata(&object.name, &params, &patch);
+        self.send::<Partial, _>("patch", resource, object, build).await.map(|_| ())
+    }
+
     /// Replaces the managed fields of the object as it was at `resource_version`.
     pub(super) async fn replace_managed_fields(
         &self,

@@ -316,6 +316,7 @@ mod tests {
             uid: "u1".to_owned(),
             resource_version: resource_version.to_owned(),
             generation: 2,
+            state: 0,
             fields: None,
             deleting: false,
             finalizers: vec!["example.com/hold".to_owned()],

@@ -72,6 +72,8 @@ pub(super) struct Seen {
     pub(super) generation: i64,
     pub(super) finalizers: Vec<String>,
     pub(super) assessment: Assessment,
+    /// Changes with what is declared of it.
+    pub(super) state: u64,
     /// Which of its fields its release manages.
     pub(super) fields: Option<Fingerprint>,
     pub(super) deleting: bool,
@@ -387,6 +389,7 @@ fn see(resource: &Resource, object: DynamicObject) -> Seen {
         body: &object.data,
     };
     Seen {
+        state: fields::state(&metadata),
         fields: fields::fingerprint(&metadata),
         deleting: subject.deleting,
         assessment: ready::assess(&resource.group, &resource.kind, &subject),

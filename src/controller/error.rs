@@ -135,7 +135,7 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 #[expect(clippy::too_many_lines, reason = "one flat table, whole on purpose")]
 pub(crate) fn retry(reason: Reason) -> Retry {
     use Reason::{
-        AccessDenied, AdmissionDenied, AdoptionIgnored, AuthenticationFailed, CertificateExpired,
+        AccessDenied, AdmissionDenied, AdoptionIgnored, AdoptionRefused, AuthenticationFailed, CertificateExpired,
         CertificateNameMismatch, CertificateUnknownAuthority, ChartArchiveInvalid, ChartDeprecated,
         ChartMetadataInvalid, ChartNameMismatch, ChartRefused, ChartTooLarge, ChartWarning, ClusterUnavailable,
         ConfigurationError, ConnectionFailed, DefinitionNotReplaced, DependencyNotReady, DigestMismatch, DnsFailed,
@@ -210,6 +210,7 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         | HookFailed
         | PendingRelease
         | HistoryInvalid
+        | AdoptionRefused
         | TooManyRevisions
         | InternalError
         | InstallFailed

@@ -14,7 +14,7 @@ use kube::ResourceExt as _;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
-use self::object::{Known, Object};
+use self::object::Object;
 use super::context::Context;
 use super::matching::Key;
 use super::waits::For;
@@ -26,8 +26,14 @@ use crate::cluster::{Applied, Cluster, Fingerprint, Glance, LiveObjects, ObjectR
 /// history by then tells whether it is Helm that changes them.
 const SETTLE: Duration = Duration::from_millis(250);
 
-/// How long after an object could not be looked at, or not be corrected, that is tried again.
+/// How long after an object could not be looked at, or not be corrected, that is tried again; twice as long each time.
 const AGAIN: Duration = Duration::from_mins(1);
+
+/// The longest between two such tries.
+const LONGEST: Duration = Duration::from_mins(30);
+
+/// How long after a watch was lost it is begun anew.
+const RENEWED: Duration = Duration::from_mins(1);
 
 /// How often an object is corrected within [`FOUGHT_WITHIN`] before it is left to whoever changes it again each time.
 pub(crate) const CORRECTIONS: u8 = 5;
@@ -59,18 +65,36 @@ struct Release {
     of: For,
     first: usize,
     objects: Vec<Object>,
-    /// Whether it matters what others do to its objects.
-    compares: bool,
+    watch: Watch,
+    /// How many objects have not been seen yet.
+    unseen: usize,
+    /// When its status is to be told anew, where it is.
+    refresh: Option<Instant>,
     /// When it is woken next.
     waking: Option<Instant>,
+    /// How often something could not be looked at or corrected in a row, and whether that is tried again in a while.
+    failed: (u32, bool),
+}
+
+/// How the objects of a revision are watched.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Watch {
+    /// The revision.
+    pub(crate) of: For,
+    /// Whether it matters what others do to the objects.
+    pub(crate) compares: bool,
+    /// Whether some of the objects are not watched.
+    pub(crate) is_partial: bool,
+    /// Whether the status tells of trouble that may be over.
+    pub(crate) is_in_doubt: bool,
 }
 
 /// What is found of an object that was looked at.
 pub(crate) enum Finding {
     /// Nothing that is to be told.
     Nothing,
-    /// Others changed what they may change: it counts as applied.
-    Let,
+    /// It cannot be looked at: its kind is served no more.
+    Unserved,
     /// This, in words.
     Told(String),
     /// This, in words; and it is looked at again later.
@@ -88,6 +112,8 @@ pub(crate) struct Suspect {
     seen: Glance,
     /// Whether it was corrected so often of late that it is left alone.
     pub(crate) is_fought_over: bool,
+    /// Whether it was corrected before.
+    pub(crate) was_corrected: bool,
 }
 
 /// How the objects of a release are.
@@ -99,7 +125,7 @@ pub(crate) struct Standing {
     pub(crate) told: Vec<String>,
     /// Whether it matters what others do to them, all have been seen, and what was to be looked at was.
     pub(crate) is_compared: bool,
-    /// What is told of those that do not do their work; how many more are in trouble for a moment, or were not seen yet.
+    /// What is told of those that do not do their work.
     pub(crate) troubles: Vec<String>,
     /// Whether some are in trouble that is not told yet.
     pub(crate) is_troubled: bool,
@@ -126,12 +152,11 @@ impl LiveReleases {
     }
 
     /// Begins to watch the objects of a revision that is deployed, in place of any others of the same release. Of each its
-    /// resource and the fields that were applied, where they are known. What others do to them is told of only where `compares`
-    /// says so.
+    /// resource and the fields that were applied, where they are known.
     pub(crate) fn begin(
         &self,
         release: &HelmRelease,
-        (of, compares): (For, bool),
+        watch: Watch,
         objects: Vec<(Resource, ObjectRef, Option<Fingerprint>)>,
         cluster: &Cluster,
     ) {
@@ -144,8 +169,10 @@ impl LiveReleases {
             let live = cluster.live(&resource, &object, (&self.all, first + at));
             Object::new(live, fields.map_or(Sighting::Unseen, |fields| Sighting::Present(Some(fields))))
         });
-        let objects = watched.collect();
-        let release = Release { key: Key::of(release), of, first, objects, compares, waking: None };
+        let objects: Vec<Object> = watched.collect();
+        let (key, of, unseen) = (Key::of(release), watch.of, objects.len());
+        let release =
+            Release { key, of, first, objects, watch, unseen, refresh: None, waking: None, failed: (0, false) };
         open.numbers.insert(first, uid.clone());
         open.releases.insert(uid, release);
     }
@@ -155,27 +182,33 @@ impl LiveReleases {
         self.lock().end(uid);
     }
 
-    /// Those of a revision's objects that are to be looked at.
+    /// Those of a revision's objects that are to be looked at: the caller does, or puts them back.
     pub(crate) fn suspects(&self, uid: &str, revision: u32) -> Vec<Suspect> {
         let mut open = self.lock();
-        let Some(release) = open.releases.get_mut(uid).filter(|release| release.of.revision == revision) else {
-            return Vec::new();
-        };
-        let suspects = release.objects.iter_mut().enumerate().filter(|(_, object)| object.suspect);
-        let suspect = |(at, object): (usize, &mut Object)| Suspect {
-            at,
-            object: object.live.object(),
-            seen: object.live.look(),
-            is_fought_over: object.is_fought_over(),
+        let release = open.releases.get_mut(uid).filter(|release| release.of.revision == revision);
+        let objects = release.into_iter().flat_map(|release| release.objects.iter_mut().enumerate());
+        let suspects = objects.filter(|(_, object)| object.is_suspect());
+        let suspect = |(at, object): (usize, &mut Object)| {
+            let (is_fought_over, was_corrected) = object.corrections();
+            Suspect { at, object: object.live.object(), seen: object.take(), is_fought_over, was_corrected }
         };
         suspects.map(suspect).collect()
+    }
+
+    /// Puts back those that were not looked at.
+    pub(crate) fn put_back(&self, uid: &str, suspects: impl Iterator<Item = Suspect>) {
+        let mut open = self.lock();
+        let Some(release) = open.releases.get_mut(uid) else { return };
+        for suspect in suspects {
+            release.objects.get_mut(suspect.at).into_iter().for_each(Object::suspect);
+        }
     }
 
     /// Whether any of a revision's objects is to be looked at.
     pub(crate) fn has_suspects(&self, uid: &str, revision: u32) -> bool {
         let open = self.lock();
         let release = open.releases.get(uid).filter(|release| release.of.revision == revision);
-        release.is_some_and(|release| release.objects.iter().any(|object| object.suspect))
+        release.is_some_and(|release| release.objects.iter().any(Object::is_suspect))
     }
 
     /// Notes what was found of an object; whether that is to be told, and is news.
@@ -183,54 +216,35 @@ impl LiveReleases {
         let mut open = self.lock();
         let object = open.releases.get_mut(uid).and_then(|release| release.objects.get_mut(suspect.at));
         let Some(object) = object else { return false };
-        object.suspect = false;
-        let told = match finding {
-            Finding::Corrected(applied) => {
-                object.corrected = object.corrected.saturating_add(1);
-                object.applied = Sighting::Present(applied.fields);
-                object.known = Known::AppliedAgain(applied.version());
-                return false;
-            }
-            Finding::Let => {
-                (object.applied, object.known) = (suspect.seen.sighting, Known::Nothing);
-                return false;
-            }
-            Finding::Nothing => None,
-            Finding::Told(words) | Finding::Failed(words) => Some(words),
-        };
-        let is_news = told.is_some() && !matches!(&object.known, Known::Found(_, known) if *known == told);
-        object.known = Known::Found(suspect.seen, told);
-        is_news
+        match finding {
+            Finding::Corrected(applied) => object.applied_again(Sighting::Present(applied.fields), applied.version()),
+            Finding::Unserved => object.not_found_out(),
+            Finding::Nothing => drop(object.found(suspect.seen, None)),
+            Finding::Told(words) => return object.found(suspect.seen, Some(words)),
+            Finding::Failed(words) => return object.failed(suspect.seen, words),
+        }
+        false
     }
 
     /// Looks at everything again that is not as it was applied, however often it was corrected: a person asked for it.
     pub(crate) fn again(&self, uid: &str) {
         let mut open = self.lock();
-        for object in open.releases.get_mut(uid).into_iter().flat_map(|release| &mut release.objects) {
-            object.corrected = 0;
-            object.suspect |= object.is_told();
-        }
+        let objects = open.releases.get_mut(uid).into_iter().flat_map(|release| &mut release.objects);
+        objects.for_each(Object::begin_anew);
     }
 
     /// How the objects of a release are; none where they are not watched.
     pub(crate) fn standing(&self, uid: &str) -> Option<Standing> {
-        let mut open = self.lock();
-        let release = open.releases.get_mut(uid)?;
-        let told = release.objects.iter().filter_map(|object| match &object.known {
-            Known::Found(_, told) => told.clone(),
-            Known::Nothing | Known::AppliedAgain(_) => None,
-        });
-        let told = told.collect();
-        let troubles: Vec<String> = release.objects.iter().filter_map(|object| object.trouble.clone()).collect();
-        let is_untold = |object: &Object| object.is_troubled() && object.trouble.is_none();
-        let is_seen = |object: &mut Object| object.live.look().sighting != Sighting::Unseen;
-        let is_seen = release.objects.iter_mut().all(is_seen);
+        let open = self.lock();
+        let release = open.releases.get(uid)?;
+        let objects = &release.objects;
+        let is_seen = release.unseen == 0 && !release.watch.is_partial;
         Some(Standing {
             revision: release.of.revision,
-            told,
-            is_compared: release.compares && is_seen && !release.objects.iter().any(|object| object.suspect),
-            is_troubled: release.objects.iter().any(is_untold),
-            troubles,
+            told: objects.iter().filter_map(|object| object.told().map(str::to_owned)).collect(),
+            is_compared: release.watch.compares && is_seen && !objects.iter().any(Object::is_unclear),
+            troubles: objects.iter().filter_map(|object| object.trouble().map(str::to_owned)).collect(),
+            is_troubled: objects.iter().any(Object::is_troubled),
             is_seen,
         })
     }
@@ -239,7 +253,7 @@ impl LiveReleases {
     pub(crate) fn ailing(&self, uid: &str) -> Vec<Ailing> {
         let open = self.lock();
         let objects = open.releases.get(uid).into_iter().flat_map(|release| release.objects.iter().enumerate());
-        let ailing = objects.filter(|(_, object)| object.trouble.is_none() && object.is_in_trouble());
+        let ailing = objects.filter(|(_, object)| object.is_troubled() && object.is_in_trouble());
         let told = |(at, object): (usize, &Object)| Ailing {
             at,
             object: object.live.object(),
@@ -253,41 +267,91 @@ impl LiveReleases {
     pub(crate) fn diagnosed(&self, uid: &str, ailing: &Ailing, words: String) {
         let mut open = self.lock();
         let object = open.releases.get_mut(uid).and_then(|release| release.objects.get_mut(ailing.at));
-        if let Some(object) = object.filter(|object| object.is_in_trouble()) {
-            object.trouble = Some(words);
+        if let Some(object) = object {
+            object.explain(words);
         }
     }
 
-    /// Looks at the object with this number, which changed: the release to be woken, and when.
-    fn look(&self, number: usize) -> Option<(String, Key, Vec<Instant>)> {
+    /// Looks at the object with this number, which changed: whose it is, and whether its watch was lost just now.
+    fn look(&self, number: usize) -> Option<(String, bool)> {
         let mut open = self.lock();
         let (_, uid) = open.numbers.range(..=number).next_back()?;
         let uid = uid.clone();
         let release = open.releases.get_mut(&uid)?;
         let object = release.objects.get_mut(number.checked_sub(release.first)?)?;
-        let mut wakes = Vec::new();
-        for due in object.look(release.compares).into_iter().flatten().map(|delay| Instant::now() + delay) {
-            // What is woken before is looked at whole.
-            if release.waking.is_none_or(|waking| due < waking) {
-                release.waking = Some(due);
-                wakes.push(due);
-            }
+        let was_seen = object.is_seen;
+        let is_over = object.look(release.watch.compares);
+        match (was_seen, object.is_seen) {
+            (false, true) => release.unseen = release.unseen.saturating_sub(1),
+            (true, false) => release.unseen += 1,
+            _ => {}
         }
-        Some((uid, release.key.clone(), wakes))
+        let is_lost = object.live.is_lost() && !std::mem::replace(&mut object.is_lost, true);
+        // What was told before this process is over, perhaps.
+        let is_clear = release.unseen == 0 && std::mem::take(&mut release.watch.is_in_doubt);
+        if is_over || is_clear {
+            release.refresh.get_or_insert_with(|| Instant::now() + SETTLE);
+        }
+        Some((uid, is_lost))
     }
 
-    fn woken(&self, uid: &str, due: Instant) {
-        if let Some(release) = self.lock().releases.get_mut(uid) {
-            release.waking.take_if(|waking| *waking == due);
+    /// Begins a watch anew that was lost.
+    fn renew(&self, number: usize) {
+        let mut open = self.lock();
+        let uid = open.numbers.range(..=number).next_back().map(|(_, uid)| uid.clone());
+        let Some(release) = uid.and_then(|uid| open.releases.get_mut(&uid)) else { return };
+        let at = number.checked_sub(release.first);
+        if let Some(object) = at.and_then(|at| release.objects.get_mut(at)).filter(|object| object.is_lost) {
+            object.is_lost = false;
+            object.live.renew();
         }
     }
 
-    /// Has the objects looked at again that could not be looked at, or not be corrected; whether there are any.
-    fn retry(&self, uid: &str, of: For) -> Option<Key> {
+    /// When a release is to be woken, unless that is sooner already.
+    fn next(&self, uid: &str) -> Option<Instant> {
+        let mut open = self.lock();
+        let release = open.releases.get_mut(uid)?;
+        // What is overdue waits for the release to come to rest.
+        let now = Instant::now();
+        let dues = release.objects.iter().filter_map(Object::due).chain(release.refresh);
+        let due = dues.filter(|due| *due > now).min()?;
+        let is_sooner = release.waking.is_none_or(|waking| due < waking);
+        is_sooner.then(|| *release.waking.insert(due))
+    }
+
+    /// The release that is woken now, unless it was to be woken sooner.
+    fn due(&self, uid: &str, due: Instant) -> Option<Key> {
+        let mut open = self.lock();
+        let release = open.releases.get_mut(uid)?;
+        release.waking.take_if(|waking| *waking == due)?;
+        release.refresh.take_if(|refresh| *refresh <= due);
+        Some(release.key.clone())
+    }
+
+    /// How long until what could not be looked at, or not be corrected, is tried again, unless it is already.
+    fn failed(&self, uid: &str, of: For) -> Option<Duration> {
         let mut open = self.lock();
         let release = open.releases.get_mut(uid).filter(|release| release.of == of)?;
-        release.objects.iter_mut().for_each(|object| object.suspect |= object.is_told());
-        Some(release.key.clone())
+        let (failed, is_retried) = &mut release.failed;
+        let delay = AGAIN.saturating_mul(1 << (*failed).min(8)).min(LONGEST);
+        *failed = failed.saturating_add(1);
+        (!std::mem::replace(is_retried, true)).then_some(delay)
+    }
+
+    /// Notes that everything could be looked at, and be corrected.
+    pub(crate) fn succeeded(&self, uid: &str) {
+        if let Some(release) = self.lock().releases.get_mut(uid) {
+            release.failed.0 = 0;
+        }
+    }
+
+    /// Has the objects looked at again that could not be looked at, or not be corrected.
+    fn retry(&self, uid: &str, of: For) {
+        let mut open = self.lock();
+        let Some(release) = open.releases.get_mut(uid).filter(|release| release.of == of) else { return };
+        release.failed.1 = false;
+        release.refresh = Some(Instant::now() + SETTLE);
+        release.objects.iter_mut().filter(|object| object.has_failed).for_each(Object::suspect);
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -307,27 +371,44 @@ impl Open {
 pub(crate) async fn follow(context: Arc<Context>) {
     loop {
         for number in context.live.all.changed(BATCH).await {
-            let Some((uid, key, wakes)) = context.live.look(number) else { continue };
-            for due in wakes {
-                let (context, uid, key) = (Arc::clone(&context), uid.clone(), key.clone());
+            let Some((uid, is_lost)) = context.live.look(number) else { continue };
+            if is_lost {
+                let context = Arc::clone(&context);
                 spawn_local(async move {
-                    tokio::time::sleep_until(due).await;
-                    context.live.woken(&uid, due);
-                    context.wake.release(watch::reference(&key));
+                    tokio::time::sleep(RENEWED).await;
+                    context.live.renew(number);
                 });
             }
+            wake_when_due(&uid, &context);
         }
         tokio::task::yield_now().await;
     }
 }
 
+/// Has a release woken when there is something to do about its objects.
+pub(crate) fn wake_when_due(uid: &str, context: &Arc<Context>) {
+    let Some(mut due) = context.live.next(uid) else { return };
+    let (context, uid) = (Arc::clone(context), uid.to_owned());
+    spawn_local(async move {
+        loop {
+            tokio::time::sleep_until(due).await;
+            let Some(key) = context.live.due(&uid, due) else { return };
+            context.wake.release(watch::reference(&key));
+            match context.live.next(&uid) {
+                Some(next) => due = next,
+                None => return,
+            }
+        }
+    });
+}
+
 /// Has those objects of a revision looked at again in a while that could not be looked at, or not be corrected.
 pub(crate) fn retry_later(uid: String, of: For, context: &Arc<Context>) {
+    let Some(delay) = context.live.failed(&uid, of) else { return };
     let context = Arc::clone(context);
     spawn_local(async move {
-        tokio::time::sleep(AGAIN).await;
-        if let Some(key) = context.live.retry(&uid, of) {
-            context.wake.release(watch::reference(&key));
-        }
+        tokio::time::sleep(delay).await;
+        context.live.retry(&uid, of);
+        wake_when_due(&uid, &context);
     });
 }

@@ -105,7 +105,7 @@ async fn fields_of_another_manager_are_a_conflict_unless_forced() -> Result<()> 
     let Err(Error::Conflict { object, conflicts }) = refused else { bail!("{refused:?}") };
     ensure!(object.name == "web", "{object}");
     ensure!(conflicts.len() == 1 && conflicts[0].manager == "kubectl-edit", "{conflicts:?}");
-    ensure!(conflicts[0].fields == [".spec.replicas"], "{conflicts:?}");
+    ensure!(conflicts[0].fields == [".spec.replicas".into()], "{conflicts:?}");
 
     let mut options = options;
     options.force_conflicts = true;

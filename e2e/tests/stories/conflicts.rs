@@ -119,3 +119,53 @@ fn a_rule_that_means_nothing_is_told() -> Result<()> {
         Ok(())
     })
 }
+
+const ANNOTATED: &str = "apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ .Release.Name }}
+spec:
+  {{- with .Values.strategy }}
+  strategy: {type: {{ . }}}
+  {{- end }}
+  selector: {matchLabels: {app: {{ .Release.Name }}}}
+  template:
+    metadata:
+      labels: {app: {{ .Release.Name }}}
+      annotations: {checksum/config: {{ .Values.sum | quote }}}
+    spec:
+      containers: [{name: main, image: \"main:1\"}]
+";
+
+#[test]
+fn of_what_is_yielded_only_what_others_set_is_left_and_the_charts_own_stays() -> Result<()> {
+    story("conflicts-beside", async |story| {
+        let chart = Chart::new("app", "1.0.0").file("values.yaml", "sum: a\n").file("templates/all.yaml", ANNOTATED);
+        story.push(&chart).await?;
+        story.open_repository().await?;
+        let rules = json!([{ "paths": ["/spec/template/metadata/annotations", "/metadata"], "policy": "Yield" }]);
+        let drift = json!({ "mode": "enabled", "ignore": [{ "paths": ["/spec/template/metadata/annotations"] }] });
+        story.release("app", "app", "1.0.0", json!({ "conflicts": rules, "driftDetection": drift })).await?;
+        story.ready("app").await?;
+        story.kubectl.run(&["rollout", "restart", "--namespace", &story.namespace, "deployment/app"]).await?;
+        story.patch("app", values(&json!({ "sum": "b" }))).await?;
+        story.ready("app").await?;
+        let workloads = story.objects::<Deployment>();
+        let text = serde_json::to_string(&workloads.get("app").await?)?;
+        ensure!(text.contains("\"checksum/config\":\"b\"") && text.contains("restartedAt"), "{text}");
+
+        // A strategy of another type, where the API server had filled in what belongs to the first.
+        story.patch("app", values(&json!({ "sum": "b", "strategy": "Recreate" }))).await?;
+        story.ready("app").await?;
+        // Changes that are undone while a release is deployed are none that end its upgrade.
+        story
+            .patch("app", json!({ "spec": { "suspend": true, "driftDetection": { "ignore": [] }, "conflicts": [] } }))
+            .await?;
+        set_image(story, "app", "main:other").await?;
+        let resumed = json!({ "suspend": false, "values": { "sum": "c", "strategy": "Recreate" } });
+        story.patch("app", json!({ "spec": resumed })).await?;
+        story.ready("app").await?;
+        ensure!(live(story, "app").await?.1 == "main:1", "{:?}", live(story, "app").await?);
+        Ok(())
+    })
+}

@@ -134,3 +134,22 @@ fn an_upgrade_is_undone_unless_it_is_declared_otherwise_and_so_is_a_rollback_whe
         Ok(())
     })
 }
+
+#[test]
+fn the_first_revision_suffices_to_hold_what_comes_after_it() -> Result<()> {
+    story("held-first", async |story| {
+        let chart = Chart::new("app", "1.0.0").file("values.yaml", "color: red\n").file("templates/map.yaml", MAP);
+        story.push(&chart).await?;
+        story.open_repository().await?;
+        story.release("app", "app", "1.0.0", json!({ "onForeignChange": "Hold" })).await?;
+        story.ready("app").await?;
+        let url = format!("{}/app", story.charts_url().await?);
+        story
+            .helm
+            .run(&["upgrade", "app", &url, "--plain-http", "--set", "color=pink", "-n", &story.namespace])
+            .await?;
+        story.refused("app", Reason::ReleaseHeld, &["revision 2"]).await?;
+        ensure!(color(story).await? == "pink", "it was undone");
+        Ok(())
+    })
+}

@@ -6,7 +6,7 @@ use kube::core::Status;
 use serde_json::{Value, json};
 
 use super::{Attempt, explain, patience};
-use crate::cluster::{Error, FieldConflict, ObjectRef, Resource};
+use crate::cluster::{Error, FieldConflict, FieldPath, ObjectRef, Resource};
 
 fn status(code: u16, reason: &str, message: &str, details: Value) -> kube::Error {
     let status = json!({ "status": "Failure", "code": code, "reason": reason, "message": message, "details": details });
@@ -47,7 +47,7 @@ fn conflicts_are_gathered_by_manager() {
     let Error::Conflict { conflicts, .. } = error else { panic!("{text}") };
     let claim = |manager: &str, fields: &[&str]| FieldConflict {
         manager: manager.to_owned(),
-        fields: fields.iter().map(ToString::to_string).collect(),
+        fields: fields.iter().copied().map(FieldPath::from).collect(),
     };
     let expected =
         [claim("kubectl-edit", &[".spec.replicas", ".metadata.labels.a"]), claim("vpa", &[".spec.template"])];

@@ -40,13 +40,12 @@ impl Subscription {
             (None, None) => Sighting::Unseen,
         };
         let version = seen.and_then(|seen| seen.resource_version.parse().ok()).unwrap_or_default();
-        let state = seen.and_then(|seen| u64::try_from(seen.generation).ok()).filter(|generation| *generation > 0);
         let health = seen.map_or(Health::Good, |seen| match seen.assessment.ready {
             Verdict::Current => Health::Good,
             Verdict::InProgress(_) => Health::Progressing,
             Verdict::Failed(_) => Health::Failed,
         });
-        Glance { sighting, version, state: state.unwrap_or(version), health }
+        Glance { sighting, version, state: seen.map_or(0, |seen| seen.state), health }
     }
 
     /// The resource that serves the object.

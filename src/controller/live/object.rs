@@ -14,23 +14,40 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// The same of one that has failed.
 const FAILED: Duration = Duration::from_secs(5);
 
+/// How often an object that goes on changing is looked at before that is done ever more rarely.
+const AT_ONCE: u32 = 3;
+
+/// The longest between two looks at an object that goes on changing.
+const RARELY: Duration = Duration::from_mins(5);
+
+/// After so long without a look an object is looked at at once again.
+const CALM: Duration = Duration::from_mins(10);
+
 /// An object that is watched.
 pub(super) struct Object {
     pub(super) live: Live,
-    pub(super) applied: Sighting,
-    pub(super) known: Known,
-    /// Whether it is to be looked at.
-    pub(super) suspect: bool,
-    pub(super) corrected: u8,
-    pub(super) corrected_since: Instant,
+    applied: Sighting,
+    known: Known,
+    /// When it is to be looked at, where it is.
+    suspect: Option<Instant>,
+    /// How often it was looked at, and when last.
+    looks: (u32, Instant),
+    /// How often it was corrected of late, since when, and whether it ever was.
+    corrected: (u8, Instant, bool),
     /// When it was first seen not to do its work.
     troubled: Option<(Instant, Health)>,
     /// Why, in words.
-    pub(super) trouble: Option<String>,
+    trouble: Option<String>,
+    /// Whether it could not be looked at, or not be corrected.
+    pub(super) has_failed: bool,
+    /// Whether the watch has shown how it is.
+    pub(super) is_seen: bool,
+    /// Whether its watch was lost, and is begun anew in a while.
+    pub(super) is_lost: bool,
 }
 
 /// What is known of an object beside how it was applied.
-pub(super) enum Known {
+enum Known {
     /// Nothing.
     Nothing,
     /// What was found of it as it was seen like this; nothing that is to be told, or that, in words.
@@ -42,27 +59,32 @@ pub(super) enum Known {
 impl Object {
     /// One that was applied like this, where that is known.
     pub(super) fn new(live: Live, applied: Sighting) -> Self {
+        let now = Instant::now();
         Self {
             live,
             applied,
             known: Known::Nothing,
-            suspect: false,
-            corrected: 0,
-            corrected_since: Instant::now(),
+            suspect: None,
+            looks: (0, now),
+            corrected: (0, now, false),
             troubled: None,
             trouble: None,
+            has_failed: false,
+            is_seen: false,
+            is_lost: false,
         }
     }
 
-    /// Looks at an object that changed; how soon its release is to be looked at for what was done to it, and for what it does,
-    /// if at all. What was done to it counts only where `compares` says so.
-    pub(super) fn look(&mut self, compares: bool) -> [Option<Duration>; 2] {
+    /// Looks at an object that changed, where `compares` says so at what was done to it, too. Whether something that was told is
+    /// over.
+    pub(super) fn look(&mut self, compares: bool) -> bool {
         let glance = self.live.look();
-        let is_news = compares && self.compare(glance);
-        [is_news.then_some(SETTLE), self.examine(glance)]
+        self.is_seen = !matches!(glance.sighting, Sighting::Unseen | Sighting::Unwatchable);
+        let was_told = compares && self.compare(glance);
+        self.examine(glance) || was_told
     }
 
-    /// Whether somebody changed or deleted it; or no longer does, where that was told.
+    /// Whether somebody changed or deleted it. The answer is whether one who did, which was told, no longer does.
     fn compare(&mut self, glance: Glance) -> bool {
         let seen = glance.sighting;
         let is_news = match (seen, &self.known) {
@@ -74,41 +96,140 @@ impl Object {
                 false
             }
             _ if self.applied == seen => {
-                let was_told = self.is_told();
-                (self.known, self.suspect) = (Known::Nothing, false);
+                let was_told = self.told().is_some();
+                (self.known, self.suspect) = (Known::Nothing, None);
                 return was_told;
             }
             // Of fields that the release manages no longer only that tells.
             (_, Known::Found(before, _)) => (before.sighting, before.state) != (seen, glance.state),
             _ => true,
         };
-        self.suspect |= is_news;
-        is_news
+        if is_news && self.suspect.is_none() {
+            self.suspect = Some(self.next_look());
+        }
+        false
     }
 
-    /// Whether it does its work: a trouble that goes on is told of after a while, one that is over at once.
-    fn examine(&mut self, glance: Glance) -> Option<Duration> {
+    /// When it is looked at next: soon, and ever later where it goes on changing.
+    fn next_look(&mut self) -> Instant {
+        let (looks, last) = &mut self.looks;
+        if last.elapsed() > CALM {
+            *looks = 0;
+        }
+        let doublings = looks.saturating_sub(AT_ONCE).min(16);
+        let pause = if *looks < AT_ONCE { SETTLE } else { (SETTLE * (2 << doublings)).min(RARELY) };
+        (*last + pause).max(Instant::now() + SETTLE)
+    }
+
+    /// Whether it does its work: a trouble that goes on is told of after a while. The answer is whether one is over.
+    fn examine(&mut self, glance: Glance) -> bool {
         let is_present = matches!(glance.sighting, Sighting::Present(_));
         let health = if is_present { glance.health } else { Health::Good };
         match (health, self.troubled) {
-            (Health::Good, None) => None,
-            (Health::Good, Some(_)) => {
+            (Health::Good, before) => {
                 (self.troubled, self.trouble) = (None, None);
-                Some(SETTLE)
+                return before.is_some();
             }
-            (health, Some((_, before))) if health == before => None,
+            (health, Some((_, before))) if health == before => {}
+            // What fails has mostly been on its way before.
             (health, before) => {
-                // What fails has mostly been on its way before.
                 let since = before.map_or_else(Instant::now, |(since, _)| since);
                 (self.troubled, self.trouble) = (Some((since, health)), None);
-                Some(patience(health).saturating_sub(since.elapsed()).max(SETTLE))
             }
+        }
+        false
+    }
+
+    /// When there is something to do about it next.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let told = self.troubled.filter(|_| self.trouble.is_none()).map(|(since, health)| since + patience(health));
+        self.suspect.into_iter().chain(told).min()
+    }
+
+    /// Whether it is to be looked at by now.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.suspect.is_some_and(|due| due <= Instant::now())
+    }
+
+    /// Whether it is to be looked at, now or later.
+    pub(super) fn is_unclear(&self) -> bool {
+        self.suspect.is_some()
+    }
+
+    /// It is looked at: what it becomes meanwhile is another matter. How it is seen at the moment.
+    pub(super) fn take(&mut self) -> Glance {
+        (self.suspect, self.has_failed) = (None, false);
+        self.looks = (self.looks.0.saturating_add(1), Instant::now());
+        self.live.look()
+    }
+
+    /// It is to be looked at, at once.
+    pub(super) fn suspect(&mut self) {
+        self.suspect = Some(Instant::now());
+    }
+
+    /// A person asks: however often it was looked at, or corrected.
+    pub(super) fn begin_anew(&mut self) {
+        let now = Instant::now();
+        (self.looks, self.corrected) = ((0, now), (0, now, false));
+        if self.told().is_some() {
+            self.suspect();
         }
     }
 
-    /// Whether it has not done its work for a moment.
+    /// Notes what was found of it as it was `seen`. The answer is whether that is news.
+    pub(super) fn found(&mut self, seen: Glance, words: Option<String>) -> bool {
+        let is_news = words.is_some() && !matches!(&self.known, Known::Found(_, known) if *known == words);
+        self.known = Known::Found(seen, words);
+        is_news
+    }
+
+    /// Notes that it could not be found out: it is looked at again when it changes, or its watch is begun anew.
+    pub(super) fn not_found_out(&mut self) {
+        self.known = Known::Nothing;
+    }
+
+    /// Notes why it could not be looked at, or not be corrected. The answer is whether that is news.
+    pub(super) fn failed(&mut self, seen: Glance, words: String) -> bool {
+        self.has_failed = true;
+        self.found(seen, Some(words))
+    }
+
+    /// It was applied again: these are the fields, in this resource version.
+    pub(super) fn applied_again(&mut self, fields: Sighting, version: u64) {
+        let (count, since, _) = self.corrected;
+        self.corrected = (count.saturating_add(1), since, true);
+        (self.applied, self.known) = (fields, Known::AppliedAgain(version));
+        // The watch may be further already.
+        let glance = self.live.look();
+        self.compare(glance);
+    }
+
+    /// Whether it was corrected so often of late that it is left alone; and whether it ever was.
+    pub(super) fn corrections(&mut self) -> (bool, bool) {
+        let (count, since, ever) = &mut self.corrected;
+        if since.elapsed() > FOUGHT_WITHIN {
+            (*count, *since) = (0, Instant::now());
+        }
+        (*count >= CORRECTIONS, *ever)
+    }
+
+    /// What is told of what was done to it.
+    pub(super) fn told(&self) -> Option<&str> {
+        match &self.known {
+            Known::Found(_, told) => told.as_deref(),
+            Known::Nothing | Known::AppliedAgain(_) => None,
+        }
+    }
+
+    /// What is told of its not doing its work.
+    pub(super) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// Whether it has not done its work for a moment, and that is not told.
     pub(super) fn is_troubled(&self) -> bool {
-        self.troubled.is_some()
+        self.troubled.is_some() && self.trouble.is_none()
     }
 
     /// Whether it has not done its work for so long that it is to be told.
@@ -116,15 +237,11 @@ impl Object {
         self.troubled.is_some_and(|(since, health)| since.elapsed() >= patience(health))
     }
 
-    pub(super) fn is_told(&self) -> bool {
-        matches!(self.known, Known::Found(_, Some(_)))
-    }
-
-    pub(super) fn is_fought_over(&mut self) -> bool {
-        if self.corrected_since.elapsed() > FOUGHT_WITHIN {
-            (self.corrected, self.corrected_since) = (0, Instant::now());
+    /// Notes why it does not do its work.
+    pub(super) fn explain(&mut self, words: String) {
+        if self.is_in_trouble() {
+            self.trouble = Some(words);
         }
-        self.corrected >= CORRECTIONS
     }
 }
 

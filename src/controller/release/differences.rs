@@ -58,6 +58,19 @@ impl Differences {
     }
 }
 
+impl Differences {
+    /// Who wins which field at an install or upgrade, and all others. Where changes by others are undone while a release is deployed, they are no
+    /// conflict when it is upgraded.
+    pub(crate) fn on_apply(&self) -> (Vec<(Paths, ConflictPolicy)>, ConflictPolicy) {
+        let Self { conflicts, drift, .. } = self;
+        if !drift.correct {
+            return (conflicts.clone(), ConflictPolicy::Fail);
+        }
+        let ignored = drift.ignore.iter().cloned().map(|paths| (paths, ConflictPolicy::Yield));
+        (ignored.chain(conflicts.clone()).collect(), ConflictPolicy::Force)
+    }
+}
+
 impl Tolerance {
     fn of(declared: Option<&DriftDetection>) -> Result<Self, ReconcileError> {
         let DriftDetection { mode, ignore } = declared.cloned().unwrap_or_default();

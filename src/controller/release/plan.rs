@@ -95,6 +95,11 @@ pub(crate) enum Plan {
         /// That revision.
         revision: u32,
     },
+    /// A revision that somebody else made was held, and a person asks for what is declared: note that. Then plan again.
+    EndHold {
+        /// That revision.
+        revision: u32,
+    },
     /// Something that the release depends on is not ready.
     AwaitDependencies,
     /// Too many revisions were made for this generation.
@@ -197,7 +202,12 @@ pub(crate) fn plan(facts: &Facts<'_>) -> Plan {
             | Plan::AwaitDependencies
     );
     match facts.revisions.last() {
-        Some(last) if rests && facts.has_suspects && last.status == Status::Deployed => {
+        Some(last)
+            if rests
+                && facts.has_suspects
+                && last.status == Status::Deployed
+                && (is_of(last, facts.identity) || is_held(last, facts)) =>
+        {
             Plan::Inspect { revision: last.revision }
         }
         _ => plan,
@@ -211,6 +221,7 @@ fn regardless_of_drift(facts: &Facts<'_>) -> Plan {
     let made_for_this = ours && last.marks.as_ref().is_some_and(|marks| marks.inputs == facts.inputs);
     match last.status {
         _ if facts.takes_over && !ours && last.marks.is_some() => Plan::Mark { revision },
+        Status::Deployed if is_held(last, facts) && facts.prompt.asked => Plan::EndHold { revision },
         Status::Deployed if is_held(last, facts) => Plan::Hold { revision },
         Status::Deployed if made_for_this && !is_alive(last, facts.identity) => Plan::Mark { revision },
         Status::Deployed if made_for_this => tests(last, facts).unwrap_or(Plan::Keep { revision }),
@@ -250,9 +261,9 @@ fn regardless_of_drift(facts: &Facts<'_>) -> Plan {
     }
 }
 
-/// Whether a revision of somebody else's is held at this generation of the object, and nobody asked for anything else.
+/// Whether a revision of somebody else's is held at this generation of the object.
 fn is_held(last: &RecordMeta, facts: &Facts<'_>) -> bool {
-    last.marks.is_none() && last.held == Some(facts.identity.generation) && !facts.prompt.asked
+    last.marks.is_none() && last.held == Some(facts.identity.generation)
 }
 
 /// Whether a revision was made for the object that `identity` names.

@@ -17,8 +17,8 @@ use super::act::Task;
 use super::plan::{Step, StepKind};
 use super::validate::Action;
 use super::values::{self, Setting};
-use crate::api::{CrdPolicy, Reason};
-use crate::cluster::{ExistingCrds, Lookup, Source};
+use crate::api::Reason;
+use crate::cluster::Lookup;
 use crate::controller::causes::panicked;
 use crate::controller::charts::LoadedChart;
 use crate::controller::error::ReconcileError;
@@ -51,33 +51,13 @@ pub(super) struct Output {
     pub(super) chart: ReleaseChart,
 }
 
-/// Renders the chart for this step; one that needs much memory waits for a large slot. The
-/// chart's CRDs come first, where they are installed, since templates may ask for them.
-/// Dropped, it stops rendering.
+/// Renders the chart for this step; one that needs much memory waits for a large slot. Dropped, it stops rendering.
 pub(super) async fn render(
     step: &Step,
     chart: &Arc<LoadedChart>,
     action: &Action,
     task: &Task<'_>,
 ) -> Result<Output, ReconcileError> {
-    let existing = match action.crds {
-        CrdPolicy::Skip => None,
-        CrdPolicy::Create => Some(ExistingCrds::Keep),
-        CrdPolicy::CreateReplace if action.force => Some(ExistingCrds::ReplaceWithLoss),
-        CrdPolicy::CreateReplace => Some(ExistingCrds::Replace),
-    };
-    if let Some(existing) = existing {
-        let crds = engine::crds(&chart.chart, &task.desired.values)?;
-        let texts: Vec<(String, String)> =
-            crds.into_iter().map(|crd| (crd.filename, String::from_utf8_lossy(&crd.data).into_owned())).collect();
-        let sources: Vec<Source<'_>> = texts.iter().map(|(origin, text)| Source { origin, text }).collect();
-        if !sources.is_empty() {
-            task.place.cluster.admit_crds(&sources, &task.reach()).await?;
-            task.slot.pause();
-            task.place.cluster.install_crds(&sources, existing, action.timeout).await?;
-            task.slot.go_on().await;
-        }
-    }
     let inputs = Arc::new(Inputs {
         chart: Arc::clone(chart),
         values: Arc::clone(&task.desired.values),

@@ -199,6 +199,7 @@ pub(crate) fn validate(
         on_immutable: _,
         conflicts: _,
         drift_detection: _,
+        adopt: _,
         on_foreign_change,
         rollback: _,
         test: _,

@@ -132,7 +132,6 @@ impl<'a> Run<'a> {
         let (before, after) = self.events();
         if self.noted {
             self.restore(&objects, &claims).await?;
-            self.note_fields(&objects);
         } else {
             if self.hooks(before).await? {
                 claims = self.claim_again(&objects).await?;
@@ -231,17 +230,20 @@ impl<'a> Run<'a> {
             // Written with the next write of the record.
             marks.applied = true;
         }
-        self.note_fields(objects);
+        self.note_fields(objects, 0);
         Ok(())
     }
 
-    /// Notes which fields were applied: what becomes of them while the release is deployed is seen by that.
-    fn note_fields(&mut self, objects: &[Object]) {
-        let applied: BTreeMap<_, _> = self.applied.iter().map(|applied| (&applied.object, applied.fields)).collect();
-        let fields =
-            |object: &Object| applied.get(object.reference()).copied().flatten().map_or(0, Fingerprint::number);
-        if let Some(marks) = &mut self.record.marks {
-            marks.fields = objects.iter().map(fields).collect();
+    /// Notes which fields were applied, of what was applied after the first `since` objects: what becomes of them while the release is deployed is seen by that.
+    fn note_fields(&mut self, objects: &[Object], since: usize) {
+        let applied = self.applied.iter().skip(since);
+        let applied: BTreeMap<_, _> = applied.map(|applied| (&applied.object, applied.fields)).collect();
+        let Some(marks) = &mut self.record.marks else { return };
+        marks.fields.resize(objects.len(), 0);
+        for (noted, object) in marks.fields.iter_mut().zip(objects) {
+            if let Some(fields) = applied.get(object.reference()) {
+                *noted = fields.map_or(0, Fingerprint::number);
+            }
         }
     }
 
@@ -250,7 +252,10 @@ impl<'a> Run<'a> {
         let options = prepare::options(self.action, self.task);
         let (standing, lost) = claims.since_apply(objects, &options.owner);
         self.applied = standing;
+        let standing = self.applied.len();
         self.task.place.cluster.apply_claimed(&lost, claims, &options, &mut self.applied).await?;
+        // What the others have become meanwhile is not what was applied.
+        self.note_fields(objects, standing);
         Ok(())
     }
 

@@ -4,16 +4,19 @@
 use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
+use helm::release::Release;
+use tokio::time::Instant;
 
-use super::{Task, prepare, record};
-use crate::api::{HelmReleaseStatus, Reason};
-use crate::cluster::{Deviation, Drift, Fingerprint, Object, ObjectRef};
-use crate::controller::error::{ReconcileError, chain};
-use crate::controller::live::{self, CORRECTIONS, FOUGHT_WITHIN, Finding, Suspect};
+use super::{Task, masked, prepare, record};
+use crate::api::{ConditionType, HelmReleaseStatus, Reason};
+use crate::cluster::{Deviation, Drift, Error, Fingerprint, Object, ObjectRef};
+use crate::controller::error::ReconcileError;
+use crate::controller::live::{self, CORRECTIONS, FOUGHT_WITHIN, Finding, Suspect, Watch};
 use crate::controller::matching;
 use crate::controller::release::differences::Tolerance;
 use crate::controller::release::trace::Trace;
 use crate::controller::waits::For;
+use crate::history::Record;
 
 /// Objects that are looked at at the same time.
 const AT_ONCE: usize = 8;
@@ -21,8 +24,10 @@ const AT_ONCE: usize = 8;
 /// Most fields of one object that are named.
 const NAMED: usize = 8;
 
-/// Kinds of what runs once: made anew it would run again.
-const RUN_ONCE: [&str; 2] = ["Job", "Pod"];
+/// Kinds of what runs once, and would run again, and of what people keep data in, which a new one would not have: made anew only
+/// where corrections are asked for.
+const NOT_BY_DEFAULT: [&str; 5] =
+    ["Job", "Pod", "CertificateSigningRequest", "PersistentVolumeClaim", "PersistentVolume"];
 
 /// Has the objects of a revision that is deployed watched.
 pub(super) async fn watch(revision: u32, task: &Task<'_>, trace: &Trace) -> Result<(), ReconcileError> {
@@ -43,11 +48,23 @@ pub(super) async fn watch(revision: u32, task: &Task<'_>, trace: &Trace) -> Resu
     let revisions = task.place.revisions.of(&identity.release);
     let marks = revisions.iter().find(|meta| meta.revision == revision).and_then(|meta| meta.marks.as_ref());
     let fields = marks.map(|marks| marks.fields.as_slice()).filter(|fields| fields.len() == objects.len());
-    let resources = task.place.cluster.resources_of(&objects).await?;
     let fields = |at: usize| fields.and_then(|fields| Fingerprint::from_number(fields[at]));
+    let (resources, reach, all) = (task.place.cluster.resources_of(&objects).await?, task.reach(), objects.len());
     let objects = objects.into_iter().zip(resources).enumerate();
-    let objects = objects.filter_map(|(at, (object, resource))| Some((resource?, object, fields(at)))).collect();
-    live.begin(task.release, (of, task.desired.differences.drift.watched), objects, &task.place.cluster);
+    // What is out of reach is none of the release's business, though a record says so.
+    let objects = objects.filter(|(_, (object, _))| reach.covers(object));
+    let objects: Vec<_> =
+        objects.filter_map(|(at, (object, resource))| Some((resource?, object, fields(at)))).collect();
+    let conditions = task.release.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let is =
+        |kind: ConditionType, word: &str| conditions.iter().any(|it| it.type_ == kind.as_str() && it.status == word);
+    let watch = Watch {
+        of,
+        compares: task.desired.differences.drift.watched,
+        is_partial: objects.len() < all,
+        is_in_doubt: is(ConditionType::Drifted, "True") || is(ConditionType::Healthy, "False"),
+    };
+    live.begin(task.release, watch, objects, &task.place.cluster);
     Ok(())
 }
 
@@ -76,109 +93,149 @@ fn listed(revision: u32, task: &Task<'_>, trace: &Trace) -> Option<Vec<ObjectRef
 /// What fails is told, and keeps nothing else from being done.
 pub(super) async fn inspect(revision: u32, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     let (context, identity) = (&task.place.context, &task.desired.identity);
+    let (live, of) = (&context.live, For { revision, generation: identity.generation });
     task.slot.resume().await;
-    let of = For { revision, generation: identity.generation };
-    let later = || live::retry_later(identity.uid.clone(), of, context);
-    // Helm writes the record before it touches an object: one that somebody wrote a moment ago is planned for anew.
-    let objects = match record::get(task, revision).await {
-        Ok(record) => task.place.objects_of(&record).await,
-        Err(error) => Err(error),
+    let Ok((record, objects)) = objects_of(revision, task).await else {
+        live::retry_later(identity.uid.clone(), of, context);
+        return Ok(());
     };
-    let objects = match objects {
-        Ok(objects) => objects,
-        Err(error) => {
-            tracing::warn!(object = %identity.owner, error = %error.message, "failed to look at objects that changed; trying again");
-            later();
-            return Ok(());
-        }
-    };
+    // What comes now waits for the API server, and may do so for long.
+    task.slot.pause();
     let objects: BTreeMap<&ObjectRef, &Object> = objects.iter().map(|object| (object.reference(), object)).collect();
-    let options = prepare::options(&task.desired.upgrade, task);
-    let tolerance = &task.desired.differences.drift;
-    let drift = Drift { options: &options, ignore: &tolerance.ignore };
-    let suspects = context.live.suspects(&identity.uid, revision);
+    let (options, tolerance) = (prepare::options(&task.desired.upgrade, task), &task.desired.differences.drift);
+    let inspection = Inspection {
+        drift: Drift { options: &options, ignore: &tolerance.ignore },
+        tolerance,
+        release: &record.release,
+        task,
+    };
     let look = async |suspect: Suspect| match objects.get(&suspect.object) {
-        Some(object) => (Some(task.place.cluster.deviation(object, drift).await), suspect),
+        Some(object) => (Some(task.place.cluster.deviation(object, inspection.drift).await), suspect),
         // Its kind is served no more.
         None => (None, suspect),
     };
+    let suspects = live.suspects(&identity.uid, revision);
     let looked: Vec<_> = futures::stream::iter(suspects).map(look).buffered(AT_ONCE).collect().await;
-    let mut has_failed = false;
+    let deadline = Instant::now() + task.desired.upgrade.timeout;
+    let (mut has_failed, mut looked) = (false, looked.into_iter());
     // In the order in which they are installed.
-    for (deviation, suspect) in looked {
+    while let Some((deviation, suspect)) = looked.next() {
         let finding = match deviation {
-            None => Finding::Nothing,
-            Some(Err(error)) => Finding::Failed(format!("{}: {}", suspect.object, chain(&error))),
-            Some(Ok(deviation)) => {
-                let object = objects[&suspect.object];
-                settle(object, deviation, &suspect, (drift, tolerance), (task, trace)).await
+            None => Finding::Unserved,
+            Some(Err(error)) => {
+                Finding::Failed(format!("{}: {}", suspect.object, inspection.words(error, trace).await))
             }
+            Some(Ok(deviation)) => inspection.settle(objects[&suspect.object], deviation, &suspect, trace).await,
         };
-        has_failed |= matches!(finding, Finding::Failed(_));
+        let is_failure = matches!(finding, Finding::Failed(_));
+        has_failed |= is_failure;
         let told = match &finding {
             Finding::Told(words) => Some((Reason::DriftDetected, words.clone())),
             Finding::Failed(words) => Some((Reason::DriftCorrectionFailed, words.clone())),
-            Finding::Nothing | Finding::Let | Finding::Corrected(_) => None,
+            Finding::Nothing | Finding::Unserved | Finding::Corrected(_) => None,
         };
-        let is_news = context.live.found(&identity.uid, &suspect, finding);
+        let is_news = live.found(&identity.uid, &suspect, finding);
         if let Some((reason, words)) = told.filter(|_| is_news) {
             trace.warn(reason, words);
         }
+        // What comes next was decided by a record that is no longer the newest; or would fail, too, each in its time.
+        if !inspection.is_current(&record) || (is_failure && Instant::now() >= deadline) {
+            live.put_back(&identity.uid, looked.by_ref().map(|(_, suspect)| suspect));
+        }
     }
     if has_failed {
-        later();
+        live::retry_later(identity.uid.clone(), of, context);
+    } else {
+        live.succeeded(&identity.uid);
     }
+    live::wake_when_due(&identity.uid, context);
     Ok(())
 }
 
-/// Does what is declared about what became of an object.
-async fn settle(
-    object: &Object,
-    deviation: Deviation,
-    suspect: &Suspect,
-    (drift, tolerance): (Drift<'_>, &Tolerance),
-    (task, trace): (&Task<'_>, &mut Trace),
-) -> Finding {
-    let kind = suspect.object.kind.as_str();
-    let (words, is_wanted) = match deviation {
-        Deviation::None | Deviation::Leaving => return Finding::Nothing,
-        Deviation::Let => return Finding::Let,
-        // It removed itself when it was done.
-        Deviation::Missing if object.vanishes() => return Finding::Nothing,
-        Deviation::Missing => {
-            let restores = tolerance.restore && (tolerance.correct || !RUN_ONCE.contains(&kind));
-            (format!("{} is missing", suspect.object), restores)
-        }
-        Deviation::Changed { paths, by } => {
-            (format!("{}: {}", suspect.object, changes(&paths, &by)), tolerance.correct)
-        }
-        Deviation::Foreign { release: Some(release) } => {
-            return Finding::Told(format!("{} belongs to release {release} now", suspect.object));
-        }
-        Deviation::Foreign { release: None } => {
-            let words = format!("{} was made anew by somebody else, and is no release's", suspect.object);
+/// The record of a deployed revision, and its objects. Helm writes the record before it touches an object: one that somebody wrote
+/// a moment ago is planned for anew.
+async fn objects_of(revision: u32, task: &Task<'_>) -> Result<(Record, Vec<Object>), ReconcileError> {
+    let read = async {
+        let record = record::get(task, revision).await?;
+        let objects = task.place.objects_of(&record).await?;
+        Ok((record, objects))
+    };
+    let told = |error: &ReconcileError| {
+        let object = &task.desired.identity.owner;
+        tracing::warn!(%object, error = %error.message, "failed to read the record of objects that changed; trying again");
+    };
+    read.await.inspect_err(told)
+}
+
+/// What objects are looked at with.
+struct Inspection<'a> {
+    drift: Drift<'a>,
+    tolerance: &'a Tolerance,
+    release: &'a Release,
+    task: &'a Task<'a>,
+}
+
+impl Inspection<'_> {
+    /// Does what is declared about what became of an object.
+    async fn settle(&self, object: &Object, deviation: Deviation, suspect: &Suspect, trace: &mut Trace) -> Finding {
+        let (words, is_wanted) = match deviation {
+            Deviation::None | Deviation::Leaving => return Finding::Nothing,
+            // It removed itself when it was done.
+            Deviation::Missing if object.vanishes() => return Finding::Nothing,
+            Deviation::Missing => (format!("{} is missing", suspect.object), self.is_made_anew(suspect)),
+            Deviation::Changed { paths, by } => {
+                (format!("{}: {}", suspect.object, changes(&paths, &by)), self.tolerance.correct)
+            }
+            Deviation::Foreign { release: Some(release) } => {
+                return Finding::Told(format!("{} belongs to release {release} now", suspect.object));
+            }
+            Deviation::Foreign { release: None } => {
+                let words = format!("{} was made anew by somebody else, and is no release's", suspect.object);
+                return Finding::Told(words);
+            }
+        };
+        if !is_wanted {
             return Finding::Told(words);
         }
-    };
-    if !is_wanted {
-        return Finding::Told(words);
-    }
-    if suspect.is_fought_over {
-        return Finding::Told(format!(
-            "{words}; it was corrected {CORRECTIONS} times within {} minutes, and changed again each time: find out what else writes \
-             it, or let it by spec.driftDetection.ignore",
-            FOUGHT_WITHIN.as_secs() / 60
-        ));
-    }
-    match task.place.cluster.correct(object, drift).await {
-        Ok(applied) => {
-            trace.corrected.push(words);
-            Finding::Corrected(Box::new(applied))
+        if suspect.is_fought_over {
+            return Finding::Told(format!(
+                "{words}; it was corrected {CORRECTIONS} times within {} minutes, and changed again each time: find out what else writes \
+                 it, or allow it in spec.driftDetection.ignore",
+                FOUGHT_WITHIN.as_secs() / 60
+            ));
         }
-        Err(error) => {
-            let error = trace.masked(ReconcileError::from(error));
-            Finding::Failed(format!("{words}, and could not be made as it was: {}", error.message))
+        match self.task.place.cluster.correct(object, self.drift).await {
+            Ok(applied) => {
+                trace.corrected.push(words);
+                Finding::Corrected(Box::new(applied))
+            }
+            Err(error) => {
+                let error = self.words(error, trace).await;
+                Finding::Failed(format!("{words}, and could not be made as it was: {error}"))
+            }
         }
+    }
+
+    /// Whether an object that is missing is made anew.
+    fn is_made_anew(&self, suspect: &Suspect) -> bool {
+        let ObjectRef { group, kind, .. } = &suspect.object;
+        let by_default = !NOT_BY_DEFAULT.contains(&kind.as_str());
+        // What a controller we do not know takes away when it is done would be done again and again.
+        let is_known = by_default && (!group.contains('.') || group.ends_with(".k8s.io"));
+        self.tolerance.restore && (self.tolerance.correct || by_default) && (is_known || !suspect.was_corrected)
+    }
+
+    /// Whether the record is still the newest, as it was read.
+    fn is_current(&self, record: &Record) -> bool {
+        let revisions = self.task.place.revisions.of(&self.task.desired.identity.release);
+        revisions.last().is_some_and(|newest| {
+            newest.revision == record.revision() && newest.resource_version == record.resource_version()
+        })
+    }
+
+    /// What the cluster said, without what the Secrets of the release hold.
+    async fn words(&self, error: Error, trace: &Trace) -> String {
+        trace.masked(masked(ReconcileError::from(error), self.release).await).message
     }
 }
 

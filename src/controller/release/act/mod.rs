@@ -13,6 +13,7 @@
 //! The same holds when the object changes in the middle of a step: the pending revision is gone on with where it is still
 //! what is declared, and ended as superseded where it is not. Neither is a failure, and neither deletes anything.
 
+mod adopt;
 mod apply;
 mod drift;
 mod health;
@@ -101,6 +102,7 @@ pub(super) async fn act(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Resul
 /// Takes a step with a revision that is there already.
 async fn go_on(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     match plan {
+        Plan::EndHold { revision } => record::end_hold(record::get(task, revision).await?, task).await,
         Plan::Inspect { revision } => Box::pin(drift::inspect(revision, task, trace)).await,
         Plan::Test { revision } => Box::pin(tests::run(revision, task, trace)).await,
         Plan::Mark { revision } => {

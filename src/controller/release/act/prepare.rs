@@ -4,13 +4,14 @@
 
 use std::time::Duration;
 
-use helm::engine::Warning;
+use helm::engine::{self, Warning};
 use helm::manifest::Hook;
 use helm::release::{ApplyMethod, Info, Release, Status};
 
-use super::{Deadline, Task, record, rollback, uninstall};
-use crate::api::{ADOPT, ForeignChange, Reason};
-use crate::cluster::{ApplyOptions, Existing, Object, Owner, Source};
+use super::{Deadline, Task, adopt, record, rollback, uninstall};
+use crate::api::{ADOPT, CrdPolicy, ForeignChange, Reason};
+use crate::cluster::{ApplyOptions, Existing, ExistingCrds, Object, Owner, Source};
+use crate::controller::charts::LoadedChart;
 use crate::controller::error::ReconcileError;
 use crate::controller::matching::{self, Key};
 use crate::controller::release::fetch;
@@ -53,34 +54,103 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
             Err(error) => Box::pin(rollback::give_up(remedied, error, task, trace)).await.map(|()| Prepared::Adopted),
         };
     }
+    let proposal = Box::pin(propose(step, task, trace)).await?;
+    if Box::pin(is_there(step, &proposal, task, trace)).await? {
+        return Ok(Prepared::Adopted);
+    }
+    warn_of_others(step, task, trace);
+    Box::pin(commit(step, proposal, task, trace)).await.map(|pending| Prepared::Recorded(Box::new(pending)))
+}
+
+/// A revision that is not recorded yet.
+struct Proposal {
+    /// What its record is to hold.
+    release: Release,
+    /// The records of the revisions it replaces.
+    replaced: Vec<Record>,
+}
+
+/// Fetches and renders. Nothing is written but the namespace and definitions that were asked for: templates may look for them.
+async fn propose(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<Proposal, ReconcileError> {
     let action = action(step, task);
-    let namespace = &task.desired.identity.release.namespace;
     // Here it queues, as hundreds may: what comes later is made when it is needed.
     let chart = Box::pin(fetch::fetch(task.desired, task.resolved, task.slot, &task.place.context, trace)).await?;
     task.place.admit(&task.desired.identity.release).await?;
+    let replaced = Box::pin(record::get_all(task, &step.replaces)).await?;
+    adopt::admit_chart(replaced.last(), &chart.chart.metadata.name, task)?;
     if task.desired.create_namespace && step.kind == StepKind::Install {
-        Box::pin(task.place.cluster.ensure_namespace(namespace)).await?;
+        Box::pin(task.place.cluster.ensure_namespace(&task.desired.identity.release.namespace)).await?;
     }
+    Box::pin(install_crds(&chart, action, task)).await?;
     let rendered = Box::pin(render::render(step, &chart, action, task)).await?;
     for warning in &rendered.warnings {
         let (reason, message) = warned(warning);
         trace.warn(reason, message);
     }
-    let replaced = Box::pin(record::get_all(task, &step.replaces)).await?;
-    let release = pending(step, task, rendered, &replaced);
-    let deployed = replaced.iter().find(|record| record.release.info.status == Status::Deployed);
-    if let Some(deployed) = deployed.filter(|deployed| is_last(deployed, task)) {
-        if same(&deployed.release, &release) {
-            Box::pin(record::adopt(deployed, &marks(step, task), task)).await?;
-            return Ok(Prepared::Adopted);
-        }
-        if is_to_be_held(deployed, task) {
-            Box::pin(record::hold(deployed, task)).await?;
-            return Ok(Prepared::Adopted);
-        }
+    Ok(Proposal { release: pending(step, task, rendered, &replaced), replaced })
+}
+
+/// Installs the definitions in the chart's `crds/`, as is declared.
+async fn install_crds(chart: &LoadedChart, action: &Action, task: &Task<'_>) -> Result<(), ReconcileError> {
+    let existing = match action.crds {
+        CrdPolicy::Skip => return Ok(()),
+        CrdPolicy::Create => ExistingCrds::Keep,
+        CrdPolicy::CreateReplace if action.force => ExistingCrds::ReplaceWithLoss,
+        CrdPolicy::CreateReplace => ExistingCrds::Replace,
+    };
+    let crds = engine::crds(&chart.chart, &task.desired.values)?;
+    let texts: Vec<(String, String)> =
+        crds.into_iter().map(|crd| (crd.filename, String::from_utf8_lossy(&crd.data).into_owned())).collect();
+    let sources: Vec<Source<'_>> = texts.iter().map(|(origin, text)| Source { origin, text }).collect();
+    if sources.is_empty() {
+        return Ok(());
     }
-    warn_of_others(step, task, trace);
+    task.place.cluster.admit_crds(&sources, &task.reach()).await?;
+    task.slot.pause();
+    task.place.cluster.install_crds(&sources, existing, action.timeout).await?;
+    task.slot.go_on().await;
+    Ok(())
+}
+
+/// Whether what is proposed needs no revision: it is deployed as it is, or what is deployed is held.
+async fn is_there(
+    step: &Step,
+    proposal: &Proposal,
+    task: &Task<'_>,
+    trace: &mut Trace,
+) -> Result<bool, ReconcileError> {
+    let deployed = proposal.replaced.iter().find(|record| record.release.info.status == Status::Deployed);
+    let Some(deployed) = deployed.filter(|deployed| is_last(deployed, task)) else { return Ok(false) };
+    if is_to_be_held(deployed, task) && !same(&deployed.release, &proposal.release) {
+        record::hold(deployed, task).await?;
+        return Ok(true);
+    }
+    let is_first = adopt::is_first(task);
+    let is_same = same(&deployed.release, &proposal.release)
+        || (is_first && Box::pin(adopt::is_same(&deployed.release, &proposal.release, task)).await?);
+    if !is_same {
+        return Ok(false);
+    }
+    if is_first {
+        let (_, claims) = Box::pin(objects(&deployed.release, action(step, task), task)).await?;
+        Box::pin(adopt::admit(&claims, task, trace)).await?;
+    }
+    Box::pin(record::adopt(deployed, &marks(step, task), task)).await?;
+    Ok(true)
+}
+
+/// Refuses what may not be touched, then records what is proposed as pending.
+async fn commit(
+    step: &Step,
+    Proposal { release, replaced }: Proposal,
+    task: &Task<'_>,
+    trace: &mut Trace,
+) -> Result<Pending, ReconcileError> {
+    let action = action(step, task);
     let (objects, claims) = Box::pin(objects(&release, action, task)).await?;
+    if !replaced.is_empty() && adopt::is_first(task) {
+        Box::pin(adopt::admit(&claims, task, trace)).await?;
+    }
     if replaced.is_empty() && claims.any_of(&owner(task)) {
         Box::pin(refuse_other_drivers(task)).await?;
     }
@@ -93,7 +163,7 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
     // Time in queues, and what a registry took, is not the action's.
     let deadline = Deadline::of(action);
     let record = Box::pin(record::create(release, marks, task)).await?;
-    Ok(Prepared::Recorded(Box::new(Pending { record, objects, claims, replaced, deadline })))
+    Ok(Pending { record, objects, claims, replaced, deadline })
 }
 
 /// Whether a revision that somebody else made after one of ours stays, though something else is declared. It is held once: what
@@ -107,7 +177,13 @@ fn is_to_be_held(deployed: &Record, task: &Task<'_>) -> bool {
         None => is_rollback,
     };
     let revisions = task.place.revisions.of(&identity.release);
-    let is_foreign = deployed.marks.is_none() && revisions.iter().any(|meta| plan::is_of(meta, identity));
+    // Helm drops our marks from the revision that it supersedes: the status knows of it still.
+    let state = task.release.status.as_ref().and_then(|status| status.helm_release.as_ref());
+    let was_ours = state.is_some_and(|state| {
+        matching::told(state) == identity.release && state.revision < i64::from(deployed.revision())
+    });
+    let is_ours = was_ours || revisions.iter().any(|meta| plan::is_of(meta, identity));
+    let is_foreign = deployed.marks.is_none() && is_ours;
     is_wanted && is_foreign && deployed.held.is_none() && !is_requested(task.release)
 }
 
@@ -206,13 +282,15 @@ pub(super) fn marked(release: ReleaseKey) -> Owner {
 pub(super) fn options(action: &Action, task: &Task<'_>) -> ApplyOptions {
     let identity = &task.desired.identity;
     let former = uninstall::former(&identity.release, (&identity.owner, &identity.uid), task.place);
+    let (conflicts, other_conflicts) = task.desired.differences.on_apply();
     ApplyOptions {
         owner: owner(task),
         take_ownership: action.take_ownership,
         force_conflicts: action.force,
         previous: former.into_iter().map(marked).collect(),
         immutable: task.desired.differences.immutable.clone(),
-        conflicts: task.desired.differences.conflicts.clone(),
+        conflicts,
+        other_conflicts,
     }
 }
 

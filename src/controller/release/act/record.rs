@@ -85,6 +85,13 @@ pub(super) async fn hold(record: &Record, task: &Task<'_>) -> Result<(), Reconci
     update(task.place, record).await.map(drop)
 }
 
+/// Notes that a revision which somebody else made was held, and no longer is.
+pub(super) async fn end_hold(mut record: Record, task: &Task<'_>) -> Result<(), ReconcileError> {
+    // Of a generation that no object has.
+    record.held = Some(0);
+    update(task.place, record).await.map(drop)
+}
+
 /// Writes a changed record. Fails with `PendingRelease` when somebody wrote it since it was read: what was decided from
 /// it then no longer holds, and nothing follows from it but to look again.
 pub(super) async fn update(place: &Place, record: Record) -> Result<Record, ReconcileError> {

@@ -8,11 +8,14 @@ use super::{Task, drift, health, keep, record, rollback, tests};
 use crate::api::{REQUESTED_AT, Reason};
 use crate::controller::error::{NextAttempt, ReconcileError};
 use crate::controller::release::dereference;
-use crate::controller::release::plan::{MOST_MADE, Plan};
+use crate::controller::release::plan::{self, MOST_MADE, Plan};
 use crate::controller::release::trace::Trace;
 
 /// Tells why nothing is done now.
 pub(super) async fn stop(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
+    if matches!(plan, Plan::AwaitDependencies | Plan::BackOff { .. } | Plan::Exhausted { .. }) {
+        Box::pin(watch_deployed(task, trace)).await?;
+    }
     match plan {
         Plan::TestsFailed { revision } => {
             Box::pin(keep(revision, task, trace)).await?;
@@ -57,6 +60,16 @@ pub(super) async fn stop(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Resu
         // All others act.
         _ => Ok(()),
     }
+}
+
+/// What is deployed is looked after, though something else is declared.
+async fn watch_deployed(task: &Task<'_>, trace: &Trace) -> Result<(), ReconcileError> {
+    let identity = &task.desired.identity;
+    let newest = task.place.revisions.of(&identity.release).pop();
+    let deployed = newest.filter(|newest| newest.status == Status::Deployed && plan::is_of(newest, identity));
+    let Some(deployed) = deployed else { return Ok(()) };
+    Box::pin(drift::watch(deployed.revision, task, trace)).await?;
+    Box::pin(health::examine(deployed.revision, task, trace)).await
 }
 
 /// Why a revision failed, and what was done about it.

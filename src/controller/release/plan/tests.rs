@@ -466,7 +466,8 @@ fn what_somebody_else_made_is_held_for_one_generation_until_a_person_asks() {
     };
     let goes_on = Plan::Release(step(StepKind::Upgrade, 3, &[2]));
     assert_eq!(planned(Some(GENERATION), false), Plan::Hold { revision: 2 });
-    assert_eq!(planned(Some(GENERATION), true), goes_on);
+    assert_eq!(planned(Some(GENERATION), true), Plan::EndHold { revision: 2 });
+    assert_eq!(planned(Some(0), true), goes_on);
     assert_eq!(planned(Some(GENERATION - 1), false), goes_on);
     assert_eq!(planned(None, false), goes_on);
 }
