@@ -3,7 +3,7 @@
 //! The flow has one direction, and the modules stand in its order:
 //!
 //! ```text
-//! HelmRelease → dereference → validate → resolve → observe → plan → act (fetch, render, apply, wait, record) → report → status
+//! HelmRelease → dereference → validate → resolve → observe → plan → act (fetch, render, record, apply, wait, record) → report → status
 //! api           └───────────────────────── controller ──────────────────────────────────────────────────────────────────────┘
 //!                                        registry   history         registry  helm    cluster        history
 //! ```

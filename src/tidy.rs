@@ -67,6 +67,8 @@ const HOUSES: &[(&str, Rooms)] = &[
             ("wire", &[]),
             ("functions", &["host", "semver"]),
             ("manifest", &["warning", "wire"]),
+            ("selector", &[]),
+            ("postrender", &["manifest", "selector"]),
             ("chart", &["functions", "given", "semver"]),
             ("values", &["chart", "given", "semver", "warning"]),
             ("release", &["chart", "manifest", "values", "wire"]),

@@ -20,7 +20,7 @@ pub struct Install {
     pub take_ownership: bool,
     /// Take over fields that other managers own of objects that exist, instead of failing with a conflict.
     pub force: bool,
-    /// Do not install what is in the chart's `crds/`: the same as `crds: Skip`, which goes before it.
+    /// Do not install what is in the chart's `crds/`: the same as `crds: Skip`. Ignored where `crds` is set.
     #[serde(rename = "skipCRDs")]
     pub skip_crds: bool,
     /// What becomes of the definitions in the chart's `crds/`. Default: `Create`.
@@ -31,6 +31,10 @@ pub struct Install {
     pub disable_schema_validation: bool,
     /// What is done when it fails.
     pub remediation: Option<InstallRemediation>,
+    /// How it is tried again when it fails.
+    pub strategy: Option<Strategy>,
+    /// While waiting, give up when nothing has moved for so long. A Go duration. Default: only the timeout counts.
+    pub progress_deadline: Option<GoDuration>,
 }
 
 impl Default for Install {
@@ -45,6 +49,8 @@ impl Default for Install {
             crds: None,
             disable_hooks: false,
             remediation: None,
+            strategy: None,
+            progress_deadline: None,
             disable_schema_validation: false,
         }
     }
@@ -87,11 +93,15 @@ pub struct Upgrade {
     pub disable_hooks: bool,
     /// Do not check the values by the chart's values.schema.json, and fetch no schemas that it refers to.
     pub disable_schema_validation: bool,
-    /// How many revisions Helm's history keeps; 0 means the default of 10. `spec.maxHistory` goes before it.
+    /// How many revisions Helm's history keeps; 0 means the default of 10. Ignored where `spec.maxHistory` is set.
     #[schemars(range(min = 0))]
     pub max_history: i32,
     /// What is done when it fails.
     pub remediation: Option<UpgradeRemediation>,
+    /// How it is tried again when it fails.
+    pub strategy: Option<Strategy>,
+    /// While waiting, give up when nothing has moved for so long. A Go duration. Default: only the timeout counts.
+    pub progress_deadline: Option<GoDuration>,
 }
 
 impl Default for Upgrade {
@@ -107,9 +117,34 @@ impl Default for Upgrade {
             disable_hooks: false,
             disable_schema_validation: false,
             remediation: None,
+            strategy: None,
+            progress_deadline: None,
             max_history: 10,
         }
     }
+}
+
+/// How a failed install or upgrade is tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Strategy {
+    /// `RemediateOnFailure`: ever later, and as `remediation` says. `RetryOnFailure`: every `retryInterval`, without going back to
+    /// what was deployed before, whatever `remediation` says.
+    pub name: StrategyName,
+    /// With `RetryOnFailure`: how long after a failure it is tried again. A Go duration. Default: `5m`.
+    pub retry_interval: Option<GoDuration>,
+    /// With `RetryOnFailure`: how often it is tried again before the release is `Stalled`; negative for without end. Default:
+    /// without end.
+    pub retries: Option<i32>,
+}
+
+/// How a failed install or upgrade is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum StrategyName {
+    /// Ever later, and as `remediation` says.
+    RemediateOnFailure,
+    /// Every `retryInterval`.
+    RetryOnFailure,
 }
 
 /// What is done about an install that fails. It is tried again, ever later; what once was deployed is never uninstalled.
@@ -153,14 +188,14 @@ pub struct Rollback {
     pub enabled: bool,
     /// Limit of the whole rollback, hooks and waiting included. A Go duration. Default: `spec.timeout`, else `10m`.
     pub timeout: Option<GoDuration>,
-    /// Wait until the objects are ready. Default: true.
+    /// Wait until the objects are ready, and Jobs complete. Default: true.
     pub wait: bool,
     /// Take over fields that other managers own, instead of failing with a conflict.
     pub force: bool,
     /// Do not run the chart's hooks.
     pub disable_hooks: bool,
-    /// Go back although a hook before the upgrade was completed. It may have changed what the old version can use: a database,
-    /// say. Default: false.
+    /// Roll back although a pre-upgrade hook completed. It may have changed what the previous version uses, such as a database.
+    /// Default: false.
     pub after_hooks: bool,
 }
 
@@ -179,7 +214,7 @@ pub struct Test {
     pub enable: bool,
     /// Limit of all of them together. A Go duration. Default: `spec.timeout`, else `10m`.
     pub timeout: Option<GoDuration>,
-    /// The release is ready though they fail; an Event and the condition `TestSuccess` tell of it.
+    /// Treat the release as ready although tests fail; the condition `TestSuccess` and an Event still say so.
     pub ignore_failures: bool,
     /// Which of them are run: those that are named, or all but those that are excluded. Default: all.
     pub filters: Vec<TestFilter>,

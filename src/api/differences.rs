@@ -32,7 +32,7 @@ pub enum DriftMode {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IgnoreRule {
-    /// JSON pointers, such as `/spec/replicas`; `*` stands for each element of a list or map. An empty one is the whole object.
+    /// JSON pointers, such as `/spec/replicas`; `*` stands for each element of a list or map. The empty text means the whole object.
     #[schemars(length(min = 1, max = 64), inner(length(max = 512), regex(pattern = "^(/.*)?$")))]
     pub paths: Vec<String>,
     /// Which objects. Default: all.
@@ -45,7 +45,7 @@ pub struct IgnoreRule {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConflictRule {
-    /// JSON pointers, such as `/spec/replicas`; `*` stands for each element of a list or map. An empty one is the whole object.
+    /// JSON pointers, such as `/spec/replicas`; `*` stands for each element of a list or map. The empty text means the whole object.
     #[schemars(length(min = 1, max = 64), inner(length(max = 512), regex(pattern = "^(/.*)?$")))]
     pub paths: Vec<String>,
     /// Which objects. Default: all.
@@ -65,24 +65,23 @@ pub enum ConflictPolicy {
     Yield,
 }
 
-/// Some of a release's objects; what is not set chooses all. Of the group, version, kind, namespace and name the whole has to
-/// match the regular expression.
+/// Some of a release's objects; what is not set chooses all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ObjectSelector {
-    /// The API group; `apps`, say.
+    /// A regular expression that the whole API group has to match, such as `apps`.
     #[schemars(length(max = 256))]
     pub group: Option<String>,
-    /// The version in the group; `v1`, say.
+    /// A regular expression that the whole version in the group has to match, such as `v1`.
     #[schemars(length(max = 256))]
     pub version: Option<String>,
-    /// The kind; `Deployment`, say.
+    /// A regular expression that the whole kind has to match, such as `Deployment`.
     #[schemars(length(max = 256))]
     pub kind: Option<String>,
-    /// The namespace.
+    /// A regular expression that the whole namespace has to match.
     #[schemars(length(max = 256))]
     pub namespace: Option<String>,
-    /// The name.
+    /// A regular expression that the whole name has to match.
     #[schemars(length(max = 256))]
     pub name: Option<String>,
     /// Its labels, as `kubectl -l` takes them: `tier=front,app in (a,b),!canary`.

@@ -7,7 +7,10 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ConflictRule, DriftDetection, GoDuration, Install, OnImmutable, Rollback, Test, Uninstall, Upgrade};
+use super::{
+    CommonMetadata, ConflictRule, DriftDetection, GoDuration, Install, OnImmutable, PostRenderStrategy, PostRenderer,
+    Rollback, Test, Uninstall, Upgrade,
+};
 
 /// A Helm release as it should be.
 #[derive(CustomResource, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -72,13 +75,24 @@ pub struct HelmReleaseSpec {
     #[serde(default)]
     pub suspend: bool,
 
-    /// Limit of each Helm action where `install`, `upgrade` or `uninstall` sets none. A Go duration. Default: `10m` for
-    /// installs and upgrades, `5m` for uninstalls.
+    /// Limit of each Helm action where `install`, `upgrade`, `rollback`, `test` or `uninstall` sets none. A Go duration. Default:
+    /// `5m` for uninstalls, else `10m`.
     pub timeout: Option<GoDuration>,
 
     /// How many revisions Helm's history keeps; 0 keeps all. Default: `upgrade.maxHistory`, else 10.
     #[schemars(range(min = 0, max = 2_147_483_647), extend("format" = "int32"))]
     pub max_history: Option<u32>,
+
+    /// Changes of what the chart renders, before it is applied and recorded, in their order.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    pub post_renderers: Vec<PostRenderer>,
+
+    /// What of the chart `postRenderers` and `commonMetadata` change. Default: `combined`.
+    pub post_render_strategy: Option<PostRenderStrategy>,
+
+    /// Labels and annotations that every object gets after the `postRenderers`.
+    pub common_metadata: Option<CommonMetadata>,
 
     /// How the release is installed.
     pub install: Option<Install>,
@@ -194,7 +208,8 @@ impl ValuesKind {
     }
 }
 
-/// Which chart. Of the three sources the first that is set counts: `ociRepository`, `repositoryURL`, `repository`.
+/// Where the chart is: `ociRepository`, else `repositoryURL`, else `repository`. Beside one of the others `repository` names the
+/// `HelmRepository` whose credentials and TLS settings are used; it has to exist, and to be above the chart.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
@@ -215,6 +230,14 @@ pub struct ChartSource {
     /// An exact version, a constraint such as `^1.2.0`, or nothing for the newest stable version.
     /// It is resolved again at each interval.
     pub version: Option<String>,
+    /// Files in the chart that are its default values in place of its `values.yaml`, such as `values-prod.yaml`: merged in their
+    /// order, later ones over earlier ones. `values.yaml` itself counts only where it is named.
+    #[serde(default)]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 512)))]
+    pub values_files: Vec<String>,
+    /// Leave out those of `valuesFiles` that the chart does not have, instead of failing.
+    #[serde(default)]
+    pub ignore_missing_values_files: bool,
     /// The only digest (`sha256:…`) the chart may have. A tag that moves away from it is an error, never an upgrade.
     #[schemars(regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
     pub digest: Option<String>,

@@ -9,11 +9,12 @@ mod differences;
 mod duration;
 mod helm_release;
 mod helm_repository;
+mod postrender;
 mod reason;
 
 pub use actions::{
     CrdPolicy, DeletionPolicy, DeletionPropagation, ImmutablePolicy, Install, InstallRemediation, OnImmutable,
-    RemediationStrategy, Rollback, Test, TestFilter, Uninstall, Upgrade, UpgradeRemediation,
+    RemediationStrategy, Rollback, Strategy, StrategyName, Test, TestFilter, Uninstall, Upgrade, UpgradeRemediation,
 };
 pub(crate) use condition::shortened;
 pub use condition::{ConditionType, Conditions};
@@ -28,6 +29,7 @@ pub use helm_repository::{
     AccessFrom, Auth, BasicAuth, HelmRepository, HelmRepositorySpec, HelmRepositoryStatus, NamespaceSelector,
     RepositoryType, SecretReference, TlsConfig,
 };
+pub use postrender::{CommonMetadata, Kustomize, KustomizeImage, KustomizePatch, PostRenderStrategy, PostRenderer};
 pub use reason::Reason;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{

@@ -147,6 +147,8 @@ reasons! {
         SchemaViolation,
         /// A template does not parse or execute.
         TemplateFailed,
+        /// What the chart renders cannot be changed as `spec.postRenderers` says.
+        PostRenderFailed,
         /// The chart itself refuses (`fail`, `required`).
         ChartRefused,
         /// What the templates print is not YAML, or not objects.

@@ -1,14 +1,12 @@
 //! Fields that the chart sets and others, too: who wins is declared by path. Pure.
 
-use std::collections::BTreeMap;
-
+use helm::selector::{self, Chosen, Selector};
 use serde_json::{Map, Value};
 
 use super::apply::How;
 use super::fields;
 use super::object::Object;
 use super::request::Metadata;
-use super::selector::Selector;
 use super::{Error, FieldPath, ObjectRef, Resource};
 
 /// What becomes of fields that both the chart and somebody else set.
@@ -35,12 +33,16 @@ pub struct Paths {
 impl Paths {
     /// Those of an object's fields that are meant.
     pub(super) fn of<'a>(&'a self, (resource, object): (&Resource, &ObjectRef), content: &Value) -> &'a [String] {
-        let texts = |field: &str| -> BTreeMap<String, String> {
-            let map = content["metadata"][field].as_object().into_iter().flatten();
-            map.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+        let chosen = Chosen {
+            group: &object.group,
+            version: &resource.version,
+            kind: &object.kind,
+            namespace: object.namespace.as_deref().unwrap_or_default(),
+            name: &object.name,
+            labels: selector::texts(&content["metadata"], "labels"),
+            annotations: selector::texts(&content["metadata"], "annotations"),
         };
-        let is_meant = self.target.matches(resource, object, &texts("labels"), &texts("annotations"));
-        if is_meant { &self.paths } else { &[] }
+        if self.target.matches(&chosen) { &self.paths } else { &[] }
     }
 }
 

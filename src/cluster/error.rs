@@ -211,7 +211,7 @@ pub enum Error {
         namespace: String,
     },
     /// Deletion was accepted, but objects are still there.
-    #[error("not gone {} after their deletion was asked for: {}; whoever set a finalizer has to remove it", seconds(*.waited), stuck_list(.objects))]
+    #[error("still there {} after their deletion was asked for: {}; the controllers that set these finalizers have to remove them", seconds(*.waited), stuck_list(.objects))]
     NotGone {
         /// What is left, with what holds it (finalizers).
         objects: Vec<(ObjectRef, String)>,
@@ -243,7 +243,9 @@ pub enum Error {
         limit: String,
     },
     /// The identity we use is not accepted at all.
-    #[error("the API server does not accept our credentials: {message}")]
+    #[error(
+        "the API server does not accept the operator's credentials: {message}; check its service account token or kubeconfig"
+    )]
     Unauthorized {
         /// The server's words.
         message: String,

@@ -36,7 +36,6 @@ mod refusal;
 mod replace;
 mod request;
 mod secrecy;
-mod selector;
 mod wait;
 mod watch;
 
@@ -60,7 +59,6 @@ pub use readiness::Readiness;
 pub use refusal::FieldPath;
 pub use replace::Immutable;
 pub use secrecy::SecretValues;
-pub use selector::{Selector, SelectorError, Texts};
 pub use wait::{Unready, WaitError, WaitOptions};
 
 /// The release that owns objects, as Helm's ownership marks name it.

@@ -49,6 +49,14 @@ impl Readiness {
     }
 }
 
+impl Readiness {
+    /// The end of a wait in which nothing has moved for so long.
+    pub async fn give_up_stuck(self, progress: Duration) -> WaitError {
+        let objects = self.cluster.unready(self.open.into_outstanding()).await;
+        WaitError::Stuck { after: progress, objects }
+    }
+}
+
 impl Cluster {
     /// Begins to wait until all of `objects` are ready, Jobs complete if `jobs` says so.
     ///

@@ -52,6 +52,14 @@ pub enum WaitError {
         /// What is not ready.
         objects: Vec<Unready>,
     },
+    /// Nothing has moved for long.
+    #[error("nothing moved for {}s, the progress deadline: {}", .after.as_secs(), list(.objects))]
+    Stuck {
+        /// The progress deadline.
+        after: Duration,
+        /// What is not ready.
+        objects: Vec<Unready>,
+    },
     /// Some objects will not become ready by themselves.
     #[error("will not become ready: {}", list(.objects))]
     Failed {

@@ -102,7 +102,7 @@ impl From<cluster::WaitError> for ReconcileError {
     fn from(error: cluster::WaitError) -> Self {
         use cluster::WaitError as E;
         let reason = match &error {
-            E::Timeout { .. } | E::Failed { .. } => Reason::NotReady,
+            E::Timeout { .. } | E::Stuck { .. } | E::Failed { .. } => Reason::NotReady,
             // The objects are neither ready nor failed: nothing is known of them, and the wait is taken up again.
             E::Watch { .. } => Reason::ClusterUnavailable,
         };

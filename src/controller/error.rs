@@ -143,13 +143,13 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         HealthCheckFailed, HealthCheckSucceeded, HelmRepositoryNotFound, HistoryInvalid, HookFailed, ImmutableField,
         InstallCompleted, InstallFailed, InstallStarted, InternalError, KubernetesVersionUnsupported, ManifestInvalid,
         NamespaceNotFound, NoDriftDetected, NoMatchingVersion, NotAHelmChart, NotReady, ObjectInvalid,
-        OwnershipConflict, PendingRelease, PermissionDenied, PlainHttp, Progressing, ProxyFailed, QuotaExceeded,
-        RateLimited, RegistryTimeout, RegistryUnavailable, RegistryUnexpected, ReleaseHeld, ReleaseNameConflict,
-        ReleaseTooLarge, RenderLimitExceeded, RepositoryNotFound, RetriesExhausted, RollbackFailed, RollbackSkipped,
-        RolledBack, SchemaUnavailable, SchemaViolation, SecretInvalid, SecretNotFound, ServiceAccountNotFound,
-        Suspended, SyncCompleted, TagNotFound, TemplateFailed, TestFailed, TestSucceeded, TooManyRevisions,
-        UninstallCompleted, UninstallSkipped, UnknownKind, UnsupportedRepositoryType, UpgradeCompleted, UpgradeFailed,
-        UpgradeStarted, ValuesInvalid, ValuesNotFound,
+        OwnershipConflict, PendingRelease, PermissionDenied, PlainHttp, PostRenderFailed, Progressing, ProxyFailed,
+        QuotaExceeded, RateLimited, RegistryTimeout, RegistryUnavailable, RegistryUnexpected, ReleaseHeld,
+        ReleaseNameConflict, ReleaseTooLarge, RenderLimitExceeded, RepositoryNotFound, RetriesExhausted,
+        RollbackFailed, RollbackSkipped, RolledBack, SchemaUnavailable, SchemaViolation, SecretInvalid, SecretNotFound,
+        ServiceAccountNotFound, Suspended, SyncCompleted, TagNotFound, TemplateFailed, TestFailed, TestSucceeded,
+        TooManyRevisions, UninstallCompleted, UninstallSkipped, UnknownKind, UnsupportedRepositoryType,
+        UpgradeCompleted, UpgradeFailed, UpgradeStarted, ValuesInvalid, ValuesNotFound,
     };
     match reason {
         // The object, the chart or the values have to change.
@@ -165,6 +165,7 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         | ChartMetadataInvalid
         | SchemaViolation
         | TemplateFailed
+        | PostRenderFailed
         | ChartRefused
         | ManifestInvalid
         | KubernetesVersionUnsupported

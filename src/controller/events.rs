@@ -52,7 +52,7 @@ impl Events {
         (Self { queue, instance }, write)
     }
 
-    /// Records that `action` on `regarding` ended, or began, with `reason`.
+    /// Queues one Event about `regarding`.
     pub(crate) fn record(
         &self,
         regarding: ObjectReference,

@@ -61,7 +61,7 @@ pub(crate) enum Error {
 #[derive(PartialEq, Eq)]
 pub(crate) struct Readiness<'a> {
     status: &'a str,
-    reason: &'a str,
+    pub(crate) reason: &'a str,
     /// The words for it.
     pub(crate) message: &'a str,
 }

@@ -46,6 +46,8 @@ pub(crate) struct Until {
     pub(crate) deadline: Instant,
     /// The timeout that was declared: what a person is told.
     pub(crate) declared: Duration,
+    /// How long nothing may move.
+    pub(crate) progress: Option<Duration>,
 }
 
 struct Wait {
@@ -169,17 +171,23 @@ pub(crate) fn begin(release: &HelmRelease, what: For, until: Until, readiness: R
 
 /// Waits to the end, and tells whenever something else is outstanding.
 async fn follow(mut readiness: Readiness, until: Until, news: impl Fn(String)) -> Result<(), WaitError> {
-    let mut told = readiness.outstanding();
+    let (mut told, mut moved) = (readiness.outstanding(), Instant::now());
     loop {
-        let left = until.deadline.saturating_duration_since(Instant::now());
+        let stuck = until.progress.map(|progress| moved + progress);
+        let end = stuck.map_or(until.deadline, |stuck| stuck.min(until.deadline));
+        let left = end.saturating_duration_since(Instant::now());
         if readiness.ready_within(left.min(REPORT_INTERVAL)).await? {
             return Ok(());
         }
+        let outstanding = readiness.outstanding();
         if Instant::now() >= until.deadline {
             return Err(readiness.give_up(until.declared).await);
         }
-        let outstanding = readiness.outstanding();
+        if let Some(progress) = until.progress.filter(|progress| outstanding == told && moved.elapsed() >= *progress) {
+            return Err(readiness.give_up_stuck(progress).await);
+        }
         if outstanding != told {
+            moved = Instant::now();
             told.clone_from(&outstanding);
             news(outstanding);
         }

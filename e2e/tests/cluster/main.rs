@@ -16,7 +16,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use e2e::apiserver::ControlPlane;
 use e2e::kwok::PLAY;
-use helm_operator::cluster::{ApplyOptions, ConflictPolicy, Cluster, DeleteOptions, Object, Owner, Propagation, Source};
+use helm_operator::cluster::{
+    ApplyOptions, Cluster, ConflictPolicy, DeleteOptions, Object, Owner, Propagation, Source,
+};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{DynamicObject, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};

@@ -76,7 +76,7 @@ fn a_circle_is_told_with_its_members_and_ends_when_it_is_opened() -> Result<()> 
         story.release("b", "memo", "1.0.0", needs(&["c"])).await?;
         story.release("c", "memo", "1.0.0", needs(&["a"])).await?;
         for name in ["a", "b", "c"] {
-            waits(story, name, &["in a circle", "/a", "/b", "/c", "spec.dependsOn"]).await?;
+            waits(story, name, &["forms a cycle", "/a", "/b", "/c", "spec.dependsOn"]).await?;
         }
         let patch = Patch::Merge(needs_nothing());
         story.releases().patch("c", &PatchParams::default(), &patch).await?;

@@ -44,6 +44,7 @@ mod told_once;
 mod transitions;
 mod two_owners;
 mod undecodable;
+mod values_files;
 mod values_from;
 
 mod access;

@@ -135,3 +135,39 @@ fn attempts_at_an_install_are_as_many_as_declared_and_nothing_is_uninstalled() -
         history_is(story, "1 failed, 2 deployed").await
     })
 }
+
+#[test]
+fn a_release_that_is_retried_is_so_at_its_interval_up_to_its_bound_and_never_gone_back() -> Result<()> {
+    story("retried", async |story| {
+        let hanging = WORKLOAD.replace("PLAY", PLAY);
+        let chart = Chart::new("app", "1.0.0").file("values.yaml", "play: ''\n").file("templates/all.yaml", hanging);
+        story.push(&chart).await?;
+        story.open_repository().await?;
+        story.release("app", "app", "1.0.0", json!({})).await?;
+        story.ready("app").await?;
+        let upgrade = json!({
+            "timeout": "1h", "progressDeadline": "1s", "remediation": { "retries": 9 },
+            "strategy": { "name": "RetryOnFailure", "retryInterval": "1s", "retries": 2 },
+        });
+        let values = json!({ "play": play::NEVER_READY });
+        story.patch("app", json!({ "spec": { "upgrade": upgrade, "values": values } })).await?;
+        story.refused("app", Reason::RetriesExhausted, &["nothing moved for 1s", "all 3 attempts"]).await?;
+        let history = story.history("app").await?;
+        ensure!(history == "1 deployed, 2 failed, 3 failed, 4 failed", "{history}");
+        Ok(())
+    })
+}
+
+const WORKLOAD: &str = "apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ .Release.Name }}
+spec:
+  selector: {matchLabels: {app: {{ .Release.Name }}}}
+  template:
+    metadata:
+      labels: {app: {{ .Release.Name }}}
+      annotations: {PLAY: {{ .Values.play | quote }}}
+    spec:
+      containers: [{name: main, image: \"main:1\"}]
+";

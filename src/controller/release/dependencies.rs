@@ -19,10 +19,7 @@ pub(crate) struct Dependency {
 pub(crate) fn blocked(own: &Key, wanted: &[Key], of: impl Fn(&Key) -> Option<Dependency>) -> Option<String> {
     if let Some(circle) = circle(own, wanted, &of) {
         let circle: Vec<String> = circle.iter().map(ToString::to_string).collect();
-        return Some(format!(
-            "its dependencies go in a circle: {}; take one of them out of its spec.dependsOn",
-            circle.join(" → ")
-        ));
+        return Some(format!("spec.dependsOn forms a cycle: {}; remove one of these dependencies", circle.join(" → ")));
     }
     let waiting = wanted.iter().filter_map(|key| match of(key) {
         None => Some(format!("there is no HelmRelease {key}")),
@@ -30,7 +27,7 @@ pub(crate) fn blocked(own: &Key, wanted: &[Key], of: impl Fn(&Key) -> Option<Dep
     });
     let waiting: Vec<String> = waiting.collect();
     (!waiting.is_empty())
-        .then(|| format!("it depends on what is not ready: {}. It goes on as soon as that is", waiting.join("; ")))
+        .then(|| format!("waiting for dependencies: {}. It goes on as soon as they are ready", waiting.join("; ")))
 }
 
 /// The way from `own` back to itself.
@@ -89,8 +86,8 @@ mod tests {
             ("a b:a", "a b", None),
             ("a! b", "a b", Some("HelmRelease apps/a is not ready: it fails")),
             ("a", "a b", Some("there is no HelmRelease apps/b")),
-            ("", "own", Some("in a circle: apps/own → apps/own")),
-            ("a:b b:own own:a", "a", Some("in a circle: apps/own → apps/a → apps/b → apps/own")),
+            ("", "own", Some("forms a cycle: apps/own → apps/own")),
+            ("a:b b:own own:a", "a", Some("forms a cycle: apps/own → apps/a → apps/b → apps/own")),
             // A circle of others is theirs to mend.
             ("a!:b b!:a", "a", Some("HelmRelease apps/a is not ready")),
         ] {

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use helm::selector::{Selector, Texts};
+
 use crate::api::{
     self, ConflictRule, DriftDetection, DriftMode, HelmReleaseSpec, IgnoreRule, ImmutablePolicy, ObjectSelector, Reason,
 };
-use crate::cluster::{ConflictPolicy, Immutable, Paths, Selector, Texts};
+use crate::cluster::{ConflictPolicy, Immutable, Paths};
 use crate::controller::error::{ReconcileError, chain};
 
 /// What becomes of differences.
@@ -88,7 +90,7 @@ impl Tolerance {
     }
 }
 
-fn selector(declared: Option<&ObjectSelector>, field: &str) -> Result<Selector, ReconcileError> {
+pub(super) fn selector(declared: Option<&ObjectSelector>, field: &str) -> Result<Selector, ReconcileError> {
     let Some(declared) = declared else { return Ok(Selector::default()) };
     let ObjectSelector { group, version, kind, namespace, name, label_selector, annotation_selector } = declared;
     let texts = Texts {

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use helm::chart::archive;
+use helm::chart::{Chart, archive};
 use helm::engine::ParsedTemplates;
+use helm::values;
 
 use super::trace::Trace;
-use super::validate::DesiredRelease;
+use super::validate::{DesiredRelease, ValuesFiles};
 use crate::api::{HelmRelease, Reason};
 use crate::controller::charts::LoadedChart;
 use crate::controller::context::{Context, Slot};
-use crate::controller::error::ReconcileError;
+use crate::controller::error::{ReconcileError, chain};
 use crate::off_thread::off_thread;
 use crate::registry::{Digest, Error, Mismatch, Resolved};
 
@@ -79,7 +80,11 @@ pub(super) async fn fetch(
     trace: &mut Trace,
 ) -> Result<Arc<LoadedChart>, ReconcileError> {
     // By the repository, too, which this release's access was just allowed to read: a digest alone opens nothing.
-    let key = resolved.reference.untagged().with_digest(resolved.digest.clone()).to_string();
+    let mut key = resolved.reference.untagged().with_digest(resolved.digest.clone()).to_string();
+    // With other default values it is another chart.
+    for name in &desired.values_files.names {
+        key.extend(["\n", name]);
+    }
     let loaded = resolved.is_proven(&desired.access).then(|| context.charts.get(&key)).flatten();
     let loaded = match loaded {
         Some(loaded) => loaded,
@@ -125,8 +130,10 @@ async fn load(
         Some(bytes) => bytes,
         None => Box::pin(context.registry.pull(resolved, &desired.access)).await?.bytes,
     };
+    let values_files = desired.values_files.clone();
     let loaded = off_thread(move || -> Result<_, ReconcileError> {
-        let chart = archive::load(&bytes, &archive::Limits::default())?;
+        let mut chart = archive::load(&bytes, &archive::Limits::default())?;
+        replace_values(&mut chart, &values_files)?;
         let templates = ParsedTemplates::new(&chart);
         Ok(Arc::new(LoadedChart { chart, templates }))
     });
@@ -134,4 +141,40 @@ async fn load(
     let size = loaded.chart.memory() + loaded.templates.memory();
     context.charts.insert(key, Arc::clone(&loaded), size);
     Ok(loaded)
+}
+
+/// Puts the values files that a release names in place of the chart's own default values.
+fn replace_values(chart: &mut Chart, files: &ValuesFiles) -> Result<(), ReconcileError> {
+    if files.names.is_empty() {
+        return Ok(());
+    }
+    let (mut values, mut size) = (serde_json::Map::new(), 0);
+    for name in &files.names {
+        let file = chart.files.iter().find(|file| file.name == *name);
+        let (parsed, bytes) = match file {
+            _ if name == "values.yaml" => (chart.values.clone(), chart.values_size),
+            Some(file) => (parse_values(name, &file.data)?, file.data.len()),
+            None if files.ignore_missing => continue,
+            None => {
+                let message = format!(
+                    "the chart has no file {name:?}, which spec.chart.valuesFiles names: correct it, or set \
+                     spec.chart.ignoreMissingValuesFiles to true"
+                );
+                return Err(ReconcileError::new(Reason::ValuesNotFound, message));
+            }
+        };
+        size += bytes;
+        values::merge(&mut values, parsed);
+    }
+    (chart.values, chart.values_size) = (values, size);
+    Ok(())
+}
+
+fn parse_values(name: &str, data: &[u8]) -> Result<serde_json::Map<String, serde_json::Value>, ReconcileError> {
+    let wrong = |why: &str| {
+        let message = format!("the file {name:?} of the chart, which spec.chart.valuesFiles names, {why}");
+        ReconcileError::new(Reason::ValuesInvalid, message)
+    };
+    let text = str::from_utf8(data).map_err(|_| wrong("is not UTF-8 text"))?;
+    values::parse(text).map_err(|error| wrong(&format!("is not a YAML map: {}", chain(&error))))
 }

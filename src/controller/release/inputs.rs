@@ -18,18 +18,26 @@ pub(super) struct Inputs<'a> {
     pub(super) values: &'a Map<String, Value>,
     /// The values that are set at a path: whole numbers among them are integers.
     pub(super) settings: &'a [Setting],
+    /// The files in the chart that are its default values; none for its `values.yaml`.
+    pub(super) values_files: &'a [String],
+    /// What is declared of changes of what the chart renders; empty for none.
+    pub(super) changes: &'a str,
 }
 
 impl Inputs<'_> {
     /// `sha256:` and 64 digits.
     pub(super) fn digest(&self) -> String {
         // Without `..`, so that no part is forgotten.
-        let Self { chart, kubernetes, values, settings } = self;
+        let Self { chart, kubernetes, values, settings, values_files, changes } = self;
         let values = text(values);
         let mut parts = vec![*chart, *kubernetes, values.as_str()];
         if !settings.is_empty() {
             parts.push("settings");
             parts.extend(settings.iter().map(|setting| setting.path.as_str()));
+        }
+        add("valuesFiles", values_files, &mut parts);
+        if !changes.is_empty() {
+            parts.extend(["postRenderers", changes]);
         }
         digest(&parts)
     }
@@ -44,13 +52,31 @@ pub(super) struct Declared<'a> {
     pub(super) version: &'a str,
     /// The merged values.
     pub(super) values: &'a Map<String, Value>,
+    /// The files in the chart that are its default values; none for its `values.yaml`.
+    pub(super) values_files: &'a [String],
+    /// What is declared of changes of what the chart renders; empty for none.
+    pub(super) changes: &'a str,
 }
 
 impl Declared<'_> {
     /// `sha256:` and 64 digits.
     pub(super) fn digest(&self) -> String {
-        let Self { chart, version, values } = self;
-        digest(&[chart, version, &text(values)])
+        let Self { chart, version, values, values_files, changes } = self;
+        let values = text(values);
+        let mut parts = vec![*chart, *version, values.as_str()];
+        add("valuesFiles", values_files, &mut parts);
+        if !changes.is_empty() {
+            parts.extend(["postRenderers", changes]);
+        }
+        digest(&parts)
+    }
+}
+
+/// A part that came later: nothing where it is not there.
+fn add<'a>(name: &'a str, part: &'a [String], parts: &mut Vec<&'a str>) {
+    if !part.is_empty() {
+        parts.push(name);
+        parts.extend(part.iter().map(String::as_str));
     }
 }
 

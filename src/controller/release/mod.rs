@@ -1,7 +1,7 @@
 //! `HelmRelease`: one sentence, and its stages.
 //!
 //! ```text
-//! HelmRelease → dereference → validate → resolve → observe → plan → act (fetch, render, apply, wait, record) → report → status
+//! HelmRelease → dereference → validate → resolve → observe → plan → act (fetch, render, record, apply, wait, record) → report → status
 //! ```
 //!
 //! A reconcile may be killed at any instruction: each stage begins from what the cluster and Helm's history hold.
@@ -14,6 +14,7 @@ mod fetch;
 mod inputs;
 mod observe;
 mod plan;
+mod postrender;
 mod publish;
 mod removal;
 mod render;

@@ -46,11 +46,6 @@ pub(crate) enum Plan {
         /// That revision.
         revision: u32,
     },
-    /// The newest revision is deployed as declared, and its tests failed.
-    TestsFailed {
-        /// That revision.
-        revision: u32,
-    },
     /// Make a new revision.
     Release(Step),
     /// Go on with our own pending revision, which was made for these inputs.
@@ -66,6 +61,33 @@ pub(crate) enum Plan {
     },
     /// End a pending revision of somebody who is gone. Then plan again.
     Abandon {
+        /// That revision.
+        revision: u32,
+    },
+    /// The newest revision failed, and what it created is to be deleted. Then plan again.
+    CleanUp {
+        /// That revision.
+        revision: u32,
+    },
+    /// A revision that somebody else made was held, and a person asks for what is declared: note that. Then plan again.
+    EndHold {
+        /// That revision.
+        revision: u32,
+    },
+    /// Nothing, and tell why.
+    Stop(Stop),
+    /// An uninstall was begun and not ended: end it. Then plan again.
+    FinishUninstall {
+        /// The revision that is being uninstalled.
+        revision: u32,
+    },
+}
+
+/// Why nothing is done until its time comes, or something changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The newest revision is deployed as declared, and its tests failed.
+    TestsFailed {
         /// That revision.
         revision: u32,
     },
@@ -85,18 +107,8 @@ pub(crate) enum Plan {
         /// How many there were.
         attempts: u32,
     },
-    /// The newest revision failed, and what it created is to be deleted. Then plan again.
-    CleanUp {
-        /// That revision.
-        revision: u32,
-    },
     /// Somebody else made the newest revision, and it stays as it is.
     Hold {
-        /// That revision.
-        revision: u32,
-    },
-    /// A revision that somebody else made was held, and a person asks for what is declared: note that. Then plan again.
-    EndHold {
         /// That revision.
         revision: u32,
     },
@@ -114,14 +126,24 @@ pub(crate) enum Plan {
         /// When it will be taken for gone.
         remaining: Duration,
     },
-    /// An uninstall was begun and not ended: end it. Then plan again.
-    FinishUninstall {
-        /// The revision that is being uninstalled.
-        revision: u32,
-    },
 }
 
-/// An install or an upgrade.
+impl Stop {
+    /// Whether what is deployed stays as it is for a while, so that it is looked after.
+    fn rests(&self) -> bool {
+        match self {
+            Self::TestsFailed { .. }
+            | Self::Hold { .. }
+            | Self::BackOff { .. }
+            | Self::Exhausted { .. }
+            | Self::AwaitDependencies => true,
+            // Somebody works on it, or undoes what we do.
+            Self::TooMany { .. } | Self::AwaitOther { .. } => false,
+        }
+    }
+}
+
+/// The making of one revision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Step {
     /// Which of the two: an install until a revision was once deployed.
@@ -192,15 +214,11 @@ pub(crate) struct Facts<'a> {
 /// Decides the next step.
 pub(crate) fn plan(facts: &Facts<'_>) -> Plan {
     let plan = regardless_of_drift(facts);
-    let rests = matches!(
-        plan,
-        Plan::Keep { .. }
-            | Plan::Hold { .. }
-            | Plan::TestsFailed { .. }
-            | Plan::BackOff { .. }
-            | Plan::Exhausted { .. }
-            | Plan::AwaitDependencies
-    );
+    let rests = match &plan {
+        Plan::Keep { .. } => true,
+        Plan::Stop(stop) => stop.rests(),
+        _ => false,
+    };
     match facts.revisions.last() {
         Some(last)
             if rests
@@ -222,7 +240,7 @@ fn regardless_of_drift(facts: &Facts<'_>) -> Plan {
     match last.status {
         _ if facts.takes_over && !ours && last.marks.is_some() => Plan::Mark { revision },
         Status::Deployed if is_held(last, facts) && facts.prompt.asked => Plan::EndHold { revision },
-        Status::Deployed if is_held(last, facts) => Plan::Hold { revision },
+        Status::Deployed if is_held(last, facts) => Plan::Stop(Stop::Hold { revision }),
         Status::Deployed if made_for_this && !is_alive(last, facts.identity) => Plan::Mark { revision },
         Status::Deployed if made_for_this => tests(last, facts).unwrap_or(Plan::Keep { revision }),
         Status::Deployed | Status::Failed if ours && remedied(last, facts).is_some() => after_remedy(last, facts),
@@ -239,12 +257,14 @@ fn regardless_of_drift(facts: &Facts<'_>) -> Plan {
         status if is_pending(status) && last.marks.is_some() => Plan::Supersede { revision },
         Status::PendingInstall | Status::PendingUpgrade | Status::PendingRollback => {
             let lock = foreign_lock(last, facts.now);
-            lock.map_or(Plan::Abandon { revision }, |remaining| Plan::AwaitOther { revision, remaining })
+            lock.map_or(Plan::Abandon { revision }, |remaining| Plan::Stop(Stop::AwaitOther { revision, remaining }))
         }
         Status::Uninstalling if last.marks.is_some() => Plan::FinishUninstall { revision },
         Status::Uninstalling => {
             let lock = foreign_lock(last, facts.now);
-            lock.map_or(Plan::FinishUninstall { revision }, |remaining| Plan::AwaitOther { revision, remaining })
+            lock.map_or(Plan::FinishUninstall { revision }, |remaining| {
+                Plan::Stop(Stop::AwaitOther { revision, remaining })
+            })
         }
         Status::Failed
             if ours && !facts.remedies.rollback && last.marks.as_ref().is_some_and(|marks| marks.absent.is_some()) =>
@@ -320,13 +340,17 @@ fn after_remedy(last: &RecordMeta, facts: &Facts<'_>) -> Plan {
     let Some(remedied) = remedied(last, facts) else { return release(facts) };
     let (revision, failed) = (remedied.failed, remedied.attempt);
     if is_over(failed, facts.remedies.upgrade_retries, facts) {
-        return Plan::Exhausted { revision, attempts: failed };
+        return Plan::Stop(Stop::Exhausted { revision, attempts: failed });
     }
     let due = || {
         let reason = Reason::parse(&remedied.reason)?;
         let delay = error::delay(reason, failed, facts.interval, &facts.identity.uid)?;
         let due = last.modified_at?.checked_add(SignedDuration::try_from(delay).ok()?).ok()?;
-        is_early(due, facts).then_some(Plan::BackOff { revision, reason, next: NextAttempt { failed, due } })
+        is_early(due, facts).then_some(Plan::Stop(Stop::BackOff {
+            revision,
+            reason,
+            next: NextAttempt { failed, due },
+        }))
     };
     due().unwrap_or_else(|| release(facts))
 }
@@ -339,7 +363,7 @@ fn exhausted(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
         StepKind::Upgrade | StepKind::Rollback => facts.remedies.upgrade_retries,
     };
     let (revision, attempts) = (last.revision, marks.attempt);
-    is_over(attempts, retries, facts).then_some(Plan::Exhausted { revision, attempts })
+    is_over(attempts, retries, facts).then_some(Plan::Stop(Stop::Exhausted { revision, attempts }))
 }
 
 fn is_over(failed: u32, retries: Option<u32>, facts: &Facts<'_>) -> bool {
@@ -362,7 +386,9 @@ fn tests(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
         Some(Tested { outcome: Outcome::Failed, declared, .. }) if *declared != tests.declared() => {
             Some(Plan::Test { revision })
         }
-        Some(Tested { outcome: Outcome::Failed, .. }) if !tests.ignore_failures => Some(Plan::TestsFailed { revision }),
+        Some(Tested { outcome: Outcome::Failed, .. }) if !tests.ignore_failures => {
+            Some(Plan::Stop(Stop::TestsFailed { revision }))
+        }
         Some(_) => None,
         None => Some(Plan::Test { revision }),
     }
@@ -384,15 +410,27 @@ fn foreign_lock(last: &RecordMeta, now: Timestamp) -> Option<Duration> {
 fn back_off(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
     let marks = last.marks.as_ref().filter(|marks| marks.generation == facts.identity.generation)?;
     let reason = marks.ended.as_deref().and_then(Reason::parse)?;
-    let next = next_attempt(last, facts.interval, &facts.identity.uid)?;
-    is_early(next.due, facts).then_some(Plan::BackOff { revision: last.revision, reason, next })
+    let kind = replaced(&facts.revisions[..facts.revisions.len() - 1]).0;
+    let pace = Pace { longest: facts.interval, fixed: facts.remedies.retried_after(kind) };
+    let next = next_attempt(last, pace, &facts.identity.uid)?;
+    is_early(next.due, facts).then_some(Plan::Stop(Stop::BackOff { revision: last.revision, reason, next }))
 }
 
-/// When what failed with the revision `failed` is tried again, at most `interval` later.
-pub(super) fn next_attempt(failed: &RecordMeta, interval: Duration, uid: &str) -> Option<NextAttempt> {
+/// How soon after a failure something is tried again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// The longest between two attempts, which come ever later.
+    pub(super) longest: Duration,
+    /// The time between them, where that is declared.
+    pub(super) fixed: Option<Duration>,
+}
+
+/// When what failed with the revision `failed` is tried again.
+pub(super) fn next_attempt(failed: &RecordMeta, pace: Pace, uid: &str) -> Option<NextAttempt> {
     let marks = failed.marks.as_ref()?;
     let reason = marks.ended.as_deref().and_then(Reason::parse)?;
-    let delay = SignedDuration::try_from(error::delay(reason, marks.attempt, interval, uid)?).ok()?;
+    let delay = pace.fixed.or_else(|| error::delay(reason, marks.attempt, pace.longest, uid))?;
+    let delay = SignedDuration::try_from(delay).ok()?;
     Some(NextAttempt { failed: marks.attempt, due: failed.modified_at?.checked_add(delay).ok()? })
 }
 
@@ -403,7 +441,7 @@ pub(crate) fn standing(revisions: &[RecordMeta]) -> Vec<u32> {
 
 /// A new revision, unless others have to be ready before, or there were too many of late.
 fn release(facts: &Facts<'_>) -> Plan {
-    if facts.is_blocked { Plan::AwaitDependencies } else { next_step(facts) }
+    if facts.is_blocked { Plan::Stop(Stop::AwaitDependencies) } else { next_step(facts) }
 }
 
 /// A new revision, unless there were too many of late.
@@ -416,7 +454,7 @@ fn next_step(facts: &Facts<'_>) -> Plan {
     let recent = marks.map(|marks| marks.made).filter(|made| end(made).is_some_and(|end| facts.now < end));
     let made = match recent {
         Some(made) if made.revisions >= MOST_MADE && !facts.prompt.asked => {
-            return Plan::TooMany { until: end(&made).unwrap_or(facts.now) };
+            return Plan::Stop(Stop::TooMany { until: end(&made).unwrap_or(facts.now) });
         }
         Some(made) => Made { revisions: made.revisions.saturating_add(1), ..made },
         None => Made { since: second, revisions: 1 },

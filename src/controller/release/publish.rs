@@ -98,7 +98,7 @@ pub(super) fn notices(object: &impl Resource<DynamicType = ()>, trace: &Trace, c
         record(object, (Severity::Warning, *reason), message, context);
     }
     if !trace.corrected.is_empty() {
-        let message = format!("made as it was applied again: {}", listed(&trace.corrected));
+        let message = format!("drift corrected: {}", listed(&trace.corrected));
         record(object, (Severity::Normal, Reason::DriftCorrected), &message, context);
     }
     for removed in &trace.removed {
@@ -106,7 +106,7 @@ pub(super) fn notices(object: &impl Resource<DynamicType = ()>, trace: &Trace, c
     }
     if let Some((places, why)) = &trace.left {
         let places = places.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let message = format!("left in the cluster: release {places}: {why}");
+        let message = format!("release {places} is left in the cluster: {why}; `helm uninstall` removes it");
         record(object, (Severity::Warning, Reason::UninstallSkipped), &message, context);
     }
 }

@@ -15,15 +15,17 @@ use tokio::runtime::Handle;
 
 use super::act::Task;
 use super::plan::{Step, StepKind};
+use super::postrender::Changes;
 use super::validate::Action;
 use super::values::{self, Setting};
 use crate::api::Reason;
 use crate::cluster::Lookup;
 use crate::controller::causes::panicked;
 use crate::controller::charts::LoadedChart;
-use crate::controller::error::ReconcileError;
+use crate::controller::error::{ReconcileError, chain};
 use crate::controller::memory;
 use crate::controller::schemas::{Attempt, Gathered};
+use crate::off_thread::off_thread;
 
 /// The longest a chart may render.
 const RENDER_TIMEOUT: Duration = Duration::from_mins(1);
@@ -88,9 +90,23 @@ pub(super) async fn render(
         match rendered {
             Err(error) if error.kind() == ErrorKind::Limit && !task.slot.is_large() => task.slot.enlarge().await,
             Err(error) => return Err(explained(error, &inputs.lookup)),
-            Ok(output) => return Ok(output),
+            Ok(output) => return changed(output, &task.desired.changes).await,
         }
     }
+}
+
+/// What was rendered after the declared changes.
+async fn changed(mut output: Output, changes: &Arc<Changes>) -> Result<Output, ReconcileError> {
+    if changes.post.is_empty() {
+        return Ok(output);
+    }
+    let changes = Arc::clone(changes);
+    let done = off_thread(move || {
+        changes.post.apply(&mut output.manifest, &mut output.hooks)?;
+        Ok(output)
+    });
+    let failed = |error: helm::postrender::Error| ReconcileError::new(Reason::PostRenderFailed, chain(&error));
+    done.await.map_err(failed)
 }
 
 /// A render's error. Where the cluster did not answer a `lookup`, that is the trouble, and not the chart.

@@ -225,7 +225,7 @@ fn drifted(conditions: Conditions, release: &HelmRelease, trace: &Trace, before:
             _ => conditions.keeping(Drifted, before),
         },
         [] if declared.is_some() => {
-            let message = format!("all objects are as revision {revision} applied them");
+            let message = format!("all objects are as applied by revision {revision}");
             conditions.with(Drifted, false, Reason::NoDriftDetected, message)
         }
         [] => conditions,
@@ -233,10 +233,10 @@ fn drifted(conditions: Conditions, release: &HelmRelease, trace: &Trace, before:
             let advice = match declared.and_then(|declared| declared.mode) {
                 Some(DriftMode::Enabled) => "",
                 _ => {
-                    "; set spec.driftDetection.mode to enabled to have such changes undone, or let them by spec.driftDetection.ignore"
+                    "; set spec.driftDetection.mode to enabled to have such changes undone, or allow the fields in spec.driftDetection.ignore"
                 }
             };
-            let message = format!("not as revision {revision} applied them: {}{advice}", listed(told));
+            let message = format!("differs from what revision {revision} applied: {}{advice}", listed(told));
             conditions.with(Drifted, true, Reason::DriftDetected, message)
         }
     }
@@ -292,7 +292,7 @@ fn tests(conditions: Conditions, release: &HelmRelease, revisions: &[RecordMeta]
     let tested = newest.and_then(|last| Some((last.revision, last.marks.as_ref()?.tested.as_ref()?)));
     let Some((revision, tested)) = tested else { return conditions };
     let (passed, message) = match (tested.outcome, tested.ran) {
-        (Outcome::Passed, 0) => (true, format!("of the chart of revision {revision} no test is to be run")),
+        (Outcome::Passed, 0) => (true, format!("revision {revision} has no tests to run")),
         (Outcome::Passed, ran) => (true, format!("the tests of revision {revision} passed, {ran} in all")),
         (Outcome::Failed, _) => (false, format!("the tests of revision {revision} failed")),
         (Outcome::Running, _) => return conditions,

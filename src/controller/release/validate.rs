@@ -11,10 +11,13 @@ use sha2::Digest as _;
 use super::dereference::{self, DereferencedRelease};
 use super::differences::Differences;
 use super::inputs::{Declared, Inputs};
+use super::plan::StepKind;
+use super::postrender;
 use super::removal::owner;
 use super::values::{self, Setting};
 use crate::api::{
-    CrdPolicy, ForeignChange, GoDuration, HelmRelease, HelmReleaseSpec, Reason, TEST_AT, Test, TestFilter,
+    ChartSource, CrdPolicy, ForeignChange, GoDuration, HelmRelease, HelmReleaseSpec, Reason, Strategy, StrategyName,
+    TEST_AT, Test, TestFilter,
 };
 use crate::controller::error::{ReconcileError, chain};
 use crate::controller::source::Source;
@@ -27,6 +30,9 @@ const ACTION_TIMEOUT: Duration = Duration::from_mins(10);
 /// How long a registry may take to answer where no repository says it.
 const REGISTRY_TIMEOUT: Duration = Duration::from_mins(5);
 
+/// How long after a failure it is tried again where it is tried at an interval, and nothing else is said.
+const RETRY_INTERVAL: Duration = Duration::from_mins(5);
+
 /// How many revisions are kept where nothing else is said.
 const MAX_HISTORY: u32 = 10;
 
@@ -38,6 +44,8 @@ pub(crate) struct DesiredRelease {
     pub(crate) create_namespace: bool,
     /// The declared name of the chart.
     pub(crate) chart_name: String,
+    /// The files in it that are its default values.
+    pub(crate) values_files: ValuesFiles,
     /// Where the chart is.
     pub(crate) chart: ChartReference,
     /// Which version of it.
@@ -48,6 +56,8 @@ pub(crate) struct DesiredRelease {
     pub(crate) source: Source,
     /// How old a resolved version may be before the registry is asked again.
     pub(crate) max_age: Duration,
+    /// How what the chart renders is changed.
+    pub(crate) changes: Arc<postrender::Changes>,
     /// What becomes of revisions that somebody else makes.
     pub(crate) on_foreign_change: Option<ForeignChange>,
     /// What becomes of differences between the chart and the cluster.
@@ -70,6 +80,25 @@ pub(crate) struct DesiredRelease {
     pub(crate) upgrade: Action,
     /// How many revisions to keep; 0 keeps all.
     pub(crate) max_history: u32,
+}
+
+/// Files in a chart that are its default values in place of its `values.yaml`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ValuesFiles {
+    /// Their paths in the chart, in their order.
+    pub(crate) names: Vec<String>,
+    /// Whether those that are not there are left out.
+    pub(crate) ignore_missing: bool,
+}
+
+impl ValuesFiles {
+    fn of(source: &ChartSource) -> Self {
+        let name = |declared: &String| declared.trim_start_matches("./").to_owned();
+        Self {
+            names: source.values_files.iter().map(name).collect(),
+            ignore_missing: source.ignore_missing_values_files,
+        }
+    }
 }
 
 /// Which Helm release, and the object that declares it.
@@ -107,6 +136,8 @@ pub(crate) struct Action {
     pub(crate) force: bool,
     /// Delete what a failed upgrade created.
     pub(crate) cleanup_on_fail: bool,
+    /// How long nothing may move while it is waited for.
+    pub(crate) progress_deadline: Option<Duration>,
 }
 
 /// What is done about failures.
@@ -122,19 +153,37 @@ pub(crate) struct Remedies {
     pub(crate) rollback_last: bool,
     /// Also where a hook before the upgrade was completed.
     pub(crate) after_hooks: bool,
+    /// How long after a failed install it is tried again; ever later where it is not said.
+    pub(crate) install_interval: Option<Duration>,
+    /// The same of an upgrade.
+    pub(crate) upgrade_interval: Option<Duration>,
 }
 
 impl Remedies {
+    /// How long after a failure it is tried again, where that is declared.
+    pub(crate) fn retried_after(&self, kind: StepKind) -> Option<Duration> {
+        if kind == StepKind::Install { self.install_interval } else { self.upgrade_interval }
+    }
+
     fn of(release: &HelmRelease) -> Self {
         let install = release.spec.install.as_ref().and_then(|install| install.remediation.clone()).unwrap_or_default();
         let upgrade = release.spec.upgrade.as_ref().and_then(|upgrade| upgrade.remediation.clone());
         let rollback = release.spec.rollback.clone().unwrap_or_default();
         // A negative number means without end.
         let retries = |declared: Option<i32>| declared.and_then(|retries| u32::try_from(retries).ok());
+        let retrying = |strategy: Option<&Strategy>| {
+            let strategy = strategy.filter(|strategy| strategy.name == StrategyName::RetryOnFailure);
+            strategy.map(|it| (it.retries, it.retry_interval.map_or(RETRY_INTERVAL, GoDuration::at_least_a_second)))
+        };
+        let install_again = retrying(release.spec.install.as_ref().and_then(|install| install.strategy.as_ref()));
+        let upgrade_again = retrying(release.spec.upgrade.as_ref().and_then(|upgrade| upgrade.strategy.as_ref()));
+        let upgrade_retries = upgrade.as_ref().and_then(|upgrade| upgrade.retries);
         Self {
-            install_retries: retries(install.retries),
-            upgrade_retries: retries(upgrade.as_ref().and_then(|upgrade| upgrade.retries)),
-            rollback: rollback.enabled || upgrade.is_some(),
+            install_retries: retries(install_again.map_or(install.retries, |(retries, _)| retries)),
+            upgrade_retries: retries(upgrade_again.map_or(upgrade_retries, |(retries, _)| retries)),
+            install_interval: install_again.map(|(_, interval)| interval),
+            upgrade_interval: upgrade_again.map(|(_, interval)| interval),
+            rollback: (rollback.enabled || upgrade.is_some()) && upgrade_again.is_none(),
             rollback_last: upgrade.and_then(|upgrade| upgrade.remediate_last_failure).unwrap_or(true),
             after_hooks: rollback.after_hooks,
         }
@@ -196,6 +245,9 @@ pub(crate) fn validate(
         max_history: _,
         install: _,
         upgrade: _,
+        post_renderers: _,
+        post_render_strategy: _,
+        common_metadata: _,
         on_immutable: _,
         conflicts: _,
         drift_detection: _,
@@ -217,11 +269,13 @@ pub(crate) fn validate(
         identity: identity(release)?,
         create_namespace: target.create_namespace,
         chart_name: source.name.clone(),
+        values_files: ValuesFiles::of(source),
         chart,
         version,
         access,
         source: references.source,
         max_age,
+        changes: Arc::new(postrender::of(&release.spec)?),
         differences: Differences::of(&release.spec)?,
         on_foreign_change: *on_foreign_change,
         rollback: rollback(release),
@@ -305,6 +359,7 @@ fn install(release: &HelmRelease) -> Action {
         take_ownership: install.take_ownership,
         force: install.force,
         cleanup_on_fail: false,
+        progress_deadline: install.progress_deadline.map(GoDuration::at_least_a_second),
     }
 }
 
@@ -320,6 +375,7 @@ fn upgrade(release: &HelmRelease) -> Action {
         take_ownership: upgrade.take_ownership,
         force: upgrade.force,
         cleanup_on_fail: upgrade.cleanup_on_fail,
+        progress_deadline: upgrade.progress_deadline.map(GoDuration::at_least_a_second),
     }
 }
 
@@ -335,6 +391,7 @@ fn rollback(release: &HelmRelease) -> Action {
         schemas: false,
         take_ownership: false,
         cleanup_on_fail: false,
+        progress_deadline: None,
     }
 }
 
@@ -354,14 +411,17 @@ impl DesiredRelease {
     /// A digest of everything the rendered manifest depends on, besides what the cluster answers to `lookup`.
     pub(crate) fn inputs(&self, chart: &Digest, kube_version: &str) -> String {
         let settings = &self.settings;
-        Inputs { chart: chart.as_str(), kubernetes: kube_version, values: &self.values, settings }.digest()
+        let (values, values_files) = (&self.values, &self.values_files.names);
+        let changes = &self.changes.declared;
+        Inputs { chart: chart.as_str(), kubernetes: kube_version, values, settings, values_files, changes }.digest()
     }
 
     /// A digest of what is declared of the manifest, without what a registry answers: it can be compared while the
     /// registry is away.
     pub(crate) fn declared(&self) -> String {
         let (chart, version) = (self.chart.to_string(), self.version.to_string());
-        Declared { chart: &chart, version: &version, values: &self.values }.digest()
+        let (values, values_files) = (&self.values, &self.values_files.names);
+        Declared { chart: &chart, version: &version, values, values_files, changes: &self.changes.declared }.digest()
     }
 }
 

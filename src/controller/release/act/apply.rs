@@ -12,12 +12,15 @@ use super::{Deadline, Doing, Task, masked, record};
 use crate::api::Reason;
 use crate::cluster::{Applied, DeleteOptions, Existing, Fingerprint, Object, Propagation, Readiness, left_behind};
 use crate::controller::error::ReconcileError;
-use crate::controller::release::plan::{self, Step, StepKind};
+use crate::controller::release::plan::{self, Pace, Step, StepKind};
 use crate::controller::release::publish;
 use crate::controller::release::trace::Trace;
 use crate::controller::release::validate::Action;
 use crate::controller::waits::{self, For, Until};
 use crate::history::Record;
+
+/// Most objects of which the fields that were applied are noted: 40 KB of the 256 KB that annotations may have.
+const NOTED: usize = 5000;
 
 /// How long a revision is waited for with all of it in memory, where not too many others are: most are ready by then, at
 /// the cost of no further write.
@@ -162,7 +165,8 @@ impl<'a> Run<'a> {
             self.record = record::update(place, self.record).await?;
         }
         let what = For { revision: self.step.revision, generation: self.task.desired.identity.generation };
-        let until = Until { deadline: self.deadline.0, declared: self.action.timeout };
+        let (declared, progress) = (self.action.timeout, self.action.progress_deadline);
+        let until = Until { deadline: self.deadline.0, declared, progress };
         waits::begin(self.task.release, what, until, readiness, &self.task.place.context);
         Ok(())
     }
@@ -238,7 +242,7 @@ impl<'a> Run<'a> {
     fn note_fields(&mut self, objects: &[Object], since: usize) {
         let applied = self.applied.iter().skip(since);
         let applied: BTreeMap<_, _> = applied.map(|applied| (&applied.object, applied.fields)).collect();
-        let Some(marks) = &mut self.record.marks else { return };
+        let Some(marks) = &mut self.record.marks.as_mut().filter(|_| objects.len() <= NOTED) else { return };
         marks.fields.resize(objects.len(), 0);
         for (noted, object) in marks.fields.iter_mut().zip(objects) {
             if let Some(fields) = applied.get(object.reference()) {
@@ -287,14 +291,14 @@ impl<'a> Run<'a> {
         let hooked = record.marks.as_ref().is_some_and(|marks| marks.hooked);
         if remedies.rollback && hooked && !remedies.after_hooks && self.step.kind == StepKind::Upgrade {
             let message = format!(
-                "revision {} failed, and is not rolled back: a hook before it was completed, and may have changed what the old version uses. Set \
-                 spec.rollback.afterHooks: true to roll back all the same",
+                "revision {} failed and is not rolled back: a pre-upgrade hook had completed, and may have changed what the previous version uses. Set \
+                 spec.rollback.afterHooks: true to roll back anyway",
                 record.revision()
             );
             trace.warn(Reason::RollbackSkipped, message);
         }
-        let next =
-            plan::next_attempt(&record.meta()?, self.task.release.spec.interval(), &self.task.desired.identity.uid);
+        let pace = Pace { longest: self.task.release.spec.interval(), fixed: remedies.retried_after(self.step.kind) };
+        let next = plan::next_attempt(&record.meta()?, pace, &self.task.desired.identity.uid);
         // A rollback takes away what the revision made.
         if (!remedies.rollback || self.action.cleanup_on_fail)
             && let Err(error) = clean_up(record, self.task).await

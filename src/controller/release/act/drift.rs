@@ -21,6 +21,9 @@ use crate::history::Record;
 /// Objects that are looked at at the same time.
 const AT_ONCE: usize = 8;
 
+/// Most objects of one release that are watched.
+const WATCHED: usize = 5000;
+
 /// Most fields of one object that are named.
 const NAMED: usize = 8;
 
@@ -45,6 +48,10 @@ pub(super) async fn watch(revision: u32, task: &Task<'_>, trace: &Trace) -> Resu
             None => return Ok(()),
         },
     };
+    if objects.len() > WATCHED {
+        live.end(&identity.uid);
+        return Ok(());
+    }
     let revisions = task.place.revisions.of(&identity.release);
     let marks = revisions.iter().find(|meta| meta.revision == revision).and_then(|meta| meta.marks.as_ref());
     let fields = marks.map(|marks| marks.fields.as_slice()).filter(|fields| fields.len() == objects.len());

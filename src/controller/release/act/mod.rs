@@ -17,12 +17,12 @@ mod adopt;
 mod apply;
 mod drift;
 mod health;
+mod helm_tests;
 mod hooks;
 mod prepare;
 mod record;
 mod rollback;
 mod stop;
-mod tests;
 pub(super) mod uninstall;
 
 use std::time::Duration;
@@ -104,7 +104,7 @@ async fn go_on(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), Rec
     match plan {
         Plan::EndHold { revision } => record::end_hold(record::get(task, revision).await?, task).await,
         Plan::Inspect { revision } => Box::pin(drift::inspect(revision, task, trace)).await,
-        Plan::Test { revision } => Box::pin(tests::run(revision, task, trace)).await,
+        Plan::Test { revision } => Box::pin(helm_tests::run(revision, task, trace)).await,
         Plan::Mark { revision } => {
             let record = record::get(task, revision).await?;
             mark(record, &task.desired.identity, task.place).await
@@ -139,7 +139,9 @@ async fn go_on(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), Rec
             task.place.admit(release).await?;
             Box::pin(uninstall::remove(release, &Leaving::of(task.release), task.place, trace)).await
         }
-        plan => Box::pin(stop::stop(plan, task, trace)).await,
+        Plan::Stop(stop) => Box::pin(stop::stop(stop, task, trace)).await,
+        // The others are taken by those who plan.
+        Plan::Release(_) | Plan::Keep { .. } | Plan::Await(_) => Ok(()),
     }
 }
 
@@ -175,8 +177,8 @@ pub(super) async fn pause(release: &HelmRelease, place: &Place, trace: &mut Trac
     let identity = validate::identity(release)?;
     let revisions = place.revisions.of(&identity.release);
     let ours = revisions.last().filter(|last| plan::is_of(last, &identity));
-    if let Some(tested) = ours.filter(|last| tests::goes_on(last)) {
-        Box::pin(tests::end(tested, place)).await?;
+    if let Some(tested) = ours.filter(|last| helm_tests::goes_on(last)) {
+        Box::pin(helm_tests::end(tested, place)).await?;
     }
     let Some(pending) = ours.filter(|last| plan::is_pending(last.status)) else { return Ok(()) };
     if let Some(record) = record::read(place, &identity.release, pending.revision).await? {
@@ -203,8 +205,8 @@ async fn masked(error: ReconcileError, release: &Release) -> ReconcileError {
 
 async fn release(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     let revisions = task.place.revisions.of(&task.desired.identity.release);
-    if let Some(tested) = revisions.last().filter(|last| tests::goes_on(last)) {
-        Box::pin(tests::end(tested, task.place)).await?;
+    if let Some(tested) = revisions.last().filter(|last| helm_tests::goes_on(last)) {
+        Box::pin(helm_tests::end(tested, task.place)).await?;
     }
     match Box::pin(prepare::prepare(step, task, trace)).await? {
         prepare::Prepared::Adopted => Ok(()),

@@ -23,6 +23,9 @@ use crate::controller::release::validate::Action;
 use crate::controller::watch;
 use crate::history::{Marks, Record, ReleaseKey};
 
+/// Most objects that a record notes as new: annotations may have 256 KB in all.
+const NOTED: usize = 10_000;
+
 /// A revision that is recorded as pending, with everything needed to carry it out.
 pub(super) struct Pending {
     /// Its record.
@@ -158,7 +161,9 @@ async fn commit(
     // What did not exist before is what cleaning up, or a rollback, may take away.
     if (action.cleanup_on_fail || task.desired.remedies.rollback) && step.kind == StepKind::Upgrade {
         let is_absent = |(at, object): (usize, &Object)| (!claims.contains(object.reference())).then_some(at);
-        marks.absent = Some(objects.iter().enumerate().filter_map(is_absent).collect());
+        let absent: Vec<usize> = objects.iter().enumerate().filter_map(is_absent).collect();
+        // Where they are too many to be noted, none of them is taken away.
+        marks.absent = (absent.len() <= NOTED).then_some(absent);
     }
     // Time in queues, and what a registry took, is not the action's.
     let deadline = Deadline::of(action);

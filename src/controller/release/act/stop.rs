@@ -4,24 +4,24 @@ use std::time::Duration;
 
 use helm::release::Status;
 
-use super::{Task, drift, health, keep, record, rollback, tests};
+use super::{Task, drift, health, helm_tests, keep, record, rollback};
 use crate::api::{REQUESTED_AT, Reason};
 use crate::controller::error::{NextAttempt, ReconcileError};
 use crate::controller::release::dereference;
-use crate::controller::release::plan::{self, MOST_MADE, Plan};
+use crate::controller::release::plan::{self, MOST_MADE, Stop};
 use crate::controller::release::trace::Trace;
 
 /// Tells why nothing is done now.
-pub(super) async fn stop(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
-    if matches!(plan, Plan::AwaitDependencies | Plan::BackOff { .. } | Plan::Exhausted { .. }) {
+pub(super) async fn stop(stop: Stop, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
+    if matches!(stop, Stop::AwaitDependencies | Stop::BackOff { .. } | Stop::Exhausted { .. }) {
         Box::pin(watch_deployed(task, trace)).await?;
     }
-    match plan {
-        Plan::TestsFailed { revision } => {
+    match stop {
+        Stop::TestsFailed { revision } => {
             Box::pin(keep(revision, task, trace)).await?;
-            Err(tests::failed(revision, task))
+            Err(helm_tests::failed(revision, task))
         }
-        Plan::Hold { revision } => {
+        Stop::Hold { revision } => {
             Box::pin(trace.keep(task.release, task.desired, revision, task.place)).await?;
             Box::pin(drift::watch(revision, task, trace)).await?;
             Box::pin(health::examine(revision, task, trace)).await?;
@@ -33,22 +33,22 @@ pub(super) async fn stop(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Resu
             );
             Err(ReconcileError::new(Reason::ReleaseHeld, message))
         }
-        Plan::AwaitDependencies => match dereference::blocked(task.release, &task.place.context)? {
+        Stop::AwaitDependencies => match dereference::blocked(task.release, &task.place.context)? {
             Some(why) => Err(ReconcileError::new(Reason::DependencyNotReady, why)),
             None => Ok(()),
         },
-        Plan::BackOff { revision, reason, next } => {
+        Stop::BackOff { revision, reason, next } => {
             Err(ReconcileError { next: Some(next), ..ReconcileError::new(reason, why(revision, task).await?) })
         }
-        Plan::Exhausted { revision, attempts } => {
+        Stop::Exhausted { revision, attempts } => {
             let message = format!(
-                "{}; {attempts} attempts failed, and no more are declared (remediation.retries): change the release, or annotate it with \
-                 {REQUESTED_AT}, to try again",
+                "{}; all {attempts} attempts failed that spec.install.remediation.retries or spec.upgrade.remediation.retries allows: change the \
+                 release, or annotate it with {REQUESTED_AT}, to try again",
                 why(revision, task).await?
             );
             Err(ReconcileError::new(Reason::RetriesExhausted, message))
         }
-        Plan::TooMany { until } => {
+        Stop::TooMany { until } => {
             let message = format!(
                 "{MOST_MADE} revisions were made for this generation of the object within an hour, so something undoes them: \
                  find out what else writes the release or its objects; change the object, or annotate it with {REQUESTED_AT}, to go on at once"
@@ -56,9 +56,7 @@ pub(super) async fn stop(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Resu
             let next = Some(NextAttempt { failed: MOST_MADE, due: until });
             Err(ReconcileError { next, ..ReconcileError::new(Reason::TooManyRevisions, message) })
         }
-        Plan::AwaitOther { revision, remaining } => Err(await_other(revision, remaining, task)),
-        // All others act.
-        _ => Ok(()),
+        Stop::AwaitOther { revision, remaining } => Err(await_other(revision, remaining, task)),
     }
 }
 

@@ -109,9 +109,9 @@ async fn stays(leaving: &Leaving, place: &Place) -> Result<Option<String>, Recon
         return Ok(Some("spec.suspend and spec.uninstall.deletionPolicy cannot be read".to_owned()));
     }
     match leaving.removal.policy {
-        Some(DeletionPolicy::Orphan) => return Ok(Some("uninstall.deletionPolicy is Orphan".to_owned())),
+        Some(DeletionPolicy::Orphan) => return Ok(Some("spec.uninstall.deletionPolicy is Orphan".to_owned())),
         None if leaving.suspended => {
-            return Ok(Some("it was suspended, and uninstall.deletionPolicy is not set".to_owned()));
+            return Ok(Some("it was suspended, and spec.uninstall.deletionPolicy is not set".to_owned()));
         }
         None | Some(DeletionPolicy::Uninstall) => {}
     }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{FOREIGN_LOCK, Facts, MOST_MADE, Plan, Prompt, Step, StepKind, plan};
+use super::{FOREIGN_LOCK, Facts, MOST_MADE, Plan, Prompt, Step, StepKind, Stop, plan};
 use crate::api::Reason;
 use crate::controller::error::NextAttempt;
 use crate::controller::release::validate::{Identity, Remedies, Tests};
@@ -111,7 +111,8 @@ fn facts<'a>(identity: &'a Identity, revisions: &'a [RecordMeta], prompt: Prompt
 #[test]
 fn every_history_has_one_next_step() {
     use StepKind::{Install, Upgrade};
-    let lock = |revision, remaining| Plan::AwaitOther { revision, remaining: Duration::from_secs(remaining) };
+    let lock =
+        |revision, remaining| Plan::Stop(Stop::AwaitOther { revision, remaining: Duration::from_secs(remaining) });
     for (words, expected) in [
         ("", Plan::Release(step(Install, 1, &[]))),
         // Settled, and not.
@@ -210,31 +211,31 @@ fn an_upgrade_that_failed_is_rolled_back_once_and_tried_again_so_often() {
     assert_eq!((step.revision, step.replaces), (4, vec![2, 3]));
     // Not an install, not where a hook was completed, not twice, not the last where that is declared.
     let next = remedied(&history("failed=now:NotReady:1@0"), None, none());
-    assert!(matches!(next, Plan::BackOff { .. }), "{next:?}");
+    assert!(matches!(next, Plan::Stop(Stop::BackOff { .. })), "{next:?}");
     let mut hooked = failed.clone();
     hooked[2].marks.as_mut().expect("marks").hooked = true;
-    assert!(matches!(remedied(&hooked, None, none()), Plan::BackOff { .. }));
+    assert!(matches!(remedied(&hooked, None, none()), Plan::Stop(Stop::BackOff { .. })));
     assert!(is_rollback(&remedied(&hooked, None, Remedies { after_hooks: true, ..none() }), 2));
     let left = plan(&Facts {
         remedies: Remedies { rollback: true, rollback_last: false, upgrade_retries: Some(0), ..none() },
         ..facts(&identity(OWNER), &failed, Prompt::default(), Progress::Unknown)
     });
-    assert_eq!(left, Plan::Exhausted { revision: 3, attempts: 1 });
+    assert_eq!(left, Plan::Stop(Stop::Exhausted { revision: 3, attempts: 1 }));
 
     let words = "deployed=old failed=now:NotReady:2@100";
     let back = rolled_back(words, 1, "deployed");
     assert!(matches!(
         remedied(&back, None, none()),
-        Plan::BackOff { revision: 2, next: NextAttempt { failed: 2, .. }, .. }
+        Plan::Stop(Stop::BackOff { revision: 2, next: NextAttempt { failed: 2, .. }, .. })
     ));
-    assert_eq!(remedied(&back, Some(1), none()), Plan::Exhausted { revision: 2, attempts: 2 });
+    assert_eq!(remedied(&back, Some(1), none()), Plan::Stop(Stop::Exhausted { revision: 2, attempts: 2 }));
     let mut due = back.clone();
     due[2].modified_at = Some(at(NOW - 100_000));
     let Plan::Release(step) = remedied(&due, Some(2), none()) else { panic!("it is due") };
     assert_eq!((step.kind, step.attempt, step.replaces), (StepKind::Upgrade, 3, vec![3]));
     // A rollback that failed is none the second time; one that was cut off goes on.
     let back = rolled_back(words, 1, "failed");
-    assert!(matches!(remedied(&back, None, none()), Plan::BackOff { revision: 2, .. }));
+    assert!(matches!(remedied(&back, None, none()), Plan::Stop(Stop::BackOff { revision: 2, .. })));
     let back = rolled_back(words, 1, "pending-rollback");
     assert!(matches!(remedied(&back, None, none()), Plan::Resume(Step { kind: StepKind::Rollback, revision: 3, .. })));
     // What is declared by then is another: the rollback is ended, and what it went back to kept where that is it.
@@ -255,9 +256,12 @@ fn attempts_are_as_many_as_are_declared() {
         plan(&Facts { remedies, ..facts(&identity, &revisions, prompt, Progress::Unknown) })
     };
     let idle = Prompt::default();
-    assert!(matches!(next("failed=now:NotReady:1@0", idle), Plan::BackOff { .. }));
-    assert_eq!(next("failed=now:NotReady:2@100000", idle), Plan::Exhausted { revision: 1, attempts: 2 });
-    assert_eq!(next("deployed=old failed=now:NotReady:1@0", idle), Plan::Exhausted { revision: 2, attempts: 1 });
+    assert!(matches!(next("failed=now:NotReady:1@0", idle), Plan::Stop(Stop::BackOff { .. })));
+    assert_eq!(next("failed=now:NotReady:2@100000", idle), Plan::Stop(Stop::Exhausted { revision: 1, attempts: 2 }));
+    assert_eq!(
+        next("deployed=old failed=now:NotReady:1@0", idle),
+        Plan::Stop(Stop::Exhausted { revision: 2, attempts: 1 })
+    );
     let asked = Prompt { asked: true, cleared: false, inspected: false };
     assert!(matches!(next("deployed=old failed=now:NotReady:1@0", asked), Plan::Release(_)), "a person asks for it");
     assert!(
@@ -287,7 +291,7 @@ fn tests_are_run_once_for_a_revision_and_again_for_each_demand() {
         plan(&Facts { tests: Some(&tests), ..facts(&identity, &revisions, Prompt::default(), Progress::Unknown) })
     };
     let (test, keep, failed) =
-        (Plan::Test { revision: 1 }, Plan::Keep { revision: 1 }, Plan::TestsFailed { revision: 1 });
+        (Plan::Test { revision: 1 }, Plan::Keep { revision: 1 }, Plan::Stop(Stop::TestsFailed { revision: 1 }));
     for (tested, asked, ignore, expected) in [
         (None, None, false, &test),
         (Some((Outcome::Running, "")), None, false, &test),
@@ -317,7 +321,7 @@ fn what_others_have_to_be_ready_for_is_a_new_revision_and_nothing_else() {
         plan(&Facts { is_blocked: true, ..facts })
     };
     for words in ["", "deployed=old", "failed=now:NotReady:1@3600"] {
-        assert_eq!(next(words), Plan::AwaitDependencies, "{words}");
+        assert_eq!(next(words), Plan::Stop(Stop::AwaitDependencies), "{words}");
     }
     assert_eq!(next("deployed=now"), Plan::Keep { revision: 1 });
     assert_eq!(next("pending-install=now"), resumed(StepKind::Install, 1, &[]));
@@ -361,7 +365,7 @@ fn a_restored_object_marks_its_release_anew() {
 fn after(words: &str, prompt: Prompt) -> Result<u32, i64> {
     match planned(OWNER, &history(words), prompt) {
         Plan::Release(step) => Ok(step.attempt),
-        Plan::BackOff { next: NextAttempt { due, .. }, .. } => Err(due.as_second() - NOW),
+        Plan::Stop(Stop::BackOff { next: NextAttempt { due, .. }, .. }) => Err(due.as_second() - NOW),
         other => panic!("{words}: {other:?}"),
     }
 }
@@ -404,7 +408,7 @@ fn a_loop_ends_after_so_many_revisions() {
     };
     let next = |history: &[RecordMeta], prompt| match planned(OWNER, history, prompt) {
         Plan::Release(step) => Ok((step.made.since.as_second(), step.made.revisions)),
-        Plan::TooMany { until } => Err(until.as_second()),
+        Plan::Stop(Stop::TooMany { until }) => Err(until.as_second()),
         other => panic!("{other:?}"),
     };
     let (idle, asked) = (Prompt::default(), Prompt { asked: true, cleared: false, inspected: false });
@@ -465,7 +469,7 @@ fn what_somebody_else_made_is_held_for_one_generation_until_a_person_asks() {
         plan(&facts(&identity, &revisions, prompt, Progress::Unknown))
     };
     let goes_on = Plan::Release(step(StepKind::Upgrade, 3, &[2]));
-    assert_eq!(planned(Some(GENERATION), false), Plan::Hold { revision: 2 });
+    assert_eq!(planned(Some(GENERATION), false), Plan::Stop(Stop::Hold { revision: 2 }));
     assert_eq!(planned(Some(GENERATION), true), Plan::EndHold { revision: 2 });
     assert_eq!(planned(Some(0), true), goes_on);
     assert_eq!(planned(Some(GENERATION - 1), false), goes_on);

@@ -12,6 +12,7 @@ use crate::controller::place::Place;
 use crate::controller::release::publish;
 use crate::controller::release::trace::Trace;
 use crate::controller::release::validate::Tests;
+use crate::controller::status;
 use crate::history::{Outcome, Record, RecordMeta, Tested};
 
 /// Runs the tests of a revision, or goes on with them where a run was interrupted, and records how they went.
@@ -76,11 +77,9 @@ async fn begun(mut record: Record, tests: &Tests, task: &Task<'_>) -> Result<Rec
 /// That the tests failed, where it was told in the status before.
 pub(super) fn failed(revision: u32, task: &Task<'_>) -> ReconcileError {
     let status = task.release.status.as_ref();
-    let told_before = status
-        .into_iter()
-        .flat_map(|status| &status.conditions)
-        .find(|condition| condition.type_ == "Ready" && condition.reason == Reason::TestFailed.to_string());
-    let message = told_before.map_or_else(|| told(revision, "its record says so"), |ready| ready.message.clone());
+    let ready = status.and_then(|status| status::readiness(&status.conditions));
+    let told_before = ready.filter(|ready| *ready.reason == Reason::TestFailed.to_string());
+    let message = told_before.map_or_else(|| told(revision, "its record says so"), |ready| ready.message.to_owned());
     ReconcileError::new(Reason::TestFailed, message)
 }
 

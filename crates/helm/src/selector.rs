@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
-use super::{ObjectRef, Resource};
-
 /// A choice of objects; what is not set chooses all.
 ///
 /// The expressions are matched against the whole of a name, as in Flux.
@@ -37,6 +35,31 @@ pub struct Texts<'a> {
     pub labels: Option<&'a str>,
     /// The same of annotations.
     pub annotations: Option<&'a str>,
+}
+
+/// What of an object a selector looks at.
+#[derive(Debug, Clone, Default)]
+pub struct Chosen<'a> {
+    /// Its API group; empty for the core group.
+    pub group: &'a str,
+    /// The version in the group.
+    pub version: &'a str,
+    /// Its kind.
+    pub kind: &'a str,
+    /// Its namespace; empty where it has none.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// The labels or annotations of an object, as its `metadata` has them; what is no text is none.
+pub fn texts(metadata: &serde_json::Value, field: &str) -> BTreeMap<String, String> {
+    let map = metadata[field].as_object().into_iter().flatten();
+    map.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
 }
 
 /// Why a selector means nothing.
@@ -83,22 +106,16 @@ impl Selector {
         })
     }
 
-    /// Whether an object with these labels and annotations is one that is chosen.
-    pub(super) fn matches(
-        &self,
-        resource: &Resource,
-        object: &ObjectRef,
-        labels: &BTreeMap<String, String>,
-        annotations: &BTreeMap<String, String>,
-    ) -> bool {
+    /// Whether an object is one that is chosen.
+    pub fn matches(&self, object: &Chosen<'_>) -> bool {
         let is = |expression: &Option<Regex>, text: &str| expression.as_ref().is_none_or(|it| it.is_match(text));
-        is(&self.group, &object.group)
-            && is(&self.version, &resource.version)
-            && is(&self.kind, &object.kind)
-            && is(&self.namespace, object.namespace.as_deref().unwrap_or_default())
-            && is(&self.name, &object.name)
-            && self.labels.iter().all(|requirement| requirement.is_met(labels))
-            && self.annotations.iter().all(|requirement| requirement.is_met(annotations))
+        is(&self.group, object.group)
+            && is(&self.version, object.version)
+            && is(&self.kind, object.kind)
+            && is(&self.namespace, object.namespace)
+            && is(&self.name, object.name)
+            && self.labels.iter().all(|requirement| requirement.is_met(&object.labels))
+            && self.annotations.iter().all(|requirement| requirement.is_met(&object.annotations))
     }
 }
 
@@ -165,26 +182,15 @@ fn requirements(text: Option<&str>) -> Result<Vec<Requirement>, SelectorError> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{Selector, Texts};
-    use crate::cluster::{ObjectRef, Resource};
+    use super::{Chosen, Selector, Texts};
 
     fn matches(texts: &Texts<'_>) -> bool {
         let text = str::to_owned;
-        let resource = Resource {
-            group: text("apps"),
-            version: text("v1"),
-            kind: text("Deployment"),
-            plural: text("deployments"),
-            namespaced: true,
-        };
-        let object = ObjectRef {
-            group: text("apps"),
-            kind: text("Deployment"),
-            namespace: Some(text("shop")),
-            name: text("web-1"),
-        };
         let labels = BTreeMap::from([(text("tier"), text("front")), (text("app"), text("web"))]);
-        Selector::parse(texts).expect("a selector").matches(&resource, &object, &labels, &BTreeMap::new())
+        let (group, version, kind) = ("apps", "v1", "Deployment");
+        let (namespace, name, annotations) = ("shop", "web-1", BTreeMap::new());
+        let object = Chosen { group, version, kind, namespace, name, labels, annotations };
+        Selector::parse(texts).expect("a selector").matches(&object)
     }
 
     #[test]

@@ -1,0 +1,97 @@
+//! One patch: operations (RFC 6902) or an object to merge, and which objects it is for.
+
+use serde_json::Value;
+
+use super::merge::merge;
+use super::{Error, chosen, describe};
+use crate::selector::Selector;
+
+/// One patch.
+#[derive(Debug, Clone)]
+pub struct Patch {
+    /// Which objects it is for; the one that it names, where it is none.
+    target: Option<Selector>,
+    change: Change,
+}
+
+#[derive(Debug, Clone)]
+enum Change {
+    Operations(json_patch::Patch),
+    Merge(Value),
+}
+
+impl Patch {
+    /// Parses a patch in YAML or JSON: a list of operations, which needs a target, or an object to merge. `name` is what errors
+    /// call it.
+    pub fn parse(name: &str, text: &str, target: Option<Selector>) -> Result<Self, Error> {
+        let wrong = |why: String| Error::Patch { patch: name.to_owned(), why };
+        let documents = formats::yaml::parse_all(text.as_bytes()).map_err(|error| wrong(error.to_string()))?;
+        let [document] = documents.as_slice() else {
+            return Err(wrong(format!("it holds {} documents", documents.len())));
+        };
+        let change = match formats::json::to_serde(document) {
+            operations @ Value::Array(_) => {
+                if target.is_none() {
+                    return Err(wrong("a list of operations needs a target".to_owned()));
+                }
+                let parsed = serde_json::from_value(operations).map_err(|error| wrong(error.to_string()))?;
+                Change::Operations(parsed)
+            }
+            object @ Value::Object(_) => {
+                if target.is_none() && (chosen(&object).kind.is_empty() || chosen(&object).name.is_empty()) {
+                    return Err(wrong("without a target it has to name its kind and metadata.name".to_owned()));
+                }
+                Change::Merge(object)
+            }
+            _ => return Err(wrong("it is a single value".to_owned())),
+        };
+        Ok(Self { target, change })
+    }
+
+    /// Whether it is for this object.
+    pub(super) fn is_for(&self, object: &Value) -> bool {
+        let there = chosen(object);
+        match (&self.target, &self.change) {
+            (Some(target), _) => target.matches(&there),
+            (None, Change::Merge(patch)) => {
+                let named = chosen(patch);
+                let is_namespace = named.namespace.is_empty() || named.namespace == there.namespace;
+                (named.group, named.kind, named.name) == (there.group, there.kind, there.name) && is_namespace
+            }
+            (None, Change::Operations(_)) => false,
+        }
+    }
+
+    /// The object that has to be there for it, in words.
+    pub(super) fn needed(&self) -> Option<String> {
+        match (&self.target, &self.change) {
+            (None, Change::Merge(patch)) => Some(describe(patch)),
+            _ => None,
+        }
+    }
+
+    /// Changes an object; `false` where the object is deleted by it. Fails with why it cannot be.
+    pub(super) fn apply(&self, object: &mut Value) -> Result<bool, String> {
+        match &self.change {
+            Change::Operations(operations) => {
+                json_patch::patch(object, operations).map_err(|error| error.to_string())?;
+                Ok(true)
+            }
+            Change::Merge(patch) => {
+                let mut patch = patch.clone();
+                let is_custom = chosen(object).group.contains('.') && !chosen(object).group.ends_with(".k8s.io");
+                // Whichever object it is for stays what it is.
+                for field in ["apiVersion", "kind"] {
+                    patch.as_object_mut().map(|patch| patch.remove(field));
+                }
+                if self.target.is_some()
+                    && let Some(metadata) = patch.get_mut("metadata").and_then(Value::as_object_mut)
+                {
+                    metadata.remove("name");
+                    metadata.remove("namespace");
+                }
+                merge(object, &patch, is_custom)
+            }
+        }
+    }
+}

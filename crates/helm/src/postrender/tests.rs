@@ -1,0 +1,169 @@
+use serde_json::{Value, json};
+
+use super::{Image, Patch, PostRenderers, Step};
+use crate::manifest::Hook;
+use crate::selector::{Selector, Texts};
+
+const MANIFEST: &str = "---
+# Source: app/templates/map.yaml
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: app
+data:
+  # a comment
+  color:   red
+---
+# Source: app/templates/web.yaml
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+spec:
+  replicas: 2
+  template:
+    spec:
+      containers:
+      - name: web
+        image: registry.example.com:5000/web:1.0
+        args: [a, b]
+        env:
+        - {name: A, value: '1'}
+        - {name: B, value: '2'}
+      - name: side
+        image: side@sha256:aa
+";
+
+fn kind(kind: &str) -> Selector {
+    Selector::parse(&Texts { kind: Some(kind), ..Texts::default() }).expect("a selector")
+}
+
+fn patched(patches: &[(&str, Option<Selector>)], images: Vec<Image>) -> Result<String, String> {
+    let parse = |(text, target): &(&str, Option<Selector>)| Patch::parse("the patch", text, target.clone());
+    let patches = patches.iter().map(parse).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+    let post = PostRenderers { steps: vec![Step { patches, images }], ..PostRenderers::default() };
+    let mut manifest = MANIFEST.to_owned();
+    post.apply(&mut manifest, &mut Vec::new()).map_err(|error| error.to_string())?;
+    Ok(manifest)
+}
+
+/// The Deployment after a patch.
+fn web(patch: &str) -> Value {
+    let manifest = patched(&[(patch, Some(kind("Deployment")))], Vec::new()).expect("it can be applied");
+    let documents = formats::yaml::parse_all(manifest.as_bytes()).expect("YAML");
+    documents.iter().map(formats::json::to_serde).find(|object| object["kind"] == "Deployment").unwrap_or_default()
+}
+
+#[test]
+fn what_nothing_changes_keeps_its_text_and_what_is_changed_its_place() {
+    let post = PostRenderers::default();
+    let mut manifest = MANIFEST.to_owned();
+    post.apply(&mut manifest, &mut Vec::new()).expect("nothing is changed");
+    assert_eq!(manifest, MANIFEST);
+
+    let patch = r#"[{"op": "replace", "path": "/spec/replicas", "value": 3}]"#;
+    let manifest = patched(&[(patch, Some(kind("Deployment")))], Vec::new()).expect("it can be applied");
+    let (before, after) = manifest.split_once("# Source: app/templates/web.yaml\n").expect("the heading");
+    assert_eq!(before, MANIFEST.split_once("# Source: app/templates/web.yaml\n").expect("the heading").0);
+    assert!(after.contains("replicas: 3\n") && after.contains("image: side@sha256:aa\n"), "{after}");
+}
+
+#[test]
+fn operations_are_those_of_json_patch() {
+    let object = web("- {op: add, path: /metadata/labels, value: {a: b}}\n- {op: remove, path: /spec/replicas}\n");
+    assert_eq!(object["metadata"]["labels"], json!({ "a": "b" }));
+    assert!(object["spec"].get("replicas").is_none());
+    for (patch, why) in [
+        ("- {op: remove, path: /spec/paused}\n", "cannot be applied to Deployment \"web\""),
+        ("- {op: test, path: /spec/replicas, value: 7}\n", "cannot be applied"),
+        ("- {op: jump, path: /spec}\n", "neither a list"),
+        ("a: b\n---\nc: d\n", "2 documents"),
+        ("text", "single value"),
+    ] {
+        let error = patched(&[(patch, Some(kind("Deployment")))], Vec::new()).expect_err(patch);
+        assert!(error.contains(why), "{error}");
+    }
+    assert!(patched(&[("- {op: remove, path: /spec}\n", None)], Vec::new()).is_err());
+    // For nothing that is there.
+    assert_eq!(
+        patched(&[("- {op: remove, path: /spec}\n", Some(kind("Service")))], Vec::new()).as_deref(),
+        Ok(MANIFEST)
+    );
+}
+
+#[test]
+fn an_object_is_merged_by_what_names_the_items_of_its_lists() {
+    let containers = |object: &Value| object["spec"]["template"]["spec"]["containers"].clone();
+    let patch =
+        |containers: Value| json!({ "spec": { "template": { "spec": { "containers": containers } } } }).to_string();
+    let merged = containers(&web(&patch(json!([
+        { "name": "web", "image": "other", "args": ["c"], "env": [{ "name": "B", "$patch": "delete" }, { "name": "C", "value": "3" }] },
+        { "name": "new", "image": "new", "stdin": null },
+    ]))));
+    assert_eq!(
+        merged,
+        json!([
+            { "name": "new", "image": "new" },
+            { "name": "web", "image": "other", "args": ["c"], "env": [{ "name": "C", "value": "3" }, { "name": "A", "value": "1" }] },
+            { "name": "side", "image": "side@sha256:aa" },
+        ])
+    );
+    let replaced = containers(&web(&patch(json!([{ "name": "only" }, { "$patch": "replace" }]))));
+    assert_eq!(replaced, json!([{ "name": "only" }]));
+    let object = web(&json!({ "spec": { "replicas": null, "template": { "$patch": "replace", "x": 1 } } }).to_string());
+    assert_eq!(object["spec"], json!({ "template": { "x": 1 } }));
+}
+
+#[test]
+fn a_patch_without_a_target_is_for_the_object_that_it_names_and_may_delete_it() {
+    let named = |name: &str| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name }, "data": { "a": "b" } });
+    let manifest = patched(&[(&named("app").to_string(), None)], Vec::new()).expect("it can be applied");
+    assert!(manifest.contains("color: red\n") && manifest.contains("a: b\n"), "{manifest}");
+    let error = patched(&[(&named("other").to_string(), None)], Vec::new()).expect_err("no such object");
+    assert!(error.contains("ConfigMap \"other\""), "{error}");
+    let mut deletes = named("app");
+    deletes["$patch"] = "delete".into();
+    let manifest = patched(&[(&deletes.to_string(), None)], Vec::new()).expect("it can be applied");
+    assert!(
+        !manifest.contains("ConfigMap") && manifest.starts_with("---\n# Source: app/templates/web.yaml\n"),
+        "{manifest}"
+    );
+}
+
+#[test]
+fn images_are_replaced_by_name() {
+    let image = |name: &str, new: [Option<&str>; 3]| {
+        let [new_name, new_tag, digest] = new.map(|text| text.map(str::to_owned));
+        Image { name: name.to_owned(), new_name, new_tag, digest }
+    };
+    let replaced = |image: Image| {
+        let manifest = patched(&[], vec![image]).expect("it can be applied");
+        manifest.lines().filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix("image: ").map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let web = "registry.example.com:5000/web";
+    let side = "side@sha256:aa";
+    assert_eq!(replaced(image(web, [None, Some("2"), None])), [&format!("{web}:2"), side]);
+    assert_eq!(replaced(image(web, [Some("mirror/web"), None, None])), ["mirror/web:1.0", side]);
+    assert_eq!(replaced(image("side", [None, Some("3"), None]))[1], "side:3");
+    assert_eq!(replaced(image("side", [None, Some("3"), Some("sha256:bb")]))[1], "side:3@sha256:bb");
+    assert_eq!(replaced(image("web", [None, Some("2"), None])), [&format!("{web}:1.0"), side]);
+}
+
+#[test]
+fn all_objects_get_labels_and_annotations_and_hooks_unless_they_are_left_out() {
+    let hook = Hook { manifest: "apiVersion: v1\nkind: Pod\nmetadata: {name: hook}\n".to_owned(), ..Hook::default() };
+    let post = |skips_hooks| PostRenderers {
+        labels: [("team".to_owned(), "a".to_owned())].into(),
+        annotations: [("note".to_owned(), "b".to_owned())].into(),
+        skips_hooks,
+        ..PostRenderers::default()
+    };
+    let (mut manifest, mut hooks) = (MANIFEST.to_owned(), vec![hook.clone()]);
+    post(false).apply(&mut manifest, &mut hooks).expect("it can be applied");
+    assert_eq!(manifest.matches("team: a\n").count(), 2, "{manifest}");
+    assert_eq!(manifest.matches("note: b\n").count(), 2, "{manifest}");
+    assert!(hooks[0].manifest.contains("team: a\n"), "{}", hooks[0].manifest);
+    let mut hooks = vec![hook.clone()];
+    post(true).apply(&mut MANIFEST.to_owned(), &mut hooks).expect("it can be applied");
+    assert_eq!(hooks, [hook]);
+}
