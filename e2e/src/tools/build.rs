@@ -62,7 +62,9 @@ fn install(go: &Path, package: &str, version: &str, folder: &Path) -> Result<Pat
     let mut command = Command::new(go);
     command.args(["install", "-trimpath", "-ldflags", "-s -w"]).arg(format!("{package}@{version}"));
     run(command.env("GOBIN", folder).current_dir(folder))?;
-    let program = package.rsplit('/').next().unwrap_or(package);
+    // The last part of a module's path may be its major version.
+    let is_version = |part: &&str| part.strip_prefix('v').is_some_and(|number| number.parse::<u32>().is_ok());
+    let program = package.rsplit('/').find(|part| !is_version(part)).unwrap_or(package);
     Ok(folder.join(program))
 }
 

@@ -34,6 +34,8 @@ pub enum Tool {
     Kwok,
     /// Copies and mends registry content.
     Crane,
+    /// The oracle of what post-renderers make of a manifest.
+    Kustomize,
 }
 
 /// How to build a tool that is nowhere to be found.
@@ -48,7 +50,7 @@ enum Recipe {
 
 impl Tool {
     /// All of them, in the order in which a first build serves best: the longest first, helm early.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Helm,
         Self::KubeApiserver,
         Self::KubeControllerManager,
@@ -59,6 +61,7 @@ impl Tool {
         Self::Kwok,
         Self::Helm3,
         Self::Crane,
+        Self::Kustomize,
     ];
 
     /// The program's name.
@@ -74,6 +77,7 @@ impl Tool {
             Self::Registry => "registry",
             Self::Kwok => "kwok",
             Self::Crane => "crane",
+            Self::Kustomize => "kustomize",
         }
     }
 
@@ -87,6 +91,7 @@ impl Tool {
             Self::Registry => "v3.1.2",
             Self::Kwok => "v0.8.0",
             Self::Crane => "v0.22.1",
+            Self::Kustomize => "v5.8.1",
         }
     }
 
@@ -102,6 +107,7 @@ impl Tool {
             Self::Registry => Recipe::Install("github.com/distribution/distribution/v3/cmd/registry"),
             Self::Kwok => Recipe::Install("sigs.k8s.io/kwok/cmd/kwok"),
             Self::Crane => Recipe::Install("github.com/google/go-containerregistry/cmd/crane"),
+            Self::Kustomize => Recipe::Install("sigs.k8s.io/kustomize/kustomize/v5"),
         }
     }
 

@@ -20,6 +20,7 @@ mod lifecycle;
 mod options;
 mod ordinary_charts;
 mod own_chart;
+mod post_renderers;
 
 mod forgotten;
 mod handed_over;

@@ -1,5 +1,5 @@
 //! Strategic merge, as `kubectl patch` and kustomize know it: maps are merged, lists of built-in kinds by what names their items,
-//! other lists replaced, and what is null goes. New items come first, as with kustomize.
+//! other lists replaced, and what is null goes. Items of the patch come first, in its order, as with kustomize.
 
 use serde_json::{Map, Value};
 
@@ -131,18 +131,22 @@ fn merge_items(into: &mut Vec<Value>, from: &[Value], key: &str) -> Result<(), S
     if from.iter().any(|item| item.get(key).is_none() && item[DIRECTIVE] == "replace") {
         into.clear();
     }
-    let mut new = Vec::new();
+    let mut merged = Vec::new();
     for patch in from {
         let Some(name) = patch.get(key) else { continue };
-        let there = into.iter().position(|item| item.get(key) == Some(name));
+        let there = into.iter().position(|item| item.get(key) == Some(name)).map(|at| into.remove(at));
         match (directive(patch)?, there) {
-            (Some(Directive::Delete), there) => drop(there.map(|at| into.remove(at))),
-            (Some(Directive::Replace), Some(at)) => into[at] = without_directive(patch),
-            (None, Some(at)) => merge_value(&mut into[at], patch, "", false)?,
-            (_, None) => new.push(settled(&without_directive(patch), "", false)?),
+            (Some(Directive::Delete), _) => {}
+            (None, Some(mut item)) => {
+                merge_value(&mut item, patch, "", false)?;
+                merged.push(item);
+            }
+            (Some(Directive::Replace), _) | (None, None) => {
+                merged.push(settled(&without_directive(patch), "", false)?);
+            }
         }
     }
-    new.append(into);
-    *into = new;
+    merged.append(into);
+    *into = merged;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! One patch: operations (RFC 6902) or an object to merge, and which objects it is for.
 
+use json_patch::{AddOperation, PatchOperation, ReplaceOperation};
 use serde_json::Value;
 
 use super::merge::merge;
@@ -18,6 +19,21 @@ pub struct Patch {
 enum Change {
     Operations(json_patch::Patch),
     Merge(Value),
+}
+
+/// As kustomize has it, what is replaced in a map need not be there.
+fn lenient(operation: &PatchOperation, object: &Value) -> PatchOperation {
+    match operation {
+        PatchOperation::Replace(ReplaceOperation { path, value }) if object.pointer(path.as_str()).is_none() => {
+            let (path, value) = (path.clone(), value.clone());
+            let parent = path.parent().and_then(|parent| object.pointer(parent.as_str()));
+            match parent {
+                Some(Value::Object(_)) => PatchOperation::Add(AddOperation { path, value }),
+                _ => operation.clone(),
+            }
+        }
+        operation => operation.clone(),
+    }
 }
 
 impl Patch {
@@ -74,7 +90,10 @@ impl Patch {
     pub(super) fn apply(&self, object: &mut Value) -> Result<bool, String> {
         match &self.change {
             Change::Operations(operations) => {
-                json_patch::patch(object, operations).map_err(|error| error.to_string())?;
+                for operation in operations.iter() {
+                    let operation = lenient(operation, object);
+                    json_patch::patch(object, &[operation]).map_err(|error| error.to_string())?;
+                }
                 Ok(true)
             }
             Change::Merge(patch) => {

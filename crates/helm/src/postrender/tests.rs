@@ -103,8 +103,8 @@ fn an_object_is_merged_by_what_names_the_items_of_its_lists() {
     assert_eq!(
         merged,
         json!([
-            { "name": "new", "image": "new" },
             { "name": "web", "image": "other", "args": ["c"], "env": [{ "name": "C", "value": "3" }, { "name": "A", "value": "1" }] },
+            { "name": "new", "image": "new" },
             { "name": "side", "image": "side@sha256:aa" },
         ])
     );
@@ -138,7 +138,10 @@ fn images_are_replaced_by_name() {
     };
     let replaced = |image: Image| {
         let manifest = patched(&[], vec![image]).expect("it can be applied");
-        manifest.lines().filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix("image: ").map(str::to_owned)).collect::<Vec<_>>()
+        manifest
+            .lines()
+            .filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix("image: ").map(str::to_owned))
+            .collect::<Vec<_>>()
     };
     let web = "registry.example.com:5000/web";
     let side = "side@sha256:aa";
