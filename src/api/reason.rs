@@ -179,6 +179,8 @@ reasons! {
         QuotaExceeded,
         /// An admission webhook or policy refused.
         AdmissionDenied,
+        /// An admission webhook does not answer: it may not be up yet.
+        WebhookUnavailable,
         /// The API server finds an object invalid.
         ObjectInvalid,
         /// The API server does not answer.

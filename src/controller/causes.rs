@@ -74,7 +74,8 @@ impl From<cluster::Error> for ReconcileError {
             E::HookExists { .. } => Reason::HookFailed,
             E::LookupLimit { .. } => Reason::RenderLimitExceeded,
             E::Quota { .. } => Reason::QuotaExceeded,
-            E::Webhook { .. } | E::WebhookUnreachable { .. } => Reason::AdmissionDenied,
+            E::Webhook { .. } => Reason::AdmissionDenied,
+            E::WebhookUnreachable { .. } => Reason::WebhookUnavailable,
             E::NamespaceMissing { .. } | E::NamespaceTerminating { .. } => Reason::NamespaceNotFound,
             E::NotGone { .. } => Reason::NotReady,
             E::Discover { .. } | E::NoKinds | E::StaleGroup { .. } | E::Unavailable { .. } | E::ReadAnswer { .. } => {

@@ -149,7 +149,7 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         RollbackFailed, RollbackSkipped, RolledBack, SchemaUnavailable, SchemaViolation, SecretInvalid, SecretNotFound,
         ServiceAccountNotFound, Suspended, SyncCompleted, TagNotFound, TemplateFailed, TestFailed, TestSucceeded,
         TooManyRevisions, UninstallCompleted, UninstallSkipped, UnknownKind, UnsupportedRepositoryType,
-        UpgradeCompleted, UpgradeFailed, UpgradeStarted, ValuesInvalid, ValuesNotFound,
+        UpgradeCompleted, UpgradeFailed, UpgradeStarted, ValuesInvalid, ValuesNotFound, WebhookUnavailable,
     };
     match reason {
         // The object, the chart or the values have to change.
@@ -206,6 +206,7 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         | NamespaceNotFound
         | QuotaExceeded
         | AdmissionDenied
+        | WebhookUnavailable
         | ClusterUnavailable
         | NotReady
         | HookFailed

@@ -4,6 +4,7 @@ mod helm_cli;
 mod records;
 
 mod api_bounds;
+mod cold_start;
 mod conflicts;
 mod definitions;
 mod demo;

@@ -1,9 +1,11 @@
 //! `cargo conditions`: what the operator promises under strain, measured on a stage of its own, each figure with its limit.
 
 mod away;
+mod drift;
 mod figures;
 mod hanging;
 mod hostile;
+mod large;
 mod rivals;
 mod waiting;
 
@@ -44,6 +46,18 @@ enum Condition {
         #[arg(long, default_value_t = 20)]
         seconds: u64,
     },
+    /// Many settled releases whose objects are watched, some of which somebody changes.
+    Drift {
+        /// How many releases.
+        #[arg(long, default_value_t = 1000)]
+        releases: usize,
+    },
+    /// One release of many objects is installed, upgraded with one change, and uninstalled.
+    Large {
+        /// How many objects.
+        #[arg(long, default_value_t = 500)]
+        objects: usize,
+    },
     /// Two operators without leader election act on the same releases with hooks.
     Rivals {
         /// How many releases.
@@ -61,6 +75,8 @@ fn main() -> Result<()> {
         Condition::Hostile { objects } => hostile::measure(objects)?,
         Condition::Waiting { releases } => waiting::measure(releases)?,
         Condition::Away { seconds } => away::measure(seconds)?,
+        Condition::Drift { releases } => drift::measure(releases)?,
+        Condition::Large { objects } => large::measure(objects)?,
         Condition::Rivals { releases, upgrades } => rivals::measure(releases, upgrades)?,
     };
     let mut out = std::io::stdout().lock();

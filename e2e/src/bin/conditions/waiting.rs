@@ -80,7 +80,7 @@ async fn delete(story: &Story<'_>, name: &str, count: usize) -> Result<()> {
 }
 
 /// Waits until there are so many releases, all of which `check` accepts.
-async fn all(story: &Story<'_>, count: usize, check: impl Fn(&HelmRelease) -> bool) -> Result<()> {
+pub(crate) async fn all(story: &Story<'_>, count: usize, check: impl Fn(&HelmRelease) -> bool) -> Result<()> {
     eventually::eventually(format!("{count} releases as they should be"), LONG, async || {
         eventually::measure(Duration::from_secs(1)).await;
         let releases = story.releases().list(&ListParams::default()).await?;
@@ -103,7 +103,7 @@ async fn deployments(story: &Story<'_>, count: usize) -> Result<()> {
 }
 
 /// Resident bytes of an operator that was started on what is there, once it rests.
-async fn memory(story: &Story<'_>) -> Result<f64> {
+pub(crate) async fn memory(story: &Story<'_>) -> Result<f64> {
     let mut operator = story.stage.operator().await;
     operator.stop().await?;
     operator.start().await?;

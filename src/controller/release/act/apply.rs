@@ -22,6 +22,9 @@ use crate::history::Record;
 /// Most objects of which the fields that were applied are noted: 40 KB of the 256 KB that annotations may have.
 const NOTED: usize = 5000;
 
+/// How soon an attempt is gone on with that met a webhook which does not answer.
+const COLD_START: Duration = Duration::from_secs(5);
+
 /// How long a revision is waited for with all of it in memory, where not too many others are: most are ready by then, at
 /// the cost of no further write.
 const INLINE_WAIT: Duration = Duration::from_secs(2);
@@ -186,11 +189,23 @@ impl<'a> Run<'a> {
                 Ok(())
             }
             Err(error) if matches!(error.reason, Reason::ClusterUnavailable | Reason::PendingRelease) => Err(error),
+            // What serves the webhook may be on its way, as all is when a cluster starts: the attempt goes on.
+            Err(error) if error.reason == Reason::WebhookUnavailable && self.has_time() => {
+                let error = trace.masked(masked(error, &self.record.release).await);
+                Err(ReconcileError { retry_after: Some(COLD_START), ..error })
+            }
             Err(error) => {
                 let error = trace.masked(masked(error, &self.record.release).await);
                 Box::pin(self.fail(error, trace)).await
             }
         }
+    }
+
+    /// Whether the action's timeout leaves time, however often it was taken up again.
+    fn has_time(&self) -> bool {
+        let began = self.record.release.info.last_deployed.unwrap_or_else(|| self.task.place.context.now());
+        let age = Duration::try_from(self.task.place.context.now().duration_since(began)).unwrap_or_default();
+        age < self.action.timeout
     }
 
     /// Runs the hooks of an event; whether there are any.
