@@ -295,4 +295,7 @@ pub enum ImmutablePolicy {
     /// It is deleted without what belongs to it, and made anew: the pods of a `StatefulSet` go on running, and the new one adopts
     /// them.
     OrphanRecreate,
+    /// The volume claims that a `StatefulSet` has made grow to the size that its templates have now, where their storage class lets
+    /// them; then as `OrphanRecreate`.
+    ExpandVolumes,
 }

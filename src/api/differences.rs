@@ -71,23 +71,30 @@ pub enum ConflictPolicy {
 pub struct ObjectSelector {
     /// A regular expression that the whole API group has to match, such as `apps`.
     #[schemars(length(max = 256))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// A regular expression that the whole version in the group has to match, such as `v1`.
     #[schemars(length(max = 256))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// A regular expression that the whole kind has to match, such as `Deployment`.
     #[schemars(length(max = 256))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// A regular expression that the whole namespace has to match.
     #[schemars(length(max = 256))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
     /// A regular expression that the whole name has to match.
     #[schemars(length(max = 256))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Its labels, as `kubectl -l` takes them: `tier=front,app in (a,b),!canary`.
     #[schemars(length(max = 1024))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub label_selector: Option<String>,
     /// Its annotations, in the same words.
     #[schemars(length(max = 1024))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub annotation_selector: Option<String>,
 }

@@ -12,6 +12,7 @@ use super::ObjectSelector;
 #[serde(rename_all = "camelCase")]
 pub struct PostRenderer {
     /// Patches, then images.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kustomize: Option<Kustomize>,
 }
 
@@ -21,9 +22,11 @@ pub struct PostRenderer {
 pub struct Kustomize {
     /// Patches, in their order.
     #[schemars(length(max = 64))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub patches: Vec<KustomizePatch>,
     /// Images that are replaced, wherever an object has containers.
     #[schemars(length(max = 64))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<KustomizeImage>,
 }
 
@@ -36,6 +39,7 @@ pub struct KustomizePatch {
     #[schemars(length(min = 1, max = 65536))]
     pub patch: String,
     /// Which objects it is for. Default: the object that it names; a list of operations needs a target.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<ObjectSelector>,
 }
 
@@ -47,10 +51,13 @@ pub struct KustomizeImage {
     #[schemars(length(min = 1, max = 512))]
     pub name: String,
     /// The name that takes its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub new_name: Option<String>,
     /// The tag that takes the place of any tag or digest.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub new_tag: Option<String>,
     /// The digest that takes the place of any digest, beside a `newTag`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
 }
 
@@ -59,8 +66,10 @@ pub struct KustomizeImage {
 #[serde(rename_all = "camelCase", default)]
 pub struct CommonMetadata {
     /// Labels.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// Annotations.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
 

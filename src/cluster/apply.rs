@@ -282,11 +282,14 @@ impl Cluster {
         let (group, kind) = (object.reference().group.as_str(), object.reference().kind.as_str());
         let metadata_only = ready::ready_by_existing(group, kind);
         let answer = self.requests.apply(target, &content, force, metadata_only).await;
-        let answer = match answer {
+        let (answer, force) = match answer {
             Err(refused) if rules.force(&refused, &content) => {
-                self.requests.apply(target, &content, true, metadata_only).await
+                (self.requests.apply(target, &content, true, metadata_only).await, true)
             }
-            Err(refused @ Error::Invalid { .. }) => match content::leftover_strategy(&content) {
+            answer => (answer, force),
+        };
+        let answer = match answer {
+            Err(refused) => match content::leftover_strategy(object.reference(), &content, &refused) {
                 // The API server filled it in, so it is nobody's, and no apply takes it away.
                 Some(patch) if existing.is_some() => {
                     self.requests.merge(target, &patch).await?;

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 
+use super::Error;
 use super::object::ObjectRef;
 
 /// Changes `content`, which is of `object`, to what is applied. Returns what of it a person should know.
@@ -33,8 +34,12 @@ pub(super) fn prepare(object: &ObjectRef, content: &mut Map<String, Value>) -> V
 }
 
 /// The patch that takes the numbers of rolling updates away from an object that is to have a strategy of another type: the API
-/// server refuses the two beside each other. `None` where it is to have no such strategy.
-pub(super) fn leftover_strategy(content: &Value) -> Option<Value> {
+/// server `refused` the two beside each other. `None` where it is to have no such strategy, or that is not why.
+pub(super) fn leftover_strategy(object: &ObjectRef, content: &Value, refused: &Error) -> Option<Value> {
+    let is_why = matches!(refused, Error::Invalid { message, .. } if message.contains("rollingUpdate"));
+    if object.group != "apps" || !is_why {
+        return None;
+    }
     [("strategy", "Recreate"), ("updateStrategy", "OnDelete")].into_iter().find_map(|(field, other)| {
         let strategy = &content["spec"][field];
         let is_other = strategy["type"] == other && strategy.get("rollingUpdate").is_none();

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::apply::{How, prepared};
 use super::conflicts::{ConflictPolicy, Paths};
+use super::content;
 use super::fields;
 use super::ownership::{self, Holder};
 use super::request::Metadata;
@@ -84,7 +85,13 @@ impl Cluster {
         let conflicts = drift.conflicts();
         let how = How { conflicts: &conflicts, other_conflicts: ConflictPolicy::Force, ..drift.options.how() };
         let (applied, ..) = prepared(object, Some(&metadata), how);
-        let wanted = self.requests.dry_apply(target, &applied).await?;
+        let wanted = match self.requests.dry_apply(target, &applied).await {
+            Ok(wanted) => wanted,
+            Err(refused) => match content::leftover_strategy(target.1, &applied, &refused) {
+                Some(_) => return Ok(Deviation::Changed { paths: vec!["/spec/strategy".to_owned()], by: Vec::new() }),
+                None => return Err(refused),
+            },
+        };
         let (mut live, mut wanted) = (live, wanted);
         for path in drift.ignore.iter().flat_map(|paths| paths.of(target, &content)) {
             fields::remove(&mut live, path);

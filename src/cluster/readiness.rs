@@ -50,6 +50,11 @@ impl Readiness {
 }
 
 impl Readiness {
+    /// Changes with whatever moves of what is waited for.
+    pub fn progress(&self) -> u64 {
+        self.open.progress()
+    }
+
     /// The end of a wait in which nothing has moved for so long.
     pub async fn give_up_stuck(self, progress: Duration) -> WaitError {
         let objects = self.cluster.unready(self.open.into_outstanding()).await;

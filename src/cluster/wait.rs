@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -215,6 +216,15 @@ impl Open {
     /// What is outstanding of which target.
     pub(super) fn into_outstanding(self) -> Vec<(Target, String)> {
         self.pending.into_values().map(|pending| (pending.target, pending.outstanding)).collect()
+    }
+
+    /// Changes with whatever is outstanding of any target.
+    pub(super) fn progress(&self) -> u64 {
+        let mut hash = DefaultHasher::new();
+        for (number, pending) in &self.pending {
+            (number, &pending.outstanding).hash(&mut hash);
+        }
+        hash.finish()
     }
 
     /// The first target that is outstanding, what of it is, and how many others are.

@@ -313,7 +313,7 @@ impl LiveReleases {
         let release = open.releases.get_mut(uid)?;
         // What is overdue waits for the release to come to rest.
         let now = Instant::now();
-        let dues = release.objects.iter().filter_map(Object::due).chain(release.refresh);
+        let dues = release.objects.iter().flat_map(Object::dues).chain(release.refresh);
         let due = dues.filter(|due| *due > now).min()?;
         let is_sooner = release.waking.is_none_or(|waking| due < waking);
         is_sooner.then(|| *release.waking.insert(due))
@@ -324,7 +324,7 @@ impl LiveReleases {
         let mut open = self.lock();
         let release = open.releases.get_mut(uid)?;
         release.waking.take_if(|waking| *waking == due)?;
-        release.refresh.take_if(|refresh| *refresh <= due);
+        release.refresh.take_if(|refresh| *refresh <= Instant::now());
         Some(release.key.clone())
     }
 

@@ -171,7 +171,7 @@ pub(crate) fn begin(release: &HelmRelease, what: For, until: Until, readiness: R
 
 /// Waits to the end, and tells whenever something else is outstanding.
 async fn follow(mut readiness: Readiness, until: Until, news: impl Fn(String)) -> Result<(), WaitError> {
-    let (mut told, mut moved) = (readiness.outstanding(), Instant::now());
+    let (mut told, mut progress, mut moved) = (readiness.outstanding(), readiness.progress(), Instant::now());
     loop {
         let stuck = until.progress.map(|progress| moved + progress);
         let end = stuck.map_or(until.deadline, |stuck| stuck.min(until.deadline));
@@ -183,11 +183,12 @@ async fn follow(mut readiness: Readiness, until: Until, news: impl Fn(String)) -
         if Instant::now() >= until.deadline {
             return Err(readiness.give_up(until.declared).await);
         }
-        if let Some(progress) = until.progress.filter(|progress| outstanding == told && moved.elapsed() >= *progress) {
-            return Err(readiness.give_up_stuck(progress).await);
+        if std::mem::replace(&mut progress, readiness.progress()) != progress {
+            moved = Instant::now();
+        } else if let Some(deadline) = until.progress.filter(|deadline| moved.elapsed() >= *deadline) {
+            return Err(readiness.give_up_stuck(deadline).await);
         }
         if outstanding != told {
-            moved = Instant::now();
             told.clone_from(&outstanding);
             news(outstanding);
         }

@@ -2,7 +2,8 @@
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::charts::Chart;
-use e2e::story::{Story, story};
+use e2e::eventually;
+use e2e::story::{SOON, Story, story};
 use helm_operator::api::Reason;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{Patch, PatchParams};
@@ -157,6 +158,17 @@ fn of_what_is_yielded_only_what_others_set_is_left_and_the_charts_own_stays() ->
         // A strategy of another type, where the API server had filled in what belongs to the first.
         story.patch("app", values(&json!({ "sum": "b", "strategy": "Recreate" }))).await?;
         story.ready("app").await?;
+        // And where somebody gave it the other type since.
+        let rolling =
+            json!({ "spec": { "strategy": { "type": "RollingUpdate", "rollingUpdate": { "maxSurge": 1 } } } });
+        let parameters = PatchParams { field_manager: Some("kubectl-edit".to_owned()), ..PatchParams::default() };
+        workloads.patch("app", &parameters, &Patch::Merge(rolling)).await?;
+        eventually::object(&workloads, "app", SOON, |workload| {
+            let kind = workload.spec.strategy.as_ref().and_then(|strategy| strategy.type_.as_deref());
+            ensure!(kind == Some("Recreate"), "{kind:?}");
+            Ok(())
+        })
+        .await?;
         // Changes that are undone while a release is deployed are none that end its upgrade.
         story
             .patch("app", json!({ "spec": { "suspend": true, "driftDetection": { "ignore": [] }, "conflicts": [] } }))

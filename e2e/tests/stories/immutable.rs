@@ -121,6 +121,67 @@ fn other_kinds_are_made_anew_as_declared_with_or_without_their_pods() -> Result<
     })
 }
 
+const STORED: &str = "apiVersion: apps/v1
+kind: StatefulSet
+metadata:
+  name: {{ .Release.Name }}
+spec:
+  selector: {matchLabels: {app: {{ .Release.Name }}}}
+  template:
+    metadata: {labels: {app: {{ .Release.Name }}}}
+    spec: {containers: [{name: main, image: \"main:1\"}]}
+  volumeClaimTemplates:
+  - metadata: {name: data}
+    spec:
+      accessModes: [ReadWriteOnce]
+      storageClassName: {{ .Release.Namespace }}
+      resources: {requests: {storage: {{ .Values.size }}}}
+";
+
+#[test]
+fn the_volumes_of_a_set_grow_where_that_is_declared() -> Result<()> {
+    story("immutable-expand", async |story| {
+        let chart = Chart::new("stored", "1.0.0").file("values.yaml", "size: 1Gi\n").file("templates/set.yaml", STORED);
+        story.push(&chart).await?;
+        story.open_repository().await?;
+        // A class whose volumes may grow, and a volume of it, as a provisioner would make it.
+        let class = json!({
+            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": { "name": story.namespace },
+            "provisioner": "kubernetes.io/no-provisioner", "allowVolumeExpansion": true,
+        });
+        let volume = json!({
+            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": story.namespace },
+            "spec": {
+                "capacity": { "storage": "1Gi" }, "accessModes": ["ReadWriteOnce"], "storageClassName": story.namespace,
+                "hostPath": { "path": "/nowhere" },
+            },
+        });
+        story.apply(&class.to_string()).await?;
+        story.apply(&volume.to_string()).await?;
+        story.release("db", "stored", "1.0.0", json!({})).await?;
+        story.ready("db").await?;
+        let (sets, claims) = (story.objects::<StatefulSet>(), story.objects::<PersistentVolumeClaim>());
+        let (set, claim, pod) = (
+            sets.get("db").await?.uid(),
+            claims.get("data-db-0").await?.uid(),
+            story.objects::<Pod>().get("db-0").await?.uid(),
+        );
+        let larger = json!({ "spec": { "values": { "size": "2Gi" } } });
+        story.patch("db", larger).await?;
+        story.failed("db", Reason::ImmutableField).await?;
+        let expand = json!({ "onImmutable": [{ "kind": "StatefulSet", "policy": "ExpandVolumes" }] });
+        story.patch("db", json!({ "spec": expand })).await?;
+        story.ready("db").await?;
+        let grown = claims.get("data-db-0").await?;
+        let requests = grown.spec.clone().and_then(|spec| spec.resources?.requests).unwrap_or_default();
+        ensure!(grown.uid() == claim, "another claim");
+        ensure!(requests.get("storage").is_some_and(|size| size.0 == "2Gi"), "{requests:?}");
+        ensure!(sets.get("db").await?.uid() != set, "the old StatefulSet is there");
+        ensure!(story.objects::<Pod>().get("db-0").await?.uid() == pod, "its pod was deleted");
+        Ok(())
+    })
+}
+
 #[test]
 fn a_volume_is_never_deleted_for_a_field() -> Result<()> {
     story("immutable-volume", async |story| {

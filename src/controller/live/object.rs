@@ -34,8 +34,8 @@ pub(super) struct Object {
     looks: (u32, Instant),
     /// How often it was corrected of late, since when, and whether it ever was.
     corrected: (u8, Instant, bool),
-    /// When it was first seen not to do its work.
-    troubled: Option<(Instant, Health)>,
+    /// When it was first seen not to do its work, when it was first seen like this, and how that is.
+    troubled: Option<(Instant, Instant, Health)>,
     /// Why, in words.
     trouble: Option<String>,
     /// Whether it could not be looked at, or not be corrected.
@@ -130,20 +130,22 @@ impl Object {
                 (self.troubled, self.trouble) = (None, None);
                 return before.is_some();
             }
-            (health, Some((_, before))) if health == before => {}
+            (health, Some((_, _, before))) if health == before => {}
             // What fails has mostly been on its way before.
             (health, before) => {
-                let since = before.map_or_else(Instant::now, |(since, _)| since);
-                (self.troubled, self.trouble) = (Some((since, health)), None);
+                let now = Instant::now();
+                let since = before.map_or(now, |(since, ..)| since);
+                (self.troubled, self.trouble) = (Some((since, now, health)), None);
             }
         }
         false
     }
 
-    /// When there is something to do about it next.
-    pub(super) fn due(&self) -> Option<Instant> {
-        let told = self.troubled.filter(|_| self.trouble.is_none()).map(|(since, health)| since + patience(health));
-        self.suspect.into_iter().chain(told).min()
+    /// When there is something to do about it.
+    pub(super) fn dues(&self) -> impl Iterator<Item = Instant> {
+        let untold = self.troubled.filter(|_| self.trouble.is_none());
+        let told = untold.map(|(since, seen, health)| (since + patience(health)).max(seen + SETTLE));
+        self.suspect.into_iter().chain(told)
     }
 
     /// Whether it is to be looked at by now.
@@ -234,7 +236,7 @@ impl Object {
 
     /// Whether it has not done its work for so long that it is to be told.
     pub(super) fn is_in_trouble(&self) -> bool {
-        self.troubled.is_some_and(|(since, health)| since.elapsed() >= patience(health))
+        self.troubled.is_some_and(|(since, _, health)| since.elapsed() >= patience(health))
     }
 
     /// Notes why it does not do its work.

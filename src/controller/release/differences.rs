@@ -51,6 +51,7 @@ impl Differences {
             ImmutablePolicy::Fail => Immutable::Fail,
             ImmutablePolicy::Recreate => Immutable::Recreate,
             ImmutablePolicy::OrphanRecreate => Immutable::OrphanRecreate,
+            ImmutablePolicy::ExpandVolumes => Immutable::ExpandVolumes,
         };
         Ok(Self {
             conflicts: spec.conflicts.iter().enumerate().map(conflict).collect::<Result<_, ReconcileError>>()?,

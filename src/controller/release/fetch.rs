@@ -85,6 +85,9 @@ pub(super) async fn fetch(
     for name in &desired.values_files.names {
         key.extend(["\n", name]);
     }
+    if desired.values_files.ignore_missing {
+        key.push('?');
+    }
     let loaded = resolved.is_proven(&desired.access).then(|| context.charts.get(&key)).flatten();
     let loaded = match loaded {
         Some(loaded) => loaded,
@@ -165,9 +168,25 @@ fn replace_values(chart: &mut Chart, files: &ValuesFiles) -> Result<(), Reconcil
         };
         size += bytes;
         values::merge(&mut values, parsed);
+        if nodes(&values) > archive::Limits::VALUE_NODES {
+            let message = "the files that spec.chart.valuesFiles names hold too many values";
+            return Err(ReconcileError::new(Reason::RenderLimitExceeded, message));
+        }
     }
     (chart.values, chart.values_size) = (values, size);
     Ok(())
+}
+
+/// How many values there are.
+fn nodes(values: &serde_json::Map<String, serde_json::Value>) -> usize {
+    let of = |value: &serde_json::Value| match value {
+        serde_json::Value::Object(map) => nodes(map),
+        serde_json::Value::Array(items) => {
+            1 + items.iter().map(|item| item.as_object().map_or(1, nodes)).sum::<usize>()
+        }
+        _ => 1,
+    };
+    1 + values.values().map(of).sum::<usize>()
 }
 
 fn parse_values(name: &str, data: &[u8]) -> Result<serde_json::Map<String, serde_json::Value>, ReconcileError> {

@@ -55,14 +55,30 @@ fn number(value: f64) -> serde_json::Value {
 
 /// The template value of a JSON value: every number becomes a `float64`, as in Go.
 pub fn from_serde(value: &serde_json::Value) -> Value {
+    made_of(value, &|number| Value::Float64(number.as_f64().unwrap_or_default()))
+}
+
+/// The same with integers that keep all their digits, for an API server.
+pub fn from_serde_exact(value: &serde_json::Value) -> Value {
+    made_of(value, &|number| match (number.as_i64(), number.as_u64()) {
+        (Some(number), _) => Value::Int64(number),
+        (None, Some(number)) => Value::Uint64(number),
+        (None, None) => Value::Float64(number.as_f64().unwrap_or_default()),
+    })
+}
+
+fn made_of(value: &serde_json::Value, number_of: &dyn Fn(&serde_json::Number) -> Value) -> Value {
     match value {
         serde_json::Value::Null => Value::Nil,
         serde_json::Value::Bool(value) => Value::Bool(*value),
-        serde_json::Value::Number(number) => Value::Float64(number.as_f64().unwrap_or_default()),
+        serde_json::Value::Number(number) => number_of(number),
         serde_json::Value::String(text) => Value::string(text.as_str()),
-        serde_json::Value::Array(items) => List::any(items.iter().map(from_serde).collect()).into(),
+        serde_json::Value::Array(items) => {
+            List::any(items.iter().map(|item| made_of(item, number_of)).collect()).into()
+        }
         serde_json::Value::Object(entries) => {
-            Map::any(entries.iter().map(|(key, value)| (key.as_str().into(), from_serde(value))).collect()).into()
+            let entries = entries.iter().map(|(key, value)| (key.as_str().into(), made_of(value, number_of)));
+            Map::any(entries.collect()).into()
         }
     }
 }

@@ -5,7 +5,7 @@ mod cycle;
 mod read;
 mod write;
 
-pub use border::{from_serde, to_serde};
+pub use border::{from_serde, from_serde_exact, to_serde};
 pub(crate) use cycle::contains_itself;
 pub use read::{parse, parse_prefix};
 pub use write::{emit, emit_pretty, emit_raw};

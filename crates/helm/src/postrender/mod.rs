@@ -76,6 +76,9 @@ pub enum Error {
         /// Which object.
         object: String,
     },
+    /// What is changed has become too large.
+    #[error("what is rendered has more than {} MiB after its changes", BYTES >> 20)]
+    TooLarge,
     /// An object cannot be written.
     #[error("failed to write {object} after its changes")]
     Write {
@@ -89,10 +92,15 @@ struct Document {
     /// The comment above it.
     heading: String,
     text: String,
-    /// The object; none where the text holds none.
-    object: Option<Value>,
+    /// The list that holds the objects, without them.
+    list: Option<Value>,
+    /// The object, or those of a list; none where the text holds none.
+    objects: Vec<Value>,
     changed: bool,
 }
+
+/// How many bytes a changed manifest may have, and hooks: a record could not hold more.
+const BYTES: usize = 16 << 20;
 
 impl PostRenderers {
     /// Whether there is nothing to change.
@@ -113,28 +121,28 @@ impl PostRenderers {
         for (at, step) in self.steps.iter().enumerate() {
             step.apply(at, &mut documents)?;
         }
-        for document in &mut documents {
-            document.add("labels", &self.labels);
-            document.add("annotations", &self.annotations);
-        }
         let changed = documents.split_off(documents.len() - of_hooks);
-        if documents.iter().any(|document| document.changed) {
-            *manifest = documents.into_iter().map(Document::write).collect::<Result<_, _>>()?;
+        let (mut written, mut size) = (String::new(), 0);
+        for document in documents {
+            written += &document.finished(self, &mut size)?.written();
         }
-        let mut written = changed.into_iter().map(Document::text);
-        let mut failed = None;
-        let mut at = 0;
-        hooks.retain_mut(|hook| {
-            at += 1;
-            match (at <= of_hooks).then(|| written.next()).flatten() {
-                Some(Ok(Some(text))) => hook.manifest = text,
-                Some(Ok(None)) => return false,
-                Some(Err(error)) => failed = Some(error),
-                None => {}
+        *manifest = written;
+        let mut texts = Vec::with_capacity(of_hooks);
+        for document in changed {
+            texts.push(document.finished(self, &mut size)?.text());
+        }
+        let mut texts = texts.into_iter();
+        hooks.retain_mut(|hook| match texts.next() {
+            Some(Some(text)) => {
+                hook.manifest = text;
+                true
             }
-            true
+            // A patch deleted it.
+            Some(None) => false,
+            // Hooks are left as they are.
+            None => true,
         });
-        failed.map_or(Ok(()), Err)
+        Ok(())
     }
 }
 
@@ -144,21 +152,14 @@ impl Step {
             let name = format!("spec.postRenderers[{at}].kustomize.patches[{number}]");
             let mut is_found = false;
             for document in documents.iter_mut() {
-                let Some(object) = document.object.as_mut().filter(|object| patch.is_for(object)) else { continue };
-                is_found = true;
-                let described = describe(object);
-                match patch.apply(object) {
-                    Ok(true) => document.changed = true,
-                    Ok(false) => (document.object, document.changed) = (None, true),
-                    Err(why) => return Err(Error::Apply { patch: name, object: described, why }),
-                }
+                document.patch(patch, &name, &mut is_found)?;
             }
             if let Some(object) = patch.needed().filter(|_| !is_found) {
                 return Err(Error::NoTarget { patch: name, object });
             }
         }
         for document in documents {
-            if let Some(object) = &mut document.object {
+            for object in &mut document.objects {
                 document.changed |= images::replace(&self.images, object);
             }
         }
@@ -180,38 +181,92 @@ impl Document {
     fn parse(heading: String, text: String, origin: &str) -> Result<Self, Error> {
         let read = |source| Error::Read { object: origin.to_owned(), source };
         let parsed = formats::yaml::parse_all(text.as_bytes()).map_err(read)?;
-        let object = parsed.first().map(formats::json::to_serde).filter(Value::is_object);
-        Ok(Self { heading, text, object, changed: false })
-    }
-
-    fn add(&mut self, field: &str, texts: &BTreeMap<String, String>) {
-        let Some(Value::Object(object)) = self.object.as_mut().filter(|_| !texts.is_empty()) else { return };
-        let metadata = map_at(object, "metadata");
-        let field = map_at(metadata, field);
-        field.extend(texts.iter().map(|(key, text)| (key.clone(), Value::from(text.as_str()))));
-        self.changed = true;
-    }
-
-    /// The text of the object; none where it is deleted.
-    fn text(self) -> Result<Option<String>, Error> {
-        match (self.changed, &self.object) {
-            (false, _) => Ok(Some(self.text)),
-            (true, None) => Ok(None),
-            (true, Some(object)) => {
-                let failed = || Error::Write { object: describe(object) };
-                let yaml = formats::yaml::try_emit(&formats::json::from_serde(object)).map_err(|_| failed())?;
-                String::from_utf8(yaml).map(Some).map_err(|_| failed())
-            }
+        let mut object = parsed.first().map(formats::json::to_serde).filter(Value::is_object);
+        let is_list = object.as_ref().and_then(|it| it["kind"].as_str()).is_some_and(|kind| kind.ends_with("List"));
+        let items = object.as_mut().filter(|_| is_list).and_then(|list| list.get_mut("items")?.as_array_mut());
+        match items.map(std::mem::take) {
+            Some(objects) => Ok(Self { heading, text, list: object, objects, changed: false }),
+            None => Ok(Self { heading, text, list: None, objects: object.into_iter().collect(), changed: false }),
         }
     }
 
-    /// As a document of a stored manifest.
-    fn write(self) -> Result<String, Error> {
-        let (heading, changed) = (self.heading.clone(), self.changed);
-        let Some(text) = self.text()? else { return Ok(String::new()) };
-        let end = if changed || !text.ends_with('\n') { "\n" } else { "" };
-        Ok(["---\n", &heading, &text, end].concat().replace("\n\n---", "\n---"))
+    fn patch(&mut self, patch: &Patch, name: &str, is_found: &mut bool) -> Result<(), Error> {
+        let mut kept = Vec::with_capacity(self.objects.len());
+        for mut object in std::mem::take(&mut self.objects) {
+            if !patch.is_for(&object) {
+                kept.push(object);
+                continue;
+            }
+            (*is_found, self.changed) = (true, true);
+            let (described, hook) = (describe(&object), of_hook(&object));
+            let failed = |why| Error::Apply { patch: name.to_owned(), object: described, why };
+            match patch.apply(&mut object) {
+                // When a hook runs was read before.
+                Ok(true) if of_hook(&object) != hook => {
+                    return Err(failed("annotations of hooks cannot be changed: set them in the chart".to_owned()));
+                }
+                Ok(true) => kept.push(object),
+                Ok(false) => {}
+                Err(why) => return Err(failed(why)),
+            }
+        }
+        self.objects = kept;
+        Ok(())
     }
+
+    /// With the metadata that all objects get; what has become of its size counts.
+    fn finished(mut self, post: &PostRenderers, size: &mut usize) -> Result<Self, Error> {
+        for object in self.objects.iter_mut().filter_map(Value::as_object_mut) {
+            for (field, texts) in [("labels", &post.labels), ("annotations", &post.annotations)] {
+                if !texts.is_empty() {
+                    let texts = texts.iter().map(|(key, text)| (key.clone(), Value::from(text.as_str())));
+                    map_at(map_at(object, "metadata"), field).extend(texts);
+                    self.changed = true;
+                }
+            }
+        }
+        if self.changed {
+            self.text = self.rewritten()?;
+        }
+        *size += self.text.len();
+        if *size > BYTES { Err(Error::TooLarge) } else { Ok(self) }
+    }
+
+    /// The text of the objects as they are now; empty where they are deleted.
+    fn rewritten(&self) -> Result<String, Error> {
+        let whole = match (&self.list, self.objects.as_slice()) {
+            (Some(list), objects) => {
+                let mut list = list.clone();
+                list["items"] = objects.to_vec().into();
+                list
+            }
+            (None, [object, ..]) => object.clone(),
+            (None, []) => return Ok(String::new()),
+        };
+        let failed = || Error::Write { object: describe(&whole) };
+        let yaml = formats::yaml::try_emit(&formats::json::from_serde_exact(&whole)).map_err(|_| failed())?;
+        String::from_utf8(yaml).map_err(|_| failed())
+    }
+
+    /// The text; none where the object is deleted.
+    fn text(self) -> Option<String> {
+        (!self.changed || !self.text.is_empty()).then_some(self.text)
+    }
+
+    /// As a document of a stored manifest.
+    fn written(self) -> String {
+        let heading = self.heading.clone();
+        let Some(text) = self.text() else { return String::new() };
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        ["---\n", &heading, &text, end].concat()
+    }
+}
+
+/// What of an object says that it is a hook, and when it runs.
+fn of_hook(object: &Value) -> BTreeMap<String, String> {
+    let mut annotations = selector::texts(&object["metadata"], "annotations");
+    annotations.retain(|key, _| key.starts_with("helm.sh/hook"));
+    annotations
 }
 
 /// The map at `key`, made if it is absent or null.

@@ -21,6 +21,19 @@ enum Change {
     Merge(Value),
 }
 
+/// How large a patch may be, and an object into which it copies, in about the bytes of its text.
+const BYTES: usize = 1 << 20;
+
+/// About how many bytes of text a value has.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::Object(map) => 8 + map.iter().map(|(key, value)| key.len() + size(value)).sum::<usize>(),
+        Value::Array(items) => 8 + items.iter().map(size).sum::<usize>(),
+        Value::String(text) => 8 + text.len(),
+        _ => 8,
+    }
+}
+
 /// As kustomize has it, what is replaced in a map need not be there.
 fn lenient(operation: &PatchOperation, object: &Value) -> PatchOperation {
     match operation {
@@ -45,7 +58,11 @@ impl Patch {
         let [document] = documents.as_slice() else {
             return Err(wrong(format!("it holds {} documents", documents.len())));
         };
-        let change = match formats::json::to_serde(document) {
+        let parsed = formats::json::to_serde(document);
+        if size(&parsed) > BYTES {
+            return Err(wrong(format!("it holds more than {BYTES} bytes")));
+        }
+        let change = match parsed {
             operations @ Value::Array(_) => {
                 if target.is_none() {
                     return Err(wrong("a list of operations needs a target".to_owned()));
@@ -91,6 +108,10 @@ impl Patch {
         match &self.change {
             Change::Operations(operations) => {
                 for operation in operations.iter() {
+                    // Each copy of a whole that holds its copies doubles it.
+                    if matches!(operation, PatchOperation::Copy(_)) && size(object) > BYTES {
+                        return Err(format!("its copies have made it larger than {BYTES} bytes"));
+                    }
                     let operation = lenient(operation, object);
                     json_patch::patch(object, &[operation]).map_err(|error| error.to_string())?;
                 }

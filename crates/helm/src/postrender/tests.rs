@@ -170,3 +170,32 @@ fn all_objects_get_labels_and_annotations_and_hooks_unless_they_are_left_out() {
     post(true).apply(&mut MANIFEST.to_owned(), &mut hooks).expect("it can be applied");
     assert_eq!(hooks, [hook]);
 }
+
+#[test]
+fn the_objects_of_a_list_are_changed_each_for_itself_and_integers_keep_their_digits() {
+    let mut manifest = "---\n# Source: a\napiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: app}, id: 1234567890123456789}\n- {apiVersion: v1, kind: Secret, metadata: {name: app}}\n".to_owned();
+    let patch = Patch::parse("p", "metadata: {labels: {a: b}}", Some(kind("Secret"))).expect("a patch");
+    let post = PostRenderers {
+        steps: vec![Step { patches: vec![patch], images: Vec::new() }],
+        annotations: [("note".to_owned(), "c".to_owned())].into(),
+        ..PostRenderers::default()
+    };
+    post.apply(&mut manifest, &mut Vec::new()).expect("it can be applied");
+    assert_eq!(manifest.matches("note: c\n").count(), 2, "{manifest}");
+    assert_eq!(manifest.matches("a: b\n").count(), 1, "{manifest}");
+    assert!(manifest.contains("id: 1234567890123456789\n") && manifest.contains("kind: List\n"), "{manifest}");
+}
+
+#[test]
+fn what_would_grow_without_end_and_hooks_that_would_become_others_are_refused() {
+    let copy = |at: i32| json!({ "op": "copy", "from": "/spec", "path": format!("/spec/a{at}") });
+    let copies = Value::from((0..40).map(copy).collect::<Vec<_>>()).to_string();
+    let error = patched(&[(&copies, Some(kind("Deployment")))], Vec::new()).expect_err("it grows");
+    assert!(error.contains("larger than"), "{error}");
+    let aliases = format!("a: &a [{}]\nb: [{}]\n", "1, ".repeat(2000), "*a, ".repeat(100));
+    let error = patched(&[(&aliases, Some(kind("Deployment")))], Vec::new()).expect_err("it is large");
+    assert!(error.contains("more than"), "{error}");
+    let hook = "metadata: {annotations: {helm.sh/hook: pre-install}}";
+    let error = patched(&[(hook, Some(kind("Deployment")))], Vec::new()).expect_err("it would be a hook");
+    assert!(error.contains("annotations of hooks"), "{error}");
+}

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use helm::release::Release;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Task, prepare};
+use super::Task;
 use crate::api::Reason;
-use crate::cluster::{Existing, Object, ObjectRef};
+use crate::cluster::{Existing, ObjectRef};
 use crate::controller::error::ReconcileError;
 use crate::controller::release::trace::Trace;
 use crate::history::Record;
@@ -45,7 +45,12 @@ pub(super) async fn admit(claims: &Existing, task: &Task<'_>, trace: &mut Trace)
         namespace: Some(namespace.to_owned()),
         name: name.to_owned(),
     };
-    match task.place.cluster.look_up(&object).await {
+    let found = if task.reach().covers(&object) {
+        task.place.cluster.look_up(&object).await.map_err(ReconcileError::from)
+    } else {
+        Err(ReconcileError::new(Reason::Forbidden, "it is out of reach (--no-cross-namespace-refs)"))
+    };
+    match found {
         Ok(Some(owner)) if owner["spec"]["suspend"] != true => {
             let message = format!(
                 "the release {release} is looked after by Flux, as its HelmRelease {namespace}/{name} declares: suspend that (flux suspend \
@@ -54,8 +59,8 @@ pub(super) async fn admit(claims: &Existing, task: &Task<'_>, trace: &mut Trace)
             Err(ReconcileError::new(Reason::AdoptionRefused, message))
         }
         Ok(_) => Ok(()),
-        Err(error) => {
-            let error = ReconcileError::from(error);
+        // Who may not read it cannot know.
+        Err(error) if error.reason == Reason::Forbidden => {
             let message = format!(
                 "the release {release} bears the labels of Flux's HelmRelease {namespace}/{name}, and whether that is suspended cannot be read: {}",
                 error.message
@@ -63,25 +68,30 @@ pub(super) async fn admit(claims: &Existing, task: &Task<'_>, trace: &mut Trace)
             trace.warn(Reason::AdoptionIgnored, message);
             Ok(())
         }
+        Err(error) => Err(error),
     }
 }
 
 /// Whether what is deployed is what is wanted but for Flux's labels: nothing has to be done then.
-pub(super) async fn is_same(deployed: &Release, wanted: &Release, task: &Task<'_>) -> Result<bool, ReconcileError> {
-    let is_chart = deployed.chart.name() == wanted.chart.name();
-    if !is_chart || deployed.config != wanted.config || deployed.hooks.len() != wanted.hooks.len() {
-        return Ok(false);
-    }
-    let (there, wanted) = (prepare::manifest(deployed, task).await?, prepare::manifest(wanted, task).await?);
-    Ok(bare(&there) == bare(&wanted))
+pub(super) fn is_same(deployed: &Release, wanted: &Release) -> bool {
+    let version = |release: &Release| release.chart.version().split('+').next().unwrap_or_default().to_owned();
+    let hooks = |release: &Release| -> Option<Vec<_>> {
+        release.hooks.iter().map(|hook| Some((hook.path.clone(), bare(&hook.manifest)?))).collect()
+    };
+    let (there, made) = (bare(&deployed.manifest), bare(&wanted.manifest));
+    deployed.chart.name() == wanted.chart.name()
+        && version(deployed) == version(wanted)
+        && deployed.config == wanted.config
+        && there.is_some()
+        && there == made
+        && hooks(deployed) == hooks(wanted)
 }
 
-/// The objects without Flux's labels.
-fn bare(objects: &[Object]) -> BTreeMap<&ObjectRef, Map<String, Value>> {
-    let bare = |object: &Object| {
-        let mut content = object.content().clone();
-        let metadata = content.get_mut("metadata").and_then(Value::as_object_mut);
-        if let Some(metadata) = metadata {
+/// The objects of a manifest without Flux's labels, by what names them; none where it cannot be read.
+fn bare(manifest: &str) -> Option<BTreeMap<String, Value>> {
+    let documents = formats::yaml::parse_all(manifest.as_bytes()).ok()?;
+    let objects = documents.iter().map(formats::json::to_serde).filter(Value::is_object).map(|mut object| {
+        if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
             let labels = metadata.get_mut("labels").and_then(Value::as_object_mut);
             let is_empty = labels.is_some_and(|labels| {
                 labels.retain(|label, _| !FLUX.contains(&label.as_str()));
@@ -93,7 +103,7 @@ fn bare(objects: &[Object]) -> BTreeMap<&ObjectRef, Map<String, Value>> {
             // What Flux writes down of it.
             metadata.remove("namespace");
         }
-        content
-    };
-    objects.iter().map(|object| (object.reference(), bare(object))).collect()
+        (format!("{} {} {}", object["apiVersion"], object["kind"], object["metadata"]["name"]), object)
+    });
+    Some(objects.collect())
 }

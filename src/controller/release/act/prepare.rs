@@ -130,7 +130,7 @@ async fn is_there(
     }
     let is_first = adopt::is_first(task);
     let is_same = same(&deployed.release, &proposal.release)
-        || (is_first && Box::pin(adopt::is_same(&deployed.release, &proposal.release, task)).await?);
+        || (is_first && adopt::is_same(&deployed.release, &proposal.release));
     if !is_same {
         return Ok(false);
     }
@@ -151,7 +151,7 @@ async fn commit(
 ) -> Result<Pending, ReconcileError> {
     let action = action(step, task);
     let (objects, claims) = Box::pin(objects(&release, action, task)).await?;
-    if !replaced.is_empty() && adopt::is_first(task) {
+    if adopt::is_first(task) {
         Box::pin(adopt::admit(&claims, task, trace)).await?;
     }
     if replaced.is_empty() && claims.any_of(&owner(task)) {
