@@ -85,9 +85,10 @@ pub(crate) fn shortened(message: &str, limit: usize) -> String {
 }
 
 impl Conditions {
-    /// Adds a condition.
+    /// Adds a condition, in place of one of its kind.
     #[must_use]
     pub fn with(mut self, kind: ConditionType, status: bool, reason: Reason, message: impl Into<String>) -> Self {
+        self.set.retain(|(known, ..)| *known != kind);
         self.set.push((kind, status, reason, shortened(&message.into(), MESSAGE_LIMIT)));
         self
     }

@@ -6,8 +6,8 @@ use std::num::NonZeroU32;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
 
-use super::managed_fields;
 use super::request::{FIELD_MANAGER, Metadata};
+use super::{managed_fields, ownership};
 
 /// Which fields of an object a release manages, in four bytes: it changes when somebody else sets one of them to something
 /// else, and by nothing that the release does not mind.
@@ -28,8 +28,10 @@ impl Fingerprint {
         NonZeroU32::new(number).map(Self)
     }
 
-    fn of<'a>(entries: impl Iterator<Item = &'a Value>) -> Option<Self> {
+    /// Of the fields that a release manages, and of whose release it is.
+    fn of<'a>(owner: Option<&str>, entries: impl Iterator<Item = &'a Value>) -> Option<Self> {
         let mut hash = Fnv::default();
+        serde_json::to_writer(&mut hash, &owner).unwrap_or_default();
         let mut entries = entries.peekable();
         entries.peek()?;
         // Keys are sorted, and memory does not fail.
@@ -76,7 +78,10 @@ pub(super) fn state(metadata: &Metadata) -> u64 {
 /// operator with Helm built in, set for it counts, too.
 pub(super) fn fingerprint(metadata: &Metadata) -> Option<Fingerprint> {
     let own = entries(metadata).filter(|entry| managed_fields::is_of_release(entry));
-    Fingerprint::of(own.filter_map(|entry| Some(&entry.fields_v1.as_ref()?.0)))
+    Fingerprint::of(
+        ownership::release_of(metadata).as_deref(),
+        own.filter_map(|entry| Some(&entry.fields_v1.as_ref()?.0)),
+    )
 }
 
 /// The same of an object as the server answered it.
@@ -86,7 +91,8 @@ pub(super) fn fingerprint_of(object: &Value) -> Option<Fingerprint> {
         managed_fields::signs_for_releases(manager) && entry.get("subresource").is_none()
     };
     let own = object["metadata"]["managedFields"].as_array()?.iter().filter(is_own);
-    Fingerprint::of(own.filter_map(|entry| entry.get("fieldsV1")))
+    let owner = ownership::release_named(&object["metadata"]["annotations"]);
+    Fingerprint::of(owner.as_deref(), own.filter_map(|entry| entry.get("fieldsV1")))
 }
 
 fn entries(metadata: &Metadata) -> impl Iterator<Item = &ManagedFieldsEntry> {

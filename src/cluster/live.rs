@@ -93,7 +93,8 @@ impl Live {
                 Verdict::InProgress(words) | Verdict::Failed(words) => words,
                 Verdict::Current => String::new(),
             },
-            _ => String::new(),
+            Look::Absent => "it does not exist".to_owned(),
+            Look::NotYet | Look::Lost(_) => String::new(),
         }
     }
 

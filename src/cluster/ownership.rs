@@ -44,6 +44,11 @@ pub(super) fn release_of(metadata: &Metadata) -> Option<String> {
     Some(format!("{}/{}", annotations.get(RELEASE_NAMESPACE)?, annotations.get(RELEASE_NAME)?))
 }
 
+/// The same by the annotations as the server answered them.
+pub(super) fn release_named(annotations: &Value) -> Option<String> {
+    Some(format!("{}/{}", annotations[RELEASE_NAMESPACE].as_str()?, annotations[RELEASE_NAME].as_str()?))
+}
+
 /// Whose the object with this `metadata` is, as seen by `owner`.
 pub(super) fn claim(metadata: &Metadata, owner: &Owner) -> Holder {
     let annotation = |key: &str| metadata.annotations.as_ref()?.get(key).map(String::as_str);

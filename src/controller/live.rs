@@ -26,6 +26,9 @@ use crate::cluster::{Applied, Cluster, Fingerprint, Glance, LiveObjects, ObjectR
 /// history by then tells whether it is Helm that changes them.
 const SETTLE: Duration = Duration::from_millis(250);
 
+/// The shortest between two looks at a release: what changes in a burst is looked at, and told of, together.
+const GATHER: Duration = Duration::from_secs(2);
+
 /// How long after an object could not be looked at, or not be corrected, that is tried again; twice as long each time.
 const AGAIN: Duration = Duration::from_mins(1);
 
@@ -70,8 +73,9 @@ struct Release {
     unseen: usize,
     /// When its status is to be told anew, where it is.
     refresh: Option<Instant>,
-    /// When it is woken next.
+    /// When it is woken next, and was last.
     waking: Option<Instant>,
+    woken: Option<Instant>,
     /// How often something could not be looked at or corrected in a row, and whether that is tried again in a while.
     failed: (u32, bool),
 }
@@ -97,6 +101,8 @@ pub(crate) enum Finding {
     Unserved,
     /// This, in words.
     Told(String),
+    /// It is somebody else's now, in words.
+    Foreign(String),
     /// This, in words; and it is looked at again later.
     Failed(String),
     /// It was applied again.
@@ -112,8 +118,10 @@ pub(crate) struct Suspect {
     seen: Glance,
     /// Whether it was corrected so often of late that it is left alone.
     pub(crate) is_fought_over: bool,
-    /// Whether it was corrected before.
-    pub(crate) was_corrected: bool,
+    /// Whether it was made anew before.
+    pub(crate) was_restored: bool,
+    /// Whether it was somebody else's when it was last looked at.
+    pub(crate) was_foreign: bool,
 }
 
 /// How the objects of a release are.
@@ -171,8 +179,18 @@ impl LiveReleases {
         });
         let objects: Vec<Object> = watched.collect();
         let (key, of, unseen) = (Key::of(release), watch.of, objects.len());
-        let release =
-            Release { key, of, first, objects, watch, unseen, refresh: None, waking: None, failed: (0, false) };
+        let release = Release {
+            key,
+            of,
+            first,
+            objects,
+            watch,
+            unseen,
+            refresh: None,
+            waking: None,
+            woken: None,
+            failed: (0, false),
+        };
         open.numbers.insert(first, uid.clone());
         open.releases.insert(uid, release);
     }
@@ -189,8 +207,9 @@ impl LiveReleases {
         let objects = release.into_iter().flat_map(|release| release.objects.iter_mut().enumerate());
         let suspects = objects.filter(|(_, object)| object.is_suspect());
         let suspect = |(at, object): (usize, &mut Object)| {
-            let (is_fought_over, was_corrected) = object.corrections();
-            Suspect { at, object: object.live.object(), seen: object.take(), is_fought_over, was_corrected }
+            let (is_fought_over, was_restored) = object.corrections();
+            let was_foreign = object.is_foreign;
+            Suspect { at, object: object.live.object(), seen: object.take(), is_fought_over, was_restored, was_foreign }
         };
         suspects.map(suspect).collect()
     }
@@ -217,10 +236,14 @@ impl LiveReleases {
         let object = open.releases.get_mut(uid).and_then(|release| release.objects.get_mut(suspect.at));
         let Some(object) = object else { return false };
         match finding {
-            Finding::Corrected(applied) => object.applied_again(Sighting::Present(applied.fields), applied.version()),
+            Finding::Corrected(applied) => object.applied_again(&applied, suspect.seen),
             Finding::Unserved => object.not_found_out(),
             Finding::Nothing => drop(object.found(suspect.seen, None)),
             Finding::Told(words) => return object.found(suspect.seen, Some(words)),
+            Finding::Foreign(words) => {
+                object.is_foreign = true;
+                return object.found(suspect.seen, Some(words));
+            }
             Finding::Failed(words) => return object.failed(suspect.seen, words),
         }
         false
@@ -315,6 +338,7 @@ impl LiveReleases {
         let now = Instant::now();
         let dues = release.objects.iter().flat_map(Object::dues).chain(release.refresh);
         let due = dues.filter(|due| *due > now).min()?;
+        let due = release.woken.map_or(due, |woken| due.max(woken + GATHER));
         let is_sooner = release.waking.is_none_or(|waking| due < waking);
         is_sooner.then(|| *release.waking.insert(due))
     }
@@ -324,6 +348,7 @@ impl LiveReleases {
         let mut open = self.lock();
         let release = open.releases.get_mut(uid)?;
         release.waking.take_if(|waking| *waking == due)?;
+        release.woken = Some(due);
         release.refresh.take_if(|refresh| *refresh <= Instant::now());
         Some(release.key.clone())
     }

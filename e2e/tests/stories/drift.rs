@@ -366,3 +366,58 @@ fn what_admission_makes_of_an_object_is_no_drift() -> Result<()> {
         Ok(())
     })
 }
+
+#[test]
+fn what_another_release_took_is_told_by_the_one_that_lost_it_and_not_made_anew_by_it() -> Result<()> {
+    story("drift-taken", async |story| {
+        let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shared}\ndata: {by: {{ .Release.Name }}}\n";
+        story.push(&Chart::new("map", "1.0.0").file("templates/map.yaml", map)).await?;
+        story.open_repository().await?;
+        story.release("first", "map", "1.0.0", json!({ "driftDetection": { "mode": "enabled" } })).await?;
+        story.ready("first").await?;
+        story.release("second", "map", "1.0.0", json!({ "install": { "takeOwnership": true } })).await?;
+        story.ready("second").await?;
+        told(story, "first", &["ConfigMap \"shared\"", "belongs to release", "/second now"]).await?;
+        let maps = story.objects::<ConfigMap>();
+        maps.delete("shared", &DeleteParams::default()).await?;
+        eventually::object(&maps, "shared", SOON, |map| {
+            ensure!(map.data.as_ref().context("data")?["by"] == "second", "made by the one that had lost it");
+            Ok(())
+        })
+        .await?;
+        story.event("second", Reason::DriftCorrected, "shared").await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn what_is_missing_is_not_healthy_and_what_failed_its_tests_is_looked_after() -> Result<()> {
+    story("drift-missing", async |story| {
+        deployed(story, "app", json!({ "mode": "warn" })).await?;
+        story.objects::<Deployment>().delete("app", &DeleteParams::default()).await?;
+        eventually::object(&story.releases(), "app", SOON, |release: &HelmRelease| {
+            status::has(release, "Healthy", "False", Reason::HealthCheckFailed)
+        })
+        .await?;
+        let release = story.releases().get("app").await?;
+        let conditions = &release.status.as_ref().context("a status")?.conditions;
+        let healthy = conditions.iter().find(|it| it.type_ == "Healthy").context("no condition")?;
+        ensure!(
+            healthy.message.contains("Deployment \"app\"") && healthy.message.contains("does not exist"),
+            "{}",
+            healthy.message
+        );
+
+        let test = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {{ .Release.Name }}-test\n  annotations: {helm.sh/hook: test, PLAY: PLAYED}\nspec: {restartPolicy: Never, containers: [{name: a, image: b}]}\n";
+        let test = test.replace("PLAYED", e2e::kwok::play::HANG).replace("PLAY", e2e::kwok::PLAY);
+        let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}}\n";
+        let tested = Chart::new("tested", "1.0.0").file("templates/map.yaml", map).file("templates/test.yaml", test);
+        story.push(&tested).await?;
+        story.release("tested", "tested", "1.0.0", json!({ "test": { "enable": true, "timeout": "1s" } })).await?;
+        story.failed("tested", Reason::TestFailed).await?;
+        let maps = story.objects::<ConfigMap>();
+        maps.delete("tested", &DeleteParams::default()).await?;
+        eventually::object(&maps, "tested", SOON, |_| Ok(())).await?;
+        Ok(())
+    })
+}

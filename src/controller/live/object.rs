@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{CORRECTIONS, FOUGHT_WITHIN, SETTLE};
-use crate::cluster::{Glance, Health, Live, Sighting};
+use crate::cluster::{Applied, Glance, Health, Live, Sighting};
 
 /// How long an object that is on its way may be so before it is told of: a pod that is moved to another node, a few more pods,
 /// are no trouble.
@@ -24,6 +24,7 @@ const RARELY: Duration = Duration::from_mins(5);
 const CALM: Duration = Duration::from_mins(10);
 
 /// An object that is watched.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Object {
     pub(super) live: Live,
     applied: Sighting,
@@ -32,12 +33,14 @@ pub(super) struct Object {
     suspect: Option<Instant>,
     /// How often it was looked at, and when last.
     looks: (u32, Instant),
-    /// How often it was corrected of late, since when, and whether it ever was.
+    /// How often it was corrected of late, since when, and whether it was ever made anew.
     corrected: (u8, Instant, bool),
     /// When it was first seen not to do its work, when it was first seen like this, and how that is.
     troubled: Option<(Instant, Instant, Health)>,
     /// Why, in words.
     trouble: Option<String>,
+    /// Whether it was somebody else's when it was last looked at.
+    pub(super) is_foreign: bool,
     /// Whether it could not be looked at, or not be corrected.
     pub(super) has_failed: bool,
     /// Whether the watch has shown how it is.
@@ -69,6 +72,7 @@ impl Object {
             corrected: (0, now, false),
             troubled: None,
             trouble: None,
+            is_foreign: false,
             has_failed: false,
             is_seen: false,
             is_lost: false,
@@ -97,7 +101,7 @@ impl Object {
             }
             _ if self.applied == seen => {
                 let was_told = self.told().is_some();
-                (self.known, self.suspect) = (Known::Nothing, None);
+                (self.known, self.suspect, self.is_foreign) = (Known::Nothing, None, false);
                 return was_told;
             }
             // Of fields that the release manages no longer only that tells.
@@ -123,8 +127,11 @@ impl Object {
 
     /// Whether it does its work: a trouble that goes on is told of after a while. The answer is whether one is over.
     fn examine(&mut self, glance: Glance) -> bool {
-        let is_present = matches!(glance.sighting, Sighting::Present(_));
-        let health = if is_present { glance.health } else { Health::Good };
+        let health = match glance.sighting {
+            Sighting::Present(_) => glance.health,
+            Sighting::Absent if !self.may_be_absent() => Health::Failed,
+            _ => Health::Good,
+        };
         match (health, self.troubled) {
             (Health::Good, before) => {
                 (self.troubled, self.trouble) = (None, None);
@@ -139,6 +146,12 @@ impl Object {
             }
         }
         false
+    }
+
+    /// Whether it may be gone without being missed: it runs once, or was found to be there without Helm's label.
+    fn may_be_absent(&self) -> bool {
+        const RUN_ONCE: [&str; 3] = ["Job", "Pod", "CertificateSigningRequest"];
+        RUN_ONCE.contains(&self.live.resource().kind.as_str()) || matches!(self.known, Known::Found(_, None))
     }
 
     /// When there is something to do about it.
@@ -197,17 +210,17 @@ impl Object {
         self.found(seen, Some(words))
     }
 
-    /// It was applied again: these are the fields, in this resource version.
-    pub(super) fn applied_again(&mut self, fields: Sighting, version: u64) {
-        let (count, since, _) = self.corrected;
-        self.corrected = (count.saturating_add(1), since, true);
-        (self.applied, self.known) = (fields, Known::AppliedAgain(version));
+    /// It was applied again, after it was `seen` like this.
+    pub(super) fn applied_again(&mut self, applied: &Applied, seen: Glance) {
+        let (count, since, restored) = self.corrected;
+        self.corrected = (count.saturating_add(1), since, restored || seen.sighting == Sighting::Absent);
+        (self.applied, self.known) = (Sighting::Present(applied.fields), Known::AppliedAgain(applied.version()));
         // The watch may be further already.
         let glance = self.live.look();
         self.compare(glance);
     }
 
-    /// Whether it was corrected so often of late that it is left alone; and whether it ever was.
+    /// Whether it was corrected so often of late that it is left alone; and whether it was ever made anew.
     pub(super) fn corrections(&mut self) -> (bool, bool) {
         let (count, since, ever) = &mut self.corrected;
         if since.elapsed() > FOUGHT_WITHIN {

@@ -148,7 +148,8 @@ pub(super) fn report(
         Err(error) => failed(error, trace, &before),
     };
     let conditions = tests(source(conditions, trace, &before.conditions), release, revisions);
-    let conditions = drifted(remediated(conditions, revisions), release, trace, &before.conditions);
+    let conditions = remediated(conditions, revisions, outcome.is_err());
+    let conditions = drifted(conditions, release, trace, &before.conditions);
     let conditions = healthy(conditions, trace, &before.conditions);
     HelmReleaseStatus {
         observed_generation: generation,
@@ -222,6 +223,8 @@ fn drifted(conditions: Conditions, release: &HelmRelease, trace: &Trace, before:
     match told.as_slice() {
         [] if !is_compared => match declared.and_then(|declared| declared.mode) {
             Some(DriftMode::Disabled) => conditions,
+            // Of a revision that is replaced nothing is told any more.
+            _ if trace.acted => conditions,
             _ => conditions.keeping(Drifted, before),
         },
         [] if declared.is_some() => {
@@ -266,7 +269,7 @@ pub(super) fn listed(things: &[String]) -> String {
 }
 
 /// What was done about an upgrade that failed.
-fn remediated(conditions: Conditions, revisions: &[RecordMeta]) -> Conditions {
+fn remediated(conditions: Conditions, revisions: &[RecordMeta], has_failed: bool) -> Conditions {
     let newest = revisions.last().and_then(|last| Some((last, last.marks.as_ref()?.remedies.as_ref()?)));
     let Some((last, remedied)) = newest else { return conditions };
     let (failed, to, revision) = (remedied.failed, remedied.to, last.revision);
@@ -274,6 +277,8 @@ fn remediated(conditions: Conditions, revisions: &[RecordMeta]) -> Conditions {
         Status::Deployed => {
             let message =
                 format!("revision {failed} failed, and revision {to} is deployed again, as revision {revision}");
+            let conditions =
+                if has_failed { conditions.with(Released, false, Reason::UpgradeFailed, &message) } else { conditions };
             conditions.with(Remediated, true, Reason::RolledBack, message)
         }
         Status::Failed => {

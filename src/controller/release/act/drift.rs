@@ -8,7 +8,7 @@ use helm::release::Release;
 use tokio::time::Instant;
 
 use super::{Task, masked, prepare, record};
-use crate::api::{ConditionType, HelmReleaseStatus, Reason};
+use crate::api::{ConditionType, HelmReleaseStatus, REQUESTED_AT, Reason};
 use crate::cluster::{Deviation, Drift, Error, Fingerprint, Object, ObjectRef};
 use crate::controller::error::ReconcileError;
 use crate::controller::live::{self, CORRECTIONS, FOUGHT_WITHIN, Finding, Suspect, Watch};
@@ -69,7 +69,9 @@ pub(super) async fn watch(revision: u32, task: &Task<'_>, trace: &Trace) -> Resu
         of,
         compares: task.desired.differences.drift.watched,
         is_partial: objects.len() < all,
-        is_in_doubt: is(ConditionType::Drifted, "True") || is(ConditionType::Healthy, "False"),
+        is_in_doubt: task.release.spec.drift_detection.is_some()
+            || is(ConditionType::Drifted, "True")
+            || is(ConditionType::Healthy, "False"),
     };
     live.begin(task.release, watch, objects, &task.place.cluster);
     Ok(())
@@ -129,6 +131,10 @@ pub(super) async fn inspect(revision: u32, task: &Task<'_>, trace: &mut Trace) -
     while let Some((deviation, suspect)) = looked.next() {
         let finding = match deviation {
             None => Finding::Unserved,
+            Some(Err(error @ Error::Invalid { .. })) => Finding::Failed(format!(
+                "{}, so that no apply can undo what somebody changed: put it back, or delete the object, which is then made anew",
+                inspection.words(error, trace).await
+            )),
             Some(Err(error)) => {
                 Finding::Failed(format!("{}: {}", suspect.object, inspection.words(error, trace).await))
             }
@@ -137,7 +143,7 @@ pub(super) async fn inspect(revision: u32, task: &Task<'_>, trace: &mut Trace) -
         let is_failure = matches!(finding, Finding::Failed(_));
         has_failed |= is_failure;
         let told = match &finding {
-            Finding::Told(words) => Some((Reason::DriftDetected, words.clone())),
+            Finding::Told(words) | Finding::Foreign(words) => Some((Reason::DriftDetected, words.clone())),
             Finding::Failed(words) => Some((Reason::DriftCorrectionFailed, words.clone())),
             Finding::Nothing | Finding::Unserved | Finding::Corrected(_) => None,
         };
@@ -194,13 +200,21 @@ impl Inspection<'_> {
                 (format!("{}: {}", suspect.object, changes(&paths, &by)), self.tolerance.correct)
             }
             Deviation::Foreign { release: Some(release) } => {
-                return Finding::Told(format!("{} belongs to release {release} now", suspect.object));
+                return Finding::Foreign(format!("{} belongs to release {release} now", suspect.object));
             }
             Deviation::Foreign { release: None } => {
                 let words = format!("{} was made anew by somebody else, and is no release's", suspect.object);
-                return Finding::Told(words);
+                return Finding::Foreign(words);
             }
         };
+        if suspect.was_foreign {
+            return Finding::Told(format!("{words}; it was somebody else's"));
+        }
+        if !is_wanted && suspect.was_restored {
+            return Finding::Told(format!(
+                "{words} again, after it was made anew; annotate this object with {REQUESTED_AT} to have it made anew once more"
+            ));
+        }
         if !is_wanted {
             return Finding::Told(words);
         }
@@ -229,7 +243,7 @@ impl Inspection<'_> {
         let by_default = !NOT_BY_DEFAULT.contains(&kind.as_str());
         // What a controller we do not know takes away when it is done would be done again and again.
         let is_known = by_default && (!group.contains('.') || group.ends_with(".k8s.io"));
-        self.tolerance.restore && (self.tolerance.correct || by_default) && (is_known || !suspect.was_corrected)
+        self.tolerance.restore && (self.tolerance.correct || by_default) && (is_known || !suspect.was_restored)
     }
 
     /// Whether the record is still the newest, as it was read.

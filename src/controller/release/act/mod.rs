@@ -104,7 +104,11 @@ async fn go_on(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), Rec
     match plan {
         Plan::EndHold { revision } => record::end_hold(record::get(task, revision).await?, task).await,
         Plan::Inspect { revision } => Box::pin(drift::inspect(revision, task, trace)).await,
-        Plan::Test { revision } => Box::pin(helm_tests::run(revision, task, trace)).await,
+        Plan::Test { revision } => {
+            // Whatever they say, the revision is deployed.
+            Box::pin(drift::watch(revision, task, trace)).await?;
+            Box::pin(helm_tests::run(revision, task, trace)).await
+        }
         Plan::Mark { revision } => {
             let record = record::get(task, revision).await?;
             mark(record, &task.desired.identity, task.place).await

@@ -198,7 +198,7 @@ fn warn_of_others(step: &Step, task: &Task<'_>, trace: &mut Trace) {
     let revisions = task.place.revisions.of(&identity.release);
     if let Some(last) = revisions.last()
         && last.marks.is_none()
-        && last.status == Status::Deployed
+        && matches!(last.status, Status::Deployed | Status::Failed)
         && revisions.iter().any(|meta| plan::is_of(meta, identity))
     {
         let message = format!(

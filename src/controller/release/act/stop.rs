@@ -42,7 +42,7 @@ pub(super) async fn stop(stop: Stop, task: &Task<'_>, trace: &mut Trace) -> Resu
         }
         Stop::Exhausted { revision, attempts } => {
             let message = format!(
-                "{}; all {attempts} attempts failed that spec.install.remediation.retries or spec.upgrade.remediation.retries allows: change the \
+                "{}; all {attempts} attempts failed that the retries of its remediation, or strategy, allow: change the \
                  release, or annotate it with {REQUESTED_AT}, to try again",
                 why(revision, task).await?
             );
