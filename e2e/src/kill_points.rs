@@ -291,6 +291,12 @@ impl World<'_> {
 
     /// Whether a release has come to an end: its object is gone, or tells of the newest record, which is not pending.
     fn settled(&self, cast: &Cast, snapshot: &Snapshot) -> Result<()> {
+        if cast.scenario == Scenario::Drift {
+            // Nothing of the release tells of it: its objects do.
+            let is = snapshot.of(&cast.token);
+            let missing = cast.scenario.ends().iter().find(|line| !is.iter().any(|it| it.starts_with(**line)));
+            ensure!(missing.is_none(), "lacks {missing:?}");
+        }
         let Some(release) = snapshot.releases.get(&cast.token) else { return Ok(()) };
         ensure!(release.metadata.deletion_timestamp.is_none(), "it is being deleted");
         status::ready(release).or_else(|_| settled_badly(release))?;

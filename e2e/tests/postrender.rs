@@ -194,15 +194,12 @@ fn patches_and_images_are_what_kustomize_makes_of_them() -> Result<()> {
     let mut failed = 0;
     for case in 0..CASES {
         // First each for itself, then some together.
-        let patches: Vec<(&str, &str)> = if case < PATCHES.len() {
-            vec![PATCHES[case]]
-        } else {
-            (0..numbers.below(4)).filter_map(|_| numbers.pick(&PATCHES).copied()).collect()
-        };
-        let images: Vec<[Option<&str>; 4]> = if case < PATCHES.len() {
-            Vec::new()
-        } else {
-            (0..numbers.below(3)).filter_map(|_| numbers.pick(&IMAGES).copied()).collect()
+        let (patches, images): (Vec<_>, Vec<_>) = match PATCHES.get(case) {
+            Some(alone) => (vec![*alone], Vec::new()),
+            None => (
+                (0..numbers.below(4)).filter_map(|_| numbers.pick(&PATCHES).copied()).collect(),
+                (0..numbers.below(3)).filter_map(|_| numbers.pick(&IMAGES).copied()).collect(),
+            ),
         };
         let (own, real) = (ours(&patches, &images), theirs(&kustomize, &patches, &images));
         let told = || format!("case {case} of seed {seed}: {patches:#?} {images:?}");

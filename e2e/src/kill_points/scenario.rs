@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use helm_operator::api::HelmRelease;
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
@@ -28,6 +28,8 @@ pub enum Scenario {
     RollBack,
     /// An upgrade that the API server refuses, and its rollback, with hooks.
     Remedy,
+    /// Somebody changes one object of a deployed release, and deletes another.
+    Drift,
     /// A first install, with hooks and tests.
     Test,
     /// `release.name` is changed.
@@ -46,7 +48,7 @@ pub enum Scenario {
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Install,
         Self::InstallDefinition,
         Self::Upgrade,
@@ -54,6 +56,7 @@ impl Scenario {
         Self::Mend,
         Self::RollBack,
         Self::Remedy,
+        Self::Drift,
         Self::Test,
         Self::MoveName,
         Self::MoveNamespace,
@@ -73,6 +76,7 @@ impl Scenario {
             Self::Mend => "mend",
             Self::RollBack => "roll-back",
             Self::Remedy => "remedy",
+            Self::Drift => "drift",
             Self::Test => "test",
             Self::MoveName => "move-name",
             Self::MoveNamespace => "move-namespace",
@@ -94,6 +98,7 @@ impl Scenario {
             Self::FailingUpgrade => &["release T/T: 1 deployed, 2 failed"],
             Self::Mend => &["release T/T: 1 superseded, 2 failed, 3 deployed", "ConfigMap T/T-new 1.1.0 hello"],
             Self::RollBack => &["release T/T: 1 superseded, 2 superseded, 3 "],
+            Self::Drift => &["release T/T: 1 deployed", "ConfigMap T/T-a 1.0.0 hello", "ConfigMap T/T-old 1.0.0 hello"],
             Self::Remedy => &["release T/T: 1 superseded, 2 failed, 3 deployed", "ConfigMap T/T-old 1.0.0 hello"],
             Self::MoveName => {
                 &["release T/T-moved: 1 deployed", "release T/T: none", "ConfigMap T/T-moved-a 1.0.0 hello"]
@@ -127,6 +132,10 @@ impl Player<'_> {
             Scenario::InstallDefinition => self.story.push(&chart::with_definition(self.token)).await?,
             Scenario::Upgrade | Scenario::Uninstall | Scenario::Remedy => {
                 self.declare(chart::HOOKED, "1.0.0", json!({})).await?;
+            }
+            Scenario::Drift => {
+                let drift = json!({ "driftDetection": { "mode": "enabled" } });
+                self.declare(chart::PLAIN, "1.0.0", drift).await?;
             }
             Scenario::FailingUpgrade | Scenario::MoveName | Scenario::MoveNamespace => {
                 self.declare(chart::PLAIN, "1.0.0", json!({})).await?;
@@ -166,6 +175,7 @@ impl Player<'_> {
                 });
                 self.declare(chart::HOOKED, "1.1.0", spec).await
             }
+            Scenario::Drift => self.drift().await,
             Scenario::Test => self.declare(chart::HOOKED, "1.0.0", json!({ "test": { "enable": true } })).await,
             Scenario::RollBack => self.story.helm.rollback(self.token, self.token, 1).await,
             Scenario::MoveName => {
@@ -182,6 +192,14 @@ impl Player<'_> {
             }
             Scenario::Adopt => self.declare(chart::PLAIN, "1.0.0", json!({})).await,
         }
+    }
+
+    async fn drift(&self) -> Result<()> {
+        let maps = Api::<ConfigMap>::namespaced(self.story.client.clone(), self.token);
+        let changed = Patch::Merge(json!({ "data": { "greeting": "changed" } }));
+        maps.patch(&format!("{}-a", self.token), &PatchParams::default(), &changed).await?;
+        maps.delete(&format!("{}-old", self.token), &DeleteParams::default()).await?;
+        Ok(())
     }
 
     async fn refused_upgrade(&self) -> Result<()> {

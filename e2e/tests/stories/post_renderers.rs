@@ -27,7 +27,7 @@ metadata:
   annotations: {helm.sh/hook: pre-install}
 ";
 
-fn patches(patches: Value) -> Value {
+fn patches(patches: &Value) -> Value {
     json!({ "postRenderers": [{ "kustomize": { "patches": patches } }] })
 }
 
@@ -40,7 +40,7 @@ fn patches_images_and_metadata_are_in_the_cluster_and_in_helms_record() -> Resul
         let merged = "kind: Deployment\napiVersion: apps/v1\nmetadata: {name: app}\nspec: {template: {spec: {containers: [{name: main, stdin: true}]}}}";
         let operations = r#"[{"op": "add", "path": "/spec/replicas", "value": 2}]"#;
         let mut spec =
-            patches(json!([{ "patch": merged }, { "patch": operations, "target": { "kind": "Deployment" } }]));
+            patches(&json!([{ "patch": merged }, { "patch": operations, "target": { "kind": "Deployment" } }]));
         spec["postRenderers"][0]["kustomize"]["images"] =
             json!([{ "name": "main", "newName": "mirror/main", "newTag": "2" }]);
         spec["commonMetadata"] = json!({ "labels": { "team": "a" } });
@@ -65,14 +65,14 @@ fn patches_images_and_metadata_are_in_the_cluster_and_in_helms_record() -> Resul
         story.patch("app", json!({ "spec": { "commonMetadata": { "labels": { "team": "b" } } } })).await?;
         story.ready("app").await?;
         let wrong = patches(
-            json!([{ "patch": "[{\"op\": \"remove\", \"path\": \"/spec/paused\"}]", "target": { "kind": "Deployment" } }]),
+            &json!([{ "patch": "[{\"op\": \"remove\", \"path\": \"/spec/paused\"}]", "target": { "kind": "Deployment" } }]),
         );
         story.patch("app", json!({ "spec": wrong })).await?;
         story.refused("app", Reason::PostRenderFailed, &["patches[0]", "Deployment \"app\"", "/spec/paused"]).await?;
-        let none = patches(json!([{ "patch": "kind: Deployment\napiVersion: apps/v1\nmetadata: {name: other}" }]));
+        let none = patches(&json!([{ "patch": "kind: Deployment\napiVersion: apps/v1\nmetadata: {name: other}" }]));
         story.patch("app", json!({ "spec": none })).await?;
         story.refused("app", Reason::PostRenderFailed, &["Deployment \"other\"", "does not render"]).await?;
-        story.patch("app", json!({ "spec": patches(json!([{ "patch": "- a" }])) })).await?;
+        story.patch("app", json!({ "spec": patches(&json!([{ "patch": "- a" }])) })).await?;
         story.refused("app", Reason::ConfigurationError, &["spec.postRenderers[0].kustomize.patches[0]"]).await?;
         let history = story.history("app").await?;
         ensure!(history == "1 superseded, 2 deployed", "{history}");

@@ -186,7 +186,7 @@ impl Object {
     /// A person asks: however often it was looked at, or corrected.
     pub(super) fn begin_anew(&mut self) {
         let now = Instant::now();
-        (self.looks, self.corrected) = ((0, now), (0, now, false));
+        (self.looks, self.corrected, self.is_foreign) = ((0, now), (0, now, false), false);
         if self.told().is_some() {
             self.suspect();
         }

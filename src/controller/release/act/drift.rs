@@ -195,6 +195,13 @@ impl Inspection<'_> {
             Deviation::None | Deviation::Leaving => return Finding::Nothing,
             // It removed itself when it was done.
             Deviation::Missing if object.vanishes() => return Finding::Nothing,
+            Deviation::Missing if suspect.was_restored && !self.is_made_anew(suspect) => {
+                let words = format!(
+                    "{} is missing again, after it was made anew; annotate this object with {REQUESTED_AT} to have it made anew once more",
+                    suspect.object
+                );
+                (words, false)
+            }
             Deviation::Missing => (format!("{} is missing", suspect.object), self.is_made_anew(suspect)),
             Deviation::Changed { paths, by } => {
                 (format!("{}: {}", suspect.object, changes(&paths, &by)), self.tolerance.correct)
@@ -209,11 +216,6 @@ impl Inspection<'_> {
         };
         if suspect.was_foreign {
             return Finding::Told(format!("{words}; it was somebody else's"));
-        }
-        if !is_wanted && suspect.was_restored {
-            return Finding::Told(format!(
-                "{words} again, after it was made anew; annotate this object with {REQUESTED_AT} to have it made anew once more"
-            ));
         }
         if !is_wanted {
             return Finding::Told(words);
