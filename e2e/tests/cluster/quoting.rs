@@ -61,6 +61,13 @@ fn service(path: &str, value: Value) -> Value {
     with(service, path, value)
 }
 
+fn lease(renewed: &str) -> Value {
+    json!({
+        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": { "name": "lease" },
+        "spec": { "renewTime": renewed },
+    })
+}
+
 fn gadget(spec: Value) -> Value {
     let gadget = json!({ "apiVersion": "quoting.example.com/v1", "kind": "Gadget", "metadata": { "name": "g" } });
     with(gadget, "spec", spec)
@@ -85,7 +92,7 @@ fn wrong_types() -> Vec<Case> {
         new(maps(json!({ "password": [PASSWORD] })), &["data.password", "expected string, got a list"]),
         new(maps(PASSWORD.into()), &["data: expected map, got something else"]),
         new(web("spec/replicas", PASSWORD.into()), &["spec.replicas"]),
-        new(web("metadata/creationTimestamp", PASSWORD.into()), &["parsing time"]),
+        new(lease(PASSWORD), &["parsing time"]),
         new(in_container("env", json!([{ "value": PASSWORD }])), &["env", "name"]),
         new(in_container("secretValue", PASSWORD.into()), &["secretValue", "field not declared in schema"]),
         new(
