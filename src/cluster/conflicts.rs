@@ -31,16 +31,16 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// Those of an object's fields that are meant.
-    pub(super) fn of<'a>(&'a self, (resource, object): (&Resource, &ObjectRef), content: &Value) -> &'a [String] {
+    /// Those of the fields that are meant of an object with this `metadata` in the chart.
+    pub(super) fn of<'a>(&'a self, (resource, object): (&Resource, &ObjectRef), metadata: &Value) -> &'a [String] {
         let chosen = Chosen {
             group: &object.group,
             version: &resource.version,
             kind: &object.kind,
             namespace: object.namespace.as_deref().unwrap_or_default(),
             name: &object.name,
-            labels: selector::texts(&content["metadata"], "labels"),
-            annotations: selector::texts(&content["metadata"], "annotations"),
+            labels: selector::texts(metadata, "labels"),
+            annotations: selector::texts(metadata, "annotations"),
         };
         if self.target.matches(&chosen) { &self.paths } else { &[] }
     }
@@ -53,12 +53,9 @@ impl<'a> Rules<'a> {
     /// Those that are about `object`.
     pub(super) fn of(object: &Object, how: How<'a>) -> Self {
         let How { conflicts: declared, other_conflicts: others, .. } = how;
-        if declared.is_empty() {
-            return Self(Vec::new(), others);
-        }
-        let content = Value::Object(object.content().clone());
+        let metadata = object.content().get("metadata").unwrap_or(&Value::Null);
         let about = declared.iter().flat_map(|(paths, policy)| {
-            let of_object = paths.of((object.resource(), object.reference()), &content);
+            let of_object = paths.of((object.resource(), object.reference()), metadata);
             of_object.iter().map(|path| (path.as_str(), *policy))
         });
         Self(about.collect(), others)

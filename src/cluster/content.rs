@@ -6,6 +6,7 @@ use base64::prelude::BASE64_STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 
 use super::Error;
+use super::fields::OF_SERVER;
 use super::object::ObjectRef;
 
 /// Changes `content`, which is of `object`, to what is applied. Returns what of it a person should know.
@@ -58,8 +59,6 @@ fn drop_aggregated_rules(content: &mut Map<String, Value>) {
 
 /// What a chart copies from an object that it looks up: an apply with it is refused, or meant for another version.
 fn drop_what_the_server_writes(content: &mut Map<String, Value>) {
-    const OF_SERVER: [&str; 6] =
-        ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
     if let Some(metadata) = content.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.retain(|field, _| !OF_SERVER.contains(&field.as_str()));
     }

@@ -60,11 +60,11 @@ impl Cluster {
     /// What became of an object. Costs a read, and an apply that is not carried out where it is there.
     pub async fn deviation(&self, object: &Object, drift: Drift<'_>) -> Result<Deviation, Error> {
         let target = (object.resource(), object.reference());
-        let content = Value::Object(object.content().clone());
-        if is_exempt(&content) {
+        let declared = object.content().get("metadata").unwrap_or(&Value::Null);
+        if is_exempt(declared) {
             return Ok(Deviation::None);
         }
-        let Some(live) = self.requests.get(target.0, target.1).await? else { return Ok(Deviation::Missing) };
+        let Some(mut live) = self.requests.get(target.0, target.1).await? else { return Ok(Deviation::Missing) };
         let read = |source| Error::ReadAnswer { verb: "get", target: object.reference().to_string(), source };
         let metadata: Metadata = serde_json::from_value(live["metadata"].clone()).map_err(read)?;
         if metadata.deletion_timestamp.is_some() {
@@ -79,21 +79,20 @@ impl Cluster {
                 return Ok(Deviation::Foreign { release: ownership::release_of(&metadata) });
             }
         }
-        if is_exempt(&live) {
+        if is_exempt(&live["metadata"]) {
             return Ok(Deviation::None);
         }
         let conflicts = drift.conflicts();
         let how = How { conflicts: &conflicts, other_conflicts: ConflictPolicy::Force, ..drift.options.how() };
         let (applied, ..) = prepared(object, Some(&metadata), how);
-        let wanted = match self.requests.dry_apply(target, &applied).await {
+        let mut wanted = match self.requests.dry_apply(target, &applied).await {
             Ok(wanted) => wanted,
             Err(refused) => match content::leftover_strategy(target.1, &applied, &refused) {
                 Some(_) => return Ok(Deviation::Changed { paths: vec!["/spec/strategy".to_owned()], by: Vec::new() }),
                 None => return Err(refused),
             },
         };
-        let (mut live, mut wanted) = (live, wanted);
-        for path in drift.ignore.iter().flat_map(|paths| paths.of(target, &content)) {
+        for path in drift.ignore.iter().flat_map(|paths| paths.of(target, declared)) {
             fields::remove(&mut live, path);
             fields::remove(&mut wanted, path);
         }
@@ -130,8 +129,8 @@ impl Cluster {
     }
 }
 
-fn is_exempt(object: &Value) -> bool {
-    let says = |field: &str, key: &str| object["metadata"][field][key] == "disabled";
+fn is_exempt(metadata: &Value) -> bool {
+    let says = |field: &str, key: &str| metadata[field][key] == "disabled";
     OPT_OUT.iter().any(|key| says("labels", key) || says("annotations", key))
 }
 
@@ -143,7 +142,7 @@ mod tests {
 
     #[test]
     fn an_object_says_that_it_is_not_to_be_looked_at() {
-        let object = |field: &str, key: &str| json!({ "metadata": { field: { key: "disabled" } } });
+        let object = |field: &str, key: &str| json!({ field: { key: "disabled" } });
         assert!(is_exempt(&object("annotations", "helm-operator.ketches.cn/driftDetection")));
         assert!(is_exempt(&object("labels", "helm.toolkit.fluxcd.io/driftDetection")));
         assert!(!is_exempt(&object("labels", "driftDetection")) && !is_exempt(&json!({})));

@@ -356,12 +356,13 @@ fn unescaped(token: &str) -> String {
     token.replace("~1", "/").replace("~0", "~")
 }
 
+/// What of an object's metadata the server writes.
+pub(super) const OF_SERVER: [&str; 6] =
+    ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
+
 /// Where two objects differ, besides what the server alone writes, in the order of the fields; of lists of other lengths
 /// the list.
 pub(super) fn differences(one: &Value, other: &Value) -> Vec<String> {
-    /// What of the metadata the server writes.
-    const OF_SERVER: [&str; 6] =
-        ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
     let bare = |object: &Value| {
         let mut object = object.clone();
         remove(&mut object, "/status");
@@ -380,9 +381,8 @@ fn compare(one: &Value, other: &Value, at: String, found: &mut Vec<String>) {
         (Value::Object(one), Value::Object(other)) => {
             let keys: std::collections::BTreeSet<&String> = one.keys().chain(other.keys()).collect();
             for key in keys {
-                let value = |map: &'_ serde_json::Map<String, Value>| map.get(key).cloned();
-                let (one, other) = (value(one).unwrap_or(Value::Null), value(other).unwrap_or(Value::Null));
-                compare(&one, &other, format!("{at}/{}", escaped(key)), found);
+                let (one, other) = (one.get(key).unwrap_or(&Value::Null), other.get(key).unwrap_or(&Value::Null));
+                compare(one, other, format!("{at}/{}", escaped(key)), found);
             }
         }
         (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {

@@ -78,7 +78,7 @@ impl Live {
 
     /// Whether its watch was lost: nothing that becomes of it is seen until it is begun anew.
     pub fn is_lost(&self) -> bool {
-        matches!(self.subscription.look(), Look::Lost(_))
+        self.subscription.is_lost()
     }
 
     /// Begins its watch anew.

@@ -65,7 +65,6 @@ struct Open {
 
 struct Release {
     key: Key,
-    of: For,
     first: usize,
     objects: Vec<Object>,
     watch: Watch,
@@ -156,7 +155,7 @@ pub(crate) struct Ailing {
 impl LiveReleases {
     /// Whether the objects of this revision of the object with this uid are watched.
     pub(crate) fn covers(&self, uid: &str, of: For) -> bool {
-        self.lock().releases.get(uid).is_some_and(|release| release.of == of)
+        self.lock().releases.get(uid).is_some_and(|release| release.watch.of == of)
     }
 
     /// Begins to watch the objects of a revision that is deployed, in place of any others of the same release. Of each its
@@ -178,10 +177,9 @@ impl LiveReleases {
             Object::new(live, fields.map_or(Sighting::Unseen, |fields| Sighting::Present(Some(fields))))
         });
         let objects: Vec<Object> = watched.collect();
-        let (key, of, unseen) = (Key::of(release), watch.of, objects.len());
+        let (key, unseen) = (Key::of(release), objects.len());
         let release = Release {
             key,
-            of,
             first,
             objects,
             watch,
@@ -203,7 +201,7 @@ impl LiveReleases {
     /// Those of a revision's objects that are to be looked at: the caller does, or puts them back.
     pub(crate) fn suspects(&self, uid: &str, revision: u32) -> Vec<Suspect> {
         let mut open = self.lock();
-        let release = open.releases.get_mut(uid).filter(|release| release.of.revision == revision);
+        let release = open.releases.get_mut(uid).filter(|release| release.watch.of.revision == revision);
         let objects = release.into_iter().flat_map(|release| release.objects.iter_mut().enumerate());
         let suspects = objects.filter(|(_, object)| object.is_suspect());
         let suspect = |(at, object): (usize, &mut Object)| {
@@ -226,7 +224,7 @@ impl LiveReleases {
     /// Whether any of a revision's objects is to be looked at.
     pub(crate) fn has_suspects(&self, uid: &str, revision: u32) -> bool {
         let open = self.lock();
-        let release = open.releases.get(uid).filter(|release| release.of.revision == revision);
+        let release = open.releases.get(uid).filter(|release| release.watch.of.revision == revision);
         release.is_some_and(|release| release.objects.iter().any(Object::is_suspect))
     }
 
@@ -263,7 +261,7 @@ impl LiveReleases {
         let objects = &release.objects;
         let is_seen = release.unseen == 0 && !release.watch.is_partial;
         Some(Standing {
-            revision: release.of.revision,
+            revision: release.watch.of.revision,
             told: objects.iter().filter_map(|object| object.told().map(str::to_owned)).collect(),
             is_compared: release.watch.compares && is_seen && !objects.iter().any(Object::is_unclear),
             troubles: objects.iter().filter_map(|object| object.trouble().map(str::to_owned)).collect(),
@@ -356,7 +354,7 @@ impl LiveReleases {
     /// How long until what could not be looked at, or not be corrected, is tried again, unless it is already.
     fn failed(&self, uid: &str, of: For) -> Option<Duration> {
         let mut open = self.lock();
-        let release = open.releases.get_mut(uid).filter(|release| release.of == of)?;
+        let release = open.releases.get_mut(uid).filter(|release| release.watch.of == of)?;
         let (failed, is_retried) = &mut release.failed;
         let delay = AGAIN.saturating_mul(1 << (*failed).min(8)).min(LONGEST);
         *failed = failed.saturating_add(1);
@@ -373,7 +371,7 @@ impl LiveReleases {
     /// Has the objects looked at again that could not be looked at, or not be corrected.
     fn retry(&self, uid: &str, of: For) {
         let mut open = self.lock();
-        let Some(release) = open.releases.get_mut(uid).filter(|release| release.of == of) else { return };
+        let Some(release) = open.releases.get_mut(uid).filter(|release| release.watch.of == of) else { return };
         release.failed.1 = false;
         release.refresh = Some(Instant::now() + SETTLE);
         release.objects.iter_mut().filter(|object| object.has_failed).for_each(Object::suspect);

@@ -48,6 +48,11 @@ impl Subscription {
         Glance { sighting, version, state: seen.map_or(0, |seen| seen.state), health }
     }
 
+    /// Whether the feed was refused, and tells nothing any more.
+    pub(in crate::cluster) fn is_lost(&self) -> bool {
+        lock(&self.feed.state).lost.is_some()
+    }
+
     /// The resource that serves the object.
     pub(in crate::cluster) fn resource(&self) -> &Resource {
         &self.feed.key.0

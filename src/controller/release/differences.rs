@@ -59,11 +59,9 @@ impl Differences {
             drift: Tolerance::of(spec.drift_detection.as_ref())?,
         })
     }
-}
 
-impl Differences {
-    /// Who wins which field at an install or upgrade, and all others. Where changes by others are undone while a release is deployed, they are no
-    /// conflict when it is upgraded.
+    /// Who wins which field at an install or upgrade, and all others. Where changes by others are undone while a release is
+    /// deployed, they are no conflict when it is upgraded.
     pub(crate) fn on_apply(&self) -> (Vec<(Paths, ConflictPolicy)>, ConflictPolicy) {
         let Self { conflicts, drift, .. } = self;
         if !drift.correct {
