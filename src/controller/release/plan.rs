@@ -1,13 +1,17 @@
 //! What to do next. Pure and total: from what is declared and what Helm's history says to one step.
 
+mod failures;
+
 use std::time::Duration;
 
 use helm::release::Status;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
+pub(super) use self::failures::{Pace, next_attempt};
+use self::failures::{after_remedy, back_off, exhausted, remedied, remedy};
 use super::validate::{Identity, Remedies, Tests};
 use crate::api::Reason;
-use crate::controller::error::{self, NextAttempt};
+use crate::controller::error::NextAttempt;
 use crate::controller::waits::Progress;
 use crate::history::{Made, Outcome, RecordMeta, Remedied, Tested};
 
@@ -296,84 +300,6 @@ fn is_alive(meta: &RecordMeta, identity: &Identity) -> bool {
     meta.marks.as_ref().is_some_and(|marks| marks.uid == identity.uid)
 }
 
-/// The failure that a revision is the remedy for, where it failed at what is declared now.
-fn remedied<'m>(meta: &'m RecordMeta, facts: &Facts<'_>) -> Option<&'m Remedied> {
-    let marks = meta.marks.as_ref().filter(|marks| marks.generation == facts.identity.generation)?;
-    marks.remedies.as_ref().filter(|remedied| remedied.inputs == facts.inputs)
-}
-
-/// The rollback of an upgrade that failed, where one is declared and can be.
-fn remedy(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
-    let marks = last.marks.as_ref().filter(|marks| marks.generation == facts.identity.generation)?;
-    let declared = &facts.remedies;
-    let before = &facts.revisions[..facts.revisions.len() - 1];
-    let (kind, _) = replaced(before);
-    let good = before.iter().rev().find(|meta| meta.was_deployed()).filter(|_| kind == StepKind::Upgrade)?;
-    let is_last = declared.upgrade_retries.is_some_and(|retries| marks.attempt > retries);
-    let is_barred = (marks.hooked && !declared.after_hooks) || marks.unremedied;
-    if !declared.rollback || is_barred || (is_last && !declared.rollback_last) {
-        return None;
-    }
-    let remedied = Remedied {
-        failed: last.revision,
-        to: good.revision,
-        attempt: marks.attempt,
-        reason: marks.ended.clone().unwrap_or_default(),
-        declared: marks.declared.clone(),
-        inputs: facts.inputs.to_owned(),
-    };
-    // It is no loop of its own: it is as often as what fails, and neither counted nor held back.
-    let (revision, made) = (last.revision.saturating_add(1), marks.made);
-    let replaces = standing(facts.revisions);
-    Some(Plan::Release(Step {
-        kind: StepKind::Rollback,
-        revision,
-        replaces,
-        attempt: 1,
-        made,
-        remedies: Some(remedied),
-    }))
-}
-
-/// What comes after a rollback: the next attempt at what failed, when it is due.
-fn after_remedy(last: &RecordMeta, facts: &Facts<'_>) -> Plan {
-    let Some(remedied) = remedied(last, facts) else { return release(facts) };
-    let (revision, failed) = (remedied.failed, remedied.attempt);
-    if is_over(failed, facts.remedies.upgrade_retries, facts) {
-        return Plan::Stop(Stop::Exhausted { revision, attempts: failed });
-    }
-    let due = || {
-        let reason = Reason::parse(&remedied.reason)?;
-        let delay = error::delay(reason, failed, facts.interval, &facts.identity.uid)?;
-        let due = last.modified_at?.checked_add(SignedDuration::try_from(delay).ok()?).ok()?;
-        is_early(due, facts).then_some(Plan::Stop(Stop::BackOff {
-            revision,
-            reason,
-            next: NextAttempt { failed, due },
-        }))
-    };
-    due().unwrap_or_else(|| release(facts))
-}
-
-/// That no attempt is left after `last`, which failed at these inputs.
-fn exhausted(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
-    let marks = last.marks.as_ref().filter(|marks| marks.generation == facts.identity.generation)?;
-    let retries = match replaced(&facts.revisions[..facts.revisions.len() - 1]).0 {
-        StepKind::Install => facts.remedies.install_retries,
-        StepKind::Upgrade | StepKind::Rollback => facts.remedies.upgrade_retries,
-    };
-    let (revision, attempts) = (last.revision, marks.attempt);
-    is_over(attempts, retries, facts).then_some(Plan::Stop(Stop::Exhausted { revision, attempts }))
-}
-
-fn is_over(failed: u32, retries: Option<u32>, facts: &Facts<'_>) -> bool {
-    retries.is_some_and(|retries| failed > retries) && !facts.prompt.asked
-}
-
-fn is_early(due: Timestamp, facts: &Facts<'_>) -> bool {
-    facts.now < due && !facts.prompt.asked && !facts.prompt.cleared
-}
-
 /// What is to be done about the tests of a revision that is deployed as declared.
 fn tests(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
     let (tests, revision) = (facts.tests?, last.revision);
@@ -403,35 +329,6 @@ pub(super) fn is_pending(status: Status) -> bool {
 fn foreign_lock(last: &RecordMeta, now: Timestamp) -> Option<Duration> {
     let age = Duration::try_from(now.duration_since(last.modified_at?)).unwrap_or_default();
     FOREIGN_LOCK.checked_sub(age).filter(|remaining| !remaining.is_zero())
-}
-
-/// The wait before the next attempt after `last`, which failed at these inputs. A new generation is tried at once:
-/// its author may have mended what was wrong.
-fn back_off(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
-    let marks = last.marks.as_ref().filter(|marks| marks.generation == facts.identity.generation)?;
-    let reason = marks.ended.as_deref().and_then(Reason::parse)?;
-    let kind = replaced(&facts.revisions[..facts.revisions.len() - 1]).0;
-    let pace = Pace { longest: facts.interval, fixed: facts.remedies.retried_after(kind) };
-    let next = next_attempt(last, pace, &facts.identity.uid)?;
-    is_early(next.due, facts).then_some(Plan::Stop(Stop::BackOff { revision: last.revision, reason, next }))
-}
-
-/// How soon after a failure something is tried again.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
-    /// The longest between two attempts, which come ever later.
-    pub(super) longest: Duration,
-    /// The time between them, where that is declared.
-    pub(super) fixed: Option<Duration>,
-}
-
-/// When what failed with the revision `failed` is tried again.
-pub(super) fn next_attempt(failed: &RecordMeta, pace: Pace, uid: &str) -> Option<NextAttempt> {
-    let marks = failed.marks.as_ref()?;
-    let reason = marks.ended.as_deref().and_then(Reason::parse)?;
-    let delay = pace.fixed.or_else(|| error::delay(reason, marks.attempt, pace.longest, uid))?;
-    let delay = SignedDuration::try_from(delay).ok()?;
-    Some(NextAttempt { failed: marks.attempt, due: failed.modified_at?.checked_add(delay).ok()? })
 }
 
 /// The revisions whose objects may stand in the cluster: the deployed one, and all since. Oldest first.
