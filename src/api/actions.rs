@@ -20,6 +20,9 @@ pub struct Install {
     pub take_ownership: bool,
     /// Take over fields that other managers own of objects that exist, instead of failing with a conflict.
     pub force: bool,
+    /// Helm's `--replace`. It changes nothing here: a name whose release was uninstalled with its history kept, or whose installs
+    /// failed, is always used again.
+    pub replace: bool,
     /// Do not install what is in the chart's `crds/`: the same as `crds: Skip`. Ignored where `crds` is set.
     #[serde(rename = "skipCRDs")]
     pub skip_crds: bool,
@@ -45,6 +48,7 @@ impl Default for Install {
             wait_for_jobs: true,
             take_ownership: false,
             force: false,
+            replace: false,
             skip_crds: false,
             crds: None,
             disable_hooks: false,
@@ -84,6 +88,16 @@ pub struct Upgrade {
     pub take_ownership: bool,
     /// Take over fields that other managers own, instead of failing with a conflict.
     pub force: bool,
+    /// Lay `values` over those of what is deployed, as Helm's `--reuse-values`: values that are taken out of this object stay, and
+    /// the default values are those of the chart that is deployed, not of the new one. Default: false.
+    pub reuse_values: bool,
+    /// The same as `reuseValues`, by the name that Flux has for it.
+    pub preserve_values: bool,
+    /// Use `values` and the chart's default values alone, whatever is deployed: so it is by default. It wins over `reuseValues`.
+    pub reset_values: bool,
+    /// Delete the pods of the chart's `Deployment`s, `StatefulSet`s, `DaemonSet`s and `ReplicaSet`s once an upgrade is applied, so that
+    /// all of them start anew, as with a changed `ConfigMap` that they read. Default: false.
+    pub recreate: bool,
     /// After a failed upgrade delete the objects that it created. Default: false, as Helm's: what is deleted and made
     /// anew at the next try may hold data.
     pub cleanup_on_fail: bool,
@@ -112,6 +126,10 @@ impl Default for Upgrade {
             wait_for_jobs: true,
             take_ownership: false,
             force: false,
+            reuse_values: false,
+            preserve_values: false,
+            reset_values: false,
+            recreate: false,
             cleanup_on_fail: false,
             crds: None,
             disable_hooks: false,
@@ -165,6 +183,8 @@ pub struct UpgradeRemediation {
     pub retries: Option<i32>,
     /// Go back after the last attempt, too. Default: true (in Flux: where it is tried again).
     pub remediate_last_failure: Option<bool>,
+    /// Do not go back because the chart's tests fail (`spec.test`). Default: `test.ignoreFailures`.
+    pub ignore_test_failures: Option<bool>,
     /// What is done: nothing but `rollback` is known, since an uninstall would take away what is deployed.
     pub strategy: RemediationStrategy,
 }
@@ -178,7 +198,7 @@ pub enum RemediationStrategy {
     Rollback,
 }
 
-/// How a release goes back to the last revision that was deployed, after an upgrade that failed. Without it, and without
+/// How a release goes back to a revision that was deployed, after an upgrade that failed, or whose tests failed. Without it, and without
 /// `upgrade.remediation`, what a failed upgrade left stays until the next attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -186,12 +206,18 @@ pub enum RemediationStrategy {
 pub struct Rollback {
     /// Go back.
     pub enabled: bool,
+    /// The revision that is gone back to, which the history keeps. Default: 0, the last one that was deployed; so it is, too, where
+    /// this revision was never deployed, or is gone.
+    #[schemars(range(min = 0))]
+    pub to_revision: i32,
     /// Limit of the whole rollback, hooks and waiting included. A Go duration. Default: `spec.timeout`, else `10m`.
     pub timeout: Option<GoDuration>,
     /// Wait until the objects are ready, and Jobs complete. Default: true.
     pub wait: bool,
     /// Take over fields that other managers own, instead of failing with a conflict.
     pub force: bool,
+    /// After a rollback that failed delete the objects that it created. Default: false, as Helm's.
+    pub cleanup_on_fail: bool,
     /// Do not run the chart's hooks.
     pub disable_hooks: bool,
     /// Roll back although a pre-upgrade hook completed. It may have changed what the previous version uses, such as a database.
@@ -201,7 +227,16 @@ pub struct Rollback {
 
 impl Default for Rollback {
     fn default() -> Self {
-        Self { enabled: false, timeout: None, wait: true, force: false, disable_hooks: false, after_hooks: false }
+        Self {
+            enabled: false,
+            to_revision: 0,
+            timeout: None,
+            wait: true,
+            force: false,
+            cleanup_on_fail: false,
+            disable_hooks: false,
+            after_hooks: false,
+        }
     }
 }
 
@@ -242,6 +277,8 @@ pub struct Uninstall {
     pub disable_hooks: bool,
     /// Keep the history, with the release marked as uninstalled.
     pub keep_history: bool,
+    /// Do not wait until the objects are gone.
+    pub disable_wait: bool,
     /// What becomes of the objects' dependents. Default: `background`.
     pub deletion_propagation: DeletionPropagation,
     /// Whether the release is uninstalled at all when this object is deleted. Default: `Uninstall`, but `Orphan` while

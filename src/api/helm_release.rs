@@ -290,6 +290,8 @@ pub struct HelmReleaseStatus {
     pub last_applied_revision: Option<String>,
     /// The last value of the annotation `helm-operator.ketches.cn/requestedAt` that was honoured.
     pub last_handled_reconcile_at: Option<String>,
+    /// The last value of the annotation `helm-operator.ketches.cn/forceAt` for which a revision was made.
+    pub last_handled_force_at: Option<String>,
     /// The newest revisions, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryEntry>,

@@ -46,6 +46,9 @@ pub const REPOSITORY_FINALIZER: &str = "helm-operator.ketches.cn/repository-fina
 /// Annotation whose every new value asks for a reconcile now.
 pub const REQUESTED_AT: &str = "helm-operator.ketches.cn/requestedAt";
 
+/// Annotation on a `HelmRelease` whose every new value asks for one more revision, though nothing has changed.
+pub const FORCE_AT: &str = "helm-operator.ketches.cn/forceAt";
+
 /// Annotation on a `HelmRelease`: the name of another one in its namespace whose Helm release it takes over as it is. For
 /// objects that are renamed, in one change or in two.
 pub const ADOPT: &str = "helm-operator.ketches.cn/adopt";

@@ -96,7 +96,8 @@ impl Cluster {
     }
 }
 
-fn core(kind: &str, plural: &str) -> Resource {
+/// A kind of the core group.
+pub(super) fn core(kind: &str, plural: &str) -> Resource {
     Resource {
         group: String::new(),
         version: "v1".to_owned(),

@@ -35,6 +35,7 @@ mod ready;
 mod refusal;
 mod replace;
 mod request;
+mod restart;
 mod secrecy;
 mod wait;
 mod watch;

@@ -36,7 +36,7 @@ use super::context::Context;
 use super::guarded::Guarded;
 use super::matching::{Key, Labels};
 use super::referents::Referents;
-use crate::api::{ADOPT, ConditionType, HelmRelease, HelmRepository, REQUESTED_AT, TEST_AT, ValuesKind};
+use crate::api::{ADOPT, ConditionType, FORCE_AT, HelmRelease, HelmRepository, REQUESTED_AT, TEST_AT, ValuesKind};
 use crate::client::WatchBackoff;
 use crate::history::{RecordMeta, ReleaseKey};
 use crate::registry::RepositoryUrl;
@@ -94,9 +94,8 @@ struct Declared {
     generation: Option<i64>,
     deleted: bool,
     finalizers: Vec<String>,
-    requested_at: Option<String>,
-    adopts: Option<String>,
-    test_at: Option<String>,
+    /// What its annotations ask for.
+    asks: [Option<String>; 4],
     /// Whether its status says that it is ready, as it is declared: no news to itself.
     ready: bool,
 }
@@ -108,9 +107,7 @@ impl Declared {
             generation: object.meta().generation,
             deleted: object.meta().deletion_timestamp.is_some(),
             finalizers: object.finalizers().to_vec(),
-            requested_at: object.annotations().get(REQUESTED_AT).cloned(),
-            adopts: object.annotations().get(ADOPT).cloned(),
-            test_at: object.annotations().get(TEST_AT).cloned(),
+            asks: [REQUESTED_AT, FORCE_AT, TEST_AT, ADOPT].map(|key| object.annotations().get(key).cloned()),
         }
     }
 
@@ -127,10 +124,9 @@ impl Declared {
     /// One that loses a finalizer is, so that it gets it back before it is deleted. One that gets its finalizer is not: it
     /// was the operator that put it there, in a reconcile that goes on.
     fn is_news(&self, before: Option<&Self>) -> bool {
-        let Self { generation, deleted, finalizers, requested_at, adopts, test_at, ready: _ } = self;
+        let Self { generation, deleted, finalizers, asks, ready: _ } = self;
         before.is_none_or(|before| {
-            (generation, deleted, requested_at, adopts, test_at)
-                != (&before.generation, &before.deleted, &before.requested_at, &before.adopts, &before.test_at)
+            (generation, deleted, asks) != (&before.generation, &before.deleted, &before.asks)
                 || before.finalizers.iter().any(|finalizer| !finalizers.contains(finalizer))
         })
     }

@@ -23,12 +23,13 @@ const HOOKED: &str = "helm-operator.ketches.cn/hooked";
 const TESTED: &str = "helm-operator.ketches.cn/tested";
 const HOOKS: &str = "helm-operator.ketches.cn/hooks";
 const HELD: &str = "helm-operator.ketches.cn/held";
+const FORCED: &str = "helm-operator.ketches.cn/forced";
 const FIELDS: &str = "helm-operator.ketches.cn/fields";
 
 /// All of them.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     OWNER, UID, GENERATION, INPUTS, DECLARED, CHART, DIGEST, ATTEMPT, MADE, APPLIED, ENDED, ABSENT, REMEDIES, HOOKED,
-    UNREMEDIED, TESTED, FIELDS, HOOKS,
+    UNREMEDIED, TESTED, FORCED, FIELDS, HOOKS,
 ];
 
 /// "This revision was made by us for that."
@@ -65,12 +66,14 @@ pub struct Marks {
     pub absent: Option<Vec<usize>>,
     /// For a rollback: the failure that it is the remedy for.
     pub remedies: Option<Remedied>,
-    /// For a revision that failed: whether a hook before it was completed.
+    /// Whether a hook before the upgrade that runs something was completed.
     pub hooked: bool,
     /// For a revision that failed: whether its rollback cannot be prepared.
     pub unremedied: bool,
     /// How the chart's tests went; none before they are begun.
     pub tested: Option<Tested>,
+    /// The demand of a person that it answers, by that person's word for it, where it was made though nothing had changed.
+    pub forced: Option<String>,
     /// Which fields of each object of the manifest were applied, by a number for each in its order; 0 where that is not known.
     pub fields: Vec<u32>,
     /// Whose hooks were begun last: a hook of several events has one record of its last run for all of them.
@@ -224,6 +227,7 @@ impl Marks {
             hooked: annotations.contains_key(HOOKED),
             unremedied: annotations.contains_key(UNREMEDIED),
             tested: annotations.get(TESTED).and_then(|tested| Tested::parse(tested)),
+            forced: text(FORCED),
             fields: annotations.get(FIELDS).map(|fields| numbers(fields)).unwrap_or_default(),
             hooks: annotations.get(HOOKS).and_then(|hooks| HooksBegun::parse(hooks)),
         })
@@ -252,6 +256,7 @@ impl Marks {
             hooked,
             unremedied,
             tested,
+            forced,
             fields,
             hooks,
         } = marks.clone();
@@ -282,6 +287,7 @@ impl Marks {
                     format!("{}/{ran}/{declared}/{asked}", outcome.as_str())
                 }),
             ),
+            (FORCED, forced),
             (
                 FIELDS,
                 (!fields.is_empty()).then(|| fields.iter().fold(String::new(), |text, it| text + &format!("{it:08x}"))),

@@ -46,6 +46,7 @@ fn marks() -> Marks {
         hooked: true,
         unremedied: true,
         tested: Some(Tested { outcome: Outcome::Failed, ran: 3, declared: "0a1b".to_owned(), asked: "a/b".to_owned() }),
+        forced: Some("now".to_owned()),
         fields: vec![0, 0x1a2b, u32::MAX],
         hooks: Some(HooksBegun { event: HookEvent::PostUpgrade, since: time(100) }),
     }
@@ -100,6 +101,7 @@ fn a_new_secret_is_what_helm_makes_with_our_marks() {
                     "helm-operator.ketches.cn/applied": "true",
                     "helm-operator.ketches.cn/ended": "NotReady",
                     "helm-operator.ketches.cn/absent": "0,12",
+                    "helm-operator.ketches.cn/forced": "now",
                     "helm-operator.ketches.cn/fields": "0000000000001a2bffffffff",
                     "helm-operator.ketches.cn/hooks": "post-upgrade/1970-01-01T00:01:40Z",
                     "helm-operator.ketches.cn/hooked": "true",

@@ -57,6 +57,15 @@ fn releases() -> Vec<Case> {
         (json!({ "test": { "enable": true, "filters": [{ "name": "" }] } }), &["spec.test.filters[0].name"]),
         (json!({ "upgrade": { "maxHistory": -5 } }), &["spec.upgrade.maxHistory", "greater than or equal to 0"]),
         (json!({ "upgrade": { "maxHistory": 0 }, "maxHistory": 0 }), &[]),
+        (json!({ "rollback": { "toRevision": -1 } }), &["spec.rollback.toRevision", "greater than or equal to 0"]),
+        // Fields of the Go operator.
+        (
+            json!({
+                "install": { "replace": true }, "upgrade": { "resetValues": false, "reuseValues": false, "recreate": false },
+                "rollback": { "toRevision": 0, "cleanupOnFail": true },
+            }),
+            &[],
+        ),
         (json!({ "maxHistory": -1 }), &["spec.maxHistory", "greater than or equal to 0"]),
         (json!({ "maxHistory": 4_294_967_296_u64 }), &["spec.maxHistory"]),
         (

@@ -176,3 +176,40 @@ async fn free(story: &Story<'_>, job: &str) -> Result<()> {
         })
         .await
 }
+
+/// Rolled back after an upgrade whose tests fail, which is not tried again.
+fn remedied(mood: &str, remediation: Value) -> Value {
+    let mut spec = spec(mood, json!({}));
+    spec["upgrade"] = json!({ "remediation": remediation });
+    spec
+}
+
+#[test]
+fn an_upgrade_whose_tests_fail_is_gone_back_from_where_that_is_declared() -> Result<()> {
+    story("tests-remedied", async |story| {
+        stage(story).await?;
+        story.release("app", "tested", "1.0.0", remedied("", json!({ "retries": 0 }))).await?;
+        story.ready("app").await?;
+        story.patch("app", json!({ "spec": { "values": { "mood": play::FAIL } } })).await?;
+        let words = ["the tests of revision 2 failed", "revision 1 is deployed again, as revision 3"];
+        let release = story.refused("app", Reason::RetriesExhausted, &words).await?;
+        status::has(&release, "Remediated", "True", Reason::RolledBack)?;
+        story.event("app", Reason::TestFailed, "app-moody").await?;
+        ensure!(
+            story.history("app").await? == "1 superseded, 2 superseded, 3 deployed",
+            "{}",
+            story.history("app").await?
+        );
+
+        // Another declaration is tried, and tested.
+        story.patch("app", json!({ "spec": { "values": { "mood": "" } } })).await?;
+        story.ready("app").await?;
+
+        story.release("ignored", "tested", "1.0.0", remedied("", json!({ "ignoreTestFailures": true }))).await?;
+        story.ready("ignored").await?;
+        story.patch("ignored", json!({ "spec": { "values": { "mood": play::FAIL } } })).await?;
+        story.refused("ignored", Reason::TestFailed, &["revision 2", "ignored-moody"]).await?;
+        ensure!(story.history("ignored").await? == "1 superseded, 2 deployed", "it was gone back");
+        Ok(())
+    })
+}

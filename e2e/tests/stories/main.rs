@@ -23,6 +23,7 @@ mod ordinary_charts;
 mod own_chart;
 mod post_renderers;
 
+mod forced;
 mod forgotten;
 mod handed_over;
 mod held;
@@ -36,6 +37,7 @@ mod one_failure_one_attempt;
 mod outages;
 mod remediation;
 mod remote_schemas;
+mod reuse_values;
 mod secret_rotation;
 mod service_accounts;
 mod stale_and_unobserved;

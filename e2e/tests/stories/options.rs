@@ -7,7 +7,7 @@ use e2e::{charts, eventually, status};
 use helm_operator::api::Reason;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::Api;
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
 const KEPT: &str = r"apiVersion: v1
@@ -143,5 +143,42 @@ fn an_uninstall_that_is_called_off_is_not_carried_out_later() -> Result<()> {
         let told = story.history("memo").await?;
         ensure!(told == "1 superseded, 2 deployed", "helm history tells: {told}");
         Ok(())
+    })
+}
+
+const HELD: &str = r"apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ .Release.Name }}-held
+  finalizers: [stories.example.com/held]
+";
+
+#[test]
+fn an_uninstall_waits_until_all_is_gone_unless_told_not_to() -> Result<()> {
+    story("disable-wait", async |story| {
+        story.push(&charts::note("memo", "1.0.0").file("templates/held.yaml", HELD)).await?;
+        story.open_repository().await?;
+        for (name, uninstall) in [("waits", json!({})), ("goes", json!({ "disableWait": true }))] {
+            story.release(name, "memo", "1.0.0", json!({ "uninstall": uninstall })).await?;
+            story.ready(name).await?;
+        }
+        story.delete("goes").await?;
+        story.releases().delete("waits", &DeleteParams::default()).await?;
+        eventually::object(&story.releases(), "waits", SOON, |release| {
+            ensure!(
+                status::message(release).contains("waiting until the objects of release"),
+                "{}",
+                status::message(release)
+            );
+            Ok(())
+        })
+        .await?;
+        let free = json!({ "metadata": { "finalizers": null } });
+        for name in ["waits-held", "goes-held"] {
+            let maps = story.objects::<ConfigMap>();
+            ensure!(maps.get(name).await?.metadata.deletion_timestamp.is_some(), "{name} is not being deleted");
+            maps.patch(name, &PatchParams::default(), &Patch::Merge(&free)).await?;
+        }
+        eventually::gone(&story.releases(), "waits", SOON).await
     })
 }

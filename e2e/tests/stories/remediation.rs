@@ -8,6 +8,7 @@ use e2e::status;
 use e2e::story::{SOON, Story, story};
 use helm_operator::api::{REQUESTED_AT, Reason};
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Value, json};
 
 async fn stage(story: &Story<'_>, chart: &Chart) -> Result<()> {
@@ -91,21 +92,23 @@ fn an_upgrade_is_tried_again_after_its_rollback_as_often_as_declared() -> Result
     })
 }
 
-#[test]
-fn what_a_completed_hook_may_have_changed_is_not_rolled_back_unless_that_is_declared() -> Result<()> {
-    story("rollback-barred", async |story| {
-        let migration = "apiVersion: batch/v1
+const MIGRATION: &str = "apiVersion: batch/v1
 kind: Job
 metadata:
   name: {{ .Release.Name }}-migrate
   annotations: {helm.sh/hook: pre-upgrade}
 spec:
+  backoffLimit: 0
   template:
     spec:
       restartPolicy: Never
       containers: [{name: main, image: \"main:1\"}]
 ";
-        stage(story, &charts::web("web", "1.0.0").file("templates/migrate.yaml", migration)).await?;
+
+#[test]
+fn what_a_completed_hook_may_have_changed_is_not_rolled_back_unless_that_is_declared() -> Result<()> {
+    story("rollback-barred", async |story| {
+        stage(story, &charts::web("web", "1.0.0").file("templates/migrate.yaml", MIGRATION)).await?;
         story.release("app", "web", "1.0.0", spec(0)).await?;
         story.ready("app").await?;
         story.patch("app", broken()).await?;
@@ -171,3 +174,56 @@ spec:
     spec:
       containers: [{name: main, image: \"main:1\"}]
 ";
+
+#[test]
+fn a_rollback_goes_to_the_revision_that_is_declared_which_is_kept() -> Result<()> {
+    story("to-revision", async |story| {
+        stage(story, &charts::web("web", "1.0.0")).await?;
+        let mut spec = spec(0);
+        (spec["rollback"], spec["maxHistory"]) = (json!({ "toRevision": 1 }), json!(2));
+        story.release("app", "web", "1.0.0", spec).await?;
+        story.ready("app").await?;
+        for replicas in [2, 3] {
+            story.patch("app", json!({ "spec": { "values": { "replicaCount": replicas } } })).await?;
+            story.ready("app").await?;
+        }
+        history_is(story, "1 superseded, 2 superseded, 3 deployed").await?;
+        story.patch("app", broken()).await?;
+        story.refused("app", Reason::RetriesExhausted, &["revision 1 is deployed again, as revision 5"]).await?;
+        let replicas = story.objects::<Deployment>().get("app").await?.spec.replicas;
+        ensure!(replicas == Some(1), "{replicas:?}");
+        Ok(())
+    })
+}
+
+#[test]
+fn what_a_rollback_made_that_failed_is_deleted_where_that_is_declared() -> Result<()> {
+    story("rollback-cleans", async |story| {
+        let extra =
+            "{{- if not .Values.later }}\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: extra}\n{{- end }}\n";
+        let hook = MIGRATION.replace("pre-upgrade", "post-rollback").replace(
+            "spec:\n      restart",
+            &format!("metadata: {{annotations: {{{PLAY}: {}}}}}\n    spec:\n      restart", play::FAIL),
+        );
+        let chart = charts::web("web", "1.0.0").file("templates/extra.yaml", extra).file("templates/hook.yaml", hook);
+        stage(story, &chart).await?;
+        let mut spec = spec(0);
+        spec["rollback"] = json!({ "cleanupOnFail": true, "timeout": "2s" });
+        story.release("app", "web", "1.0.0", spec).await?;
+        story.ready("app").await?;
+        let later = json!({ "spec": { "values": { "later": true } } });
+        story.patch("app", later).await?;
+        story.ready("app").await?;
+        let maps = story.objects::<ConfigMap>();
+        ensure!(maps.get_opt("extra").await?.is_none(), "the second version has it");
+        // Gone back to the first, whose hook fails.
+        let mut patch = broken();
+        patch["spec"]["rollback"] = json!({ "toRevision": 1 });
+        story.patch("app", patch).await?;
+        let release =
+            story.refused("app", Reason::RetriesExhausted, &["the rollback to revision 1 failed, too"]).await?;
+        status::has(&release, "Remediated", "False", Reason::RollbackFailed)?;
+        ensure!(maps.get_opt("extra").await?.is_none(), "what the rollback made is there");
+        Ok(())
+    })
+}

@@ -22,13 +22,15 @@ pub(super) struct Inputs<'a> {
     pub(super) values_files: &'a [String],
     /// What is declared of changes of what the chart renders; empty for none.
     pub(super) changes: &'a str,
+    /// Whether upgrades lay the values over those of what is deployed.
+    pub(super) reuse_values: bool,
 }
 
 impl Inputs<'_> {
     /// `sha256:` and 64 digits.
     pub(super) fn digest(&self) -> String {
         // Without `..`, so that no part is forgotten.
-        let Self { chart, kubernetes, values, settings, values_files, changes } = self;
+        let Self { chart, kubernetes, values, settings, values_files, changes, reuse_values } = self;
         let values = text(values);
         let mut parts = vec![*chart, *kubernetes, values.as_str()];
         if !settings.is_empty() {
@@ -38,6 +40,9 @@ impl Inputs<'_> {
         add("valuesFiles", values_files, &mut parts);
         if !changes.is_empty() {
             parts.extend(["postRenderers", changes]);
+        }
+        if *reuse_values {
+            parts.push("reuseValues");
         }
         digest(&parts)
     }
@@ -56,17 +61,22 @@ pub(super) struct Declared<'a> {
     pub(super) values_files: &'a [String],
     /// What is declared of changes of what the chart renders; empty for none.
     pub(super) changes: &'a str,
+    /// Whether upgrades lay the values over those of what is deployed.
+    pub(super) reuse_values: bool,
 }
 
 impl Declared<'_> {
     /// `sha256:` and 64 digits.
     pub(super) fn digest(&self) -> String {
-        let Self { chart, version, values, values_files, changes } = self;
+        let Self { chart, version, values, values_files, changes, reuse_values } = self;
         let values = text(values);
         let mut parts = vec![*chart, *version, values.as_str()];
         add("valuesFiles", values_files, &mut parts);
         if !changes.is_empty() {
             parts.extend(["postRenderers", changes]);
+        }
+        if *reuse_values {
+            parts.push("reuseValues");
         }
         digest(&parts)
     }

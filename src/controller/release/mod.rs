@@ -19,6 +19,7 @@ mod publish;
 mod removal;
 mod render;
 mod report;
+mod reuse;
 mod trace;
 mod validate;
 mod values;
@@ -46,7 +47,7 @@ use super::matching::Key;
 use super::place::{Place, Subject};
 use super::status;
 use super::waits::{For, Progress};
-use crate::api::{HelmRelease, RELEASE_FINALIZER, REQUESTED_AT, Reason};
+use crate::api::{FORCE_AT, HelmRelease, RELEASE_FINALIZER, REQUESTED_AT, Reason};
 use crate::cluster::SecretValues;
 use crate::history::RecordMeta;
 
@@ -258,7 +259,7 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
 fn facts<'a>(
     desired: &'a validate::DesiredRelease,
     observed: &'a observe::Observed,
-    release: &HelmRelease,
+    release: &'a HelmRelease,
     (prompt, context): (Prompt, &Context),
 ) -> plan::Facts<'a> {
     plan::Facts {
@@ -269,6 +270,7 @@ fn facts<'a>(
         is_blocked: observed.is_blocked,
         has_suspects: observed.has_suspects && !prompt.inspected,
         interval: release.spec.interval(),
+        force: forced(release),
         prompt,
         tests: desired.tests.as_ref(),
         remedies: desired.remedies,
@@ -306,6 +308,12 @@ fn is_requested(release: &HelmRelease) -> bool {
     let requested = release.annotations().get(REQUESTED_AT);
     let handled = release.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref());
     requested.is_some() && requested != handled
+}
+
+/// A person's demand for one more revision, unless the status calls it answered.
+fn forced(release: &HelmRelease) -> Option<&str> {
+    let handled = release.status.as_ref().and_then(|status| status.last_handled_force_at.as_ref());
+    release.annotations().get(FORCE_AT).filter(|demand| Some(*demand) != handled).map(String::as_str)
 }
 
 fn is_held(release: &HelmRelease) -> bool {

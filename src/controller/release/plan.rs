@@ -162,6 +162,8 @@ pub(crate) struct Step {
     pub(crate) made: Made,
     /// For a rollback: the failure that it is the remedy for.
     pub(crate) remedies: Option<Remedied>,
+    /// The demand of a person that it answers, where one is made though nothing has changed.
+    pub(crate) forced: Option<String>,
 }
 
 /// Install or upgrade: which hooks run, and what `.Release.IsInstall` says.
@@ -203,6 +205,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) has_suspects: bool,
     /// The longest between two attempts.
     pub(crate) interval: Duration,
+    /// A person's demand for one more revision that the status does not call answered.
+    pub(crate) force: Option<&'a str>,
     /// Why the history is looked at now.
     pub(crate) prompt: Prompt,
     /// Which tests are to be run, if any.
@@ -243,10 +247,14 @@ fn regardless_of_drift(facts: &Facts<'_>) -> Plan {
     let made_for_this = ours && last.marks.as_ref().is_some_and(|marks| marks.inputs == facts.inputs);
     match last.status {
         _ if facts.takes_over && !ours && last.marks.is_some() => Plan::Mark { revision },
-        Status::Deployed if is_held(last, facts) && facts.prompt.asked => Plan::EndHold { revision },
+        Status::Deployed if is_held(last, facts) && (facts.prompt.asked || is_forced(facts)) => {
+            Plan::EndHold { revision }
+        }
         Status::Deployed if is_held(last, facts) => Plan::Stop(Stop::Hold { revision }),
         Status::Deployed if made_for_this && !is_alive(last, facts.identity) => Plan::Mark { revision },
+        Status::Deployed if ours && is_forced(facts) => release(facts),
         Status::Deployed if made_for_this => tests(last, facts).unwrap_or(Plan::Keep { revision }),
+        Status::Failed if ours && is_to_be_cleaned(last, facts) => Plan::CleanUp { revision },
         Status::Deployed | Status::Failed if ours && remedied(last, facts).is_some() => after_remedy(last, facts),
         Status::PendingInstall | Status::PendingUpgrade | Status::PendingRollback
             if made_for_this || (ours && remedied(last, facts).is_some()) =>
@@ -270,11 +278,6 @@ fn regardless_of_drift(facts: &Facts<'_>) -> Plan {
                 Plan::Stop(Stop::AwaitOther { revision, remaining })
             })
         }
-        Status::Failed
-            if ours && !facts.remedies.rollback && last.marks.as_ref().is_some_and(|marks| marks.absent.is_some()) =>
-        {
-            Plan::CleanUp { revision }
-        }
         Status::Failed if made_for_this => {
             let remedy = remedy(last, facts).or_else(|| exhausted(last, facts));
             remedy.or_else(|| back_off(last, facts)).unwrap_or_else(|| release(facts))
@@ -283,6 +286,24 @@ fn regardless_of_drift(facts: &Facts<'_>) -> Plan {
             release(facts)
         }
     }
+}
+
+/// Whether a person asked: nothing is too early, or too often, then.
+fn is_asked(facts: &Facts<'_>) -> bool {
+    facts.prompt.asked || is_forced(facts)
+}
+
+/// Whether a person asks for one more revision that was not made yet.
+fn is_forced(facts: &Facts<'_>) -> bool {
+    let answers = |meta: &RecordMeta| meta.marks.as_ref().is_some_and(|it| it.forced.as_deref() == facts.force);
+    facts.force.is_some() && !facts.revisions.iter().any(answers)
+}
+
+/// Whether what a failed revision created is still to be deleted, or noted that it stays. A rollback takes away what an upgrade
+/// made.
+fn is_to_be_cleaned(last: &RecordMeta, facts: &Facts<'_>) -> bool {
+    let marks = last.marks.as_ref().filter(|marks| marks.absent.is_some());
+    marks.is_some_and(|marks| !facts.remedies.rollback || marks.remedies.is_some())
 }
 
 /// Whether a revision of somebody else's is held at this generation of the object.
@@ -312,12 +333,20 @@ fn tests(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
         Some(Tested { outcome: Outcome::Failed, declared, .. }) if *declared != tests.declared() => {
             Some(Plan::Test { revision })
         }
-        Some(Tested { outcome: Outcome::Failed, .. }) if !tests.ignore_failures => {
-            Some(Plan::Stop(Stop::TestsFailed { revision }))
+        Some(tested @ Tested { outcome: Outcome::Failed, .. }) => {
+            let to_remedy = Some(last).filter(|_| facts.remedies.tests && is_its_own(tested, facts));
+            let told = (!tests.ignore_failures).then_some(Plan::Stop(Stop::TestsFailed { revision }));
+            to_remedy.and_then(|last| remedy(last, facts)).or(told)
         }
         Some(_) => None,
         None => Some(Plan::Test { revision }),
     }
+}
+
+/// Whether a run of tests belongs to the newest revision: one that a person asked for is no reason to go back.
+fn is_its_own(tested: &Tested, facts: &Facts<'_>) -> bool {
+    let earlier = facts.revisions.iter().rev().skip(1).filter_map(|meta| meta.marks.as_ref()?.tested.as_ref());
+    tested.asked.is_empty() || earlier.into_iter().any(|earlier| earlier.asked == tested.asked)
 }
 
 /// Whether a revision was begun and not ended.
@@ -350,7 +379,7 @@ fn next_step(facts: &Facts<'_>) -> Plan {
     let end = |made: &Made| made.since.checked_add(SignedDuration::try_from(MADE_WITHIN).ok()?).ok();
     let recent = marks.map(|marks| marks.made).filter(|made| end(made).is_some_and(|end| facts.now < end));
     let made = match recent {
-        Some(made) if made.revisions >= MOST_MADE && !facts.prompt.asked => {
+        Some(made) if made.revisions >= MOST_MADE && !is_asked(facts) => {
             return Plan::Stop(Stop::TooMany { until: end(&made).unwrap_or(facts.now) });
         }
         Some(made) => Made { revisions: made.revisions.saturating_add(1), ..made },
@@ -363,7 +392,8 @@ fn next_step(facts: &Facts<'_>) -> Plan {
     let attempt = marks.and_then(failed).map_or(1, |failed| failed.saturating_add(1));
     let (kind, replaces) = replaced(facts.revisions);
     let revision = facts.revisions.last().map_or(1, |last| last.revision.saturating_add(1));
-    Plan::Release(Step { kind, revision, replaces, attempt, made, remedies: None })
+    let forced = facts.force.filter(|_| is_forced(facts)).map(str::to_owned);
+    Plan::Release(Step { kind, revision, replaces, attempt, made, remedies: None, forced })
 }
 
 fn resumed(facts: &Facts<'_>, last: &RecordMeta) -> Step {
@@ -374,8 +404,9 @@ fn resumed(facts: &Facts<'_>, last: &RecordMeta) -> Step {
         _ => StepKind::Upgrade,
     };
     let (attempt, made) = last.marks.as_ref().map(|marks| (marks.attempt, marks.made)).unwrap_or_default();
-    let remedies = last.marks.as_ref().and_then(|marks| marks.remedies.clone());
-    Step { kind, revision: last.revision, replaces: replaced(before).1, attempt, made, remedies }
+    let (remedies, forced) =
+        last.marks.as_ref().map(|marks| (marks.remedies.clone(), marks.forced.clone())).unwrap_or_default();
+    Step { kind, revision: last.revision, replaces: replaced(before).1, attempt, made, remedies, forced }
 }
 
 /// What comes after `before`, and the revisions whose objects it replaces.

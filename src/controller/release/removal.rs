@@ -22,6 +22,8 @@ pub(crate) struct Removal {
     pub(crate) hooks: bool,
     /// Keep the history.
     pub(crate) keep_history: bool,
+    /// Wait until the objects are gone.
+    pub(crate) wait: bool,
     /// What becomes of dependents.
     pub(crate) propagation: DeletionPropagation,
     /// Whether to uninstall at all, where that is declared.
@@ -74,6 +76,7 @@ impl Leaving {
             timeout: UNINSTALL_TIMEOUT,
             hooks: true,
             keep_history: false,
+            wait: true,
             propagation: DeletionPropagation::default(),
             policy: declared.policy,
         };
@@ -108,6 +111,7 @@ fn removal(release: &HelmRelease) -> Removal {
         timeout: timeout.map_or(UNINSTALL_TIMEOUT, GoDuration::at_least_a_second),
         hooks: !uninstall.disable_hooks,
         keep_history: uninstall.keep_history,
+        wait: !uninstall.disable_wait,
         propagation: uninstall.deletion_propagation,
         policy: uninstall.deletion_policy,
     }

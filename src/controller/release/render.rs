@@ -10,12 +10,12 @@ use helm::release::ReleaseChart;
 use helm::values::ActiveChart;
 use k8s_openapi::jiff::Zoned;
 use k8s_openapi::jiff::tz::TimeZone;
-use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 
 use super::act::Task;
 use super::plan::{Step, StepKind};
 use super::postrender::Changes;
+use super::reuse::Given;
 use super::validate::Action;
 use super::values::{self, Setting};
 use crate::api::Reason;
@@ -56,13 +56,13 @@ pub(super) struct Output {
 /// Renders the chart for this step; one that needs much memory waits for a large slot. Dropped, it stops rendering.
 pub(super) async fn render(
     step: &Step,
-    chart: &Arc<LoadedChart>,
+    (chart, given): (&Arc<LoadedChart>, Given),
     action: &Action,
     task: &Task<'_>,
 ) -> Result<Output, ReconcileError> {
     let inputs = Arc::new(Inputs {
         chart: Arc::clone(chart),
-        values: Arc::clone(&task.desired.values),
+        given,
         settings: Arc::clone(&task.desired.settings),
         release: ReleaseInfo {
             name: task.desired.identity.release.name.clone(),
@@ -121,7 +121,7 @@ fn explained(error: engine::Error, lookup: &Lookup) -> ReconcileError {
 /// What a render depends on, without its limits.
 struct Inputs {
     chart: Arc<LoadedChart>,
-    values: Arc<Map<String, Value>>,
+    given: Given,
     settings: Arc<[Setting]>,
     release: ReleaseInfo,
     capabilities: Capabilities,
@@ -149,10 +149,11 @@ async fn within(limits: Limits, inputs: &Arc<Inputs>) -> Result<Result<Output, e
 }
 
 fn output(inputs: &Inputs, limits: Limits, seed: [u8; SEED_BYTES]) -> Result<Output, engine::Error> {
-    let Inputs { chart, values, settings, release, capabilities, lookup, now, schemas } = inputs;
+    let Inputs { chart, given, settings, release, capabilities, lookup, now, schemas } = inputs;
     let schemas = Attempt { gathered: schemas, stop: Arc::clone(&limits.stop) };
+    let (values, effective) = (&given.values, given.chart(&chart.chart));
     let request = Request {
-        chart: &chart.chart,
+        chart: &effective,
         values,
         release,
         capabilities,
@@ -173,6 +174,6 @@ fn output(inputs: &Inputs, limits: Limits, seed: [u8; SEED_BYTES]) -> Result<Out
         engine::render_typed(&request, &typed, schemas.check())?
     };
     let Rendered { manifest, hooks, notes, warnings, .. } = rendered;
-    let active = ActiveChart::new(&chart.chart, values).map_err(engine::Error::Dependencies)?;
+    let active = ActiveChart::new(&effective, values).map_err(engine::Error::Dependencies)?;
     Ok(Output { manifest, hooks, notes, warnings, chart: ReleaseChart::from(&active) })
 }

@@ -12,7 +12,8 @@ use crate::api::ConditionType::{
     Drifted, Healthy, Held, Ready, Reconciling, Released, Remediated, SourceReady, Stalled, TestSuccess,
 };
 use crate::api::{
-    Conditions, DriftMode, Failure, HelmRelease, HelmReleaseStatus, HistoryEntry, REQUESTED_AT, Reason, ReleaseState,
+    Conditions, DriftMode, FORCE_AT, Failure, HelmRelease, HelmReleaseStatus, HistoryEntry, REQUESTED_AT, Reason,
+    ReleaseState,
 };
 use crate::controller::error::ReconcileError;
 use crate::controller::live::Standing;
@@ -155,6 +156,7 @@ pub(super) fn report(
         observed_generation: generation,
         conditions: conditions.build(&before.conditions, generation, now),
         last_handled_reconcile_at: release.annotations().get(REQUESTED_AT).cloned(),
+        last_handled_force_at: handled_force(release, revisions).or(before.last_handled_force_at.clone()),
         last_attempted_generation: if trace.attempted.is_some() {
             generation
         } else {
@@ -171,6 +173,13 @@ pub(super) fn report(
         failures: failures(&before.failures, outcome, now),
         ..carried_over(before, trace)
     }
+}
+
+/// The demand for one more revision that one of `revisions` answers.
+fn handled_force(release: &HelmRelease, revisions: &[RecordMeta]) -> Option<String> {
+    let demand = release.annotations().get(FORCE_AT)?;
+    let answers = |meta: &RecordMeta| meta.marks.as_ref().is_some_and(|marks| marks.forced.as_ref() == Some(demand));
+    revisions.iter().any(answers).then(|| demand.clone())
 }
 
 /// Suspending changes neither the release nor what is said of it; only what was under way is no longer.

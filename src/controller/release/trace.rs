@@ -43,6 +43,8 @@ pub(super) struct Trace {
     pub(super) left: Option<(Vec<ReleaseKey>, String)>,
     /// Objects that somebody changed or deleted, and that are as they were applied again.
     pub(super) corrected: Vec<String>,
+    /// How the tests of the newest revision failed, where they did in this reconcile.
+    pub(super) tests: Option<String>,
     /// How the objects of what is deployed are, where they are watched.
     pub(super) drift: Option<Standing>,
     /// What is done at the moment, where it takes a while.

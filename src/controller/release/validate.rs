@@ -78,6 +78,8 @@ pub(crate) struct DesiredRelease {
     pub(crate) install: Action,
     /// How to upgrade.
     pub(crate) upgrade: Action,
+    /// Whether upgrades lay the values over those of what is deployed.
+    pub(crate) reuse_values: bool,
     /// How many revisions to keep; 0 keeps all.
     pub(crate) max_history: u32,
 }
@@ -134,8 +136,10 @@ pub(crate) struct Action {
     pub(crate) take_ownership: bool,
     /// Take fields from other managers.
     pub(crate) force: bool,
-    /// Delete what a failed upgrade created.
+    /// Delete what it created when it fails.
     pub(crate) cleanup_on_fail: bool,
+    /// Delete the pods of its workloads, so that they start anew.
+    pub(crate) recreate: bool,
     /// How long nothing may move while it is waited for.
     pub(crate) progress_deadline: Option<Duration>,
 }
@@ -149,6 +153,10 @@ pub(crate) struct Remedies {
     pub(crate) upgrade_retries: Option<u32>,
     /// Go back to what was deployed after an upgrade that failed.
     pub(crate) rollback: bool,
+    /// To that revision, where it was deployed.
+    pub(crate) to_revision: Option<u32>,
+    /// After one whose tests failed, too.
+    pub(crate) tests: bool,
     /// After the last attempt, too.
     pub(crate) rollback_last: bool,
     /// Also where a hook before the upgrade was completed.
@@ -178,12 +186,16 @@ impl Remedies {
         let install_again = retrying(release.spec.install.as_ref().and_then(|install| install.strategy.as_ref()));
         let upgrade_again = retrying(release.spec.upgrade.as_ref().and_then(|upgrade| upgrade.strategy.as_ref()));
         let upgrade_retries = upgrade.as_ref().and_then(|upgrade| upgrade.retries);
+        let ignores_tests = upgrade.as_ref().and_then(|upgrade| upgrade.ignore_test_failures);
+        let ignores_failures = || release.spec.test.as_ref().is_some_and(|test| test.ignore_failures);
         Self {
             install_retries: retries(install_again.map_or(install.retries, |(retries, _)| retries)),
             upgrade_retries: retries(upgrade_again.map_or(upgrade_retries, |(retries, _)| retries)),
             install_interval: install_again.map(|(_, interval)| interval),
             upgrade_interval: upgrade_again.map(|(_, interval)| interval),
             rollback: (rollback.enabled || upgrade.is_some()) && upgrade_again.is_none(),
+            to_revision: u32::try_from(rollback.to_revision).ok().filter(|revision| *revision > 0),
+            tests: !ignores_tests.unwrap_or_else(ignores_failures),
             rollback_last: upgrade.and_then(|upgrade| upgrade.remediate_last_failure).unwrap_or(true),
             after_hooks: rollback.after_hooks,
         }
@@ -286,6 +298,7 @@ pub(crate) fn validate(
         secrets: merged.secrets,
         install: install(release),
         upgrade: upgrade(release),
+        reuse_values: reuses_values(release),
         max_history: max_history(release),
     })
 }
@@ -359,6 +372,7 @@ fn install(release: &HelmRelease) -> Action {
         take_ownership: install.take_ownership,
         force: install.force,
         cleanup_on_fail: false,
+        recreate: false,
         progress_deadline: install.progress_deadline.map(GoDuration::at_least_a_second),
     }
 }
@@ -375,6 +389,7 @@ fn upgrade(release: &HelmRelease) -> Action {
         take_ownership: upgrade.take_ownership,
         force: upgrade.force,
         cleanup_on_fail: upgrade.cleanup_on_fail,
+        recreate: upgrade.recreate,
         progress_deadline: upgrade.progress_deadline.map(GoDuration::at_least_a_second),
     }
 }
@@ -390,13 +405,19 @@ fn rollback(release: &HelmRelease) -> Action {
         crds: CrdPolicy::Skip,
         schemas: false,
         take_ownership: false,
-        cleanup_on_fail: false,
+        cleanup_on_fail: rollback.cleanup_on_fail,
+        recreate: false,
         progress_deadline: None,
     }
 }
 
 fn timeout(own: Option<GoDuration>, release: &HelmRelease) -> Duration {
     own.or(release.spec.timeout).map_or(ACTION_TIMEOUT, GoDuration::at_least_a_second)
+}
+
+/// As Helm: to reset them wins.
+fn reuses_values(release: &HelmRelease) -> bool {
+    release.spec.upgrade.as_ref().is_some_and(|it| (it.reuse_values || it.preserve_values) && !it.reset_values)
 }
 
 fn max_history(release: &HelmRelease) -> u32 {
@@ -412,8 +433,9 @@ impl DesiredRelease {
     pub(crate) fn inputs(&self, chart: &Digest, kube_version: &str) -> String {
         let settings = &self.settings;
         let (values, values_files) = (&self.values, &self.values_files.names);
-        let changes = &self.changes.declared;
-        Inputs { chart: chart.as_str(), kubernetes: kube_version, values, settings, values_files, changes }.digest()
+        let (changes, reuse_values) = (&self.changes.declared, self.reuse_values);
+        let (chart, kubernetes) = (chart.as_str(), kube_version);
+        Inputs { chart, kubernetes, values, settings, values_files, changes, reuse_values }.digest()
     }
 
     /// A digest of what is declared of the manifest, without what a registry answers: it can be compared while the
@@ -421,7 +443,8 @@ impl DesiredRelease {
     pub(crate) fn declared(&self) -> String {
         let (chart, version) = (self.chart.to_string(), self.version.to_string());
         let (values, values_files) = (&self.values, &self.values_files.names);
-        Declared { chart: &chart, version: &version, values, values_files, changes: &self.changes.declared }.digest()
+        let (changes, reuse_values) = (&self.changes.declared, self.reuse_values);
+        Declared { chart: &chart, version: &version, values, values_files, changes, reuse_values }.digest()
     }
 }
 

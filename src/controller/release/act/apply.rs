@@ -234,6 +234,7 @@ impl<'a> Run<'a> {
     ) -> Result<(), ReconcileError> {
         let place = self.task.place;
         let options = prepare::options(self.action, self.task);
+        let pods = if self.action.recreate { place.cluster.pods_of(objects).await? } else { Vec::new() };
         place.cluster.apply_claimed(objects, claims, &options, &mut self.applied).await?;
         let mut old = Vec::new();
         for record in replaced {
@@ -245,6 +246,8 @@ impl<'a> Run<'a> {
             // As Helm: what left the manifest is deleted, and its end not waited for.
             place.cluster.delete(&gone, &deletion(self.task)).await?;
         }
+        // Killed before that is noted, some start anew twice.
+        place.cluster.delete_pods(pods).await?;
         if let Some(marks) = &mut self.record.marks {
             // Written with the next write of the record.
             marks.applied = true;
@@ -287,6 +290,7 @@ impl<'a> Run<'a> {
             record::update(place, old).await?;
         }
         self.record.release.info.status = Status::Deployed;
+        record::note_hooks(&mut self.record);
         self.record.release.info.description = match self.step.kind {
             StepKind::Install => "Install complete".into(),
             StepKind::Upgrade => "Upgrade complete".into(),
@@ -350,7 +354,7 @@ fn holds_data(object: &Object) -> bool {
 
 /// That something was not cleaned up.
 fn not_cleaned(error: &ReconcileError) -> String {
-    format!("failed to delete what the failed upgrade created: {}", error.message)
+    format!("failed to delete what the failed revision created: {}", error.message)
 }
 
 /// Cleans up after a revision that failed before. What cannot be cleaned up is told, and must not keep what is declared
@@ -386,7 +390,9 @@ fn deletion(task: &Task<'_>) -> DeleteOptions {
 /// done.
 pub(super) async fn clean_up(mut record: Record, task: &Task<'_>) -> Result<(), ReconcileError> {
     let Some(absent) = record.marks.as_mut().and_then(|marks| marks.absent.take()) else { return Ok(()) };
-    if task.desired.upgrade.cleanup_on_fail && !absent.is_empty() {
+    let is_rollback = record.marks.as_ref().is_some_and(|marks| marks.remedies.is_some());
+    let declared = if is_rollback { &task.desired.rollback } else { &task.desired.upgrade };
+    if declared.cleanup_on_fail && !absent.is_empty() {
         let objects = prepare::manifest(&record.release, task).await?;
         let created = absent.iter().filter_map(|at| objects.get(*at)).filter(|object| !holds_data(object));
         let created: Vec<Object> = created.cloned().collect();

@@ -45,16 +45,15 @@ pub(super) async fn run(revision: u32, task: &Task<'_>, trace: &mut Trace) -> Re
     }
     task.slot.go_on().await;
     trace.record(&record::update(task.place, record).await?);
-    match ended {
-        Err(error) if !tests.ignore_failures => {
-            Err(ReconcileError::new(Reason::TestFailed, told(revision, &error.message)))
+    // What follows is planned: it is told, or gone back.
+    if let Err(error) = ended {
+        let told = told(revision, &error.message);
+        if tests.ignore_failures {
+            trace.warn(Reason::TestFailed, told.clone());
         }
-        Err(error) => {
-            trace.warn(Reason::TestFailed, told(revision, &error.message));
-            Ok(())
-        }
-        Ok(()) => Ok(()),
+        trace.tests = Some(told);
     }
+    Ok(())
 }
 
 /// The record of a run of its tests, which is begun unless it was.
@@ -75,7 +74,10 @@ async fn begun(mut record: Record, tests: &Tests, task: &Task<'_>) -> Result<Rec
 }
 
 /// That the tests failed, where it was told in the status before.
-pub(super) fn failed(revision: u32, task: &Task<'_>) -> ReconcileError {
+pub(super) fn failed(revision: u32, task: &Task<'_>, trace: &mut Trace) -> ReconcileError {
+    if let Some(told) = trace.tests.take() {
+        return ReconcileError::new(Reason::TestFailed, told);
+    }
     let status = task.release.status.as_ref();
     let ready = status.and_then(|status| status::readiness(&status.conditions));
     let told_before = ready.filter(|ready| *ready.reason == Reason::TestFailed.to_string());

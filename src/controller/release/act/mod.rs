@@ -212,6 +212,10 @@ async fn release(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<(), 
     if let Some(tested) = revisions.last().filter(|last| helm_tests::goes_on(last)) {
         Box::pin(helm_tests::end(tested, task.place)).await?;
     }
+    if let Some(told) = trace.tests.take() {
+        // It is gone back, and nothing else tells why.
+        trace.warn(Reason::TestFailed, told);
+    }
     match Box::pin(prepare::prepare(step, task, trace)).await? {
         prepare::Prepared::Adopted => Ok(()),
         prepare::Prepared::Recorded(pending) => {

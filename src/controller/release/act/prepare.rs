@@ -7,6 +7,7 @@ use std::time::Duration;
 use helm::engine::{self, Warning};
 use helm::manifest::Hook;
 use helm::release::{ApplyMethod, Info, Release, Status};
+use serde_json::{Map, Value};
 
 use super::{Deadline, Task, adopt, record, rollback, uninstall};
 use crate::api::{ADOPT, CrdPolicy, ForeignChange, Reason};
@@ -18,6 +19,7 @@ use crate::controller::release::fetch;
 use crate::controller::release::is_requested;
 use crate::controller::release::plan::{self, Step, StepKind};
 use crate::controller::release::render;
+use crate::controller::release::reuse::Given;
 use crate::controller::release::trace::Trace;
 use crate::controller::release::validate::Action;
 use crate::controller::watch;
@@ -84,24 +86,34 @@ async fn propose(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<Prop
     if task.desired.create_namespace && step.kind == StepKind::Install {
         Box::pin(task.place.cluster.ensure_namespace(&task.desired.identity.release.namespace)).await?;
     }
-    Box::pin(install_crds(&chart, action, task)).await?;
-    let rendered = Box::pin(render::render(step, &chart, action, task)).await?;
+    let given = match step.kind {
+        StepKind::Upgrade if task.desired.reuse_values => Given::reusing(&task.desired.values, &replaced),
+        _ => Given::declared(&task.desired.values),
+    };
+    Box::pin(install_crds(&chart, &given, action, task)).await?;
+    let config = (*given.values).clone();
+    let rendered = Box::pin(render::render(step, (&chart, given), action, task)).await?;
     for warning in &rendered.warnings {
         let (reason, message) = warned(warning);
         trace.warn(reason, message);
     }
-    Ok(Proposal { release: pending(step, task, rendered, &replaced), replaced })
+    Ok(Proposal { release: pending(step, task, (rendered, config), &replaced), replaced })
 }
 
 /// Installs the definitions in the chart's `crds/`, as is declared.
-async fn install_crds(chart: &LoadedChart, action: &Action, task: &Task<'_>) -> Result<(), ReconcileError> {
+async fn install_crds(
+    chart: &LoadedChart,
+    given: &Given,
+    action: &Action,
+    task: &Task<'_>,
+) -> Result<(), ReconcileError> {
     let existing = match action.crds {
         CrdPolicy::Skip => return Ok(()),
         CrdPolicy::Create => ExistingCrds::Keep,
         CrdPolicy::CreateReplace if action.force => ExistingCrds::ReplaceWithLoss,
         CrdPolicy::CreateReplace => ExistingCrds::Replace,
     };
-    let crds = engine::crds(&chart.chart, &task.desired.values)?;
+    let crds = engine::crds(&given.chart(&chart.chart), &given.values)?;
     let texts: Vec<(String, String)> =
         crds.into_iter().map(|crd| (crd.filename, String::from_utf8_lossy(&crd.data).into_owned())).collect();
     let sources: Vec<Source<'_>> = texts.iter().map(|(origin, text)| Source { origin, text }).collect();
@@ -122,6 +134,9 @@ async fn is_there(
     task: &Task<'_>,
     trace: &mut Trace,
 ) -> Result<bool, ReconcileError> {
+    if step.forced.is_some() {
+        return Ok(false);
+    }
     let deployed = proposal.replaced.iter().find(|record| record.release.info.status == Status::Deployed);
     let Some(deployed) = deployed.filter(|deployed| is_last(deployed, task)) else { return Ok(false) };
     if is_to_be_held(deployed, task) && !same(&deployed.release, &proposal.release) {
@@ -160,15 +175,19 @@ async fn commit(
     let mut marks = marks(step, task);
     // What did not exist before is what cleaning up, or a rollback, may take away.
     if (action.cleanup_on_fail || task.desired.remedies.rollback) && step.kind == StepKind::Upgrade {
-        let is_absent = |(at, object): (usize, &Object)| (!claims.contains(object.reference())).then_some(at);
-        let absent: Vec<usize> = objects.iter().enumerate().filter_map(is_absent).collect();
-        // Where they are too many to be noted, none of them is taken away.
-        marks.absent = (absent.len() <= NOTED).then_some(absent);
+        marks.absent = absent(&objects, &claims);
     }
     // Time in queues, and what a registry took, is not the action's.
     let deadline = Deadline::of(action);
     let record = Box::pin(record::create(release, marks, task)).await?;
     Ok(Pending { record, objects, claims, replaced, deadline })
+}
+
+/// Which objects are not there, by their position. Where they are too many to be noted, none of them is taken away later.
+pub(super) fn absent(objects: &[Object], claims: &Existing) -> Option<Vec<usize>> {
+    let is_absent = |(at, object): (usize, &Object)| (!claims.contains(object.reference())).then_some(at);
+    let absent: Vec<usize> = objects.iter().enumerate().filter_map(is_absent).collect();
+    (absent.len() <= NOTED).then_some(absent)
 }
 
 /// Whether a revision that somebody else made after one of ours stays, though something else is declared. It is held once: what
@@ -357,7 +376,12 @@ fn warned(warning: &Warning) -> (Reason, String) {
     }
 }
 
-fn pending(step: &Step, task: &Task<'_>, rendered: render::Output, replaced: &[Record]) -> Release {
+fn pending(
+    step: &Step,
+    task: &Task<'_>,
+    (rendered, config): (render::Output, Map<String, Value>),
+    replaced: &[Record],
+) -> Release {
     let now = task.place.context.now();
     let first = replaced
         .iter()
@@ -381,7 +405,7 @@ fn pending(step: &Step, task: &Task<'_>, rendered: render::Output, replaced: &[R
             ..Info::default()
         },
         chart: rendered.chart,
-        config: (*task.desired.values).clone(),
+        config,
         manifest: rendered.manifest,
         hooks: rendered.hooks,
         apply_method: ApplyMethod::ServerSide,
@@ -408,6 +432,7 @@ fn marks(step: &Step, task: &Task<'_>) -> Marks {
         hooked: false,
         unremedied: false,
         tested: None,
+        forced: step.forced.clone(),
         fields: Vec::new(),
         hooks: None,
     }

@@ -114,15 +114,22 @@ pub(super) async fn fail(mut record: Record, error: &ReconcileError, place: &Pla
         _ => format!("Upgrade {name:?} failed: {}", error.message),
     };
     record.release.info.status = Status::Failed;
+    note_hooks(&mut record);
+    if let Some(marks) = &mut record.marks {
+        marks.ended = Some(error.reason.to_string());
+    }
+    update(place, record).await
+}
+
+/// Marks whether a hook before the upgrade was completed.
+pub(super) fn note_hooks(record: &mut Record) {
     // Those that run something: what is only applied has migrated nothing.
     let runs = |hook: &Hook| matches!(hook.kind.as_str(), "Job" | "Pod") && hook.runs_at(&HookEvent::PreUpgrade);
     let completed = |hook: &Hook| runs(hook) && hook.last_run.phase == HookPhase::Succeeded;
     let hooked = record.release.hooks.iter().any(completed);
     if let Some(marks) = &mut record.marks {
         marks.hooked = hooked;
-        marks.ended = Some(error.reason.to_string());
     }
-    update(place, record).await
 }
 
 /// Why a failed revision failed, in the words that were told then.
@@ -159,7 +166,8 @@ pub(super) async fn delete(place: &Place, meta: &RecordMeta) -> Result<(), Recon
 pub(super) async fn prune(task: &Task<'_>) -> Result<(), ReconcileError> {
     let revisions = task.place.revisions.of(&task.desired.identity.release);
     let surplus = surplus(&revisions, task.desired.max_history);
-    for meta in revisions.iter().filter(|meta| surplus.contains(&meta.revision)) {
+    let kept = task.desired.remedies.to_revision;
+    for meta in revisions.iter().filter(|meta| surplus.contains(&meta.revision) && Some(meta.revision) != kept) {
         delete(task.place, meta).await?;
     }
     Ok(())

@@ -17,8 +17,9 @@ pub(super) async fn prepare(step: &Step, remedied: &Remedied, task: &Task<'_>) -
     task.slot.resume().await;
     let target = record::get(task, remedied.to).await?;
     let action = prepare::action(step, task);
-    let (release, marks) = (pending(step, &target, task), marks(step, remedied, &target, task));
+    let (release, mut marks) = (pending(step, &target, task), marks(step, remedied, &target, task));
     let (objects, claims) = Box::pin(prepare::objects(&release, action, task)).await?;
+    marks.absent = action.cleanup_on_fail.then(|| prepare::absent(&objects, &claims)).flatten();
     let replaced = Box::pin(record::get_all(task, &step.replaces)).await?;
     let deadline = Deadline::of(action);
     let record = Box::pin(record::create(release, marks, task)).await?;

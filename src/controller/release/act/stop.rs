@@ -19,7 +19,7 @@ pub(super) async fn stop(stop: Stop, task: &Task<'_>, trace: &mut Trace) -> Resu
     match stop {
         Stop::TestsFailed { revision } => {
             Box::pin(keep(revision, task, trace)).await?;
-            Err(helm_tests::failed(revision, task))
+            Err(helm_tests::failed(revision, task, trace))
         }
         Stop::Hold { revision } => {
             Box::pin(trace.keep(task.release, task.desired, revision, task.place)).await?;
@@ -73,8 +73,11 @@ async fn watch_deployed(task: &Task<'_>, trace: &Trace) -> Result<(), ReconcileE
 /// Why a revision failed, and what was done about it.
 async fn why(revision: u32, task: &Task<'_>) -> Result<String, ReconcileError> {
     let record = record::read(task.place, &task.desired.identity.release, revision).await?;
-    let why =
-        record.as_ref().map_or_else(|| format!("revision {revision} failed"), |record| record::why(record).to_owned());
+    let why = match &record {
+        Some(record) if record.release.info.status == Status::Failed => record::why(record).to_owned(),
+        Some(_) => format!("the tests of revision {revision} failed"),
+        None => format!("revision {revision} failed"),
+    };
     Ok(match rollback::told(task) {
         Some(done) => format!("{why}; {done}"),
         None => why,

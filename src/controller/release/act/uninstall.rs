@@ -290,7 +290,7 @@ async fn take_down(
     let options = DeleteOptions {
         owner: Some(prepare::marked(release.clone())),
         propagation: propagation(removal.propagation),
-        timeout: Some(deadline.remaining()),
+        timeout: removal.wait.then(|| deadline.remaining()),
         made_before: None,
     };
     doing.send_replace(Some(format!("waiting until the objects of release {release} are gone")));

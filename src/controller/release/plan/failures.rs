@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use super::{Facts, Plan, Step, StepKind, Stop, release, replaced, standing};
+use super::{Facts, Plan, Step, StepKind, Stop, is_asked, release, replaced, standing};
 use crate::api::Reason;
 use crate::controller::error::{self, NextAttempt};
 use crate::history::{RecordMeta, Remedied};
@@ -21,7 +21,9 @@ pub(super) fn remedy(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
     let declared = &facts.remedies;
     let before = &facts.revisions[..facts.revisions.len() - 1];
     let (kind, _) = replaced(before);
-    let good = before.iter().rev().find(|meta| meta.was_deployed()).filter(|_| kind == StepKind::Upgrade)?;
+    let mut deployed = before.iter().rev().filter(|meta| meta.was_deployed());
+    let wanted = deployed.clone().find(|meta| Some(meta.revision) == declared.to_revision);
+    let good = wanted.or_else(|| deployed.next()).filter(|_| kind == StepKind::Upgrade)?;
     let is_last = declared.upgrade_retries.is_some_and(|retries| marks.attempt > retries);
     let is_barred = (marks.hooked && !declared.after_hooks) || marks.unremedied;
     if !declared.rollback || is_barred || (is_last && !declared.rollback_last) {
@@ -31,7 +33,8 @@ pub(super) fn remedy(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
         failed: last.revision,
         to: good.revision,
         attempt: marks.attempt,
-        reason: marks.ended.clone().unwrap_or_default(),
+        // One that is deployed failed its tests.
+        reason: marks.ended.clone().unwrap_or_else(|| Reason::TestFailed.to_string()),
         declared: marks.declared.clone(),
         inputs: facts.inputs.to_owned(),
     };
@@ -45,6 +48,7 @@ pub(super) fn remedy(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
         attempt: 1,
         made,
         remedies: Some(remedied),
+        forced: None,
     }))
 }
 
@@ -80,11 +84,11 @@ pub(super) fn exhausted(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
 }
 
 fn is_over(failed: u32, retries: Option<u32>, facts: &Facts<'_>) -> bool {
-    retries.is_some_and(|retries| failed > retries) && !facts.prompt.asked
+    retries.is_some_and(|retries| failed > retries) && !is_asked(facts)
 }
 
 fn is_early(due: Timestamp, facts: &Facts<'_>) -> bool {
-    facts.now < due && !facts.prompt.asked && !facts.prompt.cleared
+    facts.now < due && !is_asked(facts) && !facts.prompt.cleared
 }
 
 /// The wait before the next attempt after `last`, which failed at these inputs. A new generation is tried at once:

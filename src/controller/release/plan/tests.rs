@@ -1,3 +1,5 @@
+mod asked;
+
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
@@ -70,6 +72,7 @@ fn step(kind: StepKind, revision: u32, replaces: &[u32]) -> Step {
         attempt: 1,
         made: Made { since: at(NOW), revisions: 1 },
         remedies: None,
+        forced: None,
     }
 }
 
@@ -100,6 +103,7 @@ fn facts<'a>(identity: &'a Identity, revisions: &'a [RecordMeta], prompt: Prompt
         is_blocked: false,
         has_suspects: false,
         interval,
+        force: None,
         prompt,
         tests: None,
         remedies: Remedies::default(),

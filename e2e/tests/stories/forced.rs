@@ -1,0 +1,115 @@
+//! One more revision though nothing has changed, for a person who asks for it.
+
+use anyhow::{Result, ensure};
+use e2e::charts;
+use e2e::eventually;
+use e2e::story::{SOON, Story, alone, as_it_is, story};
+use helm_operator::api::{FORCE_AT, Reason};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::ResourceExt;
+use kube::api::ListParams;
+use serde_json::{Value, json};
+
+const RANDOM: &str = "apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ .Release.Name }}-chance
+data:
+  token: {{ randAlphaNum 16 | quote }}
+";
+
+async fn stage(story: &Story<'_>) -> Result<()> {
+    story.push(&charts::note("memo", "1.0.0").file("templates/chance.yaml", RANDOM)).await?;
+    story.open_repository().await
+}
+
+fn force(demand: &str) -> Value {
+    json!({ "metadata": { "annotations": { FORCE_AT: demand } } })
+}
+
+async fn token(story: &Story<'_>) -> Result<Option<String>> {
+    let map = story.objects::<ConfigMap>().get("memo-chance").await?;
+    Ok(map.data.and_then(|mut data| data.remove("token")))
+}
+
+async fn is_answered(story: &Story<'_>, demand: &str) -> Result<()> {
+    eventually::object(&story.releases(), "memo", SOON, |release| {
+        let handled = release.status.as_ref().and_then(|status| status.last_handled_force_at.as_deref());
+        ensure!(handled == Some(demand), "{handled:?}");
+        Ok(())
+    })
+    .await?;
+    story.ready("memo").await.map(drop)
+}
+
+#[test]
+fn a_demand_is_answered_by_one_revision_and_no_more() -> Result<()> {
+    alone("forced", as_it_is, async |story| {
+        stage(story).await?;
+        story.release("memo", "memo", "1.0.0", json!({})).await?;
+        story.ready("memo").await?;
+        let first = token(story).await?;
+        story.patch("memo", force("first")).await?;
+        is_answered(story, "first").await?;
+        let second = token(story).await?;
+        ensure!(first != second && story.history("memo").await? == "1 superseded, 2 deployed", "{first:?}");
+        // Nor does a restart ask again.
+        let mut operator = story.stage.operator().await;
+        operator.kill().await?;
+        operator.start().await?;
+        drop(operator);
+        story.patch("memo", force("second")).await?;
+        is_answered(story, "second").await?;
+        ensure!(
+            story.history("memo").await? == "1 superseded, 2 superseded, 3 deployed",
+            "{}",
+            story.history("memo").await?
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn a_demand_ends_a_hold_and_what_ran_out() -> Result<()> {
+    story("forced-held", async |story| {
+        stage(story).await?;
+        story.release("memo", "memo", "1.0.0", json!({})).await?;
+        story.ready("memo").await?;
+        story.patch("memo", json!({ "spec": { "values": { "greeting": "hi" } } })).await?;
+        story.ready("memo").await?;
+        story.helm.rollback(&story.namespace, "memo", 1).await?;
+        story.failed("memo", Reason::ReleaseHeld).await?;
+        story.patch("memo", force("now")).await?;
+        is_answered(story, "now").await?;
+        let map = story.objects::<ConfigMap>().get("memo-config").await?;
+        ensure!(map.data.is_some_and(|data| data["greeting"] == "hi"), "it is not what is declared");
+        Ok(())
+    })
+}
+
+async fn pods(story: &Story<'_>) -> Result<Vec<String>> {
+    let pods = story.objects::<Pod>().list(&ListParams::default()).await?;
+    Ok(pods.items.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).map(ResourceExt::name_any).collect())
+}
+
+#[test]
+fn the_pods_start_anew_with_each_upgrade_where_that_is_declared() -> Result<()> {
+    story("recreate", async |story| {
+        story.push(&charts::web("web", "1.0.0")).await?;
+        story.open_repository().await?;
+        story.release("app", "web", "1.0.0", json!({ "upgrade": { "recreate": true } })).await?;
+        story.ready("app").await?;
+        let before = pods(story).await?;
+        ensure!(before.len() == 1, "{before:?}");
+        // Of what the pods are made nothing changes.
+        story.patch("app", json!({ "spec": { "values": { "greeting": "hi" } } })).await?;
+        story
+            .eventually("other pods are there", async || {
+                let now = pods(story).await?;
+                ensure!(now.len() == 1 && now != before, "{now:?}");
+                Ok(())
+            })
+            .await?;
+        story.ready("app").await.map(drop)
+    })
+}
