@@ -5,6 +5,8 @@
 //! be the same but for what the server adds; one revision is deployed; in no other place anything is left; and
 //! [`crate::model`] judges all records on the way.
 
+mod fields;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -18,7 +20,7 @@ use kube::{Api, ResourceExt as _};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::charts::Chart;
+use self::fields::{chart, fields, settings};
 use crate::eventually;
 use crate::model::{self, End, Event, Release};
 use crate::recorder::Recorder;
@@ -32,32 +34,19 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// Sequences that are played at once.
 const BATCH: usize = 30;
 
+/// Whatever service account a release is carried out as, it may.
+const RIGHTS: &str = "apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: transitions}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: system:serviceaccounts}]
+";
+
 /// Most edits of a sequence; there are at least two.
 const EDITS: usize = 6;
 
 /// How long a token is: `tr` or `fr`, and four digits.
 const TOKEN: usize = 6;
-
-/// A field of the spec by its path, and three values for it; `T` in a text is the token.
-fn fields() -> Vec<(&'static str, [Value; 3])> {
-    vec![
-        ("chart.version", [json!("1.0.0"), json!("1.1.0"), json!("^1.1.0")]),
-        (
-            "values",
-            [json!({ "greeting": "hello" }), json!({ "greeting": "hi", "extra": true }), json!("greeting: hey\n")],
-        ),
-        ("release.name", [Value::Null, json!("T-two"), json!("T-three")]),
-        ("release.namespace", [Value::Null, json!("T-b"), json!("T-c")]),
-        ("release.createNamespace", [Value::Null, json!(true), json!(false)]),
-        ("interval", [json!("10m"), json!("30m"), json!("1h")]),
-        ("timeout", [Value::Null, json!("1m"), json!("5m")]),
-        ("suspend", [Value::Null, json!(false), json!(true)]),
-        ("maxHistory", [Value::Null, json!(1), json!(3)]),
-        ("install", [Value::Null, json!({ "wait": false }), json!({ "disableHooks": true, "timeout": "2m" })]),
-        ("upgrade", [Value::Null, json!({ "force": true, "wait": false }), json!({ "cleanupOnFail": true })]),
-        ("uninstall", [Value::Null, json!({ "deletionPropagation": "foreground" }), json!({ "disableHooks": true })]),
-    ]
-}
 
 /// Which value each field has.
 type Declared = BTreeMap<&'static str, usize>;
@@ -89,39 +78,41 @@ pub struct Report {
     pub rows: Vec<(String, Vec<String>)>,
 }
 
-/// Plays `count` sequences that `seed` decides, on a stage of their own.
+/// Plays `count` sequences that `seed` decides, on a stage of their own. Meanwhile the operator is killed so many times, at
+/// moments that the seed decides too, and started anew.
 ///
 /// # Errors
 /// When the stage itself fails. What fails of the operator is in the report.
-pub async fn play(story: &Story<'_>, count: usize, seed: u64) -> Result<Report> {
+pub async fn play(story: &Story<'_>, count: usize, kills: usize, seed: u64) -> Result<Report> {
     for version in ["1.0.0", "1.1.0", "1.2.0"] {
         story.push(&chart(version)).await?;
     }
     story.open_repository().await?;
+    story.apply(RIGHTS).await?;
     let recorder = Recorder::start(story.client.clone()).await?;
     let sequences: Vec<Sequence> = (0..count).map(|number| Sequence::of(seed, number)).collect();
     let mut rows = Vec::new();
+    let batches = count.div_ceil(BATCH);
     for (batch, sequences) in sequences.chunks(BATCH).enumerate() {
         let run = Run { story, recorder: &recorder, first: batch * BATCH };
-        rows.extend(run.batch(sequences).await?);
+        // As many in each batch, and the rest in the first ones.
+        let share = kills / batches + usize::from(batch < kills % batches);
+        rows.extend(run.batch(sequences, (share, Numbers::new(seed, &format!("kills {batch}")))).await?);
     }
     Ok(Report { seed, rows })
 }
 
-/// A map that is always there, one that each version has alone, one that a value brings, and a Service.
-fn chart(version: &str) -> Chart {
-    let map = |name: &str| {
-        format!(
-            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{{{ .Release.Name }}}}-{name}\ndata:\n  version: {{{{ .Chart.Version | quote }}}}\n  greeting: {{{{ .Values.greeting | quote }}}}\n"
-        )
-    };
-    let service = "apiVersion: v1\nkind: Service\nmetadata:\n  name: {{ .Release.Name }}\nspec:\n  clusterIP: None\n  ports: [{ port: 80 }]\n";
-    Chart::new("moving", version)
-        .file("values.yaml", "greeting: hello\nextra: false\n")
-        .file("templates/a.yaml", map("a"))
-        .file("templates/own.yaml", map(&version.replace('.', "-")))
-        .file("templates/extra.yaml", format!("{{{{- if .Values.extra }}}}\n{}{{{{- end }}}}\n", map("extra")))
-        .file("templates/service.yaml", service)
+/// Kills the operator so many times, the longest a second and a half after it was ready, and mostly sooner.
+async fn kill(story: &Story<'_>, (times, mut numbers): (usize, Numbers)) -> Result<()> {
+    for _ in 0..times {
+        let longest = 1500 / (1 + numbers.below(4));
+        let moment = Duration::from_millis(u64::try_from(numbers.below(longest))?);
+        eventually::measure(moment).await;
+        let mut operator = story.stage.operator().await;
+        operator.kill().await?;
+        operator.start().await?;
+    }
+    Ok(())
 }
 
 impl Sequence {
@@ -202,12 +193,12 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn batch(&self, sequences: &[Sequence]) -> Result<Vec<(String, Vec<String>)>> {
+    async fn batch(&self, sequences: &[Sequence], kills: (usize, Numbers)) -> Result<Vec<(String, Vec<String>)>> {
         let numbered: Vec<(usize, &Sequence)> = (self.first..).zip(sequences).collect();
-        futures::stream::iter(&numbered)
+        let played = futures::stream::iter(&numbered)
             .map(Ok)
-            .try_for_each_concurrent(BATCH, |(number, sequence)| self.sequence(*number, sequence))
-            .await?;
+            .try_for_each_concurrent(BATCH, |(number, sequence)| self.sequence(*number, sequence));
+        futures::try_join!(played, kill(self.story, kills))?;
         let ends = |number: usize, sequence: &Sequence, snapshot: &Snapshot| {
             let (moved, fresh) = (snapshot.of(&token("tr", number)), snapshot.of(&token("fr", number)));
             let mut wrong = stands(sequence, &token("tr", number), snapshot);
@@ -243,6 +234,8 @@ impl Run<'_> {
                 let namespace = serde_json::from_value(json!({ "metadata": { "name": name } }))?;
                 namespaces.create(&PostParams::default(), &namespace).await?;
             }
+            let maps: Api<ConfigMap> = Api::namespaced(self.story.client.clone(), &token);
+            maps.create(&PostParams::default(), &settings()?).await?;
         }
         let moving = token("tr", number);
         let mut now = sequence.first.clone();
