@@ -70,7 +70,7 @@ pub(super) fn plain(name: &str, version: &str) -> Chart {
     let map = |name: &str| MAP.replace("NAME", name);
     let other = if version == "1.0.0" { "old" } else { "new" };
     Chart::new(name, version)
-        .file("values.yaml", "greeting: hello\nrefused: false\nwaits: false\n")
+        .file("values.yaml", "greeting: hello\nrefused: false\nwaits: false\nmood: ''\n")
         .file("templates/a.yaml", map("a"))
         .file("templates/other.yaml", map(other))
         .file("templates/refused.yaml", REFUSED)
@@ -84,6 +84,8 @@ pub(super) fn hooked(version: &str) -> Chart {
         JOB.replace("NAME", name).replace("EVENTS", events).replace("POLICY", policy)
     };
     let succeeded = "helm.sh/hook-delete-policy: hook-succeeded,before-hook-creation";
+    let moody =
+        format!("  template:\n    metadata:\n      annotations:\n        {PLAY}: {{{{ .Values.mood | quote }}}}\n");
     let map = MAP.replace("NAME", "told").replace(
         "\ndata:\n",
         "\n  annotations:\n    helm.sh/hook: post-install,post-upgrade,post-rollback\n    helm.sh/hook-weight: \"5\"\ndata:\n",
@@ -95,9 +97,16 @@ pub(super) fn hooked(version: &str) -> Chart {
             job("both", "pre-install,post-install,pre-upgrade,post-upgrade", "example.com/note: stays"),
         )
         .file("templates/told.yaml", map)
-        .file("templates/test.yaml", job("test", "test", "example.com/note: stays"))
+        .file("templates/test.yaml", job("test", "test", "example.com/note: stays").replace("  template:\n", &moody))
         .file("templates/leave.yaml", job("leave", "pre-delete", succeeded))
         .file("templates/left.yaml", job("left", "post-delete", succeeded))
+}
+
+/// [`plain`] as Flux leaves what it applied: with the labels of its `HelmRelease`.
+pub(super) fn from_flux() -> Chart {
+    let labels = "metadata:\n  labels: { helm.toolkit.fluxcd.io/name: any, helm.toolkit.fluxcd.io/namespace: {{ .Release.Namespace }} }\n";
+    let map = |name: &str| MAP.replace("NAME", name).replace("metadata:\n", labels);
+    plain(PLAIN, "1.0.0").file("templates/a.yaml", map("a")).file("templates/other.yaml", map("old"))
 }
 
 /// A chart called `token` with a definition in `crds/`, of a group that has the token in it.

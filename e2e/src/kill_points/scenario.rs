@@ -1,13 +1,15 @@
 //! What is killed: the lives of a release, each as what comes before and what is done to it.
 
 use anyhow::{Context as _, Result, bail};
-use helm_operator::api::HelmRelease;
+use helm_operator::api::{FORCE_AT, HelmRelease};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::chart;
+use crate::charts::Chart;
+use crate::kwok::play;
 use crate::process::Scratch;
 use crate::story::Story;
 
@@ -28,6 +30,10 @@ pub enum Scenario {
     RollBack,
     /// An upgrade that the API server refuses, and its rollback, with hooks.
     Remedy,
+    /// An upgrade whose tests fail, and its rollback, with hooks.
+    TestRemedy,
+    /// A person asks for one more revision, though nothing has changed.
+    Forced,
     /// Somebody changes one object of a deployed release, and deletes another.
     Drift,
     /// A first install, with hooks and tests.
@@ -44,11 +50,13 @@ pub enum Scenario {
     Adopt,
     /// A release of the Helm CLI is declared in a newer version.
     AdoptNewer,
+    /// A release of Flux is declared as it is.
+    AdoptFlux,
 }
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Install,
         Self::InstallDefinition,
         Self::Upgrade,
@@ -56,6 +64,8 @@ impl Scenario {
         Self::Mend,
         Self::RollBack,
         Self::Remedy,
+        Self::TestRemedy,
+        Self::Forced,
         Self::Drift,
         Self::Test,
         Self::MoveName,
@@ -64,6 +74,7 @@ impl Scenario {
         Self::UninstallUpgrading,
         Self::Adopt,
         Self::AdoptNewer,
+        Self::AdoptFlux,
     ];
 
     /// A short name for tables.
@@ -76,6 +87,8 @@ impl Scenario {
             Self::Mend => "mend",
             Self::RollBack => "roll-back",
             Self::Remedy => "remedy",
+            Self::TestRemedy => "test-remedy",
+            Self::Forced => "forced",
             Self::Drift => "drift",
             Self::Test => "test",
             Self::MoveName => "move-name",
@@ -84,6 +97,7 @@ impl Scenario {
             Self::UninstallUpgrading => "uninstall-waiting",
             Self::Adopt => "adopt",
             Self::AdoptNewer => "adopt-newer",
+            Self::AdoptFlux => "adopt-flux",
         }
     }
 
@@ -100,6 +114,10 @@ impl Scenario {
             Self::RollBack => &["release T/T: 1 superseded, 2 superseded, 3 "],
             Self::Drift => &["release T/T: 1 deployed", "ConfigMap T/T-a 1.0.0 hello", "ConfigMap T/T-old 1.0.0 hello"],
             Self::Remedy => &["release T/T: 1 superseded, 2 failed, 3 deployed", "ConfigMap T/T-old 1.0.0 hello"],
+            Self::TestRemedy => {
+                &["release T/T: 1 superseded, 2 superseded, 3 deployed", "ConfigMap T/T-old 1.0.0 hello"]
+            }
+            Self::Forced => &["release T/T: 1 superseded, 2 deployed", "HelmRelease Ready=True"],
             Self::MoveName => {
                 &["release T/T-moved: 1 deployed", "release T/T: none", "ConfigMap T/T-moved-a 1.0.0 hello"]
             }
@@ -107,7 +125,7 @@ impl Scenario {
                 &["release T-to/T: 1 deployed", "release T/T: none", "ConfigMap T-to/T-a 1.0.0 hello"]
             }
             Self::Uninstall | Self::UninstallUpgrading => &["release T/T: none", "HelmRelease gone"],
-            Self::Adopt | Self::Test => &["release T/T: 1 deployed", "HelmRelease Ready=True"],
+            Self::Adopt | Self::AdoptFlux | Self::Test => &["release T/T: 1 deployed", "HelmRelease Ready=True"],
             Self::AdoptNewer => &["release T/T: 1 superseded, 2 deployed", "HelmRelease Ready=True"],
         }
     }
@@ -130,14 +148,14 @@ impl Player<'_> {
         match scenario {
             Scenario::Install | Scenario::Test => {}
             Scenario::InstallDefinition => self.story.push(&chart::with_definition(self.token)).await?,
-            Scenario::Upgrade | Scenario::Uninstall | Scenario::Remedy => {
+            Scenario::Upgrade | Scenario::Uninstall | Scenario::Remedy | Scenario::TestRemedy => {
                 self.declare(chart::HOOKED, "1.0.0", json!({})).await?;
             }
             Scenario::Drift => {
                 let drift = json!({ "driftDetection": { "mode": "enabled" } });
                 self.declare(chart::PLAIN, "1.0.0", drift).await?;
             }
-            Scenario::FailingUpgrade | Scenario::MoveName | Scenario::MoveNamespace => {
+            Scenario::FailingUpgrade | Scenario::Forced | Scenario::MoveName | Scenario::MoveNamespace => {
                 self.declare(chart::PLAIN, "1.0.0", json!({})).await?;
             }
             Scenario::Mend | Scenario::RollBack | Scenario::UninstallUpgrading => {
@@ -151,7 +169,8 @@ impl Player<'_> {
                     _ => self.declare(chart::PLAIN, "1.1.0", json!({})).await?,
                 }
             }
-            Scenario::Adopt | Scenario::AdoptNewer => self.helm_install().await?,
+            Scenario::Adopt | Scenario::AdoptNewer => self.helm_install(&chart::plain(chart::PLAIN, "1.0.0")).await?,
+            Scenario::AdoptFlux => self.helm_install(&chart::from_flux()).await?,
         }
         Ok(())
     }
@@ -175,6 +194,20 @@ impl Player<'_> {
                 });
                 self.declare(chart::HOOKED, "1.1.0", spec).await
             }
+            Scenario::TestRemedy => {
+                let spec = json!({
+                    "values": { "mood": play::FAIL },
+                    "test": { "enable": true },
+                    "upgrade": { "remediation": { "retries": 0 } },
+                    "rollback": { "afterHooks": true },
+                });
+                self.declare(chart::HOOKED, "1.1.0", spec).await
+            }
+            Scenario::Forced => {
+                let demand = json!({ "metadata": { "annotations": { FORCE_AT: "now" } } });
+                self.releases().patch(self.token, &PatchParams::default(), &Patch::Merge(&demand)).await?;
+                Ok(())
+            }
             Scenario::Drift => self.drift().await,
             Scenario::Test => self.declare(chart::HOOKED, "1.0.0", json!({ "test": { "enable": true } })).await,
             Scenario::RollBack => self.story.helm.rollback(self.token, self.token, 1).await,
@@ -190,7 +223,7 @@ impl Player<'_> {
                 self.releases().delete(self.token, &DeleteParams::default()).await?;
                 Ok(())
             }
-            Scenario::Adopt => self.declare(chart::PLAIN, "1.0.0", json!({})).await,
+            Scenario::Adopt | Scenario::AdoptFlux => self.declare(chart::PLAIN, "1.0.0", json!({})).await,
         }
     }
 
@@ -222,9 +255,9 @@ impl Player<'_> {
         Ok(())
     }
 
-    async fn helm_install(&self) -> Result<()> {
+    async fn helm_install(&self, chart: &Chart) -> Result<()> {
         let scratch = Scratch::new("adopted")?;
-        let folder = chart::plain(chart::PLAIN, "1.0.0").write(scratch.path())?;
+        let folder = chart.write(scratch.path())?;
         let folder = folder.to_str().context("a temporary path is text")?;
         self.story.helm.run(&["install", self.token, folder, "--namespace", self.token]).await.map(drop)
     }
