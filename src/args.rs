@@ -85,6 +85,15 @@ pub struct Args {
     #[arg(long, value_delimiter = ',')]
     pub remote_schema_hosts: Vec<String>,
 
+    /// Let kubeconfigs of other clusters (`spec.kubeConfig`) name programs that tell the credentials, which then run in the
+    /// operator's container as the operator: for those who alone write such Secrets.
+    #[arg(long)]
+    pub insecure_kubeconfig_exec: bool,
+
+    /// Let kubeconfigs of other clusters leave out the check of the server's certificate, or have none at all.
+    #[arg(long)]
+    pub insecure_kubeconfig_tls: bool,
+
     /// What to log: a level (off, error, warn, info, debug, trace), or several `target=level` parted by commas, such as
     /// `info,helm_operator::registry=debug`. A level alone opens libraries up to info only: below it they print whole
     /// requests and answers, Secrets among them; one that is named, such as `kube_client=debug`, does print them.

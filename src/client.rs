@@ -24,6 +24,7 @@ pub(crate) use self::backoff::jittered;
 use self::limit::LimitLayer;
 pub use self::limit::Limits;
 use crate::metrics::Metrics;
+use crate::off_thread::off_thread;
 use crate::shutdown::{Gate, Shutdown};
 
 /// How long a TCP and TLS handshake may take.
@@ -40,6 +41,9 @@ pub(crate) const METADATA_ONLY: HeaderValue =
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const RETRIES: u32 = 8;
+
+/// Of another cluster.
+const REMOTE: Limits = Limits { request: Duration::from_secs(30), watch: Duration::from_secs(90) };
 
 /// The API server cannot be spoken to.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +73,11 @@ pub async fn connect(metrics: Arc<Metrics>, shutdown: Option<Shutdown>) -> Resul
 /// [`kube::Error::Service`].
 pub fn build(config: Config, metrics: Arc<Metrics>, limits: Limits) -> Result<Client, Error> {
     assemble(config, metrics, limits, &Gate(None))
+}
+
+/// A client for another cluster. Programs that its configuration names run where they hold up nobody.
+pub(crate) async fn remote(config: Config, metrics: Arc<Metrics>, shutdown: Shutdown) -> Result<Client, Error> {
+    off_thread(move || assemble(config, metrics, REMOTE, &Gate(Some(shutdown)))).await
 }
 
 fn assemble(mut config: Config, metrics: Arc<Metrics>, limits: Limits, gate: &Gate) -> Result<Client, Error> {

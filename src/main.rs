@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser as _;
 use helm_operator::args::{Args, Command};
-use helm_operator::controller::{self, Memory, Policy, Setup};
+use helm_operator::controller::{self, AllowedInKubeConfigs, Memory, Policy, Setup};
 use helm_operator::leader::Election;
 use helm_operator::metrics::Metrics;
 use helm_operator::registry::{CaBundle, Settings};
@@ -174,6 +174,10 @@ fn setup(args: &Args, shutdown: &Shutdown) -> anyhow::Result<Setup> {
             allow_cross_namespace_secrets: args.allow_cross_namespace_secrets,
             default_service_account: args.default_service_account.clone(),
             remote_schemas: args.remote_schemas,
+            kube_configs: AllowedInKubeConfigs {
+                exec: args.insecure_kubeconfig_exec,
+                insecure_tls: args.insecure_kubeconfig_tls,
+            },
         },
         schema_hosts: args.remote_schema_hosts.clone(),
         shutdown: shutdown.clone(),

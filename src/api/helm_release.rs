@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CommonMetadata, ConflictRule, DriftDetection, GoDuration, Install, OnImmutable, PostRenderStrategy, PostRenderer,
-    Rollback, Test, Uninstall, Upgrade,
+    CommonMetadata, ConflictRule, DriftDetection, GoDuration, Install, KubeConfig, OnImmutable, PostRenderStrategy,
+    PostRenderer, Rollback, Test, Uninstall, Upgrade,
 };
 
 /// A Helm release as it should be.
@@ -68,6 +68,11 @@ pub struct HelmReleaseSpec {
     /// `--default-service-account`; without that the operator acts with its own rights.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub service_account_name: Option<String>,
+
+    /// The other cluster in which the release is carried out: it, its history and its objects are there, with the rights of the
+    /// kubeconfig; with `serviceAccountName`, as that account of the other cluster. When it changes, the release is uninstalled
+    /// in the cluster before once it is deployed in the new one. Default: the operator's own cluster.
+    pub kube_config: Option<KubeConfig>,
 
     /// How often the version is resolved again and the release is looked at. A Go duration. Default: `30m`.
     pub interval: Option<GoDuration>,
@@ -280,6 +285,9 @@ pub struct HelmReleaseStatus {
     pub conditions: Vec<Condition>,
     /// The release as Helm's newest record has it.
     pub helm_release: Option<ReleaseState>,
+    /// The Secrets of the other clusters in which something of this object may be, as `name` or `name/key`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kube_configs: Vec<String>,
     /// The chart version that was last tried.
     pub last_attempted_revision: Option<String>,
     /// The digest of the chart that was last tried.
@@ -312,6 +320,9 @@ pub struct ReleaseState {
     pub name: String,
     /// The release's namespace.
     pub namespace: String,
+    /// The Secret of the cluster it is in, as `name` or `name/key`; absent for the operator's own cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kube_config: Option<String>,
     /// Its revision.
     pub revision: i64,
     /// Helm's status of it, such as `deployed` or `failed`.

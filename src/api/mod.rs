@@ -9,6 +9,7 @@ mod differences;
 mod duration;
 mod helm_release;
 mod helm_repository;
+mod kube_config;
 mod postrender;
 mod reason;
 
@@ -29,6 +30,7 @@ pub use helm_repository::{
     AccessFrom, Auth, BasicAuth, HelmRepository, HelmRepositorySpec, HelmRepositoryStatus, NamespaceSelector,
     RepositoryType, SecretReference, TlsConfig,
 };
+pub use kube_config::{KubeConfig, KubeConfigSecret};
 pub use postrender::{CommonMetadata, Kustomize, KustomizeImage, KustomizePatch, PostRenderStrategy, PostRenderer};
 pub use reason::Reason;
 

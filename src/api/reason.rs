@@ -185,6 +185,10 @@ reasons! {
         ObjectInvalid,
         /// The API server does not answer.
         ClusterUnavailable,
+        /// The cluster that `spec.kubeConfig` names does not answer.
+        ClusterUnreachable,
+        /// The cluster that `spec.kubeConfig` names rejects the credentials of the kubeconfig.
+        ClusterCredentialsRejected,
         /// Objects did not become ready in time.
         NotReady,
         /// A hook failed.

@@ -56,11 +56,15 @@ pub(crate) fn watch(release: &HelmRelease, error: &ReconcileError, context: &Arc
     if watches.len() >= MAX_WATCHED {
         return;
     }
-    let (place, awaited) = (Place::of(release, context), error.awaits.clone());
+    let (awaited, object) = (error.awaits.clone(), release.clone());
     let (release, context) = (ObjectRef::from_obj(release).erase(), Arc::clone(context));
     let key = uid.clone();
     let watch = spawn_local(async move {
-        match place.cluster.changed(awaited).await {
+        let watched = match Place::of(&object, &context).await {
+            Ok(place) => place.cluster.changed(awaited).await.map_err(|error| chain(&error)),
+            Err(error) => Err(error.message),
+        };
+        match watched {
             Ok(()) => {
                 lock(&context.awaits.cleared).insert(key.clone());
                 lock(&context.awaits.watches).remove(&key);
@@ -69,7 +73,7 @@ pub(crate) fn watch(release: &HelmRelease, error: &ReconcileError, context: &Arc
             }
             Err(error) => {
                 lock(&context.awaits.watches).remove(&key);
-                tracing::warn!(%release, error = %chain(&error), "failed to watch what a release waits for; it is tried again by its back-off");
+                tracing::warn!(%release, %error, "failed to watch what a release waits for; it is tried again by its back-off");
             }
         }
     });

@@ -12,20 +12,24 @@ use tokio::sync::Semaphore;
 use super::awaits::Awaits;
 use super::changes::Changes;
 use super::charts::Charts;
+use super::clusters::Clusters;
 use super::error::Retries;
 use super::events::Events;
 use super::guarded::Guarded;
 use super::index::Index;
+use super::kubeconfig::Allowed;
 use super::live::LiveReleases;
-use super::place::Home;
+use super::place::Site;
 use super::referents::Referents;
 use super::repository::KnownCharts;
 use super::schemas::RemoteSchemas;
 use super::status;
+use super::target::Target;
 use super::waits::Waits;
 use super::watch::Wake;
 use crate::api::{HelmRelease, HelmRepository};
 use crate::cluster::Reach;
+use crate::history::RecordMeta;
 use crate::metrics::Metrics;
 use crate::permits::{Permit, Permits};
 use crate::registry::{Registry, Schemas};
@@ -42,12 +46,15 @@ pub struct Policy {
     pub default_service_account: Option<String>,
     /// What becomes of schemas that charts refer to by address.
     pub remote_schemas: RemoteSchemas,
+    /// What kubeconfigs of other clusters may ask for besides a connection.
+    pub kube_configs: Allowed,
 }
 
 impl Policy {
-    /// How far `release` may reach into the cluster.
+    /// How far `release` may reach into the cluster. Into another one it may as far as the rights of its kubeconfig, which
+    /// are not the operator's to lend.
     pub(crate) fn reach(&self, release: &HelmRelease) -> Reach {
-        if self.no_cross_namespace_refs {
+        if self.no_cross_namespace_refs && release.spec.kube_config.is_none() {
             Reach::Namespace(release.namespace().unwrap_or_default())
         } else {
             Reach::Cluster
@@ -138,7 +145,8 @@ impl<'a> Slot<'a> {
 /// Handles to the outside world and to what is known of it.
 pub(crate) struct Context {
     pub(crate) client: kube::Client,
-    pub(crate) home: Home,
+    pub(crate) home: Site,
+    pub(crate) clusters: Clusters,
     pub(crate) registry: Registry,
     pub(crate) schemas: Schemas,
     pub(crate) releases: Store<Guarded<HelmRelease>>,
@@ -167,6 +175,16 @@ impl Context {
     /// What is declared, by what it refers to. Not to be held while waiting.
     pub(crate) fn index(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Helm's history of a release, oldest first; empty where its cluster is not connected to.
+    pub(crate) fn revisions_of(&self, target: &Target) -> Vec<RecordMeta> {
+        match &target.cluster {
+            None => self.home.revisions.of(&target.release),
+            Some(cluster) => {
+                self.clusters.revisions(cluster).map(|known| known.of(&target.release)).unwrap_or_default()
+            }
+        }
     }
 
     /// Whether `release` is still what is declared: not changed, suspended or being deleted since.

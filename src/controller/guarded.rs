@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::api::DeletionPolicy;
+use crate::api::{DeletionPolicy, KubeConfig};
 
 /// An object, or what is known of one that cannot be decoded.
 #[derive(Debug, Clone)]
@@ -32,6 +32,14 @@ pub(crate) struct Undecodable {
     pub(crate) status: Map<String, Value>,
 }
 
+impl Undecodable {
+    /// The Secrets of other clusters that its status lists.
+    pub(crate) fn kube_configs(&self) -> Vec<String> {
+        let listed = self.status.get("kubeConfigs").cloned().unwrap_or_default();
+        serde_json::from_value(listed).unwrap_or_default()
+    }
+}
+
 /// What an object says of its own removal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct DeclaredRemoval {
@@ -41,6 +49,8 @@ pub(crate) struct DeclaredRemoval {
     pub(crate) policy: Option<DeletionPolicy>,
     /// `spec.serviceAccountName`.
     pub(crate) service_account: Option<String>,
+    /// `spec.kubeConfig`.
+    pub(crate) kube_config: Option<KubeConfig>,
 }
 
 /// What must be readable of an object.
@@ -61,6 +71,7 @@ struct RemovalOnly {
 struct RemovalSpec {
     suspend: Option<bool>,
     service_account_name: Option<String>,
+    kube_config: Option<KubeConfig>,
     uninstall: Option<UninstallSpec>,
 }
 
@@ -77,11 +88,13 @@ struct StatusOnly {
 }
 
 impl From<RemovalOnly> for DeclaredRemoval {
-    fn from(RemovalOnly { spec: RemovalSpec { suspend, service_account_name, uninstall } }: RemovalOnly) -> Self {
+    fn from(RemovalOnly { spec }: RemovalOnly) -> Self {
+        let RemovalSpec { suspend, service_account_name, kube_config, uninstall } = spec;
         Self {
             suspend: suspend.unwrap_or_default(),
             policy: uninstall.and_then(|uninstall| uninstall.deletion_policy),
             service_account: service_account_name,
+            kube_config,
         }
     }
 }
@@ -191,7 +204,7 @@ mod tests {
             assert_eq!(undecodable.status["notes"], "kept");
             undecodable.removal
         };
-        let declared = |suspend, policy| Some(DeclaredRemoval { suspend, policy, service_account: None });
+        let declared = |suspend, policy| Some(DeclaredRemoval { suspend, policy, ..DeclaredRemoval::default() });
         assert_eq!(removal(r#""interval":"1m""#), declared(false, None));
         assert_eq!(removal(r#""suspend":true"#), declared(true, None));
         let orphan = r#""uninstall":{"deletionPolicy":"Orphan","timeout":7}"#;

@@ -9,15 +9,16 @@ use std::sync::Arc;
 use super::access::DereferencedRepository;
 use super::error::ReconcileError;
 use super::matching::{self, Choice, Key, Labels, Repositories, Wanted};
-use crate::api::{HelmRelease, HelmRepository, ValuesKind};
-use crate::history::ReleaseKey;
+use super::target::{ClusterKey, Target};
+use crate::api::{HelmRelease, HelmRepository, KubeConfigSecret, ValuesKind};
 use crate::registry::ChartReference;
 
 /// The index. Objects that cannot be decoded are not in it.
 #[derive(Default)]
 pub(crate) struct Index {
     releases: BTreeMap<Key, Declared>,
-    by_target: BTreeMap<ReleaseKey, BTreeSet<Key>>,
+    by_target: BTreeMap<Target, BTreeSet<Key>>,
+    by_cluster: BTreeMap<ClusterKey, BTreeSet<Key>>,
     by_named: BTreeMap<Key, BTreeSet<Key>>,
     /// By the host that answers and the chart's repository there.
     by_chart: BTreeMap<(String, String), BTreeSet<Key>>,
@@ -29,7 +30,9 @@ pub(crate) struct Index {
 
 /// What a release declares, as far as others find it by that.
 struct Declared {
-    target: ReleaseKey,
+    target: Target,
+    /// The other clusters in which something of it is, or may be.
+    clusters: BTreeSet<ClusterKey>,
     /// None where it names no place a chart could be at.
     wanted: Option<Wanted>,
     /// The object whose place it takes.
@@ -63,9 +66,10 @@ impl Index {
         others
     }
 
-    fn link(&mut self, key: &Key, release: &HelmRelease) -> ReleaseKey {
+    fn link(&mut self, key: &Key, release: &HelmRelease) -> Target {
         let declared = Declared {
             target: matching::target(release),
+            clusters: matching::cluster(release).into_iter().chain(matching::listed_clusters(release)).collect(),
             wanted: Wanted::of(release).ok(),
             adopts: Key::adopted_by(release),
             values: matching::values_sources(release).collect(),
@@ -78,6 +82,9 @@ impl Index {
         }
         if let Some(chart) = declared.wanted.as_ref().and_then(Wanted::chart) {
             self.by_chart.entry(place(chart)).or_default().insert(key.clone());
+        }
+        for cluster in &declared.clusters {
+            self.by_cluster.entry(cluster.clone()).or_default().insert(key.clone());
         }
         for source in &declared.values {
             self.by_values.entry(source.clone()).or_default().insert(key.clone());
@@ -96,6 +103,9 @@ impl Index {
         }
         if let Some(chart) = declared.wanted.as_ref().and_then(Wanted::chart) {
             take(&mut self.by_chart, &place(chart), key);
+        }
+        for cluster in &declared.clusters {
+            take(&mut self.by_cluster, cluster, key);
         }
         for source in &declared.values {
             take(&mut self.by_values, source, key);
@@ -116,8 +126,29 @@ impl Index {
     }
 
     /// The releases that declare `target`.
-    pub(crate) fn declaring(&self, target: &ReleaseKey) -> impl Iterator<Item = &Key> {
+    pub(crate) fn declaring(&self, target: &Target) -> impl Iterator<Item = &Key> {
         self.by_target.get(target).into_iter().flatten()
+    }
+
+    /// The releases of which something is, or may be, in another cluster.
+    pub(crate) fn in_cluster(&self, cluster: &ClusterKey) -> impl Iterator<Item = &Key> {
+        self.by_cluster.get(cluster).into_iter().flatten()
+    }
+
+    /// The releases that name another cluster by this Secret.
+    pub(crate) fn naming_kube_config(&self, secret: &Key) -> BTreeSet<Key> {
+        let secret_ref = KubeConfigSecret { name: secret.name.clone(), key: None };
+        let named = self.by_cluster.range(ClusterKey::new(&secret.namespace, &secret_ref)..);
+        let named = named.take_while(|(cluster, _)| cluster.secret() == *secret);
+        named.flat_map(|(_, releases)| releases).cloned().collect()
+    }
+
+    /// A release has nothing in a cluster any more that it does not declare.
+    pub(crate) fn left(&mut self, key: &Key, cluster: &ClusterKey) {
+        if let Some(declared) = self.releases.get_mut(key).filter(|it| it.target.cluster.as_ref() != Some(cluster)) {
+            declared.clusters.remove(cluster);
+            take(&mut self.by_cluster, cluster, key);
+        }
     }
 
     /// Enters a repository as it is declared now; `None` takes it out. Returns the releases that used it, use it now,

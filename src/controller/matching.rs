@@ -12,7 +12,10 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use super::error::ReconcileError;
-use crate::api::{ADOPT, DependencyReference, HelmRelease, HelmRepository, Reason, ReleaseState, ValuesKind};
+use super::target::{ClusterKey, Target};
+use crate::api::{
+    ADOPT, DependencyReference, HelmRelease, HelmRepository, KubeConfigSecret, Reason, ReleaseState, ValuesKind,
+};
 use crate::history::ReleaseKey;
 use crate::registry::{ChartReference, RepositoryUrl};
 
@@ -51,15 +54,33 @@ impl fmt::Display for Key {
 }
 
 /// The Helm release that an object declares.
-pub(crate) fn target(release: &HelmRelease) -> ReleaseKey {
+pub(crate) fn target(release: &HelmRelease) -> Target {
     let target = &release.spec.release;
     let namespace = target.namespace.clone().or_else(|| release.namespace()).unwrap_or_default();
-    ReleaseKey { namespace, name: target.name.clone().unwrap_or_else(|| release.name_any()) }
+    let release_key = ReleaseKey { namespace, name: target.name.clone().unwrap_or_else(|| release.name_any()) };
+    Target { cluster: cluster(release), release: release_key }
 }
 
-/// The Helm release that a status tells of.
-pub(crate) fn told(state: &ReleaseState) -> ReleaseKey {
-    ReleaseKey::new(&state.namespace, &state.name)
+/// The cluster in which a release is declared to be; none for the operator's own.
+pub(crate) fn cluster(release: &HelmRelease) -> Option<ClusterKey> {
+    let config = release.spec.kube_config.as_ref()?;
+    Some(ClusterKey::new(&release.namespace().unwrap_or_default(), &config.secret_ref))
+}
+
+/// The other clusters in which something of a release may be, as its status tells.
+pub(crate) fn listed_clusters(release: &HelmRelease) -> impl Iterator<Item = ClusterKey> {
+    let namespace = release.namespace().unwrap_or_default();
+    let told = release.status.iter().flat_map(|status| &status.kube_configs);
+    told.map(move |told| ClusterKey::new(&namespace, &KubeConfigSecret::parse(told)))
+}
+
+/// The Helm release that the status of an object of `namespace` tells of.
+pub(crate) fn told(state: &ReleaseState, namespace: &str) -> Target {
+    let secret = state.kube_config.as_deref().map(KubeConfigSecret::parse);
+    Target {
+        cluster: secret.map(|secret| ClusterKey::new(namespace, &secret)),
+        release: ReleaseKey::new(&state.namespace, &state.name),
+    }
 }
 
 /// The releases that have to be ready before `release` is installed or upgraded.

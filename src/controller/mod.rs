@@ -7,17 +7,20 @@ mod awaits;
 mod causes;
 mod changes;
 mod charts;
+mod clusters;
 mod context;
 mod error;
 mod events;
 mod finalizer;
 mod guarded;
 mod index;
+mod kubeconfig;
 mod live;
 mod matching;
 mod memory;
 mod ownership;
 mod place;
+mod records;
 mod referents;
 mod release;
 mod repository;
@@ -25,6 +28,7 @@ mod revisions;
 mod schemas;
 mod source;
 mod status;
+mod target;
 mod waits;
 mod watch;
 
@@ -53,6 +57,7 @@ use crate::registry::{Registry, Settings};
 use crate::shutdown::Shutdown;
 
 pub use self::context::Policy;
+pub use self::kubeconfig::Allowed as AllowedInKubeConfigs;
 pub use self::memory::Memory;
 pub use self::schemas::RemoteSchemas;
 
@@ -92,7 +97,8 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
     let registry = Registry::new(&setup.registry);
     let context = Arc::new(Context {
         schemas: registry.schemas(setup.schema_hosts),
-        home: place::Home::new(&client, revisions),
+        home: place::Site::new(&client, revisions),
+        clusters: clusters::Clusters::new(setup.shutdown),
         registry,
         releases,
         repositories,
@@ -163,7 +169,7 @@ fn start(context: &Arc<Context>, stores: Stores) -> JoinSet<()> {
     tasks.spawn_local(watch::follow_namespaces(Arc::clone(context), listed));
     let listed = || history_listed.send(()).unwrap_or_default();
     tasks.spawn_local(watch::follow_history(Arc::clone(context), listed));
-    tasks.spawn_local(watch::wake_by_history(Arc::clone(context), written_by_others));
+    tasks.spawn_local(watch::wake_by_history(None, Arc::clone(context), written_by_others));
     tasks.spawn_local(live::follow(Arc::clone(context)));
     tasks.spawn_local(watch::wake_by_recovery(Arc::clone(context)));
     let metrics = Arc::clone(&context.metrics);
@@ -224,6 +230,7 @@ fn release_changed(release: &Guarded<HelmRelease>, told: watch::Notice, context:
     let declared = current.as_ref().and_then(|current| current.0.as_ref().ok());
     let others = context.index().release_changed(&Key::of(release), declared);
     context.wake.releases(&others);
+    context.clusters.retain(|cluster| context.index().in_cluster(cluster).next().is_some());
     // Whose release it takes over is to say so, and to leave it alone at once.
     if let Some(adopted) = Key::adopted_by(release) {
         context.changes.changed(&adopted);

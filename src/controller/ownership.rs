@@ -14,8 +14,9 @@ use kube::{Resource as _, ResourceExt as _};
 
 use super::guarded::Guarded;
 use super::matching::{self, Key};
+use super::target::Target;
 use crate::api::{HelmRelease, ReleaseState};
-use crate::history::{RecordMeta, ReleaseKey};
+use crate::history::RecordMeta;
 
 /// A revision's record is made within this time of the deployment that the status tells of. A record of that number that
 /// is younger was made by somebody else, after ours was gone.
@@ -54,21 +55,22 @@ struct Installed {
 }
 
 impl Candidate {
-    /// What `object` candidates of the release `target` (namespace and name).
-    pub(crate) fn of(object: &Guarded<HelmRelease>, target: &ReleaseKey) -> Self {
+    /// What `object` candidates of the release `target`.
+    pub(crate) fn of(object: &Guarded<HelmRelease>, target: &Target) -> Self {
         let declares = match &object.0 {
             Ok(release) if matching::target(release) == *target => Declares::This,
             Ok(_) => Declares::Another,
             Err(_) => Declares::Unknown,
         };
         let state = object.0.as_ref().ok().and_then(|release| release.status.as_ref()?.helm_release.as_ref());
-        let is_here = |state: &&ReleaseState| matching::told(state) == *target;
+        let namespace = object.namespace().unwrap_or_default();
+        let is_here = |state: &&ReleaseState| matching::told(state, &namespace) == *target;
         Self {
             key: Key::of(object),
             uid: object.uid().unwrap_or_default(),
             created: object.creation_timestamp().map(|time| time.0),
             declares,
-            local: object.namespace().as_deref() == Some(target.namespace.as_str()),
+            local: namespace == target.release.namespace,
             leaving: object.meta().deletion_timestamp.is_some(),
             adopts: Key::adopted_by(object),
             installed: state.filter(is_here).map(|state| Installed {

@@ -6,26 +6,32 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::Api;
 
 use super::causes::api_error;
+use super::clusters::{self, Remote};
 use super::context::{Context, Policy};
 use super::error::ReconcileError;
-use super::matching::Key;
+use super::matching::{self, Key};
 use super::revisions::Revisions;
+use super::target::{ClusterKey, Target};
 use crate::api::{HelmRelease, Reason};
 use crate::cluster::{Awaited, Cluster, Object, ObjectRef, Source};
 use crate::history::{History, Record, ReleaseKey};
 
-/// The cluster in which the operator runs, as itself.
-pub(crate) struct Home {
+/// A cluster as whoever connects to it: the operator itself in its own, whom the kubeconfig names in another.
+#[derive(Clone)]
+pub(crate) struct Site {
+    /// The connection.
+    pub(crate) client: kube::Client,
     cluster: Cluster,
     history: History,
     /// Helm's history of all releases, as the watch of it tells.
     pub(crate) revisions: Revisions,
 }
 
-impl Home {
+impl Site {
     /// What `client` reaches.
     pub(crate) fn new(client: &kube::Client, revisions: Revisions) -> Self {
-        Self { cluster: Cluster::new(client.clone()), history: History::new(client.clone()), revisions }
+        let (cluster, history) = (Cluster::new(client.clone()), History::new(client.clone()));
+        Self { client: client.clone(), cluster, history, revisions }
     }
 }
 
@@ -39,16 +45,41 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    /// What an object of `namespace` declares, which names the service account `declared`, if any.
-    pub(crate) fn new(namespace: &str, declared: Option<&str>, policy: &Policy) -> Self {
-        let account = declared.or(policy.default_service_account.as_deref());
+    /// What an object of `namespace` declares, which names the service account `declared`, if any. The rights of a kubeconfig
+    /// are its author's: the account that bounds those of the operator has no part in another cluster.
+    fn new(namespace: &str, declared: Option<&str>, is_home: bool, policy: &Policy) -> Self {
+        let account = declared.or(policy.default_service_account.as_deref().filter(|_| is_home));
         Self { namespace: namespace.to_owned(), account: account.map(str::to_owned) }
     }
+}
 
-    /// As whom `release` is carried out.
-    pub(crate) fn of(release: &HelmRelease, policy: &Policy) -> Self {
-        let namespace = release.metadata.namespace.as_deref().unwrap_or_default();
-        Self::new(namespace, release.spec.service_account_name.as_deref(), policy)
+/// What an object says of the places of its releases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Whereabouts {
+    /// Its namespace.
+    pub(crate) namespace: String,
+    /// The service account that it names.
+    pub(crate) account: Option<String>,
+    /// The cluster in which its release is declared to be; none for the operator's own.
+    pub(crate) declared: Option<ClusterKey>,
+    /// The other clusters than the operator's own in which something of it may be, as its status tells.
+    pub(crate) listed: Vec<ClusterKey>,
+}
+
+impl Whereabouts {
+    /// What `release` says.
+    pub(crate) fn of(release: &HelmRelease) -> Self {
+        Self {
+            namespace: release.metadata.namespace.clone().unwrap_or_default(),
+            account: release.spec.service_account_name.clone(),
+            declared: matching::cluster(release),
+            listed: matching::listed_clusters(release).collect(),
+        }
+    }
+
+    /// Those that are listed and not declared.
+    pub(crate) fn former(&self) -> impl Iterator<Item = &ClusterKey> {
+        self.listed.iter().filter(|listed| Some(*listed) != self.declared.as_ref())
     }
 }
 
@@ -67,29 +98,102 @@ pub(crate) struct Place {
     pub(crate) subject: Subject,
     /// What every reconcile may use.
     pub(crate) context: Arc<Context>,
+    /// Which cluster it is; none for the operator's own.
+    pub(crate) key: Option<ClusterKey>,
+    client: kube::Client,
+    /// What keeps the connection to another cluster.
+    remote: Option<Arc<Remote>>,
 }
 
 impl Place {
-    /// The operator's own cluster.
-    pub(crate) fn home(subject: Subject, context: &Arc<Context>) -> Self {
-        let Home { cluster, history, revisions } = &context.home;
+    /// A place of an object in one of its clusters.
+    ///
+    /// # Errors
+    ///
+    /// The cluster does not answer, or its kubeconfig is missing or of no use.
+    pub(crate) async fn at(
+        whose: &Whereabouts,
+        cluster: Option<&ClusterKey>,
+        context: &Arc<Context>,
+    ) -> Result<Self, ReconcileError> {
+        let remote = match cluster {
+            Some(key) => Some(clusters::open(key, context).await?),
+            None => None,
+        };
+        Ok(Self::assemble(whose, remote, cluster, context))
+    }
+
+    /// The same in a cluster whose kubeconfig is gone, or of no use by now, where it is connected to still.
+    pub(crate) async fn remembered(whose: &Whereabouts, cluster: &ClusterKey, context: &Arc<Context>) -> Option<Self> {
+        let remote = clusters::remembered(cluster, context).await?;
+        Some(Self::assemble(whose, Some(remote), Some(cluster), context))
+    }
+
+    /// Where `release` is carried out.
+    pub(crate) async fn of(release: &HelmRelease, context: &Arc<Context>) -> Result<Self, ReconcileError> {
+        let whose = Whereabouts::of(release);
+        Self::at(&whose, whose.declared.as_ref(), context).await
+    }
+
+    fn assemble(
+        whose: &Whereabouts,
+        remote: Option<Arc<Remote>>,
+        key: Option<&ClusterKey>,
+        context: &Arc<Context>,
+    ) -> Self {
+        let subject = Subject::new(&whose.namespace, whose.account.as_deref(), key.is_none(), &context.policy);
+        let Site { client, cluster, history, revisions } = remote.as_ref().map_or(&context.home, |remote| &remote.site);
         let cluster = cluster.on_behalf_of(&subject.namespace);
         let cluster = match &subject.account {
             Some(account) => cluster.as_service_account(&subject.namespace, account),
             None => cluster,
         };
-        Self { cluster, history: history.clone(), revisions: revisions.clone(), subject, context: Arc::clone(context) }
+        Self {
+            cluster,
+            history: history.clone(),
+            revisions: revisions.clone(),
+            subject,
+            context: Arc::clone(context),
+            key: key.cloned(),
+            client: client.clone(),
+            remote,
+        }
     }
 
-    /// Where `release` is carried out.
-    pub(crate) fn of(release: &HelmRelease, context: &Arc<Context>) -> Self {
-        Self::home(Subject::of(release, &context.policy), context)
+    /// A release here.
+    pub(crate) fn target(&self, release: &ReleaseKey) -> Target {
+        Target { cluster: self.key.clone(), release: release.clone() }
+    }
+
+    /// Resolves when nothing can be done here any more: another cluster went away.
+    pub(crate) async fn lost(&self) -> ReconcileError {
+        match &self.remote {
+            Some(remote) => remote.lost().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// `error`, with the cluster in which it came about, where that is another one than the operator's own.
+    pub(crate) fn told(&self, error: ReconcileError) -> ReconcileError {
+        let (Some(key), Some(remote)) = (&self.key, &self.remote) else { return error };
+        let reason = match error.reason {
+            Reason::ClusterUnavailable => {
+                remote.suspect();
+                Reason::ClusterUnreachable
+            }
+            Reason::Forbidden
+            | Reason::ServiceAccountNotFound
+            | Reason::NamespaceNotFound
+            | Reason::OwnershipConflict => error.reason,
+            _ => return error,
+        };
+        ReconcileError { reason, message: format!("in {key} ({}): {}", remote.server(), error.message), ..error }
     }
 
     /// The service account, where it is one that does not exist.
     pub(crate) async fn missing_account(&self) -> Result<Option<Key>, ReconcileError> {
         let Subject { namespace, account: Some(name) } = &self.subject else { return Ok(None) };
-        let accounts = Api::<ServiceAccount>::namespaced(self.context.client.clone(), namespace);
+        let accounts = Api::<ServiceAccount>::namespaced(self.client.clone(), namespace);
         match accounts.get_metadata_opt(name).await {
             Ok(Some(_)) => Ok(None),
             Ok(None) => Ok(Some(Key { namespace: namespace.clone(), name: name.clone() })),

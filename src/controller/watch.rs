@@ -5,10 +5,11 @@
 //! | `HelmRelease` (spec, deletion, a lost finalizer, `requestedAt`, `testAt`, `adopt`) | itself, and those that declare the Helm release it no longer does, or depend on it |
 //! | `HelmRelease` (whether it is ready) | those that depend on it |
 //! | `HelmRepository` (the same) | itself, and the releases that use it, or would if it were open to them |
-//! | Secrets but Helm's (metadata) | the repositories that name one, their releases, and the releases that read values from one |
+//! | Secrets but Helm's (metadata) | the repositories that name one, their releases, and the releases that read values or a kubeconfig from one |
 //! | `ConfigMap`s (metadata) | the releases that read values from one |
 //! | Namespaces (labels) | the releases in one whose repositories select namespaces |
-//! | Helm's release Secrets (metadata) | the release whose history somebody else wrote |
+//! | Helm's release Secrets (metadata), in other clusters too | the release whose history somebody else wrote |
+//! | another cluster that answers again, or no longer does | the releases in it |
 //! | a registry's host that answers again | the repositories and releases that failed for want of it |
 //!
 //! Status writes wake nothing else: the watch of a kind compares what was declared, not the whole object.
@@ -20,7 +21,7 @@ use std::sync::Arc;
 
 use futures::StreamExt as _;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender};
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, PartialObjectMeta};
 use kube::core::NamespaceResourceScope;
@@ -35,10 +36,12 @@ use tokio::sync::broadcast;
 use super::context::Context;
 use super::guarded::Guarded;
 use super::matching::{Key, Labels};
+use super::records::Records;
 use super::referents::Referents;
+use super::target::{ClusterKey, Target};
 use crate::api::{ADOPT, ConditionType, FORCE_AT, HelmRelease, HelmRepository, REQUESTED_AT, TEST_AT, ValuesKind};
 use crate::client::WatchBackoff;
-use crate::history::{RecordMeta, ReleaseKey};
+use crate::history::ReleaseKey;
 use crate::registry::RepositoryUrl;
 
 /// Wakes reconciles.
@@ -259,6 +262,8 @@ fn wake_users(secret: &Key, context: &Context) {
         context.wake.repository(reference(repository));
         context.wake.releases_of(repository, context);
     }
+    let releases = context.index().naming_kube_config(secret);
+    context.wake.releases(&releases);
     wake_by_values(ValuesKind::Secret, secret, context);
 }
 
@@ -306,38 +311,15 @@ pub(super) async fn follow_namespaces(context: Arc<Context>, listed: impl FnOnce
 
 /// Keeps the revisions of all releases as the cluster has them. Calls `listed` once they are known. Never ends.
 pub(super) async fn follow_history(context: Arc<Context>, listed: impl FnOnce()) {
-    let config = watcher::Config::default().fields("type=helm.sh/release.v1").labels("owner=helm");
-    let mut events = pin!(
-        watcher(Api::<PartialObjectMeta<Secret>>::all(context.client.clone()), config).backoff(WatchBackoff::default())
-    );
+    let mut events = pin!(Records::watch(context.client.clone()));
+    let mut records = Records::new(context.home.revisions.clone());
     let mut listed = Some(listed);
-    let mut present = BTreeMap::<ReleaseKey, Vec<u32>>::new();
     while let Some(event) = events.next().await {
         match event {
-            Ok(Event::Init) => {
-                present.clear();
-                context.home.revisions.list_begins();
-            }
-            Ok(Event::InitApply(secret)) => {
-                if let Ok(meta) = RecordMeta::from_metadata(&secret.metadata) {
-                    present.entry(meta.release.clone()).or_default().push(meta.revision);
-                    context.home.revisions.seen(meta);
-                }
-            }
-            Ok(Event::InitDone) => {
-                context.home.revisions.list_ended(&present);
-                if let Some(listed) = listed.take() {
+            Ok(event) => {
+                let ends_list = records.take(event);
+                if let Some(listed) = listed.take_if(|_| ends_list) {
                     listed();
-                }
-            }
-            Ok(Event::Apply(secret)) => {
-                if let Ok(meta) = RecordMeta::from_metadata(&secret.metadata) {
-                    context.home.revisions.seen(meta);
-                }
-            }
-            Ok(Event::Delete(secret)) => {
-                if let Ok(meta) = RecordMeta::from_metadata(&secret.metadata) {
-                    context.home.revisions.gone(meta.release, meta.revision);
                 }
             }
             Err(error) => {
@@ -348,9 +330,13 @@ pub(super) async fn follow_history(context: Arc<Context>, listed: impl FnOnce())
 }
 
 /// Wakes the releases whose records somebody else wrote. Ends with the last clone of the store of revisions.
-pub(super) async fn wake_by_history(context: Arc<Context>, mut news: UnboundedReceiver<ReleaseKey>) {
+pub(super) async fn wake_by_history(
+    cluster: Option<ClusterKey>,
+    context: Arc<Context>,
+    mut news: UnboundedReceiver<ReleaseKey>,
+) {
     while let Some(release) = news.next().await {
-        wake_owner(&release, &context);
+        wake_owner(&Target { cluster: cluster.clone(), release }, &context);
     }
 }
 
@@ -391,7 +377,7 @@ fn recovered(host: &str, context: &Context) {
     }
 }
 
-fn wake_owner(release: &ReleaseKey, context: &Context) {
+fn wake_owner(release: &Target, context: &Context) {
     let declaring: Vec<Key> = context.index().declaring(release).cloned().collect();
     context.wake.releases(&declaring);
 }

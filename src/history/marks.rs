@@ -22,14 +22,15 @@ const UNREMEDIED: &str = "helm-operator.ketches.cn/unremedied";
 const HOOKED: &str = "helm-operator.ketches.cn/hooked";
 const TESTED: &str = "helm-operator.ketches.cn/tested";
 const HOOKS: &str = "helm-operator.ketches.cn/hooks";
+const CLUSTER: &str = "helm-operator.ketches.cn/cluster";
 const HELD: &str = "helm-operator.ketches.cn/held";
 const FORCED: &str = "helm-operator.ketches.cn/forced";
 const FIELDS: &str = "helm-operator.ketches.cn/fields";
 
 /// All of them.
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 20] = [
     OWNER, UID, GENERATION, INPUTS, DECLARED, CHART, DIGEST, ATTEMPT, MADE, APPLIED, ENDED, ABSENT, REMEDIES, HOOKED,
-    UNREMEDIED, TESTED, FORCED, FIELDS, HOOKS,
+    UNREMEDIED, TESTED, FORCED, FIELDS, HOOKS, CLUSTER,
 ];
 
 /// "This revision was made by us for that."
@@ -78,6 +79,9 @@ pub struct Marks {
     pub fields: Vec<u32>,
     /// Whose hooks were begun last: a hook of several events has one record of its last run for all of them.
     pub hooks: Option<HooksBegun>,
+    /// The cluster, as the object that declares the release names it; empty for the operator's own. One cluster may have two
+    /// names: a record that is seen in a cluster is of another name's where this says so.
+    pub cluster: String,
 }
 
 /// Revisions counted since a moment.
@@ -230,6 +234,7 @@ impl Marks {
             forced: text(FORCED),
             fields: annotations.get(FIELDS).map(|fields| numbers(fields)).unwrap_or_default(),
             hooks: annotations.get(HOOKS).and_then(|hooks| HooksBegun::parse(hooks)),
+            cluster: text(CLUSTER).unwrap_or_default(),
         })
     }
 
@@ -259,6 +264,7 @@ impl Marks {
             forced,
             fields,
             hooks,
+            cluster,
         } = marks.clone();
         let marks = [
             (OWNER, Some(owner)),
@@ -293,6 +299,7 @@ impl Marks {
                 (!fields.is_empty()).then(|| fields.iter().fold(String::new(), |text, it| text + &format!("{it:08x}"))),
             ),
             (HOOKS, hooks.map(|HooksBegun { event, since }| format!("{event}/{since}"))),
+            (CLUSTER, (!cluster.is_empty()).then_some(cluster)),
         ];
         annotations.extend(marks.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
     }

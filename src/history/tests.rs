@@ -49,6 +49,7 @@ fn marks() -> Marks {
         forced: Some("now".to_owned()),
         fields: vec![0, 0x1a2b, u32::MAX],
         hooks: Some(HooksBegun { event: HookEvent::PostUpgrade, since: time(100) }),
+        cluster: "prod/value".to_owned(),
     }
 }
 
@@ -95,6 +96,7 @@ fn a_new_secret_is_what_helm_makes_with_our_marks() {
                     "helm-operator.ketches.cn/inputs": "ab12",
                     "helm-operator.ketches.cn/declared": "cd34",
                     "helm-operator.ketches.cn/chart": "demo-1.0.0",
+                    "helm-operator.ketches.cn/cluster": "prod/value",
                     "helm-operator.ketches.cn/digest": "sha256:cd",
                     "helm-operator.ketches.cn/attempt": "2",
                     "helm-operator.ketches.cn/made": "100/3",

@@ -48,6 +48,16 @@ fn releases() -> Vec<Case> {
         ),
         (json!({ "dependsOn": [{ "name": "a/b" }] }), &["spec.dependsOn[0].name", "should match"]),
         (json!({ "dependsOn": vec![json!({ "name": "db" }); 65] }), &["spec.dependsOn", "64"]),
+        (json!({ "kubeConfig": { "secretRef": { "name": "prod", "key": "value.yaml" } } }), &[]),
+        (json!({ "kubeConfig": {} }), &["spec.kubeConfig.secretRef", "Required"]),
+        (
+            json!({ "kubeConfig": { "secretRef": { "name": "a/b" } } }),
+            &["spec.kubeConfig.secretRef.name", "should match"],
+        ),
+        (
+            json!({ "kubeConfig": { "secretRef": { "name": "a", "key": "b/c" } } }),
+            &["spec.kubeConfig.secretRef.key", "should match"],
+        ),
         (json!({ "serviceAccountName": "A B" }), &["spec.serviceAccountName", "should match"]),
         (json!({ "upgrade": { "remediation": { "strategy": "uninstall" } } }), &["remediation.strategy", "rollback"]),
         (

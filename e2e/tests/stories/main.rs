@@ -36,6 +36,7 @@ mod noticed;
 mod one_failure_one_attempt;
 mod outages;
 mod remediation;
+mod remote_clusters;
 mod remote_schemas;
 mod reuse_values;
 mod secret_rotation;

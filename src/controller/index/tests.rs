@@ -3,6 +3,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::history::ReleaseKey;
 
 fn key(text: &str) -> Key {
     Key::parse(text).expect("namespace/name")
@@ -44,6 +45,10 @@ fn enter(index: &mut Index, name: &str, spec: &Value) -> Vec<String> {
 
 fn declare(index: &mut Index, name: &str, spec: &Value) -> Vec<String> {
     texts(&index.repository_changed(&key(name), Some(repository(name, spec))))
+}
+
+fn target(namespace: &str, name: &str) -> Target {
+    Target { cluster: None, release: ReleaseKey::new(namespace, name) }
 }
 
 fn texts<'a>(keys: impl IntoIterator<Item = &'a Key>) -> Vec<String> {
@@ -112,12 +117,38 @@ fn who_gives_up_a_target_leaves_it_to_the_others() {
     assert!(enter(&mut index, "apps/a", &shop("")).is_empty());
     assert!(enter(&mut index, "apps/b", &shop("")).is_empty());
     assert!(enter(&mut index, "apps/a", &shop("x: 1")).is_empty(), "it still declares it");
-    assert_eq!(texts(index.declaring(&ReleaseKey::new("apps", "shop"))), ["apps/a", "apps/b"]);
+    assert_eq!(texts(index.declaring(&target("apps", "shop"))), ["apps/a", "apps/b"]);
     assert_eq!(enter(&mut index, "apps/a", &json!({ "chart": { "name": "web" } })), ["apps/b"]);
-    assert_eq!(texts(index.declaring(&ReleaseKey::new("apps", "a"))), ["apps/a"]);
+    assert_eq!(texts(index.declaring(&target("apps", "a"))), ["apps/a"]);
     enter(&mut index, "apps/a", &shop(""));
     assert_eq!(texts(&index.release_changed(&key("apps/a"), None)), ["apps/b"]);
-    assert_eq!(texts(index.declaring(&ReleaseKey::new("apps", "shop"))), ["apps/b"]);
+    assert_eq!(texts(index.declaring(&target("apps", "shop"))), ["apps/b"]);
+}
+
+#[test]
+fn releases_of_another_cluster_are_found_by_it_and_by_its_secret_until_it_is_left() {
+    let mut index = Index::default();
+    let by = |secret: Value| json!({ "chart": { "name": "web" }, "kubeConfig": { "secretRef": secret } });
+    let cluster = |secret: &str| ClusterKey::new("apps", &KubeConfigSecret::parse(secret));
+    enter(&mut index, "apps/a", &by(json!({ "name": "prod" })));
+    enter(&mut index, "apps/b", &by(json!({ "name": "prod", "key": "blue" })));
+    enter(&mut index, "apps/c", &by(json!({ "name": "prod-2" })));
+    enter(&mut index, "other/d", &by(json!({ "name": "prod" })));
+    let named = |index: &Index, secret| texts(&index.naming_kube_config(&key(secret)));
+    assert_eq!(named(&index, "apps/prod"), ["apps/a", "apps/b"]);
+    assert_eq!(texts(index.in_cluster(&cluster("prod"))), ["apps/a"]);
+    assert!(index.declaring(&target("apps", "a")).next().is_none(), "it is in another cluster");
+
+    // One that was listed counts until it is left.
+    let mut moved = release("apps/a", &json!({ "chart": { "name": "web" } }));
+    moved.status = serde_json::from_value(json!({ "kubeConfigs": ["prod"] })).expect("a status");
+    index.release_changed(&key("apps/a"), Some(&moved));
+    assert_eq!(texts(index.declaring(&target("apps", "a"))), ["apps/a"]);
+    assert_eq!(named(&index, "apps/prod"), ["apps/a", "apps/b"]);
+    index.left(&key("apps/a"), &cluster("prod"));
+    assert_eq!(named(&index, "apps/prod"), ["apps/b"]);
+    index.left(&key("apps/b"), &cluster("prod/blue"));
+    assert_eq!(named(&index, "apps/prod"), ["apps/b"], "it is declared there");
 }
 
 #[test]

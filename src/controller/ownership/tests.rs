@@ -7,8 +7,8 @@ use crate::history::{Marks, ReleaseKey};
 const TARGET: (&str, &str) = ("apps", "shop");
 const DEPLOYED: &str = "2026-01-01T12:00:00Z";
 
-fn target() -> ReleaseKey {
-    ReleaseKey::new(TARGET.0, TARGET.1)
+fn target() -> Target {
+    Target { cluster: None, release: ReleaseKey::new(TARGET.0, TARGET.1) }
 }
 
 /// An object `name`, created in `second`, that declares the release `declares`; its uid is `uid-name`.

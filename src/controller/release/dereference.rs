@@ -16,8 +16,9 @@ use crate::controller::matching::{self, Key, Wanted, dependencies, values_source
 use crate::controller::ownership::{self, Candidate, Evidence, Owner};
 use crate::controller::source::Source;
 use crate::controller::status;
+use crate::controller::target::{self, Target};
 use crate::controller::watch;
-use crate::history::ReleaseKey;
+use crate::history::{RecordMeta, ReleaseKey};
 use crate::registry::ChartReference;
 
 pub(crate) use crate::controller::matching::target;
@@ -39,9 +40,10 @@ pub(crate) async fn dereference(
     release: &HelmRelease,
     context: &Context,
 ) -> Result<DereferencedRelease, ReconcileError> {
-    let namespace = target(release).namespace;
+    let Target { cluster, release: ReleaseKey { namespace, .. } } = target(release);
     let own = Key::of(release);
-    if context.policy.no_cross_namespace_refs && namespace != own.namespace {
+    // Into another cluster it may with the rights of its kubeconfig.
+    if context.policy.no_cross_namespace_refs && cluster.is_none() && namespace != own.namespace {
         let message = format!(
             "spec.release.namespace is {namespace:?}, and the operator runs with --no-cross-namespace-refs: a HelmRelease installs into its own namespace {:?} only",
             own.namespace
@@ -176,7 +178,8 @@ fn unready(release: &HelmRelease) -> Option<String> {
 /// Another object has it.
 pub(crate) fn takes_over(release: &HelmRelease, context: &Context) -> Result<bool, ReconcileError> {
     let own = Key::of(release);
-    match owner_of(&target(release), context) {
+    let target = target(release);
+    match owner_of(&target, &context.revisions_of(&target), context) {
         Some(rival) if rival.key != own => {
             Err(ReconcileError::new(Reason::ReleaseNameConflict, conflict(&rival, release, context)))
         }
@@ -184,14 +187,13 @@ pub(crate) fn takes_over(release: &HelmRelease, context: &Context) -> Result<boo
     }
 }
 
-/// The object that owns the Helm release `target` (namespace and name), of all that are there.
-pub(crate) fn owner_of(target: &ReleaseKey, context: &Context) -> Option<Owner> {
-    let revisions = context.home.revisions.of(target);
+/// The object that owns the Helm release `target`, which has these revisions, of all that are there.
+pub(crate) fn owner_of(target: &Target, revisions: &[RecordMeta], context: &Context) -> Option<Owner> {
     let marked = revisions.iter().filter_map(|meta| Key::parse(&meta.marks.as_ref()?.owner));
     let keys: BTreeSet<Key> = context.index().declaring(target).cloned().chain(marked).collect();
     let objects = keys.iter().filter_map(|key| context.releases.get(&watch::reference(key)));
     let candidates: Vec<Candidate> = objects.map(|object| Candidate::of(&object, target)).collect();
-    ownership::owner(&revisions, &candidates)
+    ownership::owner(revisions, &candidates)
 }
 
 fn conflict(owner: &Owner, release: &HelmRelease, context: &Context) -> String {
@@ -208,8 +210,19 @@ fn conflict(owner: &Owner, release: &HelmRelease, context: &Context) -> String {
         Evidence::Status(revision) => format!("whose status tells of its revision {revision}"),
         Evidence::Age => "which was created first".to_owned(),
     };
+    let newest = context.revisions_of(&target).into_iter().rev().find_map(|meta| meta.marks);
+    let here = target::mark(target.cluster.as_ref());
+    if let Some(there) = newest.map(|marks| marks.cluster).filter(|there| *leaves && *there != here) {
+        let by = if there.is_empty() { "without a kubeconfig".to_owned() } else { format!("by its Secret {there}") };
+        return format!(
+            "the Helm release {target} belongs to HelmRelease {key}, {why} in the same cluster, {by}: set another spec.release.name or \
+             spec.release.namespace in {}, or delete {key}",
+            release.name_any()
+        );
+    }
     let moves_here = |object: &Guarded<HelmRelease>| {
-        let next = object.0.as_ref().ok().and_then(|other| owner_of(&matching::target(other), context));
+        let declared = object.0.as_ref().ok().map(matching::target);
+        let next = declared.and_then(|it| owner_of(&it, &context.revisions_of(&it), context));
         next.is_some_and(|next| next.key == Key::of(release))
     };
     if *leaves && context.releases.get(&watch::reference(key)).is_some_and(|other| moves_here(&other)) {

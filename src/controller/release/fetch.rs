@@ -57,7 +57,7 @@ fn contradicts(error: &Error) -> bool {
 /// failed.
 fn known(desired: &DesiredRelease, context: &Context) -> Option<Resolved> {
     let identity = &desired.identity;
-    let revisions = context.home.revisions.of(&identity.release);
+    let revisions = context.revisions_of(&identity.target());
     let newest = revisions.last()?.marks.as_ref()?;
     let marks = match &newest.remedies {
         Some(remedied) => revisions.iter().find(|meta| meta.revision == remedied.failed)?.marks.as_ref()?,

@@ -44,7 +44,7 @@ use super::error::ReconcileError;
 use super::finalizer;
 use super::guarded::{Guarded, Undecodable};
 use super::matching::Key;
-use super::place::{Place, Subject};
+use super::place::Place;
 use super::status;
 use super::waits::{For, Progress};
 use crate::api::{FORCE_AT, HelmRelease, RELEASE_FINALIZER, REQUESTED_AT, Reason};
@@ -144,12 +144,9 @@ async fn reconcile_undecodable(
         return status::undecodable::<HelmRelease>(context, undecodable).await;
     }
     let leaving = Leaving::of_undecodable(undecodable);
-    let account = undecodable.removal.as_ref().and_then(|declared| declared.service_account.as_deref());
-    let subject = Subject::new(&guarded.namespace().unwrap_or_default(), account, &context.policy);
-    let place = Place::home(subject, context);
     context.waits.end(&leaving.uid);
     let mut trace = Trace::default();
-    match Box::pin(act::uninstall::uninstall(&leaving, &place, &mut trace)).await {
+    match Box::pin(act::clusters::uninstall(&leaving, context, &mut trace)).await {
         Ok(()) => {
             publish::notices(guarded, &trace, context);
             finalizer::remove(guarded, RELEASE_FINALIZER, context).await
@@ -169,13 +166,11 @@ pub(super) fn gone(release: &HelmRelease, context: &Arc<Context>) {
     if !is_held(release) || release.meta().deletion_timestamp.is_some() {
         return;
     }
-    let (leaving, target) = (Leaving::of(release), dereference::target(release));
-    let place = Place::of(release, context);
+    let (leaving, context) = (Leaving::of(release), Arc::clone(context));
     spawn_local(async move {
-        place.revisions.quiet(&target).await;
         let mut pause = FIRST_PAUSE;
         // Nothing else remembers it.
-        while let Err(error) = act::uninstall::uninstall_gone(&leaving, &place, &mut Trace::default()).await {
+        while let Err(error) = act::clusters::uninstall_gone(&leaving, &context, &mut Trace::default()).await {
             tracing::warn!(object = %leaving.owner, error = %error.message, "failed to uninstall the release of an object that was deleted while it got its finalizer; trying again");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(UNDECODABLE_INTERVAL);
@@ -191,8 +186,6 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The stages, in order.
 async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trace) -> Result<Outcome, ReconcileError> {
-    let place = &Place::of(release, context);
-    place.revisions.quiet(&dereference::target(release)).await;
     if release.meta().deletion_timestamp.is_some() {
         context.waits.end(&release.uid().unwrap_or_default());
         context.live.end(&release.uid().unwrap_or_default());
@@ -200,14 +193,33 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
         trace.secrets = SecretValues::of(&Box::pin(dereference::secret_values(release, context)).await);
         let (leaving, doing) = (Leaving::of(release), trace.doing.subscribe());
         tokio::select! {
-            ended = Box::pin(act::uninstall::uninstall(&leaving, place, trace)) => ended?,
+            ended = Box::pin(act::clusters::uninstall(&leaving, context, trace)) => ended?,
             never = Box::pin(publish::announce_removal(release, doing, context)) => match never {},
         }
         return Ok(Outcome::Gone);
     }
+    let place = match Box::pin(Place::of(release, context)).await {
+        Ok(place) => place,
+        // It is left as it is, whatever becomes of its cluster.
+        Err(_) if release.spec.suspend => return Ok(Outcome::Suspended),
+        Err(error) => return Err(error),
+    };
+    let done = tokio::select! {
+        done = Box::pin(bring_nearer(release, &place, trace)) => done,
+        // What goes on is dropped, as by a crash: it would hold what others could have until its requests are given up.
+        error = place.lost() => Err(error),
+    };
+    done.map_err(|error| place.told(error))
+}
+
+/// The stages of a release that stays, in its place.
+async fn bring_nearer(release: &HelmRelease, place: &Place, trace: &mut Trace) -> Result<Outcome, ReconcileError> {
+    let context = &place.context;
+    place.revisions.quiet(&dereference::target(release).release).await;
     let slot = Slot::new(release, context);
     if !release.spec.suspend || act::is_adopter(release, context) {
         hold(release, &slot, context).await?;
+        Box::pin(act::clusters::enter(release, place, trace)).await?;
     }
     // Asked again: it may have queued for long.
     if act::is_adopter(release, context) {

@@ -12,6 +12,7 @@ use self::failures::{after_remedy, back_off, exhausted, remedied, remedy};
 use super::validate::{Identity, Remedies, Tests};
 use crate::api::Reason;
 use crate::controller::error::NextAttempt;
+use crate::controller::target;
 use crate::controller::waits::Progress;
 use crate::history::{Made, Outcome, RecordMeta, Remedied, Tested};
 
@@ -316,9 +317,11 @@ pub(super) fn is_of(meta: &RecordMeta, identity: &Identity) -> bool {
     meta.marks.as_ref().is_some_and(|marks| marks.owner == identity.owner)
 }
 
-/// Whether the object that a revision was made for is the one that `identity` names, not just one of its name.
+/// Whether the object that a revision was made for is the one that `identity` names, not just one of its name, and in the
+/// cluster as that one names it.
 fn is_alive(meta: &RecordMeta, identity: &Identity) -> bool {
-    meta.marks.as_ref().is_some_and(|marks| marks.uid == identity.uid)
+    let cluster = target::mark(identity.cluster.as_ref());
+    meta.marks.as_ref().is_some_and(|marks| marks.uid == identity.uid && marks.cluster == cluster)
 }
 
 /// What is to be done about the tests of a revision that is deployed as declared.

@@ -48,7 +48,7 @@ pub(super) async fn publish(
         let status = report::progress(release, step, progress, trace, context.now());
         return write(release, &status, context).await.map(drop);
     }
-    let revisions = context.home.revisions.of(&dereference::target(release));
+    let revisions = context.revisions_of(&dereference::target(release));
     let status = report::report(release, outcome, trace, &revisions, context.now());
     if !write(release, &status, context).await? {
         return Ok(());
@@ -104,8 +104,8 @@ pub(super) fn notices(object: &impl Resource<DynamicType = ()>, trace: &Trace, c
     for removed in &trace.removed {
         record(object, (Severity::Normal, Reason::UninstallCompleted), removed, context);
     }
-    if let Some((places, why)) = &trace.left {
-        let places = places.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    for (places, why) in &trace.left {
+        let places = places.join(", ");
         let message = format!("release {places} is left in the cluster: {why}; `helm uninstall` removes it");
         record(object, (Severity::Warning, Reason::UninstallSkipped), &message, context);
     }

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::jiff::Timestamp;
 
 use super::dereference;
-use crate::api::{DeletionPolicy, DeletionPropagation, GoDuration, HelmRelease, InventoryEntry, ReleaseState};
+use crate::api::{
+    DeletionPolicy, DeletionPropagation, GoDuration, HelmRelease, InventoryEntry, KubeConfigSecret, ReleaseState,
+};
 use crate::controller::guarded::Undecodable;
 use crate::controller::matching;
-use crate::history::ReleaseKey;
+use crate::controller::place::Whereabouts;
+use crate::controller::target::{ClusterKey, Target};
 
 /// How long an uninstall may take where nothing else is said.
 const UNINSTALL_TIMEOUT: Duration = Duration::from_mins(5);
@@ -38,7 +42,13 @@ pub(crate) struct Leaving {
     /// The object's uid.
     pub(crate) uid: String,
     /// The release that it declares, where that can be read.
-    pub(crate) target: Option<ReleaseKey>,
+    pub(crate) target: Option<Target>,
+    /// Where something of it may be.
+    pub(crate) whose: Whereabouts,
+    /// Whether its status tells in which clusters it may be.
+    pub(crate) is_told: bool,
+    /// When its deletion was asked for.
+    pub(crate) deleted: Option<Timestamp>,
     /// Whether it is suspended.
     pub(crate) suspended: bool,
     /// Whether it cannot be read what it says of its removal.
@@ -54,8 +64,12 @@ pub(crate) struct Leaving {
 impl Leaving {
     /// What `release` declares and tells.
     pub(crate) fn of(release: &HelmRelease) -> Self {
+        let is_told = release.status.is_some();
         let status = release.status.clone().unwrap_or_default();
         Self {
+            whose: Whereabouts::of(release),
+            is_told,
+            deleted: deleted(&release.metadata),
             owner: owner(&release.metadata),
             uid: release.metadata.uid.clone().unwrap_or_default(),
             target: Some(dereference::target(release)),
@@ -72,6 +86,8 @@ impl Leaving {
     pub(crate) fn of_undecodable(undecodable: &Undecodable) -> Self {
         let metadata = &undecodable.metadata;
         let declared = undecodable.removal.clone().unwrap_or_default();
+        let cluster =
+            |secret: &KubeConfigSecret| ClusterKey::new(metadata.namespace.as_deref().unwrap_or_default(), secret);
         let removal = Removal {
             timeout: UNINSTALL_TIMEOUT,
             hooks: true,
@@ -84,6 +100,14 @@ impl Leaving {
             owner: owner(metadata),
             uid: metadata.uid.clone().unwrap_or_default(),
             target: None,
+            is_told: !undecodable.status.is_empty(),
+            deleted: deleted(metadata),
+            whose: Whereabouts {
+                namespace: metadata.namespace.clone().unwrap_or_default(),
+                account: declared.service_account,
+                declared: declared.kube_config.map(|config| cluster(&config.secret_ref)),
+                listed: undecodable.kube_configs().iter().map(|told| cluster(&KubeConfigSecret::parse(told))).collect(),
+            },
             suspended: declared.suspend,
             unclear: undecodable.removal.is_none(),
             removal,
@@ -93,9 +117,30 @@ impl Leaving {
     }
 
     /// Whether the status speaks of `release`.
-    pub(crate) fn tells_of(&self, release: &ReleaseKey) -> bool {
-        self.state.as_ref().is_some_and(|state| matching::told(state) == *release)
+    pub(crate) fn tells_of(&self, release: &Target) -> bool {
+        self.told().is_some_and(|told| told == *release)
     }
+
+    /// The release that the status speaks of.
+    pub(crate) fn told(&self) -> Option<Target> {
+        self.state.as_ref().map(|state| matching::told(state, &self.whose.namespace))
+    }
+
+    /// What it has in a cluster that cannot be asked.
+    pub(crate) fn known_in(&self, cluster: &ClusterKey) -> String {
+        let known = self.told().into_iter().chain(self.target.clone());
+        let mut known = known.filter(|known| known.cluster.as_ref() == Some(cluster)).map(|known| known.to_string());
+        known.next().unwrap_or_else(|| format!("of HelmRelease {} in {cluster}", self.owner))
+    }
+
+    /// Whether something of it may be in a cluster: nothing is before the status says so.
+    pub(crate) fn may_be_in(&self, cluster: &ClusterKey) -> bool {
+        !self.is_told || self.whose.listed.contains(cluster)
+    }
+}
+
+fn deleted(metadata: &ObjectMeta) -> Option<Timestamp> {
+    metadata.deletion_timestamp.as_ref().map(|time| time.0)
 }
 
 /// An object as it is named in marks: `namespace/name`.

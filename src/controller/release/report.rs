@@ -144,7 +144,8 @@ pub(super) fn report(
             let reason = reason(outcome, trace);
             Conditions::default().with(Ready, true, reason, &message).with(Released, true, reason, message)
         }
-        Ok(Ended::Suspended) => suspended(&before, revisions),
+        Ok(Ended::Suspended) if is_unknown(release, revisions) => suspended(&before, None),
+        Ok(Ended::Suspended) => suspended(&before, Some(revisions)),
         Ok(Ended::Waiting(_) | Ended::Superseded | Ended::Gone) => Conditions::default(),
         Err(error) => failed(error, trace, &before),
     };
@@ -169,7 +170,7 @@ pub(super) fn report(
             }
             _ => before.last_applied_revision.clone(),
         },
-        history: history(revisions),
+        history: if is_unknown(release, revisions) { before.history.clone() } else { history(revisions) },
         failures: failures(&before.failures, outcome, now),
         ..carried_over(before, trace)
     }
@@ -182,12 +183,18 @@ fn handled_force(release: &HelmRelease, revisions: &[RecordMeta]) -> Option<Stri
     revisions.iter().any(answers).then(|| demand.clone())
 }
 
+/// Whether nothing is known of the history: it is in a cluster that was not reached yet.
+fn is_unknown(release: &HelmRelease, revisions: &[RecordMeta]) -> bool {
+    release.spec.kube_config.is_some() && revisions.is_empty()
+}
+
 /// Suspending changes neither the release nor what is said of it; only what was under way is no longer.
-fn suspended(before: &HelmReleaseStatus, revisions: &[RecordMeta]) -> Conditions {
+fn suspended(before: &HelmReleaseStatus, revisions: Option<&[RecordMeta]>) -> Conditions {
     let at = before.helm_release.as_ref();
     let was_deployed = at.filter(|state| state.status == "deployed").map(|state| state.revision);
     let is_there = |revision: i64| {
-        revisions.iter().any(|meta| i64::from(meta.revision) == revision && meta.status == Status::Deployed)
+        let mut known = revisions.into_iter().flatten();
+        revisions.is_none() || known.any(|meta| i64::from(meta.revision) == revision && meta.status == Status::Deployed)
     };
     let ready = before.conditions.iter().find(|condition| condition.type_ == Ready.as_str());
     let told = |message: String| Conditions::default().with(Ready, false, Reason::Suspended, message);
@@ -324,6 +331,7 @@ fn carried_over(before: HelmReleaseStatus, trace: &Trace) -> HelmReleaseStatus {
             .or(before.last_attempted_revision),
         last_attempted_digest: attempted.map(|attempted| attempted.digest.to_string()).or(before.last_attempted_digest),
         helm_release: trace.state.clone().or(before.helm_release),
+        kube_configs: trace.kube_configs.clone().unwrap_or(before.kube_configs),
         inventory: contents.map(|contents| contents.inventory.clone()).or(before.inventory),
         notes: contents.map_or(before.notes, |contents| contents.notes.clone()),
         ..before

@@ -12,8 +12,9 @@ use crate::api::{HelmRelease, Inventory, InventoryEntry, Reason, ReleaseState};
 use crate::cluster::{Applied, Object, ObjectRef, Removal, Removed, SecretValues};
 use crate::controller::error::ReconcileError;
 use crate::controller::live::Standing;
-use crate::controller::matching;
+use crate::controller::matching::{self, Key};
 use crate::controller::place::Place;
+use crate::controller::target::Target;
 use crate::history::{Record, ReleaseKey};
 use crate::registry::Resolved;
 
@@ -40,7 +41,9 @@ pub(super) struct Trace {
     /// Releases that were uninstalled, and what became of their objects.
     pub(super) removed: Vec<String>,
     /// What is left in the cluster though the object goes, and why.
-    pub(super) left: Option<(Vec<ReleaseKey>, String)>,
+    pub(super) left: Vec<(Vec<String>, String)>,
+    /// The Secrets of the other clusters in which something of the object may be, where that is not what the status tells.
+    pub(super) kube_configs: Option<Vec<String>>,
     /// Objects that somebody changed or deleted, and that are as they were applied again.
     pub(super) corrected: Vec<String>,
     /// How the tests of the newest revision failed, where they did in this reconcile.
@@ -113,8 +116,9 @@ impl Trace {
     ) -> Result<(), ReconcileError> {
         self.acted = true;
         let known = release.status.as_ref().and_then(|status| status.helm_release.as_ref());
+        let (namespace, here) = (Key::of(release).namespace, place.target(&ReleaseKey::of(&record.release)));
         let is_this = |state: &ReleaseState| {
-            state.revision == i64::from(record.revision()) && matching::told(state) == ReleaseKey::of(&record.release)
+            state.revision == i64::from(record.revision()) && matching::told(state, &namespace) == here
         };
         if known.is_some_and(is_this) {
             self.record(record);
@@ -146,8 +150,15 @@ impl Trace {
         }
     }
 
+    /// Releases are left in their cluster though the object goes.
+    pub(super) fn left(&mut self, releases: Vec<String>, why: &str) {
+        if !releases.is_empty() {
+            self.left.push((releases, why.to_owned()));
+        }
+    }
+
     /// A release was uninstalled.
-    pub(super) fn removed(&mut self, release: &ReleaseKey, removals: &[Removal]) {
+    pub(super) fn removed(&mut self, release: &Target, removals: &[Removal]) {
         let what = |wanted: fn(&Removed) -> bool| -> Vec<String> {
             removals.iter().filter(|it| wanted(&it.removed)).map(|removal| removal.object.to_string()).collect()
         };
@@ -173,7 +184,8 @@ impl Trace {
         // An upgrade carries the time of the first deployment on; the status has it to the second only.
         self.upgraded = release.info.first_deployed != release.info.last_deployed;
         let digest = record.marks.as_ref().map(|marks| marks.digest.clone()).filter(|digest| !digest.is_empty());
-        self.state = Some(state(release, digest));
+        let cluster = record.marks.as_ref().map(|marks| marks.cluster.clone()).filter(|cluster| !cluster.is_empty());
+        self.state = Some(ReleaseState { kube_config: cluster, ..state(release, digest) });
     }
 
     /// Nothing is to be done: the status has the revision already, or it is read.
@@ -190,8 +202,11 @@ impl Trace {
         let status = release.status.as_ref();
         let known = status.and_then(|status| status.helm_release.as_ref());
         let target = &desired.identity.release;
+        let (namespace, here) = (Key::of(release).namespace, place.target(target));
         let is_known = |state: &&ReleaseState| {
-            state.revision == i64::from(revision) && state.status == "deployed" && matching::told(state) == *target
+            state.revision == i64::from(revision)
+                && state.status == "deployed"
+                && matching::told(state, &namespace) == here
         };
         if let (Some(status), Some(state)) = (status, known.filter(is_known)) {
             self.state = Some(state.clone());
@@ -226,6 +241,7 @@ fn state(release: &Release, digest: Option<String>) -> ReleaseState {
         chart: Some(format!("{}-{}", release.chart.name(), release.chart.version())),
         app_version: present(release.chart.app_version()),
         digest,
+        ..ReleaseState::default()
     }
 }
 

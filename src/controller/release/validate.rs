@@ -21,6 +21,7 @@ use crate::api::{
 };
 use crate::controller::error::{ReconcileError, chain};
 use crate::controller::source::Source;
+use crate::controller::target::{ClusterKey, Target};
 use crate::history::ReleaseKey;
 use crate::registry::{Access, ChartReference, Digest, VersionRequest};
 
@@ -108,12 +109,21 @@ impl ValuesFiles {
 pub(crate) struct Identity {
     /// The release.
     pub(crate) release: ReleaseKey,
+    /// The cluster that it is in; none for the operator's own.
+    pub(crate) cluster: Option<ClusterKey>,
     /// The object, as `namespace/name`.
     pub(crate) owner: String,
     /// The object's uid.
     pub(crate) uid: String,
     /// The object's generation.
     pub(crate) generation: i64,
+}
+
+impl Identity {
+    /// The release, with its cluster.
+    pub(crate) fn target(&self) -> Target {
+        Target { cluster: self.cluster.clone(), release: self.release.clone() }
+    }
 }
 
 /// How to carry out an install or an upgrade.
@@ -251,6 +261,7 @@ pub(crate) fn validate(
         depends_on: _,
         values_from: _,
         service_account_name: _,
+        kube_config: _,
         interval: _,
         suspend: _,
         timeout: _,
@@ -305,12 +316,13 @@ pub(crate) fn validate(
 
 /// The release's name and namespace, and its object's.
 pub(crate) fn identity(release: &HelmRelease) -> Result<Identity, ReconcileError> {
-    let target = dereference::target(release);
+    let Target { cluster, release: target } = dereference::target(release);
     ReleaseName::parse(&target.name).map_err(|error| {
         ReconcileError::new(Reason::ConfigurationError, format!("{}: set spec.release.name", chain(&error)))
     })?;
     Ok(Identity {
         release: target,
+        cluster,
         owner: owner(&release.metadata),
         uid: release.uid().unwrap_or_default(),
         generation: release.metadata.generation.unwrap_or_default(),

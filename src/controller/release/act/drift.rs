@@ -12,7 +12,7 @@ use crate::api::{ConditionType, HelmReleaseStatus, REQUESTED_AT, Reason};
 use crate::cluster::{Deviation, Drift, Error, Fingerprint, Object, ObjectRef};
 use crate::controller::error::ReconcileError;
 use crate::controller::live::{self, CORRECTIONS, FOUGHT_WITHIN, Finding, Suspect, Watch};
-use crate::controller::matching;
+use crate::controller::matching::{self, Key};
 use crate::controller::release::differences::Tolerance;
 use crate::controller::release::trace::Trace;
 use crate::controller::waits::For;
@@ -82,7 +82,8 @@ fn listed(revision: u32, task: &Task<'_>, trace: &Trace) -> Option<Vec<ObjectRef
     let inventory = match (&trace.contents, &task.release.status) {
         (Some(contents), _) => &contents.inventory,
         (None, Some(HelmReleaseStatus { helm_release: Some(state), inventory: Some(inventory), .. }))
-            if state.revision == i64::from(revision) && matching::told(state) == task.desired.identity.release =>
+            if state.revision == i64::from(revision)
+                && matching::told(state, &Key::of(task.release).namespace) == task.desired.identity.target() =>
         {
             inventory
         }

@@ -288,7 +288,7 @@ async fn delete(
 async fn objects(hook: &Hook, record: &Record, place: &Place) -> Result<Vec<Object>, ReconcileError> {
     let source = Source { origin: &hook.path, text: &hook.manifest };
     let objects = place.cluster.objects(&[source], &record.release.namespace).await?;
-    if place.context.policy.no_cross_namespace_refs {
+    if place.context.policy.no_cross_namespace_refs && place.key.is_none() {
         let owner = record.marks.as_ref().and_then(|marks| marks.owner.split_once('/'));
         let own = owner.map_or(record.release.namespace.as_str(), |(namespace, _)| namespace);
         Reach::Namespace(own.to_owned()).admit(&objects)?;

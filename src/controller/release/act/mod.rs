@@ -15,6 +15,7 @@
 
 mod adopt;
 mod apply;
+pub(super) mod clusters;
 mod drift;
 mod health;
 mod helm_tests;
@@ -42,6 +43,7 @@ use crate::cluster::{Reach, SecretValues, Source};
 use crate::controller::context::{Context, Slot};
 use crate::controller::error::{ReconcileError, chain};
 use crate::controller::place::Place;
+use crate::controller::target;
 use crate::history::Record;
 use crate::registry::Resolved;
 
@@ -80,14 +82,15 @@ pub(super) async fn keep(revision: u32, task: &Task<'_>, trace: &mut Trace) -> R
     let current = &task.desired.identity.release;
     let leaving = Leaving::of(task.release);
     if uninstall::former(current, (&leaving.owner, &leaving.uid), task.place).is_empty() {
-        return Ok(());
+        return Box::pin(clusters::leave(&leaving, revision, task, trace)).await;
     }
     // A move that was called off had begun to take over what both have: it would go with the other place.
     task.slot.resume().await;
     Box::pin(prepare::take_back(revision, task)).await?;
     // It may run hooks, and waits until objects are gone.
     task.slot.pause();
-    Box::pin(uninstall::leave_former(current, &leaving, task.place, trace)).await
+    Box::pin(uninstall::leave_former(current, &leaving, task.place, trace)).await?;
+    Box::pin(clusters::leave(&leaving, revision, task, trace)).await
 }
 
 /// Takes one step; then it is planned again.
@@ -173,6 +176,7 @@ async fn mark(mut record: Record, identity: &Identity, place: &Place) -> Result<
     let Some(marks) = &mut record.marks else { return Ok(()) };
     marks.owner.clone_from(&identity.owner);
     marks.uid.clone_from(&identity.uid);
+    marks.cluster = target::mark(identity.cluster.as_ref());
     record::update(place, record).await.map(drop)
 }
 

@@ -22,6 +22,7 @@ use crate::controller::release::render;
 use crate::controller::release::reuse::Given;
 use crate::controller::release::trace::Trace;
 use crate::controller::release::validate::Action;
+use crate::controller::target;
 use crate::controller::watch;
 use crate::history::{Marks, Record, ReleaseKey};
 
@@ -204,7 +205,8 @@ fn is_to_be_held(deployed: &Record, task: &Task<'_>) -> bool {
     // Helm drops our marks from the revision that it supersedes: the status knows of it still.
     let state = task.release.status.as_ref().and_then(|status| status.helm_release.as_ref());
     let was_ours = state.is_some_and(|state| {
-        matching::told(state) == identity.release && state.revision < i64::from(deployed.revision())
+        matching::told(state, &Key::of(task.release).namespace) == identity.target()
+            && state.revision < i64::from(deployed.revision())
     });
     let is_ours = was_ours || revisions.iter().any(|meta| plan::is_of(meta, identity));
     let is_foreign = deployed.marks.is_none() && is_ours;
@@ -235,7 +237,7 @@ fn warn_of_others(step: &Step, task: &Task<'_>, trace: &mut Trace) {
         let message = format!(
             "the annotation {ADOPT} has no effect: {} declares the Helm release {declared}, and this object {own}: set \
              spec.release.name to {} to take it over",
-            adopted.name, declared.name
+            adopted.name, declared.release.name
         );
         trace.warn(Reason::AdoptionIgnored, message);
     }
@@ -435,6 +437,7 @@ fn marks(step: &Step, task: &Task<'_>) -> Marks {
         forced: step.forced.clone(),
         fields: Vec::new(),
         hooks: None,
+        cluster: target::mark(identity.cluster.as_ref()),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::api::Reason;
 use crate::controller::error::ReconcileError;
 use crate::controller::release::plan::Step;
 use crate::controller::release::trace::Trace;
+use crate::controller::target;
 use crate::history::{Marks, Record, Remedied};
 
 /// Prepares it: nothing is fetched or rendered, for that the record of the old revision has all of it.
@@ -82,6 +83,7 @@ fn marks(step: &Step, remedied: &Remedied, target: &Record, task: &Task<'_>) -> 
         attempt: 1,
         made: step.made,
         remedies: Some(remedied.clone()),
+        cluster: target::mark(identity.cluster.as_ref()),
         ..Marks::default()
     }
 }

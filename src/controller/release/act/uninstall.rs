@@ -16,28 +16,32 @@ use super::{Deadline, Doing, prepare, record};
 use crate::api::{DeletionPolicy, DeletionPropagation, HelmRelease, InventoryEntry, Reason};
 use crate::cluster::{DeleteOptions, Object, ObjectRef, Propagation, Removal as Removed, distinct};
 use crate::controller::causes::api_error;
+use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
-use crate::controller::matching::{self, Key};
+use crate::controller::matching::Key;
 use crate::controller::ownership::{Evidence, Owner};
 use crate::controller::place::Place;
 use crate::controller::release::dereference;
 use crate::controller::release::plan;
 use crate::controller::release::removal::{Leaving, Removal};
 use crate::controller::release::trace::Trace;
+use crate::controller::target;
 use crate::history::{Marks, Record, RecordMeta, ReleaseKey};
 
-/// Uninstalls what a deleted object had installed, as its policy says, or leaves it with the reason in the trace.
-pub(in crate::controller::release) async fn uninstall(
+/// Uninstalls what a deleted object had installed in a place; or, where there is a reason to, leaves it with that in the
+/// trace.
+pub(super) async fn uninstall(
     leaving: &Leaving,
+    stays: Option<&str>,
     place: &Place,
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
-    if let Some(why) = stays(leaving, place).await? {
+    if let Some(why) = stays {
         let left = owned(leaving, place);
         for release in &left {
             Box::pin(unlock(release, leaving, place)).await?;
         }
-        trace.left = Some((left, why)).filter(|(left, _)| !left.is_empty());
+        trace.left(left.iter().map(|release| place.target(release).to_string()).collect(), why);
         return Ok(());
     }
     for release in owned(leaving, place) {
@@ -50,7 +54,7 @@ pub(in crate::controller::release) async fn uninstall(
                     "the service account {account}, as which it is carried out, does not exist: {}",
                     error.message
                 );
-                trace.left.get_or_insert_with(|| (Vec::new(), why)).0.push(release);
+                trace.left(vec![place.target(&release).to_string()], &why);
             }
             ended => ended?,
         }
@@ -59,12 +63,8 @@ pub(in crate::controller::release) async fn uninstall(
 }
 
 /// Uninstalls what was made for an object that is gone already: what bears its uid.
-pub(in crate::controller::release) async fn uninstall_gone(
-    leaving: &Leaving,
-    place: &Place,
-    trace: &mut Trace,
-) -> Result<(), ReconcileError> {
-    if stays(leaving, place).await?.is_some() {
+pub(super) async fn uninstall_gone(leaving: &Leaving, place: &Place, trace: &mut Trace) -> Result<(), ReconcileError> {
+    if stays(leaving, &place.context).await?.is_some() {
         return Ok(());
     }
     for release in place.revisions.owned_by(&leaving.owner, &leaving.uid) {
@@ -104,7 +104,7 @@ async fn end(record: Record, place: &Place) -> Result<(), ReconcileError> {
 }
 
 /// Why the release stays in the cluster though its object goes.
-async fn stays(leaving: &Leaving, place: &Place) -> Result<Option<String>, ReconcileError> {
+pub(super) async fn stays(leaving: &Leaving, context: &Context) -> Result<Option<String>, ReconcileError> {
     if leaving.unclear {
         return Ok(Some("spec.suspend and spec.uninstall.deletionPolicy cannot be read".to_owned()));
     }
@@ -116,7 +116,7 @@ async fn stays(leaving: &Leaving, place: &Place) -> Result<Option<String>, Recon
         None | Some(DeletionPolicy::Uninstall) => {}
     }
     // A definition that goes takes every object of its kind with it, which nobody means to uninstall all of a cluster.
-    let definitions = Api::<CustomResourceDefinition>::all(place.context.client.clone());
+    let definitions = Api::<CustomResourceDefinition>::all(context.client.clone());
     match definitions.get_metadata_opt(HelmRelease::crd_name()).await {
         Ok(Some(definition)) if definition.metadata.deletion_timestamp.is_none() => Ok(None),
         Ok(_) => Ok(Some("the CustomResourceDefinition of HelmRelease is being deleted".to_owned())),
@@ -129,17 +129,34 @@ async fn stays(leaving: &Leaving, place: &Place) -> Result<Option<String>, Recon
 /// Where the object has a release that it owns: by the marks of the records, and by its status where the marks were lost.
 /// What somebody else owns by now, or what was never installed for this object, is not its to take away.
 fn owned(leaving: &Leaving, place: &Place) -> Vec<ReleaseKey> {
-    let marked = place.revisions.owned_by(&leaving.owner, &leaving.uid).into_iter();
-    let told = leaving.state.iter().map(matching::told);
-    let candidates: BTreeSet<ReleaseKey> = marked.chain(told).chain(leaving.target.clone()).collect();
+    let marked = made_here(leaving, place).into_iter();
+    let told = leaving.told().into_iter().chain(leaving.target.clone());
+    let here = told.filter(|told| told.cluster == place.key).map(|told| told.release);
+    let candidates: BTreeSet<ReleaseKey> = marked.chain(here).collect();
     candidates.into_iter().filter(|release| owns(leaving, release, place)).collect()
+}
+
+/// The releases that were made for the object in a place. Where it declares another one by now, only what was made for it
+/// there by that name: two Secrets may lead to one cluster, and what the other made is not to be left.
+pub(super) fn made_here(leaving: &Leaving, place: &Place) -> Vec<ReleaseKey> {
+    let releases = place.revisions.owned_by(&leaving.owner, &leaving.uid).into_iter();
+    let (is_declared, mark) = (leaving.whose.declared == place.key, target::mark(place.key.as_ref()));
+    let is_by_this_name = |release: &ReleaseKey| {
+        let revisions = place.revisions.of(release);
+        revisions.iter().rev().find_map(|meta| meta.marks.as_ref()).is_some_and(|marks| marks.cluster == mark)
+    };
+    releases.filter(|release| is_declared || is_by_this_name(release)).collect()
 }
 
 fn owns(leaving: &Leaving, release: &ReleaseKey, place: &Place) -> bool {
     // Where the whole history is gone only the inventory tells of the release, and it holds the uids of its objects.
-    let forgotten = leaving.tells_of(release) && place.revisions.of(release).is_empty();
-    let owner = dereference::owner_of(release, &place.context);
+    let forgotten = leaving.tells_of(&place.target(release)) && place.revisions.of(release).is_empty();
+    let owner = owner_of(release, place);
     forgotten || owner.is_some_and(|owner| owner.key.to_string() == leaving.owner && owner.has_installed())
+}
+
+fn owner_of(release: &ReleaseKey, place: &Place) -> Option<Owner> {
+    dereference::owner_of(&place.target(release), &place.revisions.of(release), &place.context)
 }
 
 /// Uninstalls the releases under the names and in the namespaces that the object declared before, once the release that
@@ -161,7 +178,7 @@ pub(super) fn former(current: &ReleaseKey, (owner, uid): (&str, &str), place: &P
     let releases = place.revisions.owned_by(owner, uid).into_iter();
     // One that another object took over is not this one's any more, though the marks still say so.
     let is_ours = |release: &ReleaseKey| {
-        let now = dereference::owner_of(release, &place.context);
+        let now = owner_of(release, place);
         now.is_none_or(|now| now.key.to_string() == owner)
     };
     let is_there = |release: &ReleaseKey| {
@@ -172,7 +189,7 @@ pub(super) fn former(current: &ReleaseKey, (owner, uid): (&str, &str), place: &P
 
 /// Whether another object has the release by now. Who queues for an uninstall may have waited for long.
 fn is_taken(release: &ReleaseKey, leaving: &Leaving, place: &Place) -> bool {
-    let owner = dereference::owner_of(release, &place.context);
+    let owner = owner_of(release, place);
     let is_other = |owner: &Owner| owner.key.to_string() != leaving.owner || owner.uid != leaving.uid;
     // Who only declares it has nothing there yet.
     owner.is_some_and(|owner| is_other(&owner) && owner.evidence != Evidence::Age)
@@ -191,7 +208,7 @@ pub(super) async fn remove(
         return Ok(());
     }
     let (mut records, damaged) = read(release, &revisions, place).await?;
-    let inventory = if leaving.tells_of(release) { leaving.inventory.as_slice() } else { &[] };
+    let inventory = if leaving.tells_of(&place.target(release)) { leaving.inventory.as_slice() } else { &[] };
     if let (true, Some(why)) = (records.is_empty() && inventory.is_empty(), damaged) {
         let message = format!(
             "nothing tells what the release {release} consists of: {}. To let the HelmRelease go and leave its objects, delete that Secret, or set \
@@ -207,7 +224,7 @@ pub(super) async fn remove(
         None => None,
     };
     tracing::info!(object = %leaving.owner, "uninstalling release {release}");
-    if let Some(newest) = newest.as_ref().filter(|_| leaving.target.as_ref() == Some(release)) {
+    if let Some(newest) = newest.as_ref().filter(|_| leaving.target.as_ref() == Some(&place.target(release))) {
         trace.record(newest);
     }
     let objects = objects(newest.iter().chain(&records), inventory, place).await?;
@@ -215,14 +232,14 @@ pub(super) async fn remove(
     let last = revisions.last().map_or(0, |last| last.revision);
     let uninstall = Uninstall { release, removal: &leaving.removal, last, doing: &trace.doing };
     let removed = Box::pin(take_down(newest, &objects, &uninstall, place)).await?;
-    trace.removed(release, &removed);
+    trace.removed(&place.target(release), &removed);
     wake_waiting(release, leaving, place);
     Ok(())
 }
 
 /// Wakes the other objects that declare a release which is free now.
 fn wake_waiting(release: &ReleaseKey, leaving: &Leaving, place: &Place) {
-    let waiting: Vec<Key> = place.context.index().declaring(release).cloned().collect();
+    let waiting: Vec<Key> = place.context.index().declaring(&place.target(release)).cloned().collect();
     place.context.wake.releases(waiting.iter().filter(|other| other.to_string() != leaving.owner));
 }
 

@@ -1,0 +1,219 @@
+//! The clusters in which something of an object may be: entered, left, and cleared when the object goes.
+//!
+//! Before anything is written to another cluster the status lists it, by the Secret of its kubeconfig; it is taken off the list
+//! once nothing of the object is there. So no cluster is forgotten, whatever the object declares meanwhile, and whenever the
+//! operator dies.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::jiff::SignedDuration;
+
+use super::{Task, uninstall};
+use crate::api::{HelmRelease, Reason};
+use crate::controller::context::Context;
+use crate::controller::error::ReconcileError;
+use crate::controller::matching::Key;
+use crate::controller::place::Place;
+use crate::controller::release::publish;
+use crate::controller::release::removal::Leaving;
+use crate::controller::release::trace::Trace;
+use crate::controller::target::ClusterKey;
+use crate::history::RecordMeta;
+
+/// How long after its deletion an object is held though the kubeconfig is gone by which its release would be uninstalled: what
+/// deletes both may put the Secret back.
+const LET_GO: SignedDuration = SignedDuration::from_secs(60);
+
+/// Lists the cluster of `place` in the status, unless it is listed.
+pub(in crate::controller::release) async fn enter(
+    release: &HelmRelease,
+    place: &Place,
+    trace: &mut Trace,
+) -> Result<(), ReconcileError> {
+    let Some(key) = &place.key else { return Ok(()) };
+    let listed = release.status.as_ref().map(|status| status.kube_configs.clone()).unwrap_or_default();
+    let secret = key.secret.to_string();
+    if listed.contains(&secret) {
+        return Ok(());
+    }
+    trace.kube_configs = Some(listed.into_iter().chain([secret]).collect());
+    publish::progress(release, trace, &place.context).await
+}
+
+/// Uninstalls what the object has in clusters that it does not declare any more, now that `revision` is deployed where it does.
+pub(super) async fn leave(
+    leaving: &Leaving,
+    revision: u32,
+    task: &Task<'_>,
+    trace: &mut Trace,
+) -> Result<(), ReconcileError> {
+    let context = &task.place.context;
+    if task.place.key.is_some() {
+        let home = Place::at(&leaving.whose, None, context).await?;
+        leave_place(leaving, revision, &home, (task, trace)).await?;
+    }
+    for cluster in leaving.whose.former() {
+        let still = |why: &str| {
+            format!(
+                "the release is deployed, but what it was in {cluster} is not uninstalled: {why}. To leave it there, delete Secret {}",
+                cluster.secret()
+            )
+        };
+        let place = match reach(leaving, cluster, context).await {
+            Ok(place) => Some(place),
+            Err(error) if error.reason == Reason::SecretNotFound => {
+                trace.left(vec![leaving.known_in(cluster)], &error.message);
+                None
+            }
+            Err(error) => return Err(ReconcileError { message: still(&error.message), ..error }),
+        };
+        if let Some(place) = place {
+            let left = leave_place(leaving, revision, &place, (task, trace)).await;
+            left.map_err(|error| place.told(error)).map_err(|error| {
+                let message = still(&error.message);
+                ReconcileError { message, ..error }
+            })?;
+        }
+        context.index().left(&Key::of(task.release), cluster);
+    }
+    context.clusters.retain(|cluster| context.index().in_cluster(cluster).next().is_some());
+    let declared: Vec<String> = leaving.whose.declared.iter().map(|cluster| cluster.secret.to_string()).collect();
+    let listed = task.release.status.as_ref().map(|status| status.kube_configs.as_slice()).unwrap_or_default();
+    trace.kube_configs = Some(declared).filter(|declared| trace.kube_configs.is_some() || *declared != listed);
+    Ok(())
+}
+
+/// Uninstalls what was made for the object in another cluster than it declares.
+async fn leave_place(
+    leaving: &Leaving,
+    revision: u32,
+    place: &Place,
+    (task, trace): (&Task<'_>, &mut Trace),
+) -> Result<(), ReconcileError> {
+    let current = &task.desired.identity.release;
+    let releases = uninstall::made_here(leaving, place);
+    if releases.is_empty() {
+        return Ok(());
+    }
+    // Two Secrets may lead to one cluster.
+    let deployed = task.place.revisions.of(current).into_iter().find(|meta| meta.revision == revision);
+    let same = place.history.get(current, revision).await?;
+    let uid = |meta: RecordMeta| meta.uid;
+    let is_same = same.and_then(|record| record.meta().ok()).map(uid) == deployed.map(uid);
+    // It may run hooks, and waits until objects are gone.
+    task.slot.pause();
+    for release in releases.iter().filter(|release| !is_same || *release != current) {
+        Box::pin(uninstall::remove(release, leaving, place, trace)).await?;
+    }
+    Ok(())
+}
+
+/// Uninstalls what a deleted object had installed, wherever that is, as its policy says; or leaves it with the reason in the
+/// trace. What cannot be reached keeps nobody from the rest.
+pub(in crate::controller::release) async fn uninstall(
+    leaving: &Leaving,
+    context: &Arc<Context>,
+    trace: &mut Trace,
+) -> Result<(), ReconcileError> {
+    let stays = uninstall::stays(leaving, context).await?;
+    let mut ended = Ok(());
+    let others = leaving.whose.declared.iter().chain(leaving.whose.former());
+    for cluster in std::iter::once(None).chain(others.map(Some)) {
+        let left = leave_for_good(leaving, cluster, stays.as_deref(), (context, trace)).await;
+        ended = ended.and(left);
+    }
+    ended
+}
+
+/// The same in one cluster; none for the operator's own.
+async fn leave_for_good(
+    leaving: &Leaving,
+    cluster: Option<&ClusterKey>,
+    stays: Option<&str>,
+    (context, trace): (&Arc<Context>, &mut Trace),
+) -> Result<(), ReconcileError> {
+    let place = match cluster {
+        None => Place::at(&leaving.whose, None, context).await?,
+        Some(cluster) if !leaving.may_be_in(cluster) => return Ok(()),
+        Some(cluster) => match reach(leaving, cluster, context).await {
+            Ok(place) => place,
+            Err(error) => {
+                let why = give_up(error, leaving, (cluster, stays), context)?;
+                trace.left(vec![leaving.known_in(cluster)], &why);
+                return Ok(());
+            }
+        },
+    };
+    if let Some(target) = leaving.target.as_ref().filter(|target| target.cluster == place.key) {
+        place.revisions.quiet(&target.release).await;
+    }
+    tokio::select! {
+        ended = Box::pin(uninstall::uninstall(leaving, stays, &place, trace)) => ended,
+        error = place.lost() => Err(error),
+    }
+    .map_err(|error| place.told(error))
+}
+
+/// A former cluster, or that of an object which goes. Where its Secret is gone, which is mostly deleted with the object, it is
+/// reached as before for as long as it is connected to.
+async fn reach(leaving: &Leaving, cluster: &ClusterKey, context: &Arc<Context>) -> Result<Place, ReconcileError> {
+    match Place::at(&leaving.whose, Some(cluster), context).await {
+        Err(error) if error.reason == Reason::SecretNotFound => {
+            Place::remembered(&leaving.whose, cluster, context).await.ok_or(error)
+        }
+        reached => reached,
+    }
+}
+
+/// Why an object goes though what it has in a cluster cannot be uninstalled.
+///
+/// # Errors
+///
+/// It does not go: how it would is in the message.
+fn give_up(
+    error: ReconcileError,
+    leaving: &Leaving,
+    (cluster, stays): (&ClusterKey, Option<&str>),
+    context: &Context,
+) -> Result<String, ReconcileError> {
+    if let Some(why) = stays {
+        return Ok(why.to_owned());
+    }
+    let secret = cluster.secret();
+    if error.reason != Reason::SecretNotFound {
+        let message = format!(
+            "{}. The HelmRelease goes once its release is uninstalled there. If that cluster is gone for good, set \
+             spec.uninstall.deletionPolicy: Orphan, or delete Secret {secret}: then it goes, and leaves what it has there",
+            error.message
+        );
+        return Err(ReconcileError { message, ..error });
+    }
+    let Some(until) = leaving.deleted.and_then(|deleted| deleted.checked_add(LET_GO).ok()) else {
+        return Ok(error.message);
+    };
+    let left = Duration::try_from(until.duration_since(context.now())).unwrap_or_default();
+    if left.is_zero() {
+        return Ok(format!("there is no Secret {secret} any more to reach it by"));
+    }
+    let message = format!(
+        "there is no Secret {secret} any more to uninstall the release by: unless it is put back, the HelmRelease goes at {}, and leaves what \
+         it has in that cluster",
+        until.strftime("%Y-%m-%d %H:%M:%S UTC")
+    );
+    Err(ReconcileError { retry_after: Some(left), ..ReconcileError::new(Reason::SecretNotFound, message) })
+}
+
+/// Uninstalls what was made for an object that is gone already.
+pub(in crate::controller::release) async fn uninstall_gone(
+    leaving: &Leaving,
+    context: &Arc<Context>,
+    trace: &mut Trace,
+) -> Result<(), ReconcileError> {
+    let declared = leaving.whose.declared.as_ref();
+    let place = Place::at(&leaving.whose, declared, context).await?;
+    if let Some(target) = &leaving.target {
+        place.revisions.quiet(&target.release).await;
+    }
+    Box::pin(uninstall::uninstall_gone(leaving, &place, trace)).await
+}
