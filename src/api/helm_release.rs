@@ -69,6 +69,11 @@ pub struct HelmReleaseSpec {
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub service_account_name: Option<String>,
 
+    /// The namespace, which has to exist, in which Helm's records are kept: `helm -n` lists the release there. When it changes,
+    /// they move, and the objects stay as they are. Default: the namespace of the release.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub storage_namespace: Option<String>,
+
     /// The other cluster in which the release is carried out: it, its history and its objects are there, with the rights of the
     /// kubeconfig; with `serviceAccountName`, as that account of the other cluster. When it changes, the release is uninstalled
     /// in the cluster before once it is deployed in the new one. Default: the operator's own cluster.
@@ -320,6 +325,9 @@ pub struct ReleaseState {
     pub name: String,
     /// The release's namespace.
     pub namespace: String,
+    /// The namespace of its records; absent where that is the release's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_namespace: Option<String>,
     /// The Secret of the cluster it is in, as `name` or `name/key`; absent for the operator's own cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kube_config: Option<String>,

@@ -22,9 +22,10 @@ use super::live::LiveReleases;
 use super::place::Site;
 use super::referents::Referents;
 use super::repository::KnownCharts;
+use super::revisions::Revisions;
 use super::schemas::RemoteSchemas;
 use super::status;
-use super::target::Target;
+use super::target::{ClusterKey, Target};
 use super::waits::Waits;
 use super::watch::Wake;
 use crate::api::{HelmRelease, HelmRepository};
@@ -177,14 +178,18 @@ impl Context {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Helm's history in a cluster, none being the operator's own, where it is connected to.
+    pub(crate) fn revisions(&self, cluster: Option<&ClusterKey>) -> Option<Revisions> {
+        match cluster {
+            None => Some(self.home.revisions.clone()),
+            Some(cluster) => self.clusters.revisions(cluster),
+        }
+    }
+
     /// Helm's history of a release, oldest first; empty where its cluster is not connected to.
     pub(crate) fn revisions_of(&self, target: &Target) -> Vec<RecordMeta> {
-        match &target.cluster {
-            None => self.home.revisions.of(&target.release),
-            Some(cluster) => {
-                self.clusters.revisions(cluster).map(|known| known.of(&target.release)).unwrap_or_default()
-            }
-        }
+        let known = self.revisions(target.cluster.as_ref());
+        known.map(|known| known.of(&target.release)).unwrap_or_default()
     }
 
     /// Whether `release` is still what is declared: not changed, suspended or being deleted since.

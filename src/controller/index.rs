@@ -18,6 +18,8 @@ use crate::registry::ChartReference;
 pub(crate) struct Index {
     releases: BTreeMap<Key, Declared>,
     by_target: BTreeMap<Target, BTreeSet<Key>>,
+    /// By what the objects of the release are marked with.
+    by_marks: BTreeMap<Target, BTreeSet<Key>>,
     by_cluster: BTreeMap<ClusterKey, BTreeSet<Key>>,
     by_named: BTreeMap<Key, BTreeSet<Key>>,
     /// By the host that answers and the chart's repository there.
@@ -31,6 +33,7 @@ pub(crate) struct Index {
 /// What a release declares, as far as others find it by that.
 struct Declared {
     target: Target,
+    marked: Target,
     /// The other clusters in which something of it is, or may be.
     clusters: BTreeSet<ClusterKey>,
     /// None where it names no place a chart could be at.
@@ -57,18 +60,20 @@ impl Index {
             self.unlink(key, before);
         }
         let target = release.map(|release| self.link(key, release));
-        let Some(Declared { target: left, adopts, .. }) = before else { return Vec::new() };
+        let Some(Declared { target: left, marked, adopts, .. }) = before else { return Vec::new() };
         // Whose place is no longer taken may have its own again.
-        let mut others: Vec<Key> = adopts.into_iter().collect();
+        let mut others: BTreeSet<Key> = adopts.into_iter().collect();
         if target.as_ref() != Some(&left) {
-            others.extend(self.declaring(&left).cloned());
+            others.extend(self.declaring(&left).chain(self.sharing_objects(&marked)).cloned());
+            others.remove(key);
         }
-        others
+        others.into_iter().collect()
     }
 
     fn link(&mut self, key: &Key, release: &HelmRelease) -> Target {
         let declared = Declared {
             target: matching::target(release),
+            marked: matching::marked(release),
             clusters: matching::cluster(release).into_iter().chain(matching::listed_clusters(release)).collect(),
             wanted: Wanted::of(release).ok(),
             adopts: Key::adopted_by(release),
@@ -77,6 +82,7 @@ impl Index {
         };
         let target = declared.target.clone();
         self.by_target.entry(target.clone()).or_default().insert(key.clone());
+        self.by_marks.entry(declared.marked.clone()).or_default().insert(key.clone());
         if let Some(named) = declared.wanted.as_ref().and_then(|wanted| wanted.named.clone()) {
             self.by_named.entry(named).or_default().insert(key.clone());
         }
@@ -98,6 +104,7 @@ impl Index {
 
     fn unlink(&mut self, key: &Key, declared: &Declared) {
         take(&mut self.by_target, &declared.target, key);
+        take(&mut self.by_marks, &declared.marked, key);
         if let Some(named) = declared.wanted.as_ref().and_then(|wanted| wanted.named.as_ref()) {
             take(&mut self.by_named, named, key);
         }
@@ -128,6 +135,11 @@ impl Index {
     /// The releases that declare `target`.
     pub(crate) fn declaring(&self, target: &Target) -> impl Iterator<Item = &Key> {
         self.by_target.get(target).into_iter().flatten()
+    }
+
+    /// The releases whose objects are marked like that, wherever their records are.
+    pub(crate) fn sharing_objects(&self, marked: &Target) -> impl Iterator<Item = &Key> {
+        self.by_marks.get(marked).into_iter().flatten()
     }
 
     /// The releases of which something is, or may be, in another cluster.

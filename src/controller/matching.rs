@@ -55,10 +55,24 @@ impl fmt::Display for Key {
 
 /// The Helm release that an object declares.
 pub(crate) fn target(release: &HelmRelease) -> Target {
-    let target = &release.spec.release;
-    let namespace = target.namespace.clone().or_else(|| release.namespace()).unwrap_or_default();
-    let release_key = ReleaseKey { namespace, name: target.name.clone().unwrap_or_else(|| release.name_any()) };
-    Target { cluster: cluster(release), release: release_key }
+    let records = release.spec.storage_namespace.clone().unwrap_or_else(|| namespace(release));
+    Target { cluster: cluster(release), release: ReleaseKey { namespace: records, name: name(release) } }
+}
+
+/// The namespace of the Helm release that an object declares: that of its objects, where they say none, and the one that
+/// their marks name. Its records may be elsewhere.
+pub(crate) fn namespace(release: &HelmRelease) -> String {
+    release.spec.release.namespace.clone().or_else(|| release.namespace()).unwrap_or_default()
+}
+
+fn name(release: &HelmRelease) -> String {
+    release.spec.release.name.clone().unwrap_or_else(|| release.name_any())
+}
+
+/// What the objects of the Helm release that an object declares are marked with, and their cluster.
+pub(crate) fn marked(release: &HelmRelease) -> Target {
+    let marked = ReleaseKey { namespace: namespace(release), name: name(release) };
+    Target { cluster: cluster(release), release: marked }
 }
 
 /// The cluster in which a release is declared to be; none for the operator's own.
@@ -79,7 +93,7 @@ pub(crate) fn told(state: &ReleaseState, namespace: &str) -> Target {
     let secret = state.kube_config.as_deref().map(KubeConfigSecret::parse);
     Target {
         cluster: secret.map(|secret| ClusterKey::new(namespace, &secret)),
-        release: ReleaseKey::new(&state.namespace, &state.name),
+        release: ReleaseKey::new(state.storage_namespace.as_ref().unwrap_or(&state.namespace), &state.name),
     }
 }
 

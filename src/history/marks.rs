@@ -23,14 +23,15 @@ const HOOKED: &str = "helm-operator.ketches.cn/hooked";
 const TESTED: &str = "helm-operator.ketches.cn/tested";
 const HOOKS: &str = "helm-operator.ketches.cn/hooks";
 const CLUSTER: &str = "helm-operator.ketches.cn/cluster";
+const NAMESPACE: &str = "helm-operator.ketches.cn/namespace";
 const HELD: &str = "helm-operator.ketches.cn/held";
 const FORCED: &str = "helm-operator.ketches.cn/forced";
 const FIELDS: &str = "helm-operator.ketches.cn/fields";
 
 /// All of them.
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 21] = [
     OWNER, UID, GENERATION, INPUTS, DECLARED, CHART, DIGEST, ATTEMPT, MADE, APPLIED, ENDED, ABSENT, REMEDIES, HOOKED,
-    UNREMEDIED, TESTED, FORCED, FIELDS, HOOKS, CLUSTER,
+    UNREMEDIED, TESTED, FORCED, FIELDS, HOOKS, CLUSTER, NAMESPACE,
 ];
 
 /// "This revision was made by us for that."
@@ -82,6 +83,8 @@ pub struct Marks {
     /// The cluster, as the object that declares the release names it; empty for the operator's own. One cluster may have two
     /// names: a record that is seen in a cluster is of another name's where this says so.
     pub cluster: String,
+    /// The namespace of the release, where its records are in another one; empty where they are not.
+    pub namespace: String,
 }
 
 /// Revisions counted since a moment.
@@ -235,6 +238,7 @@ impl Marks {
             fields: annotations.get(FIELDS).map(|fields| numbers(fields)).unwrap_or_default(),
             hooks: annotations.get(HOOKS).and_then(|hooks| HooksBegun::parse(hooks)),
             cluster: text(CLUSTER).unwrap_or_default(),
+            namespace: text(NAMESPACE).unwrap_or_default(),
         })
     }
 
@@ -265,6 +269,7 @@ impl Marks {
             fields,
             hooks,
             cluster,
+            namespace,
         } = marks.clone();
         let marks = [
             (OWNER, Some(owner)),
@@ -300,6 +305,7 @@ impl Marks {
             ),
             (HOOKS, hooks.map(|HooksBegun { event, since }| format!("{event}/{since}"))),
             (CLUSTER, (!cluster.is_empty()).then_some(cluster)),
+            (NAMESPACE, (!namespace.is_empty()).then_some(namespace)),
         ];
         annotations.extend(marks.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
     }

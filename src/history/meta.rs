@@ -32,6 +32,12 @@ pub struct RecordMeta {
 }
 
 impl RecordMeta {
+    /// The namespace of the release, as far as its record's metadata tells.
+    pub fn namespace(&self) -> &str {
+        let marked = self.marks.as_ref().map(|marks| marks.namespace.as_str()).filter(|marked| !marked.is_empty());
+        marked.unwrap_or(&self.release.namespace)
+    }
+
     /// Reads the labels and annotations of a release Secret; pass the metadata of a `PartialObjectMeta<Secret>` too.
     ///
     /// Fails with [`Error::NotARecord`] for any other Secret.

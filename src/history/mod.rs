@@ -74,6 +74,11 @@ impl Record {
         RecordMeta::from_metadata(&self.metadata)
     }
 
+    /// The release, by the namespace that holds the record.
+    pub fn key(&self) -> ReleaseKey {
+        ReleaseKey::new(self.metadata.namespace.as_deref().unwrap_or_default(), &self.release.name)
+    }
+
     /// The server's version of the Secret; changes with each write.
     pub fn resource_version(&self) -> &str {
         self.metadata.resource_version.as_deref().unwrap_or_default()
@@ -106,14 +111,34 @@ impl History {
         }
     }
 
-    /// Records a new revision, marked as made by us. Fails with [`Error::Exists`] if somebody took its number.
+    /// Records a new revision in the namespace of the release, marked as made by us. Fails with [`Error::Exists`] if somebody
+    /// took its number.
     pub async fn create(&self, release: Release, marks: Marks) -> Result<Record, Error> {
-        let metadata = secret::new_metadata(&release, &marks, Timestamp::now());
+        let namespace = release.namespace.clone();
+        self.create_in(&namespace, release, marks).await
+    }
+
+    /// The same in any namespace.
+    pub async fn create_in(&self, namespace: &str, release: Release, marks: Marks) -> Result<Record, Error> {
+        let metadata = secret::new_metadata((namespace, &release), &marks, Timestamp::now());
         let secret = SecretRef::of(&metadata);
         let request = Request::new(Secret::url_path(&(), Some(&secret.namespace)));
         let (release, body) = encoded(secret.clone(), metadata, release).await?;
         let metadata = self.write(Verb::Create, secret, request.create(&post_params(), body)).await?;
         Ok(Record { release, marks: Some(marks), held: None, metadata })
+    }
+
+    /// Records a revision in another namespace as well, as it is. Fails with [`Error::Exists`] if there is one of its number.
+    pub async fn copy(&self, mut record: Record, namespace: &str) -> Result<Record, Error> {
+        let metadata = &mut record.metadata;
+        metadata.namespace = Some(namespace.to_owned());
+        (metadata.uid, metadata.resource_version, metadata.creation_timestamp) = (None, None, None);
+        let metadata = secret::changed_metadata(&record, Timestamp::now());
+        let secret = SecretRef::of(&metadata);
+        let request = Request::new(Secret::url_path(&(), Some(&secret.namespace)));
+        let (release, body) = encoded(secret.clone(), metadata, record.release).await?;
+        let metadata = self.write(Verb::Create, secret, request.create(&post_params(), body)).await?;
+        Ok(Record { release, metadata, marks: record.marks, held: record.held })
     }
 
     /// Writes a changed record back. Its `createdAt` is kept, `modifiedAt` is set.

@@ -25,14 +25,14 @@ pub(super) fn to_record(secret: &SecretRef, content: Secret) -> Result<Record, E
 }
 
 /// The metadata of a revision's first write.
-pub(super) fn new_metadata(release: &Release, marks: &Marks, now: Timestamp) -> ObjectMeta {
+pub(super) fn new_metadata((namespace, release): (&str, &Release), marks: &Marks, now: Timestamp) -> ObjectMeta {
     let mut labels = storage::labels(release);
     labels.insert(storage::CREATED_LABEL.to_owned(), now.as_second().to_string());
     let mut annotations = BTreeMap::new();
     Marks::put(Some(marks), &mut annotations);
     ObjectMeta {
         name: Some(storage::secret_name(&release.name, release.version)),
-        namespace: Some(release.namespace.clone()),
+        namespace: Some(namespace.to_owned()),
         labels: Some(labels),
         annotations: Some(annotations),
         ..ObjectMeta::default()

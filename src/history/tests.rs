@@ -50,6 +50,7 @@ fn marks() -> Marks {
         fields: vec![0, 0x1a2b, u32::MAX],
         hooks: Some(HooksBegun { event: HookEvent::PostUpgrade, since: time(100) }),
         cluster: "prod/value".to_owned(),
+        namespace: "apps".to_owned(),
     }
 }
 
@@ -73,7 +74,8 @@ fn a_new_secret_is_what_helm_makes_with_our_marks() {
     let mut release = release();
     release.labels.insert("team".to_owned(), "a".to_owned());
     let mut secret =
-        serde_json::to_value(stored(secret::new_metadata(&release, &marks(), time(5)), &release)).expect("JSON");
+        serde_json::to_value(stored(secret::new_metadata((&release.namespace, &release), &marks(), time(5)), &release))
+            .expect("JSON");
     let data = secret.as_object_mut().expect("an object").remove("data").expect("it has data");
     assert_eq!(data.as_object().expect("an object").keys().collect::<Vec<_>>(), ["release"]);
     assert_eq!(
@@ -97,6 +99,7 @@ fn a_new_secret_is_what_helm_makes_with_our_marks() {
                     "helm-operator.ketches.cn/declared": "cd34",
                     "helm-operator.ketches.cn/chart": "demo-1.0.0",
                     "helm-operator.ketches.cn/cluster": "prod/value",
+                    "helm-operator.ketches.cn/namespace": "apps",
                     "helm-operator.ketches.cn/digest": "sha256:cd",
                     "helm-operator.ketches.cn/attempt": "2",
                     "helm-operator.ketches.cn/made": "100/3",
@@ -118,7 +121,7 @@ fn a_new_secret_is_what_helm_makes_with_our_marks() {
 
 #[test]
 fn a_record_reads_back_and_changes_without_losing_what_others_put_there() {
-    let mut metadata = secret::new_metadata(&release(), &marks(), time(5));
+    let mut metadata = secret::new_metadata(("apps", &release()), &marks(), time(5));
     metadata.resource_version = Some("42".to_owned());
     metadata.finalizers = Some(vec!["example.com/keep".to_owned()]);
     metadata.annotations.get_or_insert_default().insert("example.com/note".to_owned(), "x".to_owned());
@@ -149,7 +152,7 @@ fn a_record_reads_back_and_changes_without_losing_what_others_put_there() {
 
 #[test]
 fn metadata_alone_tells_the_revision() {
-    let mut metadata = secret::new_metadata(&release(), &marks(), time(5));
+    let mut metadata = secret::new_metadata(("apps", &release()), &marks(), time(5));
     metadata.resource_version = Some("42".to_owned());
     let meta = RecordMeta::from_metadata(&metadata).expect("a record");
     assert_eq!((&meta.release, meta.revision), (&ReleaseKey::new("apps", "demo"), 3));
@@ -162,7 +165,7 @@ fn metadata_alone_tells_the_revision() {
 #[test]
 fn marks_count_only_together() {
     for missing in ["owner", "uid", "generation", "inputs"] {
-        let mut metadata = secret::new_metadata(&release(), &marks(), time(5));
+        let mut metadata = secret::new_metadata(("apps", &release()), &marks(), time(5));
         let annotations = metadata.annotations.as_mut().expect("there are marks");
         annotations.remove(&format!("helm-operator.ketches.cn/{missing}")).expect("it was there");
         assert_eq!(RecordMeta::from_metadata(&metadata).expect("a record").marks, None, "{missing}");
@@ -171,7 +174,7 @@ fn marks_count_only_together() {
 
 #[test]
 fn the_last_write_is_told_by_helms_own_label() {
-    let mut metadata = secret::new_metadata(&release(), &marks(), time(5));
+    let mut metadata = secret::new_metadata(("apps", &release()), &marks(), time(5));
     metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(time(5)));
     let modified = |metadata: &ObjectMeta| RecordMeta::from_metadata(metadata).expect("a record").modified_at;
     assert_eq!(modified(&metadata), Some(time(5)));
@@ -187,7 +190,7 @@ fn other_secrets_are_refused_by_name() {
         ("version", Some("x"), "label \"version\""),
         ("status", None, "label \"status\""),
     ] {
-        let mut metadata = secret::new_metadata(&release(), &marks(), time(5));
+        let mut metadata = secret::new_metadata(("apps", &release()), &marks(), time(5));
         let labels = metadata.labels.as_mut().expect("there are labels");
         labels.remove(label);
         labels.extend(value.map(|value| (label.to_owned(), value.to_owned())));
@@ -195,7 +198,7 @@ fn other_secrets_are_refused_by_name() {
         let secret = "release secret \"apps/sh.helm.release.v1.demo.v3\"";
         assert_eq!(error, format!("{secret} is no release record: it has no valid {words}"));
     }
-    let mut empty = stored(secret::new_metadata(&release(), &marks(), time(5)), &release());
+    let mut empty = stored(secret::new_metadata(("apps", &release()), &marks(), time(5)), &release());
     empty.data = None;
     assert!(matches!(read(empty), Err(Error::NotARecord { missing: "key \"release\" in its data", .. })));
 }
@@ -216,7 +219,8 @@ fn a_record_that_does_not_fit_is_refused_before_the_server_is_asked() {
 
 #[test]
 fn nothing_of_the_content_is_printed() {
-    let record = read(stored(secret::new_metadata(&release(), &marks(), time(5)), &release())).expect("a record");
+    let record =
+        read(stored(secret::new_metadata(("apps", &release()), &marks(), time(5)), &release())).expect("a record");
     assert!(!format!("{record:#?}").contains("hunter2"));
 }
 

@@ -49,6 +49,9 @@ fn releases() -> Vec<Case> {
         (json!({ "dependsOn": [{ "name": "a/b" }] }), &["spec.dependsOn[0].name", "should match"]),
         (json!({ "dependsOn": vec![json!({ "name": "db" }); 65] }), &["spec.dependsOn", "64"]),
         (json!({ "kubeConfig": { "secretRef": { "name": "prod", "key": "value.yaml" } } }), &[]),
+        (json!({ "storageNamespace": "records" }), &[]),
+        (json!({ "storageNamespace": "" }), &["spec.storageNamespace", "should"]),
+        (json!({ "storageNamespace": "a.b" }), &["spec.storageNamespace", "should match"]),
         (json!({ "kubeConfig": {} }), &["spec.kubeConfig.secretRef", "Required"]),
         (
             json!({ "kubeConfig": { "secretRef": { "name": "a/b" } } }),

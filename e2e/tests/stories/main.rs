@@ -42,6 +42,7 @@ mod reuse_values;
 mod secret_rotation;
 mod service_accounts;
 mod stale_and_unobserved;
+mod storage_namespace;
 mod superseding;
 mod suspend_resume;
 mod taken_over;

@@ -40,13 +40,19 @@ pub(crate) async fn dereference(
     release: &HelmRelease,
     context: &Context,
 ) -> Result<DereferencedRelease, ReconcileError> {
-    let Target { cluster, release: ReleaseKey { namespace, .. } } = target(release);
-    let own = Key::of(release);
+    let Target { cluster, release: ReleaseKey { namespace: records, .. } } = target(release);
+    let (own, namespace) = (Key::of(release), matching::namespace(release));
     // Into another cluster it may with the rights of its kubeconfig.
     if context.policy.no_cross_namespace_refs && cluster.is_none() && namespace != own.namespace {
         let message = format!(
             "spec.release.namespace is {namespace:?}, and the operator runs with --no-cross-namespace-refs: a HelmRelease installs into its own namespace {:?} only",
             own.namespace
+        );
+        return Err(ReconcileError::new(Reason::AccessDenied, message));
+    }
+    if context.policy.no_cross_namespace_refs && cluster.is_none() && records != own.namespace {
+        let message = format!(
+            "spec.storageNamespace is {records:?}, and the operator runs with --no-cross-namespace-refs: leave it out"
         );
         return Err(ReconcileError::new(Reason::AccessDenied, message));
     }
@@ -183,8 +189,51 @@ pub(crate) fn takes_over(release: &HelmRelease, context: &Context) -> Result<boo
         Some(rival) if rival.key != own => {
             Err(ReconcileError::new(Reason::ReleaseNameConflict, conflict(&rival, release, context)))
         }
-        owner => Ok(owner.is_some_and(|owner| owner.adopted.is_some())),
+        owner => {
+            shares_objects(release, context)?;
+            Ok(owner.is_some_and(|owner| owner.adopted.is_some()))
+        }
     }
+}
+
+/// Refuses a release whose objects are those of another one, since only their records are kept apart.
+fn shares_objects(release: &HelmRelease, context: &Context) -> Result<(), ReconcileError> {
+    let (own, marked) = (Key::of(release), matching::marked(release));
+    let others: Vec<Key> = context.index().sharing_objects(&marked).filter(|other| **other != own).cloned().collect();
+    for other in others {
+        let Some(object) = context.releases.get(&watch::reference::<HelmRelease>(&other)) else { continue };
+        let Ok(object) = object.0.as_ref() else { continue };
+        let declared = target(object);
+        if declared == target(release) {
+            continue;
+        }
+        let created = |object: &HelmRelease| object.creation_timestamp().map(|time| time.0);
+        let goes_first = match (has_objects(object, &marked, context), has_objects(release, &marked, context)) {
+            (theirs, ours) if theirs == ours => (created(object), &other) < (created(release), &own),
+            (theirs, _) => theirs,
+        };
+        if goes_first {
+            let message = format!(
+                "the objects of the Helm release {} belong to HelmRelease {other}, whose records are in namespace {}: two histories of one release \
+                 would undo each other. Set another spec.release.name or spec.release.namespace in {}, or delete {other}",
+                marked.release,
+                declared.release.namespace,
+                release.name_any()
+            );
+            return Err(ReconcileError::new(Reason::OwnershipConflict, message));
+        }
+    }
+    Ok(())
+}
+
+/// Whether records of an object, wherever they are, speak of objects that are marked like that.
+fn has_objects(object: &HelmRelease, marked: &Target, context: &Context) -> bool {
+    let Some(known) = context.revisions(marked.cluster.as_ref()) else { return false };
+    let speaks = |release: &ReleaseKey| {
+        let newest = known.of(release).into_iter().rev().find(|meta| meta.marks.is_some());
+        release.name == marked.release.name && newest.is_some_and(|it| it.namespace() == marked.release.namespace)
+    };
+    known.owned_by(&Key::of(object).to_string(), &object.uid().unwrap_or_default()).iter().any(speaks)
 }
 
 /// The object that owns the Helm release `target`, which has these revisions, of all that are there.

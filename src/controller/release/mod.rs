@@ -233,6 +233,7 @@ async fn bring_nearer(release: &HelmRelease, place: &Place, trace: &mut Trace) -
     let references = Box::pin(dereference::dereference(release, context)).await?;
     let desired = Box::new(validate::validate(release, references)?);
     trace.secrets = SecretValues::of(&desired.secrets);
+    Box::pin(act::storage::gather(&desired.identity, place)).await?;
     let resolved = Box::pin(fetch::resolve(&desired, release, context, trace)).await?;
     let asked = is_requested(release);
     if asked {

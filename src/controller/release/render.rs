@@ -66,7 +66,7 @@ pub(super) async fn render(
         settings: Arc::clone(&task.desired.settings),
         release: ReleaseInfo {
             name: task.desired.identity.release.name.clone(),
-            namespace: task.desired.identity.release.namespace.clone(),
+            namespace: task.desired.identity.namespace.clone(),
             revision: step.revision,
             is_upgrade: step.kind == StepKind::Upgrade,
         },

@@ -15,7 +15,7 @@ use crate::controller::live::Standing;
 use crate::controller::matching::{self, Key};
 use crate::controller::place::Place;
 use crate::controller::target::Target;
-use crate::history::{Record, ReleaseKey};
+use crate::history::Record;
 use crate::registry::Resolved;
 
 /// How much of a chart's notes a status shows, in bytes.
@@ -116,7 +116,7 @@ impl Trace {
     ) -> Result<(), ReconcileError> {
         self.acted = true;
         let known = release.status.as_ref().and_then(|status| status.helm_release.as_ref());
-        let (namespace, here) = (Key::of(release).namespace, place.target(&ReleaseKey::of(&record.release)));
+        let (namespace, here) = (Key::of(release).namespace, place.target(&record.key()));
         let is_this = |state: &ReleaseState| {
             state.revision == i64::from(record.revision()) && matching::told(state, &namespace) == here
         };
@@ -185,7 +185,9 @@ impl Trace {
         self.upgraded = release.info.first_deployed != release.info.last_deployed;
         let digest = record.marks.as_ref().map(|marks| marks.digest.clone()).filter(|digest| !digest.is_empty());
         let cluster = record.marks.as_ref().map(|marks| marks.cluster.clone()).filter(|cluster| !cluster.is_empty());
-        self.state = Some(ReleaseState { kube_config: cluster, ..state(release, digest) });
+        let storage = record.key().namespace;
+        let storage_namespace = (storage != release.namespace).then_some(storage);
+        self.state = Some(ReleaseState { kube_config: cluster, storage_namespace, ..state(release, digest) });
     }
 
     /// Nothing is to be done: the status has the revision already, or it is read.

@@ -20,6 +20,7 @@ use crate::api::{
     TEST_AT, Test, TestFilter,
 };
 use crate::controller::error::{ReconcileError, chain};
+use crate::controller::matching;
 use crate::controller::source::Source;
 use crate::controller::target::{ClusterKey, Target};
 use crate::history::ReleaseKey;
@@ -107,8 +108,10 @@ impl ValuesFiles {
 /// Which Helm release, and the object that declares it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {
-    /// The release.
+    /// The release, by the namespace of its records.
     pub(crate) release: ReleaseKey,
+    /// Its own namespace: that of its objects.
+    pub(crate) namespace: String,
     /// The cluster that it is in; none for the operator's own.
     pub(crate) cluster: Option<ClusterKey>,
     /// The object, as `namespace/name`.
@@ -120,6 +123,11 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
+    /// Its namespace as a mark of its records: empty where that is theirs.
+    pub(crate) fn namespace_mark(&self) -> String {
+        if self.namespace == self.release.namespace { String::new() } else { self.namespace.clone() }
+    }
+
     /// The release, with its cluster.
     pub(crate) fn target(&self) -> Target {
         Target { cluster: self.cluster.clone(), release: self.release.clone() }
@@ -262,6 +270,7 @@ pub(crate) fn validate(
         values_from: _,
         service_account_name: _,
         kube_config: _,
+        storage_namespace: _,
         interval: _,
         suspend: _,
         timeout: _,
@@ -322,6 +331,7 @@ pub(crate) fn identity(release: &HelmRelease) -> Result<Identity, ReconcileError
     })?;
     Ok(Identity {
         release: target,
+        namespace: matching::namespace(release),
         cluster,
         owner: owner(&release.metadata),
         uid: release.uid().unwrap_or_default(),

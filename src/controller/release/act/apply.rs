@@ -83,7 +83,7 @@ pub(super) async fn finish(step: &Step, task: &Task<'_>, trace: &mut Trace) -> R
 /// What lies outside the release's namespace outlives it, and with it Helm's history: it is noted in the status before
 /// it is made, so that it is found again.
 async fn secure_inventory(pending: &Pending, task: &Task<'_>, trace: &Trace) -> Result<(), ReconcileError> {
-    let namespace = Some(task.desired.identity.release.namespace.as_str());
+    let namespace = Some(task.desired.identity.namespace.as_str());
     let is_outside = |object: &Object| object.reference().namespace.as_deref() != namespace;
     if pending.objects.iter().any(is_outside) {
         publish::progress(task.release, trace, &task.place.context).await?;

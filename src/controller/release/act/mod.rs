@@ -24,6 +24,7 @@ mod prepare;
 mod record;
 mod rollback;
 mod stop;
+pub(super) mod storage;
 pub(super) mod uninstall;
 
 use std::time::Duration;
@@ -79,9 +80,9 @@ pub(super) async fn keep(revision: u32, task: &Task<'_>, trace: &mut Trace) -> R
     Box::pin(trace.keep(task.release, task.desired, revision, task.place)).await?;
     Box::pin(drift::watch(revision, task, trace)).await?;
     Box::pin(health::examine(revision, task, trace)).await?;
-    let current = &task.desired.identity.release;
+    let identity = &task.desired.identity;
     let leaving = Leaving::of(task.release);
-    if uninstall::former(current, (&leaving.owner, &leaving.uid), task.place).is_empty() {
+    if uninstall::former(identity, task.place).is_empty() {
         return Box::pin(clusters::leave(&leaving, revision, task, trace)).await;
     }
     // A move that was called off had begun to take over what both have: it would go with the other place.
@@ -89,7 +90,7 @@ pub(super) async fn keep(revision: u32, task: &Task<'_>, trace: &mut Trace) -> R
     Box::pin(prepare::take_back(revision, task)).await?;
     // It may run hooks, and waits until objects are gone.
     task.slot.pause();
-    Box::pin(uninstall::leave_former(current, &leaving, task.place, trace)).await?;
+    Box::pin(uninstall::leave_former(identity, &leaving, task.place, trace)).await?;
     Box::pin(clusters::leave(&leaving, revision, task, trace)).await
 }
 

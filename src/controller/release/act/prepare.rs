@@ -15,16 +15,17 @@ use crate::cluster::{ApplyOptions, Existing, ExistingCrds, Object, Owner, Source
 use crate::controller::charts::LoadedChart;
 use crate::controller::error::ReconcileError;
 use crate::controller::matching::{self, Key};
+use crate::controller::place::Place;
 use crate::controller::release::fetch;
 use crate::controller::release::is_requested;
 use crate::controller::release::plan::{self, Step, StepKind};
 use crate::controller::release::render;
 use crate::controller::release::reuse::Given;
 use crate::controller::release::trace::Trace;
-use crate::controller::release::validate::Action;
+use crate::controller::release::validate::{Action, Identity};
 use crate::controller::target;
 use crate::controller::watch;
-use crate::history::{Marks, Record, ReleaseKey};
+use crate::history::{Marks, Record, RecordMeta, ReleaseKey};
 
 /// Most objects that a record notes as new: annotations may have 256 KB in all.
 const NOTED: usize = 10_000;
@@ -85,7 +86,7 @@ async fn propose(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<Prop
     let replaced = Box::pin(record::get_all(task, &step.replaces)).await?;
     adopt::admit_chart(replaced.last(), &chart.chart.metadata.name, task)?;
     if task.desired.create_namespace && step.kind == StepKind::Install {
-        Box::pin(task.place.cluster.ensure_namespace(&task.desired.identity.release.namespace)).await?;
+        Box::pin(task.place.cluster.ensure_namespace(&task.desired.identity.namespace)).await?;
     }
     let given = match step.kind {
         StepKind::Upgrade if task.desired.reuse_values => Given::reusing(&task.desired.values, &replaced),
@@ -247,6 +248,17 @@ fn warn_of_others(step: &Step, task: &Task<'_>, trace: &mut Trace) {
 async fn refuse_other_drivers(task: &Task<'_>) -> Result<(), ReconcileError> {
     let release = &task.desired.identity.release;
     let name = &release.name;
+    let identity = &task.desired.identity;
+    let own = ReleaseKey::new(&identity.namespace, name);
+    let is_there = |meta: &RecordMeta| meta.status != Status::Uninstalled;
+    if own != *release && task.place.revisions.of(&own).last().is_some_and(is_there) {
+        let message = format!(
+            "the objects of the release are there, and so is a history of it in its own namespace, {own}, while spec.storageNamespace is {}: leave that \
+             field out to go on with the history that is there",
+            release.namespace
+        );
+        return Err(ReconcileError::new(Reason::OwnershipConflict, message));
+    }
     if !task.place.history.is_in_config_maps(release).await? {
         return Ok(());
     }
@@ -295,25 +307,29 @@ pub(super) fn action<'a>(step: &Step, task: &Task<'a>) -> &'a Action {
 
 /// The owner that the objects of this release name.
 pub(super) fn owner(task: &Task<'_>) -> Owner {
-    marked(task.desired.identity.release.clone())
+    let Identity { release, namespace, .. } = &task.desired.identity;
+    Owner { release: release.name.clone(), namespace: namespace.clone() }
 }
 
-/// How the objects of a release are marked.
-pub(super) fn marked(release: ReleaseKey) -> Owner {
-    Owner { release: release.name, namespace: release.namespace }
+/// How the objects of a release are marked, as far as its records' metadata tells.
+pub(super) fn marked(release: &ReleaseKey, place: &Place) -> Owner {
+    let revisions = place.revisions.of(release);
+    let newest = revisions.iter().rev().find(|meta| meta.marks.is_some());
+    let namespace = newest.map_or(release.namespace.as_str(), RecordMeta::namespace).to_owned();
+    Owner { release: release.name.clone(), namespace }
 }
 
 /// How the objects of this release are applied. What belongs to a release of the same object under its former name or in
 /// its former namespace is taken over: that one is uninstalled once this one is deployed.
 pub(super) fn options(action: &Action, task: &Task<'_>) -> ApplyOptions {
     let identity = &task.desired.identity;
-    let former = uninstall::former(&identity.release, (&identity.owner, &identity.uid), task.place);
+    let former = uninstall::former(identity, task.place);
     let (conflicts, other_conflicts) = task.desired.differences.on_apply();
     ApplyOptions {
         owner: owner(task),
         take_ownership: action.take_ownership,
         force_conflicts: action.force,
-        previous: former.into_iter().map(marked).collect(),
+        previous: former.iter().map(|former| marked(former, task.place)).collect(),
         immutable: task.desired.differences.immutable.clone(),
         conflicts,
         other_conflicts,
@@ -396,7 +412,7 @@ fn pending(
     };
     Release {
         name: task.desired.identity.release.name.clone(),
-        namespace: task.desired.identity.release.namespace.clone(),
+        namespace: task.desired.identity.namespace.clone(),
         version: step.revision,
         info: Info {
             first_deployed: Some(first.unwrap_or(now)),
@@ -438,6 +454,7 @@ fn marks(step: &Step, task: &Task<'_>) -> Marks {
         fields: Vec::new(),
         hooks: None,
         cluster: target::mark(identity.cluster.as_ref()),
+        namespace: identity.namespace_mark(),
     }
 }
 

@@ -52,10 +52,11 @@ pub(super) async fn read(place: &Place, release: &ReleaseKey, revision: u32) -> 
 
 /// Writes a new revision.
 pub(super) async fn create(release: Release, marks: Marks, task: &Task<'_>) -> Result<Record, ReconcileError> {
-    let write = task.place.revisions.write(ReleaseKey::of(&release), release.version);
+    let key = task.desired.identity.release.clone();
+    let write = task.place.revisions.write(key.clone(), release.version);
     let history = task.place.history.clone();
     finished(async move {
-        let record = history.create(release, marks).await?;
+        let record = history.create_in(&key.namespace, release, marks).await?;
         write.written(record.meta()?);
         Ok(record)
     })
@@ -95,12 +96,24 @@ pub(super) async fn end_hold(mut record: Record, task: &Task<'_>) -> Result<(), 
 /// Writes a changed record. Fails with `PendingRelease` when somebody wrote it since it was read: what was decided from
 /// it then no longer holds, and nothing follows from it but to look again.
 pub(super) async fn update(place: &Place, record: Record) -> Result<Record, ReconcileError> {
-    let write = place.revisions.write(ReleaseKey::of(&record.release), record.release.version);
+    let write = place.revisions.write(record.key(), record.release.version);
     let history = place.history.clone();
     finished(async move {
         let record = history.update(record).await?;
         write.written(record.meta()?);
         Ok(record)
+    })
+    .await
+}
+
+/// Records a revision in another namespace as well.
+pub(super) async fn copy(place: &Place, record: Record, to: &ReleaseKey) -> Result<(), ReconcileError> {
+    let write = place.revisions.write(to.clone(), record.release.version);
+    let (history, namespace) = (place.history.clone(), to.namespace.clone());
+    finished(async move {
+        let record = history.copy(record, &namespace).await?;
+        write.written(record.meta()?);
+        Ok(())
     })
     .await
 }

@@ -84,6 +84,7 @@ fn marks(step: &Step, remedied: &Remedied, target: &Record, task: &Task<'_>) -> 
         made: step.made,
         remedies: Some(remedied.clone()),
         cluster: target::mark(identity.cluster.as_ref()),
+        namespace: identity.namespace_mark(),
         ..Marks::default()
     }
 }

@@ -14,7 +14,7 @@ use kube::core::CustomResourceExt as _;
 use super::hooks::{self, Course};
 use super::{Deadline, Doing, prepare, record};
 use crate::api::{DeletionPolicy, DeletionPropagation, HelmRelease, InventoryEntry, Reason};
-use crate::cluster::{DeleteOptions, Object, ObjectRef, Propagation, Removal as Removed, distinct};
+use crate::cluster::{DeleteOptions, Object, ObjectRef, Owner as Marked, Propagation, Removal as Removed, distinct};
 use crate::controller::causes::api_error;
 use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
@@ -25,6 +25,7 @@ use crate::controller::release::dereference;
 use crate::controller::release::plan;
 use crate::controller::release::removal::{Leaving, Removal};
 use crate::controller::release::trace::Trace;
+use crate::controller::release::validate::Identity;
 use crate::controller::target;
 use crate::history::{Marks, Record, RecordMeta, ReleaseKey};
 
@@ -162,20 +163,26 @@ fn owner_of(release: &ReleaseKey, place: &Place) -> Option<Owner> {
 /// Uninstalls the releases under the names and in the namespaces that the object declared before, once the release that
 /// takes their place is there.
 pub(in crate::controller::release) async fn leave_former(
-    current: &ReleaseKey,
+    identity: &Identity,
     leaving: &Leaving,
     place: &Place,
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
-    for release in former(current, (&leaving.owner, &leaving.uid), place) {
+    for release in former(identity, place) {
         remove(&release, leaving, place, trace).await?;
     }
     Ok(())
 }
 
-/// The releases other than `current` of the object with this name and uid.
-pub(super) fn former(current: &ReleaseKey, (owner, uid): (&str, &str), place: &Place) -> Vec<ReleaseKey> {
-    let releases = place.revisions.owned_by(owner, uid).into_iter();
+/// The releases of the object other than the one that it declares.
+pub(super) fn former(identity: &Identity, place: &Place) -> Vec<ReleaseKey> {
+    let (current, owner) = (&identity.release, identity.owner.as_str());
+    let releases = place.revisions.owned_by(owner, &identity.uid).into_iter();
+    // Whose records are elsewhere, and whose objects are those of the current one, is no other.
+    let has_others = |release: &ReleaseKey| {
+        let marked = prepare::marked(release, place);
+        marked.release != current.name || marked.namespace != identity.namespace
+    };
     // One that another object took over is not this one's any more, though the marks still say so.
     let is_ours = |release: &ReleaseKey| {
         let now = owner_of(release, place);
@@ -184,7 +191,9 @@ pub(super) fn former(current: &ReleaseKey, (owner, uid): (&str, &str), place: &P
     let is_there = |release: &ReleaseKey| {
         place.revisions.of(release).last().is_some_and(|last| last.status != Status::Uninstalled)
     };
-    releases.filter(|release| release != current && is_there(release) && is_ours(release)).collect()
+    let is_former =
+        |release: &ReleaseKey| release != current && is_there(release) && is_ours(release) && has_others(release);
+    releases.filter(is_former).collect()
 }
 
 /// Whether another object has the release by now. Who queues for an uninstall may have waited for long.
@@ -230,7 +239,13 @@ pub(super) async fn remove(
     let objects = objects(newest.iter().chain(&records), inventory, place).await?;
     drop(permit);
     let last = revisions.last().map_or(0, |last| last.revision);
-    let uninstall = Uninstall { release, removal: &leaving.removal, last, doing: &trace.doing };
+    let namespace = newest.as_ref().map(|newest| newest.release.namespace.clone());
+    let told = leaving.state.as_ref().filter(|_| leaving.tells_of(&place.target(release)));
+    let owner = match namespace.or_else(|| told.map(|state| state.namespace.clone())) {
+        Some(namespace) => Marked { release: release.name.clone(), namespace },
+        None => prepare::marked(release, place),
+    };
+    let uninstall = Uninstall { release, owner, removal: &leaving.removal, last, doing: &trace.doing };
     let removed = Box::pin(take_down(newest, &objects, &uninstall, place)).await?;
     trace.removed(&place.target(release), &removed);
     wake_waiting(release, leaving, place);
@@ -282,6 +297,8 @@ async fn begin(mut newest: Record, decided: Option<&RecordMeta>, place: &Place) 
 /// One uninstall.
 struct Uninstall<'a> {
     release: &'a ReleaseKey,
+    /// How its objects are marked.
+    owner: Marked,
     removal: &'a Removal,
     /// The newest revision when it was begun.
     last: u32,
@@ -293,7 +310,7 @@ struct Uninstall<'a> {
 async fn take_down(
     mut newest: Option<Record>,
     objects: &[Object],
-    &Uninstall { release, removal, last, doing }: &Uninstall<'_>,
+    &Uninstall { release, ref owner, removal, last, doing }: &Uninstall<'_>,
     place: &Place,
 ) -> Result<Vec<Removed>, ReconcileError> {
     let deadline = Deadline::after(removal.timeout);
@@ -305,7 +322,7 @@ async fn take_down(
         hooks::run(&HookEvent::PreDelete, newest, &course, place).await.map_err(with_way_out)?;
     }
     let options = DeleteOptions {
-        owner: Some(prepare::marked(release.clone())),
+        owner: Some(owner.clone()),
         propagation: propagation(removal.propagation),
         timeout: removal.wait.then(|| deadline.remaining()),
         made_before: None,

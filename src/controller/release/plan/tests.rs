@@ -22,6 +22,7 @@ fn at(seconds: i64) -> Timestamp {
 fn identity(owner: &str) -> Identity {
     Identity {
         release: ReleaseKey::new("apps", "web"),
+        namespace: "apps".to_owned(),
         cluster: None,
         owner: owner.to_owned(),
         uid: "uid".to_owned(),

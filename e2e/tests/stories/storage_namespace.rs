@@ -1,0 +1,119 @@
+//! Helm's records in another namespace than the release's: where they are found, how they move, and whose the objects are.
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::charts;
+use e2e::story::{Story, story};
+use helm_operator::api::Reason;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::Api;
+use kube::api::ListParams;
+use serde_json::json;
+
+/// Another namespace for records.
+async fn prepare(story: &Story<'_>) -> Result<String> {
+    for version in ["1.0.0", "1.1.0"] {
+        story.push(&charts::note("memo", version)).await?;
+    }
+    story.open_repository().await?;
+    let other = format!("{}-records", story.namespace);
+    story.kubectl.run(&["create", "namespace", &other]).await?;
+    Ok(other)
+}
+
+async fn end(story: &Story<'_>, other: &str) -> Result<()> {
+    story.kubectl.run(&["delete", "namespace", other, "--wait=false"]).await.map(drop)
+}
+
+async fn history(story: &Story<'_>, namespace: &str) -> Result<String> {
+    let revisions = story.helm.history(namespace, "memo").await?;
+    Ok(revisions.iter().map(|is| format!("{} {}", is.revision, is.status)).collect::<Vec<_>>().join(", "))
+}
+
+async fn records(story: &Story<'_>, namespace: &str) -> Result<usize> {
+    let only = ListParams::default().labels("owner=helm");
+    Ok(Api::<Secret>::namespaced(story.client.clone(), namespace).list(&only).await?.items.len())
+}
+
+async fn uid(story: &Story<'_>) -> Result<Option<String>> {
+    let map = story.objects::<ConfigMap>().get_opt("memo-config").await?;
+    Ok(map.context("the object is gone")?.metadata.uid)
+}
+
+#[test]
+fn records_are_kept_where_it_is_declared_and_move_without_the_objects() -> Result<()> {
+    story("storage", async |story| {
+        let other = prepare(story).await?;
+        story.release("memo", "memo", "1.0.0", json!({ "storageNamespace": other })).await?;
+        let told = story.ready("memo").await?.status.and_then(|status| status.helm_release).context("a release")?;
+        ensure!(told.namespace == story.namespace && told.storage_namespace.as_deref() == Some(&*other), "{told:?}");
+        story.patch("memo", json!({ "spec": { "chart": { "version": "1.1.0" } } })).await?;
+        story.ready("memo").await?;
+        let listed = story.helm.list(&other).await?;
+        ensure!(listed.len() == 1 && listed[0].name == "memo", "{listed:?}");
+        ensure!(
+            history(story, &other).await? == "1 superseded, 2 deployed" && records(story, &story.namespace).await? == 0
+        );
+        let installed = uid(story).await?;
+
+        for (declared, kept, left) in [(None, &story.namespace, &other), (Some(&other), &other, &story.namespace)] {
+            story.patch("memo", json!({ "spec": { "storageNamespace": declared } })).await?;
+            story.ready("memo").await?;
+            ensure!(history(story, kept).await? == "1 superseded, 2 deployed", "{}", history(story, kept).await?);
+            ensure!(records(story, left).await? == 0, "records are left in {left}");
+            ensure!(uid(story).await? == installed, "the object was made anew");
+        }
+        // Another name is a move of the release, wherever its records are.
+        story.patch("memo", json!({ "spec": { "release": { "name": "renamed" } } })).await?;
+        story.ready("memo").await?;
+        ensure!(story.objects::<ConfigMap>().get_opt("memo-config").await?.is_none(), "the old one is still there");
+        ensure!(records(story, &other).await? == 1, "the old history is still there");
+        story.delete("memo").await?;
+        ensure!(records(story, &other).await? == 0, "records are left");
+        ensure!(story.objects::<ConfigMap>().get_opt("renamed-config").await?.is_none(), "it was not uninstalled");
+        end(story, &other).await
+    })
+}
+
+#[test]
+fn one_release_does_not_get_two_histories() -> Result<()> {
+    story("storage-rivals", async |story| {
+        let other = prepare(story).await?;
+        story.release("memo", "memo", "1.0.0", json!({})).await?;
+        story.ready("memo").await?;
+        let installed = uid(story).await?;
+        let rival = json!({ "storageNamespace": other, "release": { "name": "memo" } });
+        story.release("rival", "memo", "1.1.0", rival).await?;
+        let owner = format!("{}/memo", story.namespace);
+        story.refused("rival", Reason::OwnershipConflict, &[&owner, "two histories"]).await?;
+        ensure!(records(story, &other).await? == 0, "something was recorded");
+        story.delete("memo").await?;
+        story.ready("rival").await?;
+        ensure!(uid(story).await? != installed, "it was not installed anew");
+        story.delete("rival").await?;
+        end(story, &other).await
+    })
+}
+
+#[test]
+fn what_helm_installed_is_gone_on_with_where_its_history_is() -> Result<()> {
+    story("storage-cli", async |story| {
+        let other = prepare(story).await?;
+        let chart = format!("{}/memo", story.charts_url().await?);
+        let install =
+            ["install", "memo", &chart, "--version", "1.0.0", "--plain-http", "--namespace", &story.namespace];
+        story.helm.run(&install).await?;
+        let installed = uid(story).await?;
+        story.release("memo", "memo", "1.0.0", json!({ "storageNamespace": other })).await?;
+        story.refused("memo", Reason::OwnershipConflict, &["spec.storageNamespace", "leave that field out"]).await?;
+        story.patch("memo", json!({ "spec": { "storageNamespace": null } })).await?;
+        story.ready("memo").await?;
+        ensure!(uid(story).await? == installed, "the object was made anew");
+        // Once it is this object's, its history may move.
+        story.patch("memo", json!({ "spec": { "storageNamespace": other } })).await?;
+        story.ready("memo").await?;
+        ensure!(history(story, &other).await? == "1 superseded, 2 deployed", "{}", history(story, &other).await?);
+        ensure!(records(story, &story.namespace).await? == 0, "records are left");
+        story.delete("memo").await?;
+        end(story, &other).await
+    })
+}
