@@ -284,6 +284,18 @@ pub struct Uninstall {
     /// Whether the release is uninstalled at all when this object is deleted. Default: `Uninstall`, but `Orphan` while
     /// the object is suspended.
     pub deletion_policy: Option<DeletionPolicy>,
+    /// Whether the uninstall waits for the releases that depend on this one. Default: `Ignore`.
+    pub dependents: Option<Dependents>,
+}
+
+/// Whether an uninstall waits for the releases that depend on the one that goes. Default: `Ignore`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Dependents {
+    /// It does not.
+    Ignore,
+    /// It begins once those whose `dependsOn` names this one are gone, or name it no more; but for those on which this one depends
+    /// itself.
+    Wait,
 }
 
 /// What becomes of the dependents of a deleted object.

@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CommonMetadata, ConflictRule, DriftDetection, GoDuration, Install, KubeConfig, OnImmutable, PostRenderStrategy,
-    PostRenderer, Rollback, Test, Uninstall, Upgrade,
+    CommonMetadata, ConflictRule, DependencyReference, DriftDetection, GoDuration, HealthCheckExpressions, Install,
+    KubeConfig, OnImmutable, PostRenderStrategy, PostRenderer, Rollback, Test, Uninstall, Upgrade, WaitStrategy,
 };
 
 /// A Helm release as it should be.
@@ -50,8 +50,8 @@ pub struct HelmReleaseSpec {
     #[schemars(schema_with = "any_value")]
     pub values: Option<serde_json::Value>,
 
-    /// Other `HelmRelease`s that have to be ready before this one is installed or upgraded. A release that is deployed as it is
-    /// declared stays as it is, whatever becomes of them.
+    /// Other `HelmRelease`s, and objects of other kinds, that have to be ready before this one is installed or upgraded. A release
+    /// that is deployed as it is declared stays as it is, whatever becomes of them.
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub depends_on: Vec<DependencyReference>,
@@ -112,6 +112,15 @@ pub struct HelmReleaseSpec {
     /// How the release is upgraded.
     pub upgrade: Option<Upgrade>,
 
+    /// When objects of some kinds are ready, where that is not known, or known wrongly: for waits, for the condition `Healthy` and for
+    /// `dependsOn`.
+    #[serde(default)]
+    #[schemars(length(max = 32))]
+    pub health_check_exprs: Vec<HealthCheckExpressions>,
+
+    /// How installs, upgrades and rollbacks wait for objects. Default: `poller`.
+    pub wait_strategy: Option<WaitStrategy>,
+
     /// What becomes of objects with a field that cannot be changed once they exist, by their kind. Those of kinds that are not
     /// named stay, and the upgrade fails; but a Job that is finished is made anew.
     #[serde(default)]
@@ -163,18 +172,6 @@ pub enum ForeignChange {
     Hold,
     /// A new revision puts the release back to what is declared.
     Revert,
-}
-
-/// A `HelmRelease` that another one depends on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct DependencyReference {
-    /// Its name.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
-    pub name: String,
-    /// Its namespace. Default: the namespace of this object.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
-    pub namespace: Option<String>,
 }
 
 /// A key of a `ConfigMap` or a Secret that holds values.

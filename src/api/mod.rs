@@ -11,20 +11,21 @@ mod helm_release;
 mod helm_repository;
 mod kube_config;
 mod postrender;
+mod readiness;
 mod reason;
 
 pub use actions::{
-    CrdPolicy, DeletionPolicy, DeletionPropagation, ImmutablePolicy, Install, InstallRemediation, OnImmutable,
-    RemediationStrategy, Rollback, Strategy, StrategyName, Test, TestFilter, Uninstall, Upgrade, UpgradeRemediation,
+    CrdPolicy, DeletionPolicy, DeletionPropagation, Dependents, ImmutablePolicy, Install, InstallRemediation,
+    OnImmutable, RemediationStrategy, Rollback, Strategy, StrategyName, Test, TestFilter, Uninstall, Upgrade,
+    UpgradeRemediation,
 };
 pub(crate) use condition::shortened;
 pub use condition::{ConditionType, Conditions};
 pub use differences::{ConflictPolicy, ConflictRule, DriftDetection, DriftMode, IgnoreRule, ObjectSelector};
 pub use duration::GoDuration;
 pub use helm_release::{
-    ChartSource, ChartSourceRepository, DependencyReference, Failure, ForeignChange, HelmRelease, HelmReleaseSpec,
-    HelmReleaseStatus, HistoryEntry, Inventory, InventoryEntry, ReleaseState, ReleaseTarget, ValuesKind,
-    ValuesReference,
+    ChartSource, ChartSourceRepository, Failure, ForeignChange, HelmRelease, HelmReleaseSpec, HelmReleaseStatus,
+    HistoryEntry, Inventory, InventoryEntry, ReleaseState, ReleaseTarget, ValuesKind, ValuesReference,
 };
 pub use helm_repository::{
     AccessFrom, Auth, BasicAuth, HelmRepository, HelmRepositorySpec, HelmRepositoryStatus, NamespaceSelector,
@@ -32,6 +33,7 @@ pub use helm_repository::{
 };
 pub use kube_config::{KubeConfig, KubeConfigSecret};
 pub use postrender::{CommonMetadata, Kustomize, KustomizeImage, KustomizePatch, PostRenderStrategy, PostRenderer};
+pub use readiness::{DependencyReference, HealthCheckExpressions, WaitStrategy, WaitStrategyName};
 pub use reason::Reason;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{

@@ -81,6 +81,8 @@ reasons! {
         TestFailed,
         /// Something that the release depends on is not ready, or does not exist.
         DependencyNotReady,
+        /// A release that is to be uninstalled waits for others that depend on it.
+        DependentsRemain,
         /// Somebody changed or deleted what the release applied (an event, and the condition `Drifted`).
         DriftDetected,
         /// What somebody changed or deleted is as it was applied again (an event only).

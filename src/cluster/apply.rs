@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::checks::Judge;
 use super::conflicts::{ConflictPolicy, Paths, Rules};
 use super::content;
 use super::fields::{self, Fingerprint};
@@ -311,8 +312,11 @@ impl Cluster {
             error => error,
         })?;
         let subject = Subject::of(&answer);
-        let assessment =
-            if metadata_only && !subject.deleting { Assessment::CURRENT } else { ready::assess(group, kind, &subject) };
+        let assessment = if metadata_only && !subject.deleting {
+            Assessment::CURRENT
+        } else {
+            Judge::default().assess(group, kind, &subject, || answer.clone())
+        };
         Ok(applied(object, existing, &answer, assessment))
     }
 
@@ -322,6 +326,7 @@ impl Cluster {
             object: object.reference().clone(),
             resource: object.resource().clone(),
             marks: Marks::Unknown,
+            judge: Judge::default(),
             question: Question::Gone { uid: existing.uid.clone().unwrap_or_default() },
         };
         self.wait_gone(vec![target], TERMINATED).await

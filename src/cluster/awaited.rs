@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::checks::Judge;
 use super::object::ObjectRef;
 use super::ready::Verdict;
 use super::watch::{Look, Marks, Subscription, Waiter};
@@ -26,6 +27,8 @@ pub enum Change {
     Present,
     /// It is missing, or does not serve its kind yet.
     Serving,
+    /// It is not ready at this resource version, until it has a later one, or is gone.
+    Later(u64),
 }
 
 impl Awaited {
@@ -37,6 +40,12 @@ impl Awaited {
     /// It is missing until it comes.
     pub fn present(object: ObjectRef) -> Self {
         Self { object, change: Change::Present }
+    }
+
+    /// It is not ready as it is at this resource version: until it has another, or is gone.
+    pub fn later(object: ObjectRef, resource_version: &str) -> Self {
+        // Where versions are no numbers no change can be told from what is known: what waits is tried again now and then.
+        Self { object, change: Change::Later(resource_version.parse().unwrap_or(u64::MAX)) }
     }
 
     /// The definition of a kind in an API `group/version`, by the name that it has where its plural is the usual one, as
@@ -61,8 +70,12 @@ impl Awaited {
 
 impl std::fmt::Display for Awaited {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let change = if self.change == Change::Gone { "deletion" } else { "creation" };
-        write!(f, "the {change} of {}", self.object)
+        let change = match self.change {
+            Change::Gone => "the deletion",
+            Change::Present | Change::Serving => "the creation",
+            Change::Later(_) => "a change",
+        };
+        write!(f, "{change} of {}", self.object)
     }
 }
 
@@ -86,7 +99,8 @@ impl Cluster {
             let resource = kinds.any_version(&awaited.object.group, &awaited.object.kind)?;
             // It may be anybody's object: a feed of its own.
             let waiting = (Arc::clone(&waiter), number);
-            let subscription = self.hub.subscribe(resource, &awaited.object, Marks::Unknown, &waiting);
+            let subscription =
+                self.hub.subscribe(resource, &awaited.object, (Marks::Unknown, &Judge::Strict), &waiting);
             // A feed that runs already may have told all it knows before this.
             waiter.wake(number);
             Some((number, Watched { awaited, subscription, uid: None, lacked: false }))
@@ -109,11 +123,12 @@ impl Watched {
             Look::NotYet | Look::Lost(_) => false,
             Look::Absent => {
                 self.lacked = true;
-                change == Change::Gone
+                matches!(change, Change::Gone | Change::Later(_))
             }
             Look::Seen(seen) => match change {
                 Change::Gone => *self.uid.get_or_insert_with(|| seen.uid.clone()) != seen.uid,
                 Change::Present => true,
+                Change::Later(version) => seen.resource_version.parse::<u64>().is_ok_and(|seen| seen > version),
                 Change::Serving => {
                     let serves = seen.assessment.ready == Verdict::Current;
                     self.lacked |= !serves;

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use self::changes::Verdict;
 
 use super::apply::How;
+use super::checks::Judge;
 use super::discovery::Served;
 use super::object::{Object, Source};
 use super::order::concurrently;
@@ -184,6 +185,7 @@ impl Cluster {
             object: crd.reference().clone(),
             resource: crd.resource().clone(),
             marks: Marks::Unknown,
+            judge: Judge::Strict,
             question: Question::Ready(version, false),
         };
         let left = deadline.saturating_duration_since(Instant::now());

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use kube::core::params::{DeleteParams, Preconditions, PropagationPolicy};
 
+use super::checks::Judge;
 use super::object::{Object, ObjectRef};
 use super::order::{concurrently, uninstall_groups};
 use super::ownership::{self, Holder};
@@ -152,6 +153,7 @@ impl Cluster {
                 object: reference.clone(),
                 resource: resource.clone(),
                 marks: if options.owner.is_some() { Marks::Helm } else { Marks::Unknown },
+                judge: Judge::default(),
                 question: Question::Gone { uid },
             }),
             // Of a conflict: the uid we saw is gone; what has the name now is somebody else's new object.

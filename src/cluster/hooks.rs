@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::apply::{How, vanishes};
+use super::checks::Judge;
 use super::object::{Object, ObjectRef};
 use super::wait::{Question, Target, Unready, Unsettled, Version};
 use super::watch::Marks;
@@ -55,6 +56,7 @@ impl Cluster {
             object: hook.reference().clone(),
             resource: hook.resource().clone(),
             marks: Marks::Unknown,
+            judge: Judge::Strict,
             question: Question::Complete(begun.version, begun.vanishes),
         };
         match self.settle(vec![target], timeout).await {
@@ -92,6 +94,7 @@ impl Cluster {
                 object: reference.clone(),
                 resource: resource.clone(),
                 marks: Marks::Unknown,
+                judge: Judge::Strict,
                 question: Question::Gone { uid: existing.uid.unwrap_or_default() },
             };
             self.wait_gone(vec![target], timeout).await?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::checks::HealthChecks;
 use super::fields::Fingerprint;
 use super::ready::Verdict;
 use super::watch::{Hub, Look, Marks, Subscription, Waiter};
@@ -116,10 +117,18 @@ impl Cluster {
         Unready { object: object.clone(), message: outstanding, why }
     }
 
-    /// Watches `object`, which bears Helm's label; its changes are told as of `number`, beginning with what is known of it.
-    pub fn live(&self, resource: &Resource, object: &ObjectRef, (all, number): (&LiveObjects, usize)) -> Live {
+    /// Watches `object`, which bears Helm's label, and does its work when `checks` say so; its changes are told as of `number`,
+    /// beginning with what is known of it.
+    pub fn live(
+        &self,
+        resource: &Resource,
+        object: &ObjectRef,
+        checks: &HealthChecks,
+        (all, number): (&LiveObjects, usize),
+    ) -> Live {
         let waiting = (Arc::clone(&all.0), number);
-        let subscription = self.hub.subscribe(resource, object, Marks::Helm, &waiting);
+        let judge = checks.judge(&object.group, &object.kind);
+        let subscription = self.hub.subscribe(resource, object, (Marks::Helm, &judge), &waiting);
         Live { hub: Arc::clone(&self.hub), subscription }
     }
 

@@ -13,10 +13,12 @@
 mod access;
 mod apply;
 mod awaited;
+mod checks;
 mod conflicts;
 mod content;
 mod crds;
 mod delete;
+mod dependency;
 mod diagnose;
 mod discovery;
 mod drift;
@@ -45,9 +47,11 @@ use std::sync::Arc;
 
 pub use apply::{Applied, ApplyOptions, Change, Existing};
 pub use awaited::Awaited;
+pub use checks::{HealthCheck, HealthChecks};
 pub use conflicts::{ConflictPolicy, Paths};
 pub use crds::Existing as ExistingCrds;
 pub use delete::{DeleteOptions, Propagation, Removal, Removed};
+pub use dependency::{Dependency, Wanted};
 pub use discovery::Resource;
 pub use drift::{Deviation, Drift};
 pub use error::{Error, FieldConflict};

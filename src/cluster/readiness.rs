@@ -7,6 +7,8 @@ use tokio::time::Instant;
 
 use super::Cluster;
 use super::apply::Applied;
+use super::checks::{HealthChecks, Judge};
+use super::object::ObjectRef;
 use super::ready::Verdict;
 use super::wait::{Open, Question, Target, Unsettled, Version, WaitError, WaitOptions};
 
@@ -63,11 +65,12 @@ impl Readiness {
 }
 
 impl Cluster {
-    /// Begins to wait until all of `objects` are ready, Jobs complete if `jobs` says so.
+    /// Begins to wait until all of `objects` are ready as `checks` have it, Jobs complete if `jobs` says so.
     ///
     /// Objects that were ready in the answer to their apply cost nothing.
-    pub async fn readiness(&self, objects: &[Applied], jobs: bool) -> Readiness {
-        let targets = objects.iter().filter_map(|applied| target(applied, jobs)).collect();
+    pub async fn readiness(&self, objects: &[Applied], checks: &HealthChecks, jobs: bool) -> Readiness {
+        let judge = |object: &ObjectRef| checks.judge(&object.group, &object.kind);
+        let targets = objects.iter().filter_map(|applied| target(applied, judge(&applied.object), jobs)).collect();
         Readiness { cluster: self.clone(), open: self.open(targets).await }
     }
 
@@ -76,7 +79,7 @@ impl Cluster {
     /// The first failure ends the wait, and so does dropping the future. The error tells which objects are not ready and
     /// what their pods and events say.
     pub async fn wait_ready(&self, objects: &[Applied], options: &WaitOptions) -> Result<(), WaitError> {
-        let mut readiness = self.readiness(objects, options.jobs).await;
+        let mut readiness = self.readiness(objects, &HealthChecks::default(), options.jobs).await;
         if readiness.ready_within(options.timeout).await? {
             Ok(())
         } else {
@@ -85,15 +88,16 @@ impl Cluster {
     }
 }
 
-fn target(applied: &Applied, jobs: bool) -> Option<Target> {
+fn target(applied: &Applied, judge: Judge, jobs: bool) -> Option<Target> {
     let complete = jobs && applied.object.kind == "Job" && applied.object.group == "batch";
     let verdict = if complete { &applied.assessment.complete } else { &applied.assessment.ready };
-    if *verdict == Verdict::Current {
+    // What another judge makes of it is seen by its feed.
+    if *verdict == Verdict::Current && judge.is_by_kind() {
         return None;
     }
     let version = Version { resource_version: applied.resource_version.clone(), generation: applied.generation };
     let vanishes = applied.vanishes;
     let question = if complete { Question::Complete(version, vanishes) } else { Question::Ready(version, vanishes) };
     let (object, resource) = (applied.object.clone(), applied.resource.clone());
-    Some(Target { object, resource, marks: applied.marks, question })
+    Some(Target { object, resource, marks: applied.marks, judge, question })
 }

@@ -2,9 +2,18 @@
 //! (`fluxcd/cli-utils` v1.2.2, what Helm 4 and Flux wait with), so that a release is ready here when it is there.
 //!
 //! Known differences, chosen: a Pod that cannot be scheduled stays "in progress" (kstatus fails it after 15 s, though
-//! a cluster autoscaler may need longer), and a paused Deployment is current (Helm skips it, too).
+//! a cluster autoscaler may need longer), and a paused Deployment is current (Helm skips it, too). Of some custom resources
+//! more is known than kstatus knows (`custom`).
 
-use serde_json::Value;
+mod custom;
+
+use serde_json::{Map, Value};
+
+/// Annotation on an object of a release: with [`IGNORED`] it is neither waited for nor looked after.
+pub(super) const HEALTH: &str = "helm-operator.ketches.cn/health";
+
+/// The value of [`HEALTH`] that counts.
+pub(super) const IGNORED: &str = "ignore";
 
 /// The state of one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +58,8 @@ pub(super) struct Subject<'a> {
     pub(super) deleting: bool,
     /// `metadata.generation`.
     pub(super) generation: Option<i64>,
+    /// Whether it asks not to be judged.
+    pub(super) ignored: bool,
     /// `spec` and `status`.
     pub(super) body: &'a Value,
 }
@@ -60,6 +71,7 @@ impl<'a> Subject<'a> {
         Self {
             deleting: metadata["deletionTimestamp"].is_string(),
             generation: metadata["generation"].as_i64(),
+            ignored: metadata["annotations"][HEALTH] == IGNORED,
             body: object,
         }
     }
@@ -68,7 +80,7 @@ impl<'a> Subject<'a> {
 /// The state of an object.
 pub(super) fn assess(group: &str, kind: &str, subject: &Subject<'_>) -> Assessment {
     let object = subject.body;
-    let ready = assess_generic(kind, subject).unwrap_or_else(|| assess_kind(group, kind, object));
+    let ready = assess_generic(kind, subject).unwrap_or_else(|| assess_kind(group, kind, subject));
     let complete = match (group, kind) {
         ("batch", "Job") => job_complete(object),
         ("", "Pod") => pod_complete(object),
@@ -79,18 +91,10 @@ pub(super) fn assess(group: &str, kind: &str, subject: &Subject<'_>) -> Assessme
 
 /// What every kind has in common: deletion, the observed generation, the standard conditions.
 fn assess_generic(kind: &str, subject: &Subject<'_>) -> Option<Verdict> {
-    if subject.deleting {
-        return Some(Verdict::InProgress("it is being deleted".to_owned()));
+    if let Some(unsettled) = unsettled(kind, subject) {
+        return Some(unsettled);
     }
     let object = subject.body;
-    let observed = object["status"]["observedGeneration"].as_i64();
-    if let (Some(generation), Some(observed)) = (subject.generation, observed)
-        && generation != observed
-    {
-        return Some(Verdict::InProgress(format!(
-            "{kind} generation is {generation}, but latest observed generation is {observed}"
-        )));
-    }
     if let Some(reconciling) = condition(object, "Reconciling").filter(|found| found.is("True")) {
         return Some(Verdict::InProgress(reconciling.words()));
     }
@@ -98,7 +102,20 @@ fn assess_generic(kind: &str, subject: &Subject<'_>) -> Option<Verdict> {
     Some(Verdict::Failed(stalled.words()))
 }
 
-fn assess_kind(group: &str, kind: &str, object: &Value) -> Verdict {
+/// That it goes, or that its controller has not seen what is declared now.
+pub(super) fn unsettled(kind: &str, subject: &Subject<'_>) -> Option<Verdict> {
+    if subject.deleting {
+        return Some(Verdict::InProgress("it is being deleted".to_owned()));
+    }
+    let generation = subject.generation?;
+    let observed = subject.body["status"]["observedGeneration"].as_i64().filter(|observed| *observed != generation)?;
+    Some(Verdict::InProgress(format!(
+        "{kind} generation is {generation}, but latest observed generation is {observed}"
+    )))
+}
+
+fn assess_kind(group: &str, kind: &str, subject: &Subject<'_>) -> Verdict {
+    let object = subject.body;
     match (group, kind) {
         _ if ready_by_existing(group, kind) => Verdict::Current,
         ("", "Pod") => pod(object),
@@ -111,7 +128,7 @@ fn assess_kind(group: &str, kind: &str, object: &Value) -> Verdict {
         ("batch", "Job") => job_started(object),
         ("policy", "PodDisruptionBudget") => Verdict::Current,
         ("apiextensions.k8s.io", "CustomResourceDefinition") => custom_resource_definition(object),
-        _ => by_ready_condition(object),
+        _ => custom::assess(group, kind, subject).unwrap_or_else(|| by_ready_condition(object)),
     }
 }
 
@@ -319,11 +336,26 @@ impl Condition<'_> {
     }
 }
 
+/// The words of the condition that tells best why an object with these fields is not ready.
+pub(super) fn condition_words(fields: &Map<String, Value>) -> Option<String> {
+    let is_false = |condition: &&Value| condition["status"] == "False";
+    let mut conditions = conditions_of(fields.get("status")?);
+    let ready = conditions.clone().find(|condition| is_false(condition) && condition["type"] == "Ready");
+    let found = of(ready.or_else(|| conditions.find(is_false))?);
+    Some(found.words()).filter(|words| !words.is_empty())
+}
+
+fn conditions_of(status: &Value) -> impl Iterator<Item = &Value> + Clone {
+    status["conditions"].as_array().into_iter().flatten()
+}
+
 fn condition<'a>(object: &'a Value, name: &str) -> Option<Condition<'a>> {
-    let conditions = object["status"]["conditions"].as_array()?;
-    let found = conditions.iter().find(|condition| condition["type"] == name)?;
+    conditions_of(&object["status"]).find(|condition| condition["type"] == name).map(of)
+}
+
+fn of(found: &Value) -> Condition<'_> {
     let text = |field: &str| found[field].as_str().unwrap_or_default();
-    Some(Condition { status: text("status"), reason: text("reason"), message: text("message") })
+    Condition { status: text("status"), reason: text("reason"), message: text("message") }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::checks::Judge;
 use super::object::ObjectRef;
 use super::ready::Verdict;
 use super::watch::{Look, Marks, Refusal, Seen, Subscription, Waiter};
@@ -129,6 +130,8 @@ pub(super) struct Target {
     pub(super) object: ObjectRef,
     pub(super) resource: Resource,
     pub(super) marks: Marks,
+    /// By what it is told whether it is ready.
+    pub(super) judge: Judge,
     pub(super) question: Question,
 }
 
@@ -184,7 +187,7 @@ impl Cluster {
     }
 
     fn subscribe(&self, target: &Target, waiter: &Arc<Waiter>, number: usize) -> Subscription {
-        self.hub.subscribe(&target.resource, &target.object, target.marks, &(waiter.clone(), number))
+        self.hub.subscribe(&target.resource, &target.object, (target.marks, &target.judge), &(waiter.clone(), number))
     }
 }
 

@@ -21,11 +21,12 @@ use serde_json::Value;
 use tokio::sync::{Notify, watch};
 
 pub(super) use self::subscription::Subscription;
+use super::checks::Judge;
 use super::discovery::Resource;
 use super::fields::{self, Fingerprint};
 use super::object::ObjectRef;
 use super::ownership::{HELM, MANAGED_BY};
-use super::ready::{self, Assessment, Subject};
+use super::ready::{Assessment, HEALTH, IGNORED, Subject};
 use crate::client::WatchBackoff;
 
 /// How long a feed outlives its last subscriber.
@@ -53,7 +54,8 @@ enum Scope {
 
 /// Namespace and name.
 type Place = (Option<String>, String);
-type FeedKey = (Resource, Scope);
+/// What is watched, where, and by what it is judged.
+type FeedKey = (Resource, Scope, Judge);
 
 /// Which feed serves a subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,12 +161,12 @@ impl Hub {
         self: &Arc<Self>,
         resource: &Resource,
         object: &ObjectRef,
-        marks: Marks,
+        (marks, judge): (Marks, &Judge),
         waiter: &Waiting,
     ) -> Subscription {
         let place = (object.namespace.clone(), object.name.clone());
         let mut feeds = lock(&self.feeds);
-        let key = (resource.clone(), feeds.choose(resource, &place, marks));
+        let key = (resource.clone(), feeds.choose(resource, &place, marks, judge), judge.clone());
         let feed = feeds.running.entry(key.clone()).or_insert_with(|| {
             let feed = Arc::new(Feed::new(key));
             tokio::spawn(feed.clone().run(self.client.clone(), Arc::downgrade(self)));
@@ -198,16 +200,17 @@ impl Hub {
 }
 
 impl Feeds {
-    fn choose(&self, resource: &Resource, place: &Place, marks: Marks) -> Scope {
+    fn choose(&self, resource: &Resource, place: &Place, marks: Marks, judge: &Judge) -> Scope {
         let (Marks::Helm, Some(namespace)) = (marks, &place.0) else {
             return if marks == Marks::Helm { Scope::Everywhere } else { Scope::Named(place.clone()) };
         };
         let own = Scope::Namespace(namespace.clone());
-        let runs = |scope: &Scope| self.running.contains_key(&(resource.clone(), scope.clone()));
+        let runs = |scope: &Scope| self.running.contains_key(&(resource.clone(), scope.clone(), judge.clone()));
         if runs(&own) || self.confined.contains(resource) {
             return own;
         }
-        let of_kind = |(kind, scope): &&FeedKey| kind == resource && matches!(scope, Scope::Namespace(_));
+        let of_kind =
+            |(kind, scope, by): &&FeedKey| kind == resource && by == judge && matches!(scope, Scope::Namespace(_));
         let namespaces = self.running.keys().filter(of_kind).count();
         if runs(&Scope::Everywhere) || namespaces >= NAMESPACES { Scope::Everywhere } else { own }
     }
@@ -256,7 +259,7 @@ impl Feed {
                     if !matches!(event, watcher::Event::Init) {
                         refused_since = None;
                     }
-                    lock(&self.state).take(&self.key.0, event);
+                    lock(&self.state).take(&self.key, event);
                 }
                 Some(Err(error)) => {
                     let refusal = refusal(&error);
@@ -278,7 +281,8 @@ impl Feed {
         &self,
         client: kube::Client,
     ) -> BoxStream<'static, Result<watcher::Event<DynamicObject>, watcher::Error>> {
-        if ready::ready_by_existing(&self.key.0.group, &self.key.0.kind) {
+        let (resource, _, judge) = &self.key;
+        if judge.needs_no_content(&resource.group, &resource.kind) {
             let (api, config) = self.source(client);
             let events = watcher(api, config).map(|event| Ok(with_metadata(event?)));
             return events.backoff(WatchBackoff::default()).boxed();
@@ -291,7 +295,7 @@ impl Feed {
     where
         K: kube::Resource<Scope = DynamicResourceScope, DynamicType = ApiResource>,
     {
-        let (resource, scope) = &self.key;
+        let (resource, scope, _) = &self.key;
         let kind = resource.to_kube();
         let helm = watcher::Config::default().page_size(PAGE).labels(&format!("{MANAGED_BY}={HELM}"));
         match scope {
@@ -328,14 +332,14 @@ impl Feed {
 }
 
 impl State {
-    fn take(&mut self, resource: &Resource, event: watcher::Event<DynamicObject>) {
+    fn take(&mut self, of: &FeedKey, event: watcher::Event<DynamicObject>) {
         match event {
             watcher::Event::Init => self.listed.clear(),
             watcher::Event::InitApply(object) => {
                 self.listed.insert(place(&object));
-                self.show(resource, object);
+                self.show(of, object);
             }
-            watcher::Event::Apply(object) => self.show(resource, object),
+            watcher::Event::Apply(object) => self.show(of, object),
             watcher::Event::Delete(object) => self.vanish(&place(&object)),
             watcher::Event::InitDone => {
                 let listed = std::mem::take(&mut self.listed);
@@ -350,9 +354,9 @@ impl State {
         }
     }
 
-    fn show(&mut self, resource: &Resource, object: DynamicObject) {
+    fn show(&mut self, of: &FeedKey, object: DynamicObject) {
         let place = place(&object);
-        self.seen.insert(place.clone(), see(resource, object));
+        self.seen.insert(place.clone(), see(of, object));
         self.wake(&place);
     }
 
@@ -381,23 +385,35 @@ fn with_metadata(event: watcher::Event<PartialObjectMeta<DynamicObject>>) -> wat
     }
 }
 
-fn see(resource: &Resource, object: DynamicObject) -> Seen {
-    let metadata = object.metadata;
+fn see((resource, _, judge): &FeedKey, object: DynamicObject) -> Seen {
+    let metadata = &object.metadata;
     let subject = Subject {
         deleting: metadata.deletion_timestamp.is_some(),
         generation: metadata.generation,
+        ignored: metadata.annotations.as_ref().and_then(|all| all.get(HEALTH)).is_some_and(|value| value == IGNORED),
         body: &object.data,
     };
+    let assessment = judge.assess(&resource.group, &resource.kind, &subject, || whole(resource, &object));
+    let (deleting, metadata) = (subject.deleting, object.metadata);
     Seen {
         state: fields::state(&metadata),
         fields: fields::fingerprint(&metadata),
-        deleting: subject.deleting,
-        assessment: ready::assess(&resource.group, &resource.kind, &subject),
+        deleting,
+        assessment,
         uid: metadata.uid.unwrap_or_default(),
         resource_version: metadata.resource_version.unwrap_or_default(),
         generation: metadata.generation.unwrap_or_default(),
         finalizers: metadata.finalizers.unwrap_or_default(),
     }
+}
+
+/// All of an object, as the server has it.
+fn whole(resource: &Resource, object: &DynamicObject) -> Value {
+    let mut whole = object.data.clone();
+    whole["apiVersion"] = resource.api_version().into();
+    whole["kind"] = resource.kind.as_str().into();
+    whole["metadata"] = serde_json::to_value(&object.metadata).unwrap_or_default();
+    whole
 }
 
 fn place(object: &DynamicObject) -> Place {

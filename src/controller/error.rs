@@ -139,18 +139,18 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         CertificateNameMismatch, CertificateUnknownAuthority, ChartArchiveInvalid, ChartDeprecated,
         ChartMetadataInvalid, ChartNameMismatch, ChartRefused, ChartTooLarge, ChartWarning, ClusterCredentialsRejected,
         ClusterUnavailable, ClusterUnreachable, ConfigurationError, ConnectionFailed, DefinitionNotReplaced,
-        DependencyNotReady, DigestMismatch, DnsFailed, DriftCorrected, DriftCorrectionFailed, DriftDetected,
-        FieldConflict, Forbidden, ForeignRevision, HealthCheckFailed, HealthCheckSucceeded, HelmRepositoryNotFound,
-        HistoryInvalid, HookFailed, ImmutableField, InstallCompleted, InstallFailed, InstallStarted, InternalError,
-        KubernetesVersionUnsupported, ManifestInvalid, NamespaceNotFound, NoDriftDetected, NoMatchingVersion,
-        NotAHelmChart, NotReady, ObjectInvalid, OwnershipConflict, PendingRelease, PermissionDenied, PlainHttp,
-        PostRenderFailed, Progressing, ProxyFailed, QuotaExceeded, RateLimited, RegistryTimeout, RegistryUnavailable,
-        RegistryUnexpected, ReleaseHeld, ReleaseNameConflict, ReleaseTooLarge, RenderLimitExceeded, RepositoryNotFound,
-        RetriesExhausted, RollbackFailed, RollbackSkipped, RolledBack, SchemaUnavailable, SchemaViolation,
-        SecretInvalid, SecretNotFound, ServiceAccountNotFound, Suspended, SyncCompleted, TagNotFound, TemplateFailed,
-        TestFailed, TestSucceeded, TooManyRevisions, UninstallCompleted, UninstallSkipped, UnknownKind,
-        UnsupportedRepositoryType, UpgradeCompleted, UpgradeFailed, UpgradeStarted, ValuesInvalid, ValuesNotFound,
-        WebhookUnavailable,
+        DependencyNotReady, DependentsRemain, DigestMismatch, DnsFailed, DriftCorrected, DriftCorrectionFailed,
+        DriftDetected, FieldConflict, Forbidden, ForeignRevision, HealthCheckFailed, HealthCheckSucceeded,
+        HelmRepositoryNotFound, HistoryInvalid, HookFailed, ImmutableField, InstallCompleted, InstallFailed,
+        InstallStarted, InternalError, KubernetesVersionUnsupported, ManifestInvalid, NamespaceNotFound,
+        NoDriftDetected, NoMatchingVersion, NotAHelmChart, NotReady, ObjectInvalid, OwnershipConflict, PendingRelease,
+        PermissionDenied, PlainHttp, PostRenderFailed, Progressing, ProxyFailed, QuotaExceeded, RateLimited,
+        RegistryTimeout, RegistryUnavailable, RegistryUnexpected, ReleaseHeld, ReleaseNameConflict, ReleaseTooLarge,
+        RenderLimitExceeded, RepositoryNotFound, RetriesExhausted, RollbackFailed, RollbackSkipped, RolledBack,
+        SchemaUnavailable, SchemaViolation, SecretInvalid, SecretNotFound, ServiceAccountNotFound, Suspended,
+        SyncCompleted, TagNotFound, TemplateFailed, TestFailed, TestSucceeded, TooManyRevisions, UninstallCompleted,
+        UninstallSkipped, UnknownKind, UnsupportedRepositoryType, UpgradeCompleted, UpgradeFailed, UpgradeStarted,
+        ValuesInvalid, ValuesNotFound, WebhookUnavailable,
     };
     match reason {
         // The object, the chart or the values have to change.
@@ -188,6 +188,7 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         | SecretNotFound
         | ValuesNotFound
         | DependencyNotReady
+        | DependentsRemain
         | AuthenticationFailed
         | PermissionDenied
         | RepositoryNotFound

@@ -53,16 +53,18 @@ impl Index {
     }
 
     /// Enters a release as it is declared now; `None` takes it out. Returns the other releases that declare the target
-    /// it no longer does: what was its may be theirs now.
+    /// it no longer does, for what was its may be theirs now, and those on which it depends no more, which may have waited for that.
     pub(crate) fn release_changed(&mut self, key: &Key, release: Option<&HelmRelease>) -> Vec<Key> {
         let before = self.releases.remove(key);
         if let Some(before) = &before {
             self.unlink(key, before);
         }
         let target = release.map(|release| self.link(key, release));
-        let Some(Declared { target: left, marked, adopts, .. }) = before else { return Vec::new() };
+        let Some(Declared { target: left, marked, adopts, dependencies, .. }) = before else { return Vec::new() };
         // Whose place is no longer taken may have its own again.
         let mut others: BTreeSet<Key> = adopts.into_iter().collect();
+        let still = |dependency: &Key| self.releases.get(key).is_some_and(|it| it.dependencies.contains(dependency));
+        others.extend(dependencies.into_iter().filter(|dependency| !still(dependency)));
         if target.as_ref() != Some(&left) {
             others.extend(self.declaring(&left).chain(self.sharing_objects(&marked)).cloned());
             others.remove(key);
@@ -78,7 +80,7 @@ impl Index {
             wanted: Wanted::of(release).ok(),
             adopts: Key::adopted_by(release),
             values: matching::values_sources(release).collect(),
-            dependencies: matching::dependencies(release).collect(),
+            dependencies: matching::dependencies(release).map(|(key, _)| key).collect(),
         };
         let target = declared.target.clone();
         self.by_target.entry(target.clone()).or_default().insert(key.clone());

@@ -20,7 +20,7 @@ use super::matching::Key;
 use super::waits::For;
 use super::watch;
 use crate::api::HelmRelease;
-use crate::cluster::{Applied, Cluster, Fingerprint, Glance, LiveObjects, ObjectRef, Resource, Sighting};
+use crate::cluster::{Applied, Cluster, Fingerprint, Glance, HealthChecks, LiveObjects, ObjectRef, Resource, Sighting};
 
 /// How long after the first change of a release's objects it is looked at: others follow mostly, and what is known of its
 /// history by then tells whether it is Helm that changes them.
@@ -165,7 +165,7 @@ impl LiveReleases {
         release: &HelmRelease,
         watch: Watch,
         objects: Vec<(Resource, ObjectRef, Option<Fingerprint>)>,
-        cluster: &Cluster,
+        (cluster, checks): (&Cluster, &HealthChecks),
     ) {
         let uid = release.uid().unwrap_or_default();
         let mut open = self.lock();
@@ -173,7 +173,7 @@ impl LiveReleases {
         let first = open.next;
         open.next += objects.len().max(1);
         let watched = objects.into_iter().enumerate().map(|(at, (resource, object, fields))| {
-            let live = cluster.live(&resource, &object, (&self.all, first + at));
+            let live = cluster.live(&resource, &object, checks, (&self.all, first + at));
             Object::new(live, fields.map_or(Sighting::Unseen, |fields| Sighting::Present(Some(fields))))
         });
         let objects: Vec<Object> = watched.collect();

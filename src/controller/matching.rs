@@ -97,14 +97,24 @@ pub(crate) fn told(state: &ReleaseState, namespace: &str) -> Target {
     }
 }
 
-/// The releases that have to be ready before `release` is installed or upgraded.
-pub(crate) fn dependencies(release: &HelmRelease) -> impl Iterator<Item = Key> {
+/// The API of releases.
+pub(crate) const API_VERSION: &str = "helm-operator.ketches.cn/v1alpha1";
+
+/// Whether what a release depends on is a release, too.
+pub(crate) fn is_release(declared: &DependencyReference) -> bool {
+    declared.kind.as_deref().is_none_or(|kind| kind == "HelmRelease")
+        && declared.api_version.as_deref().is_none_or(|version| version == API_VERSION)
+}
+
+/// The releases that `release` depends on, and whether each has to say that it is ready.
+pub(crate) fn dependencies(release: &HelmRelease) -> impl Iterator<Item = (Key, bool)> {
     let own = release.namespace().unwrap_or_default();
     let key = move |it: &DependencyReference| Key {
         namespace: it.namespace.clone().unwrap_or_else(|| own.clone()),
         name: it.name.clone(),
     };
-    release.spec.depends_on.iter().map(key)
+    let releases = release.spec.depends_on.iter().filter(|it| is_release(it));
+    releases.map(move |it| (key(it), !(it.ready_only_expr && it.ready_expr.is_some())))
 }
 
 /// What the values of a release are read from.

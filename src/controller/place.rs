@@ -21,7 +21,7 @@ use crate::history::{History, Record, ReleaseKey};
 pub(crate) struct Site {
     /// The connection.
     pub(crate) client: kube::Client,
-    cluster: Cluster,
+    pub(super) cluster: Cluster,
     history: History,
     /// Helm's history of all releases, as the watch of it tells.
     pub(crate) revisions: Revisions,

@@ -61,6 +61,36 @@ fn releases() -> Vec<Case> {
             json!({ "kubeConfig": { "secretRef": { "name": "a", "key": "b/c" } } }),
             &["spec.kubeConfig.secretRef.key", "should match"],
         ),
+        (
+            json!({ "dependsOn": [{ "name": "db", "kind": "Cluster" }] }),
+            &["spec.dependsOn[0]", "a kind other than HelmRelease needs its apiVersion"],
+        ),
+        (
+            json!({ "dependsOn": [{ "name": "db", "apiVersion": "v1" }] }),
+            &["spec.dependsOn[0]", "apiVersion needs a kind"],
+        ),
+        (
+            json!({ "dependsOn": [{ "name": "db", "readyOnlyExpr": true }] }),
+            &["spec.dependsOn[0]", "readyOnlyExpr needs a readyExpr"],
+        ),
+        (
+            json!({ "dependsOn": [
+                { "name": "db", "kind": "HelmRelease", "readyExpr": "true", "readyOnlyExpr": true },
+                { "name": "db", "apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster", "namespace": null },
+            ] }),
+            &[],
+        ),
+        (
+            json!({ "healthCheckExprs": [{ "apiVersion": "v1", "current": "x".repeat(2049) }] }),
+            &["spec.healthCheckExprs[0].current", "2048"],
+        ),
+        (
+            json!({ "healthCheckExprs": [{ "apiVersion": "a/b/v1", "current": "true" }] }),
+            &["apiVersion", "should match"],
+        ),
+        (json!({ "healthCheckExprs": [{ "apiVersion": "v1" }] }), &["spec.healthCheckExprs[0].current"]),
+        (json!({ "waitStrategy": { "name": "sometimes" } }), &["spec.waitStrategy.name", "hookOnly"]),
+        (json!({ "waitStrategy": { "name": "watcher" }, "healthCheckExprs": [] }), &[]),
         (json!({ "serviceAccountName": "A B" }), &["spec.serviceAccountName", "should match"]),
         (json!({ "upgrade": { "remediation": { "strategy": "uninstall" } } }), &["remediation.strategy", "rollback"]),
         (

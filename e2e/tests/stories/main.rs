@@ -12,6 +12,7 @@ mod depends_on;
 mod drift;
 mod five_guides;
 mod health;
+mod health_exprs;
 mod healthy;
 mod helm_tests;
 mod hooks;

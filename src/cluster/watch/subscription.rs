@@ -71,7 +71,7 @@ impl Subscription {
 
     /// The same of another feed.
     pub(in crate::cluster) fn renewed(&self, hub: &Arc<Hub>, marks: Marks) -> Self {
-        hub.subscribe(&self.feed.key.0, &self.object(), marks, &self.waiter)
+        hub.subscribe(&self.feed.key.0, &self.object(), (marks, &self.feed.key.2), &self.waiter)
     }
 
     /// Whether another feed may serve where this one was refused.

@@ -1,7 +1,7 @@
 //! What a release waits for that it depends on. Pure.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::controller::matching::Key;
 
@@ -16,18 +16,41 @@ pub(crate) struct Dependency {
 
 /// Why a release that depends on `wanted` has to wait, in words; `of` finds a release. A circle is told before anything else:
 /// nothing in it would ever be ready.
-pub(crate) fn blocked(own: &Key, wanted: &[Key], of: impl Fn(&Key) -> Option<Dependency>) -> Option<String> {
-    if let Some(circle) = circle(own, wanted, &of) {
+///
+/// One that need not say that it is ready has to be there all the same.
+pub(crate) fn blocked(own: &Key, wanted: &[(Key, bool)], of: impl Fn(&Key) -> Option<Dependency>) -> Option<String> {
+    let keys: Vec<Key> = wanted.iter().map(|(key, _)| key.clone()).collect();
+    if let Some(circle) = circle(own, &keys, &of) {
         let circle: Vec<String> = circle.iter().map(ToString::to_string).collect();
         return Some(format!("spec.dependsOn forms a cycle: {}; remove one of these dependencies", circle.join(" → ")));
     }
-    let waiting = wanted.iter().filter_map(|key| match of(key) {
+    let waiting = wanted.iter().filter_map(|(key, is_judged)| match of(key) {
         None => Some(format!("there is no HelmRelease {key}")),
-        Some(Dependency { unready, .. }) => unready.map(|why| format!("HelmRelease {key} is not ready: {why}")),
+        Some(Dependency { unready, .. }) => {
+            unready.filter(|_| *is_judged).map(|why| format!("HelmRelease {key} is not ready: {why}"))
+        }
     });
     let waiting: Vec<String> = waiting.collect();
-    (!waiting.is_empty())
-        .then(|| format!("waiting for dependencies: {}. It goes on as soon as they are ready", waiting.join("; ")))
+    (!waiting.is_empty()).then(|| waiting_for(&waiting))
+}
+
+/// What a release waits for, in words.
+pub(super) fn waiting_for(waiting: &[String]) -> String {
+    format!("waiting for dependencies: {}. It goes on as soon as they are ready", waiting.join("; "))
+}
+
+/// Whether one of `wanted`, or something that it depends on, is `other`.
+pub(crate) fn reaches(wanted: &[Key], other: &Key, of: impl Fn(&Key) -> Vec<Key>) -> bool {
+    let (mut open, mut seen) = (wanted.to_vec(), BTreeSet::new());
+    while let Some(key) = open.pop() {
+        if key == *other {
+            return true;
+        }
+        if seen.insert(key.clone()) {
+            open.extend(of(&key));
+        }
+    }
+    false
 }
 
 /// The way from `own` back to itself.
@@ -76,7 +99,8 @@ mod tests {
                 found.then(|| Dependency { depends_on: keys(&needs.replace(',', " ")), unready })
             })
         };
-        blocked(&key("own"), &keys(wanted), of)
+        let wanted: Vec<_> = keys(wanted).into_iter().map(|key| (key, true)).collect();
+        blocked(&key("own"), &wanted, of)
     }
 
     #[test]

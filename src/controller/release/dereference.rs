@@ -135,9 +135,9 @@ async fn contents(
 /// It depends on one of another namespace, which is forbidden.
 pub(crate) fn blocked(release: &HelmRelease, context: &Context) -> Result<Option<String>, ReconcileError> {
     let own = Key::of(release);
-    let wanted: Vec<Key> = dependencies(release).collect();
-    if let Some(stranger) =
-        wanted.iter().find(|key| context.policy.no_cross_namespace_refs && key.namespace != own.namespace)
+    let wanted: Vec<(Key, bool)> = dependencies(release).collect();
+    if let Some((stranger, _)) =
+        wanted.iter().find(|(key, _)| context.policy.no_cross_namespace_refs && key.namespace != own.namespace)
     {
         let message = format!(
             "spec.dependsOn names HelmRelease {stranger}, and the operator runs with --no-cross-namespace-refs: depend on releases of namespace {} only",
@@ -150,7 +150,7 @@ pub(crate) fn blocked(release: &HelmRelease, context: &Context) -> Result<Option
         if key.namespace != own.namespace {
             // Whoever may not read it is not to learn more of it here than what the release waits for.
             let ready = found.as_ref().and_then(|found| found.0.as_ref().ok()).filter(|other| super::is_ready(other));
-            let depends_on = ready.map(|other| dependencies(other).collect()).unwrap_or_default();
+            let depends_on = ready.map(keys).unwrap_or_default();
             return Some(Dependency {
                 depends_on,
                 unready: ready.is_none().then(|| "it is of another namespace".to_owned()),
@@ -158,10 +158,15 @@ pub(crate) fn blocked(release: &HelmRelease, context: &Context) -> Result<Option
         }
         let found = found?;
         Some(match &found.0 {
-            Ok(release) => Dependency { depends_on: dependencies(release).collect(), unready: unready(release) },
+            Ok(release) => Dependency { depends_on: keys(release), unready: unready(release) },
             Err(_) => Dependency { unready: Some("it cannot be read".to_owned()), ..Dependency::default() },
         })
     }))
+}
+
+/// The releases that `release` depends on.
+pub(crate) fn keys(release: &HelmRelease) -> Vec<Key> {
+    dependencies(release).map(|(key, _)| key).collect()
 }
 
 /// How much of the message of a release others repeat that wait for it, in bytes.

@@ -7,6 +7,8 @@
 //! A reconcile may be killed at any instruction: each stage begins from what the cluster and Helm's history hold.
 
 mod act;
+mod blocked;
+mod checks;
 mod dependencies;
 mod dereference;
 mod differences;
@@ -189,6 +191,9 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
     if release.meta().deletion_timestamp.is_some() {
         context.waits.end(&release.uid().unwrap_or_default());
         context.live.end(&release.uid().unwrap_or_default());
+        if let Some(waits) = blocked::by_dependents(release, context) {
+            return Err(waits);
+        }
         // A hook that fails may quote them.
         trace.secrets = SecretValues::of(&Box::pin(dereference::secret_values(release, context)).await);
         let (leaving, doing) = (Leaving::of(release), trace.doing.subscribe());
@@ -241,10 +246,11 @@ async fn bring_nearer(release: &HelmRelease, place: &Place, trace: &mut Trace) -
     }
     let mut prompt = Prompt { asked, cleared: context.awaits.take_cleared(release), inspected: false };
     for _ in 0..MAX_STEPS {
-        let observed = observe::observe(release, &desired, &resolved, place).await?;
-        let plan = plan::plan(&facts(&desired, &observed, release, (prompt, context)));
-        let inputs = &observed.inputs;
-        let task = act::Task { release, desired: &desired, resolved: &resolved, inputs, slot: &slot, place };
+        let mut observed = observe::observe(release, &desired, &resolved, place).await?;
+        let plan = Box::pin(decide(&mut observed, &desired, release, (prompt, place))).await?;
+        let observe::Observed { inputs, blocked, .. } = &observed;
+        let blocked = blocked.as_ref();
+        let task = act::Task { release, desired: &desired, resolved: &resolved, inputs, blocked, slot: &slot, place };
         match plan {
             Plan::Keep { revision } => {
                 Box::pin(act::keep(revision, &task, trace)).await?;
@@ -268,6 +274,26 @@ async fn bring_nearer(release: &HelmRelease, place: &Place, trace: &mut Trace) -
     Err(ReconcileError::new(Reason::PendingRelease, message))
 }
 
+/// Decides what is done next. What the release depends on is read only where a new revision would be made.
+async fn decide(
+    observed: &mut observe::Observed,
+    desired: &validate::DesiredRelease,
+    release: &HelmRelease,
+    (prompt, place): (Prompt, &Place),
+) -> Result<Plan, ReconcileError> {
+    let context = &*place.context;
+    let plan = plan::plan(&facts(desired, observed, release, (prompt, context)));
+    if !matches!(&plan, Plan::Release(step) if step.remedies.is_none()) || desired.dependencies.is_empty() {
+        return Ok(plan);
+    }
+    observed.blocked = blocked::by_objects(release, desired, place).await?;
+    Ok(if observed.blocked.is_some() {
+        plan::plan(&facts(desired, observed, release, (prompt, context)))
+    } else {
+        plan
+    })
+}
+
 /// What the next step is decided by.
 fn facts<'a>(
     desired: &'a validate::DesiredRelease,
@@ -280,7 +306,7 @@ fn facts<'a>(
         inputs: &observed.inputs,
         revisions: &observed.revisions,
         takes_over: observed.takes_over,
-        is_blocked: observed.is_blocked,
+        is_blocked: observed.blocked.is_some(),
         has_suspects: observed.has_suspects && !prompt.inspected,
         interval: release.spec.interval(),
         force: forced(release),

@@ -1,5 +1,6 @@
 //! What is there: Helm's history of the release, and what a render would depend on.
 
+use super::blocked::Blocked;
 use super::dereference;
 use super::validate::DesiredRelease;
 use crate::api::HelmRelease;
@@ -14,8 +15,8 @@ pub(crate) struct Observed {
     pub(crate) revisions: Vec<RecordMeta>,
     /// Whether the release is gone on with in another object's place.
     pub(crate) takes_over: bool,
-    /// Whether something that it depends on is not ready.
-    pub(crate) is_blocked: bool,
+    /// Why it waits for something that it depends on, where it does.
+    pub(crate) blocked: Option<Blocked>,
     /// Whether somebody changed or deleted objects of the newest revision.
     pub(crate) has_suspects: bool,
     /// The digest of everything the manifest depends on: chart, values, Kubernetes version.
@@ -36,7 +37,7 @@ pub(crate) async fn observe(
     Ok(Observed {
         // Asked again: it may have changed hands since the references were read, or the object was read before that.
         takes_over: dereference::takes_over(release, &place.context)?,
-        is_blocked: dereference::blocked(release, &place.context)?.is_some(),
+        blocked: dereference::blocked(release, &place.context)?.map(|why| Blocked { why, awaits: Vec::new() }),
         has_suspects: place.context.live.has_suspects(&desired.identity.uid, newest),
         revisions,
         inputs: desired.inputs(&resolved.digest, &minor),

@@ -65,7 +65,9 @@ pub(super) async fn publish(
     if was != is && !matches!(outcome, Ok(Outcome::Suspended)) {
         let (severity, reason) = match outcome {
             Ok(_) => (Severity::Normal, report::reason(outcome, trace)),
-            Err(error) if error.reason == Reason::DependencyNotReady => (Severity::Normal, error.reason),
+            Err(error) if matches!(error.reason, Reason::DependencyNotReady | Reason::DependentsRemain) => {
+                (Severity::Normal, error.reason)
+            }
             Err(error) => (Severity::Warning, error.reason),
         };
         record(release, (severity, reason), is.map(|ready| ready.message).unwrap_or_default(), context);

@@ -388,7 +388,11 @@ fn failures(before: &[Failure], outcome: &Result<Ended, ReconcileError>, now: Ti
         Ok(Ended::Deployed) => Vec::new(),
         Ok(_) => before.to_vec(),
         // To wait for others, or leave to them, is no failure.
-        Err(error) if matches!(error.reason, Reason::DependencyNotReady | Reason::ReleaseHeld) => before.to_vec(),
+        Err(error)
+            if matches!(error.reason, Reason::DependencyNotReady | Reason::DependentsRemain | Reason::ReleaseHeld) =>
+        {
+            before.to_vec()
+        }
         Err(error) => {
             let reason = error.reason.to_string();
             let same = before.iter().find(|known| known.reason == reason && known.message == error.message).cloned();

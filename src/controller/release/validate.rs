@@ -8,6 +8,7 @@ use kube::ResourceExt as _;
 use serde_json::{Map, Value};
 use sha2::Digest as _;
 
+use super::checks::{self, HealthChecks, ReadDependency};
 use super::dereference::{self, DereferencedRelease};
 use super::differences::Differences;
 use super::inputs::{Declared, Inputs};
@@ -17,7 +18,7 @@ use super::removal::owner;
 use super::values::{self, Setting};
 use crate::api::{
     ChartSource, CrdPolicy, ForeignChange, GoDuration, HelmRelease, HelmReleaseSpec, Reason, Strategy, StrategyName,
-    TEST_AT, Test, TestFilter,
+    TEST_AT, Test, TestFilter, WaitStrategyName,
 };
 use crate::controller::error::{ReconcileError, chain};
 use crate::controller::matching;
@@ -62,6 +63,10 @@ pub(crate) struct DesiredRelease {
     pub(crate) changes: Arc<postrender::Changes>,
     /// What becomes of revisions that somebody else makes.
     pub(crate) on_foreign_change: Option<ForeignChange>,
+    /// When its objects are ready.
+    pub(crate) checks: HealthChecks,
+    /// What of its dependencies has to be read to be known.
+    pub(crate) dependencies: Vec<ReadDependency>,
     /// What becomes of differences between the chart and the cluster.
     pub(crate) differences: Differences,
     /// How to roll back.
@@ -280,6 +285,8 @@ pub(crate) fn validate(
         post_renderers: _,
         post_render_strategy: _,
         common_metadata: _,
+        health_check_exprs: _,
+        wait_strategy: _,
         on_immutable: _,
         conflicts: _,
         drift_detection: _,
@@ -308,6 +315,8 @@ pub(crate) fn validate(
         source: references.source,
         max_age,
         changes: Arc::new(postrender::of(&release.spec)?),
+        checks: checks::health(release)?,
+        dependencies: checks::dependencies(release)?,
         differences: Differences::of(&release.spec)?,
         on_foreign_change: *on_foreign_change,
         rollback: rollback(release),
@@ -386,7 +395,7 @@ fn install(release: &HelmRelease) -> Action {
     let install = release.spec.install.clone().unwrap_or_default();
     Action {
         timeout: timeout(install.timeout, release),
-        wait: install.wait,
+        wait: install.wait && waits(release),
         wait_for_jobs: install.wait_for_jobs,
         hooks: !install.disable_hooks,
         schemas: !install.disable_schema_validation,
@@ -403,7 +412,7 @@ fn upgrade(release: &HelmRelease) -> Action {
     let upgrade = release.spec.upgrade.clone().unwrap_or_default();
     Action {
         timeout: timeout(upgrade.timeout, release),
-        wait: upgrade.wait,
+        wait: upgrade.wait && waits(release),
         wait_for_jobs: upgrade.wait_for_jobs,
         hooks: !upgrade.disable_hooks,
         schemas: !upgrade.disable_schema_validation,
@@ -420,7 +429,7 @@ fn rollback(release: &HelmRelease) -> Action {
     let rollback = release.spec.rollback.clone().unwrap_or_default();
     Action {
         timeout: timeout(rollback.timeout, release),
-        wait: rollback.wait,
+        wait: rollback.wait && waits(release),
         wait_for_jobs: rollback.wait,
         hooks: !rollback.disable_hooks,
         force: rollback.force,
@@ -431,6 +440,11 @@ fn rollback(release: &HelmRelease) -> Action {
         recreate: false,
         progress_deadline: None,
     }
+}
+
+/// Whether objects are waited for at all.
+fn waits(release: &HelmRelease) -> bool {
+    checks::strategy(release) != WaitStrategyName::HookOnly
 }
 
 fn timeout(own: Option<GoDuration>, release: &HelmRelease) -> Duration {

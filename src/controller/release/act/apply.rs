@@ -150,7 +150,12 @@ impl<'a> Run<'a> {
         replaced.retain(|record| record.release.info.status == Status::Deployed);
         self.task.slot.pause();
         if self.action.wait {
-            let mut readiness = self.task.place.cluster.readiness(&self.applied, self.action.wait_for_jobs).await;
+            let mut readiness = self
+                .task
+                .place
+                .cluster
+                .readiness(&self.applied, &self.task.desired.checks, self.action.wait_for_jobs)
+                .await;
             let moment = self.task.place.context.bounds.moments.try_acquire().ok().filter(|_| !self.noted);
             let briefly = moment.as_ref().map_or(Duration::ZERO, |_| self.deadline.remaining().min(INLINE_WAIT));
             if !readiness.ready_within(briefly).await? {

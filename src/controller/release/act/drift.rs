@@ -73,7 +73,7 @@ pub(super) async fn watch(revision: u32, task: &Task<'_>, trace: &Trace) -> Resu
             || is(ConditionType::Drifted, "True")
             || is(ConditionType::Healthy, "False"),
     };
-    live.begin(task.release, watch, objects, &task.place.cluster);
+    live.begin(task.release, watch, objects, (&task.place.cluster, &task.desired.checks));
     Ok(())
 }
 

@@ -34,6 +34,7 @@ use kube::ResourceExt as _;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::blocked::Blocked;
 use super::dereference;
 use super::plan::{self, Plan, Step};
 use super::removal::Leaving;
@@ -58,6 +59,8 @@ pub(super) struct Task<'a> {
     pub(super) resolved: &'a Resolved,
     /// The digest of what the manifest depends on.
     pub(super) inputs: &'a str,
+    /// Why it waits for something that it depends on, where it does.
+    pub(super) blocked: Option<&'a Blocked>,
     /// The slot in which it works.
     pub(super) slot: &'a Slot<'a>,
     /// Where it is carried out.

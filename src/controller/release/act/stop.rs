@@ -7,7 +7,6 @@ use helm::release::Status;
 use super::{Task, drift, health, helm_tests, keep, record, rollback};
 use crate::api::{REQUESTED_AT, Reason};
 use crate::controller::error::{NextAttempt, ReconcileError};
-use crate::controller::release::dereference;
 use crate::controller::release::plan::{self, MOST_MADE, Stop};
 use crate::controller::release::trace::Trace;
 
@@ -33,10 +32,7 @@ pub(super) async fn stop(stop: Stop, task: &Task<'_>, trace: &mut Trace) -> Resu
             );
             Err(ReconcileError::new(Reason::ReleaseHeld, message))
         }
-        Stop::AwaitDependencies => match dereference::blocked(task.release, &task.place.context)? {
-            Some(why) => Err(ReconcileError::new(Reason::DependencyNotReady, why)),
-            None => Ok(()),
-        },
+        Stop::AwaitDependencies => task.blocked.map_or(Ok(()), |blocked| Err(blocked.error())),
         Stop::BackOff { revision, reason, next } => {
             Err(ReconcileError { next: Some(next), ..ReconcileError::new(reason, why(revision, task).await?) })
         }
