@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CommonMetadata, ConflictRule, DependencyReference, DriftDetection, GoDuration, HealthCheckExpressions, Install,
-    KubeConfig, OnImmutable, PostRenderStrategy, PostRenderer, Rollback, Test, Uninstall, Upgrade, WaitStrategy,
+    KubeConfig, OnImmutable, PostRenderStrategy, PostRenderer, Rollback, Test, Uninstall, Upgrade, ValuesArtifact,
+    ValuesReference, WaitStrategy,
 };
 
 /// A Helm release as it should be.
@@ -56,9 +57,9 @@ pub struct HelmReleaseSpec {
     #[schemars(length(max = 64))]
     pub depends_on: Vec<DependencyReference>,
 
-    /// Values from `ConfigMap`s and Secrets of this object's namespace, which are watched. Those without `targetPath` are
-    /// merged in their order, as files given to Helm by `-f`, and `values` last; then those with `targetPath` are set in
-    /// their order, as by `--set`. They hold 4 MiB in all at most.
+    /// Values from `ConfigMap`s and Secrets of this object's namespace, which are watched, and from OCI artifacts, whose tags are
+    /// resolved again at each interval. Those without `targetPath` are merged in their order, as files given to Helm by `-f`,
+    /// and `values` last; then those with `targetPath` are set in their order, as by `--set`. They hold 4 MiB in all at most.
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub values_from: Vec<ValuesReference>,
@@ -174,49 +175,6 @@ pub enum ForeignChange {
     Revert,
 }
 
-/// A key of a `ConfigMap` or a Secret that holds values.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ValuesReference {
-    /// `ConfigMap` or `Secret`.
-    pub kind: ValuesKind,
-    /// The object's name.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
-    pub name: String,
-    /// The key in its data. Default: `values.yaml`.
-    #[schemars(length(min = 1, max = 253))]
-    pub values_key: Option<String>,
-    /// Where the key's whole content is set as one value, in the words of `--set`: `a.b`, `list[0].c`. Without it the content
-    /// is YAML, and merged. A content in quotes is set as the text between them.
-    #[schemars(length(min = 1, max = 250))]
-    pub target_path: Option<String>,
-    /// With `targetPath`: set the content as the text that it is, as `--set-literal` does.
-    #[serde(default)]
-    pub literal: bool,
-    /// Go on without it where the object or the key is missing.
-    #[serde(default)]
-    pub optional: bool,
-}
-
-/// What values are read from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub enum ValuesKind {
-    /// A `ConfigMap`.
-    ConfigMap,
-    /// A Secret. What it holds is in no status, Event or log line.
-    Secret,
-}
-
-impl ValuesKind {
-    /// The kind, as Kubernetes names it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ConfigMap => "ConfigMap",
-            Self::Secret => "Secret",
-        }
-    }
-}
-
 /// Where the chart is: `ociRepository`, else `repositoryURL`, else `repository`. Beside one of the others `repository` names the
 /// `HelmRepository` whose credentials and TLS settings are used; it has to exist, and to be above the chart.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -296,6 +254,9 @@ pub struct HelmReleaseStatus {
     pub last_attempted_digest: Option<String>,
     /// The generation that was last tried.
     pub last_attempted_generation: Option<i64>,
+    /// The OCI artifacts that values were last read from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values_artifacts: Vec<ValuesArtifact>,
     /// The chart version that was last deployed.
     pub last_applied_revision: Option<String>,
     /// The last value of the annotation `helm-operator.ketches.cn/requestedAt` that was honoured.

@@ -13,6 +13,7 @@ mod kube_config;
 mod postrender;
 mod readiness;
 mod reason;
+mod values_from;
 
 pub use actions::{
     CrdPolicy, DeletionPolicy, DeletionPropagation, Dependents, ImmutablePolicy, Install, InstallRemediation,
@@ -25,7 +26,7 @@ pub use differences::{ConflictPolicy, ConflictRule, DriftDetection, DriftMode, I
 pub use duration::GoDuration;
 pub use helm_release::{
     ChartSource, ChartSourceRepository, Failure, ForeignChange, HelmRelease, HelmReleaseSpec, HelmReleaseStatus,
-    HistoryEntry, Inventory, InventoryEntry, ReleaseState, ReleaseTarget, ValuesKind, ValuesReference,
+    HistoryEntry, Inventory, InventoryEntry, ReleaseState, ReleaseTarget,
 };
 pub use helm_repository::{
     AccessFrom, Auth, BasicAuth, HelmRepository, HelmRepositorySpec, HelmRepositoryStatus, NamespaceSelector,
@@ -35,6 +36,7 @@ pub use kube_config::{KubeConfig, KubeConfigSecret};
 pub use postrender::{CommonMetadata, Kustomize, KustomizeImage, KustomizePatch, PostRenderStrategy, PostRenderer};
 pub use readiness::{DependencyReference, HealthCheckExpressions, WaitStrategy, WaitStrategyName};
 pub use reason::Reason;
+pub use values_from::{ValuesArtifact, ValuesKind, ValuesReference};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,

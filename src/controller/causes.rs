@@ -35,6 +35,8 @@ impl From<registry::Error> for ReconcileError {
             E::TagNotFound { .. } | E::DigestNotFound { .. } => Reason::TagNotFound,
             E::NoMatchingVersion { .. } => Reason::NoMatchingVersion,
             E::NotAChart { .. } => Reason::NotAHelmChart,
+            E::FileNotFound { .. } => Reason::ValuesNotFound,
+            E::NoFiles { .. } => Reason::ValuesInvalid,
             E::DigestMismatch {
                 kind: registry::Mismatch::TagMoved | registry::Mismatch::Apart | registry::Mismatch::Chosen,
                 ..

@@ -22,8 +22,8 @@ pub(crate) struct Index {
     by_marks: BTreeMap<Target, BTreeSet<Key>>,
     by_cluster: BTreeMap<ClusterKey, BTreeSet<Key>>,
     by_named: BTreeMap<Key, BTreeSet<Key>>,
-    /// By the host that answers and the chart's repository there.
-    by_chart: BTreeMap<(String, String), BTreeSet<Key>>,
+    /// By the host that answers and the repository there, of charts and artifacts.
+    by_place: BTreeMap<(String, String), BTreeSet<Key>>,
     repositories: Repositories,
     by_secret: BTreeMap<Key, BTreeSet<Key>>,
     by_values: BTreeMap<(ValuesKind, Key), BTreeSet<Key>>,
@@ -37,13 +37,27 @@ struct Declared {
     /// The other clusters in which something of it is, or may be.
     clusters: BTreeSet<ClusterKey>,
     /// None where it names no place a chart could be at.
-    wanted: Option<Wanted>,
+    chart: Option<Wanted>,
     /// The object whose place it takes.
     adopts: Option<Key>,
-    /// What its values are read from.
+    /// The objects that its values are read from.
     values: BTreeSet<(ValuesKind, Key)>,
+    /// The artifacts that its values are read from.
+    artifacts: Vec<Wanted>,
     /// What it depends on.
     dependencies: BTreeSet<Key>,
+}
+
+impl Declared {
+    /// What it wants of registries.
+    fn wanted(&self) -> impl Iterator<Item = &Wanted> {
+        self.chart.iter().chain(&self.artifacts)
+    }
+
+    /// Where that is, as far as the release itself says it.
+    fn places(&self) -> impl Iterator<Item = (String, String)> {
+        self.wanted().filter_map(Wanted::chart).map(place)
+    }
 }
 
 impl Index {
@@ -77,7 +91,8 @@ impl Index {
             target: matching::target(release),
             marked: matching::marked(release),
             clusters: matching::cluster(release).into_iter().chain(matching::listed_clusters(release)).collect(),
-            wanted: Wanted::of(release).ok(),
+            chart: Wanted::of(release).ok(),
+            artifacts: Wanted::artifacts(release).collect(),
             adopts: Key::adopted_by(release),
             values: matching::values_sources(release).collect(),
             dependencies: matching::dependencies(release).map(|(key, _)| key).collect(),
@@ -85,11 +100,11 @@ impl Index {
         let target = declared.target.clone();
         self.by_target.entry(target.clone()).or_default().insert(key.clone());
         self.by_marks.entry(declared.marked.clone()).or_default().insert(key.clone());
-        if let Some(named) = declared.wanted.as_ref().and_then(|wanted| wanted.named.clone()) {
+        if let Some(named) = declared.chart.as_ref().and_then(|wanted| wanted.named.clone()) {
             self.by_named.entry(named).or_default().insert(key.clone());
         }
-        if let Some(chart) = declared.wanted.as_ref().and_then(Wanted::chart) {
-            self.by_chart.entry(place(chart)).or_default().insert(key.clone());
+        for place in declared.places() {
+            self.by_place.entry(place).or_default().insert(key.clone());
         }
         for cluster in &declared.clusters {
             self.by_cluster.entry(cluster.clone()).or_default().insert(key.clone());
@@ -107,11 +122,11 @@ impl Index {
     fn unlink(&mut self, key: &Key, declared: &Declared) {
         take(&mut self.by_target, &declared.target, key);
         take(&mut self.by_marks, &declared.marked, key);
-        if let Some(named) = declared.wanted.as_ref().and_then(|wanted| wanted.named.as_ref()) {
+        if let Some(named) = declared.chart.as_ref().and_then(|wanted| wanted.named.as_ref()) {
             take(&mut self.by_named, named, key);
         }
-        if let Some(chart) = declared.wanted.as_ref().and_then(Wanted::chart) {
-            take(&mut self.by_chart, &place(chart), key);
+        for place in declared.places() {
+            take(&mut self.by_place, &place, key);
         }
         for cluster in &declared.clusters {
             take(&mut self.by_cluster, cluster, key);
@@ -197,21 +212,22 @@ impl Index {
         matching::choose(wanted, &self.repositories)
     }
 
-    /// The chart that a release declares, where it can be told.
-    pub(crate) fn chart_of(&self, release: &Key) -> Option<ChartReference> {
-        Some(self.choose(self.releases.get(release)?.wanted.as_ref()?).ok()?.chart)
+    /// Whether a release asks a registry's host, for its chart or for values.
+    pub(crate) fn asks(&self, release: &Key, host: &str) -> bool {
+        let wanted = self.releases.get(release).into_iter().flat_map(Declared::wanted);
+        wanted.filter_map(|wanted| self.choose(wanted).ok()).any(|choice| choice.chart.host() == host)
     }
 
     /// The repository that a release uses, and its chart.
     pub(crate) fn used_by(&self, release: &Key) -> Option<(Arc<HelmRepository>, ChartReference)> {
-        let choice = self.choose(self.releases.get(release)?.wanted.as_ref()?).ok()?;
+        let choice = self.choose(self.releases.get(release)?.chart.as_ref()?).ok()?;
         Some((choice.used?.repository, choice.chart.untagged()))
     }
 
-    /// The releases that use a repository, each with its chart.
+    /// The releases that use a repository for their chart, each with it.
     pub(crate) fn users(&self, repository: &Key) -> impl Iterator<Item = (&Key, ChartReference)> {
-        self.candidates(repository).filter_map(|(key, wanted)| {
-            let choice = self.choose(wanted).ok()?;
+        self.candidates(repository).filter_map(|(key, declared)| {
+            let choice = self.choose(declared.chart.as_ref()?).ok()?;
             let used = choice.used.is_some_and(|used| Key::of(&*used.repository) == *repository);
             used.then(|| (key, choice.chart.untagged()))
         })
@@ -220,22 +236,23 @@ impl Index {
     /// The releases that use a repository, or would if it were open to them.
     pub(crate) fn concerned(&self, repository: &Key) -> BTreeSet<Key> {
         let concerned = |wanted: &Wanted| matching::concerns(wanted, repository, &self.repositories);
-        self.candidates(repository).filter(|(_, wanted)| concerned(wanted)).map(|(key, _)| key.clone()).collect()
+        let candidates = self.candidates(repository).filter(|(_, declared)| declared.wanted().any(concerned));
+        candidates.map(|(key, _)| key.clone()).collect()
     }
 
-    /// The releases that name a repository, and those whose charts lie below its URL.
-    fn candidates(&self, repository: &Key) -> impl Iterator<Item = (&Key, &Wanted)> {
+    /// The releases that name a repository, and those whose charts or values lie below its URL.
+    fn candidates(&self, repository: &Key) -> impl Iterator<Item = (&Key, &Declared)> {
         let naming = self.by_named.get(repository).into_iter().flatten();
         let url = self.repositories.url(repository);
         let below = url.into_iter().flat_map(|url| {
             let from = (url.endpoint().to_owned(), url.path().to_owned());
-            self.by_chart
+            self.by_place
                 .range(from..)
                 .take_while(move |((host, chart), _)| host == url.endpoint() && chart.starts_with(url.path()))
         });
         // The range holds `charts-old/x` for `charts`, too; whoever asks looks closer.
         let keys: BTreeSet<&Key> = naming.chain(below.flat_map(|(_, keys)| keys)).collect();
-        keys.into_iter().filter_map(|key| Some((key, self.releases.get(key)?.wanted.as_ref()?)))
+        keys.into_iter().filter_map(|key| Some((key, self.releases.get(key)?)))
     }
 
     /// Enters the labels of all namespaces. Returns the releases whose repository depends on labels that are new.
@@ -267,9 +284,7 @@ impl Index {
     fn depending_on(&self, namespace: &str) -> Vec<Key> {
         let from = Key { namespace: namespace.to_owned(), name: String::new() };
         let of_namespace = self.releases.range(from..).take_while(|(key, _)| key.namespace == namespace);
-        let depends = |declared: &Declared| {
-            declared.wanted.as_ref().is_some_and(|wanted| self.repositories.depends_on_labels(wanted))
-        };
+        let depends = |declared: &Declared| declared.wanted().any(|wanted| self.repositories.depends_on_labels(wanted));
         of_namespace.filter(|(_, declared)| depends(declared)).map(|(key, _)| key.clone()).collect()
     }
 }

@@ -17,7 +17,7 @@ use crate::api::{
     ADOPT, DependencyReference, HelmRelease, HelmRepository, KubeConfigSecret, Reason, ReleaseState, ValuesKind,
 };
 use crate::history::ReleaseKey;
-use crate::registry::{ChartReference, RepositoryUrl};
+use crate::registry::{ChartReference, ReferenceError, RepositoryUrl};
 
 /// Namespace and name of an object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,11 +117,11 @@ pub(crate) fn dependencies(release: &HelmRelease) -> impl Iterator<Item = (Key, 
     releases.map(move |it| (key(it), !(it.ready_only_expr && it.ready_expr.is_some())))
 }
 
-/// What the values of a release are read from.
+/// The objects that the values of a release are read from.
 pub(crate) fn values_sources(release: &HelmRelease) -> impl Iterator<Item = (ValuesKind, Key)> {
     let namespace = release.namespace().unwrap_or_default();
     let key = move |name: &str| Key { namespace: namespace.clone(), name: name.to_owned() };
-    release.spec.values_from.iter().map(move |reference| (reference.kind, key(&reference.name)))
+    release.spec.values_from.iter().filter_map(move |reference| Some((reference.kind, key(reference.name.as_deref()?))))
 }
 
 /// Where a release says that its chart is.
@@ -163,6 +163,18 @@ impl Wanted {
             }
         };
         Ok(Self { namespace, named, chart: place })
+    }
+
+    /// The OCI artifacts that the values of `release` are read from, those left out whose references cannot be any.
+    pub(crate) fn artifacts(release: &HelmRelease) -> impl Iterator<Item = Self> {
+        let namespace = release.namespace().unwrap_or_default();
+        let urls = release.spec.values_from.iter().filter_map(|reference| reference.url.as_deref());
+        urls.filter_map(move |url| Self::artifact(&namespace, url).ok())
+    }
+
+    /// An OCI artifact that values of a release in `namespace` are read from. Fails where `url` cannot be its reference.
+    pub(crate) fn artifact(namespace: &str, url: &str) -> Result<Self, ReferenceError> {
+        Ok(Self { namespace: namespace.to_owned(), named: None, chart: Place::At(ChartReference::parse(url)?) })
     }
 
     /// The chart's reference, where the release itself says it whole.

@@ -14,6 +14,8 @@ pub(crate) struct Source {
     /// The namespace of the release's object.
     namespace: String,
     chart: ChartReference,
+    /// What is at the reference: a chart, or an artifact.
+    what: &'static str,
     used: Option<Used>,
     closed: Vec<(Key, Closed)>,
 }
@@ -22,7 +24,12 @@ impl Source {
     /// What was chosen for a release of `namespace`.
     pub(crate) fn new(namespace: String, choice: Choice) -> Self {
         let Choice { chart, used, closed } = choice;
-        Self { namespace, chart, used, closed }
+        Self { namespace, chart, what: "chart", used, closed }
+    }
+
+    /// The same for an artifact, which is no chart.
+    pub(crate) fn of_artifact(namespace: String, choice: Choice) -> Self {
+        Self { what: "artifact", ..Self::new(namespace, choice) }
     }
 
     /// A failed question to the registry as an error of the release.
@@ -98,20 +105,23 @@ impl Source {
             (None, Some(basic)) if basic.username.is_some() => format!("auth.basic of {repository}"),
             (None, _) => {
                 return format!(
-                    "{repository}, which is used for it, has no credentials: name a Secret with username and password in its auth.basic.secretRef, or check that the chart exists{}",
+                    "{repository}, which is used for it, has no credentials: name a Secret with username and password in its auth.basic.secretRef, or check that the {} exists{}",
+                    self.what,
                     self.twins()
                 );
             }
         };
         if anonymous {
             return format!(
-                "{given} holds no entry for {:?}: add one, or check that the chart exists",
-                self.chart.host()
+                "{given} holds no entry for {:?}: add one, or check that the {} exists",
+                self.chart.host(),
+                self.what
             );
         }
         format!(
-            "correct or renew {given}, let its account read {}, or check that the chart exists{}",
+            "correct or renew {given}, let its account read {}, or check that the {} exists{}",
             self.chart,
+            self.what,
             self.twins()
         )
     }

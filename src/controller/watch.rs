@@ -369,9 +369,7 @@ fn recovered(host: &str, context: &Context) {
         let Ok(release) = &release.0 else { continue };
         let conditions = release.status.as_ref().map(|status| status.conditions.as_slice());
         let key = Key::of(release);
-        if troubled(conditions, ConditionType::SourceReady)
-            && context.index().chart_of(&key).is_some_and(|chart| chart.host() == host)
-        {
+        if troubled(conditions, ConditionType::SourceReady) && context.index().asks(&key, host) {
             context.wake.release(reference(&key));
         }
     }

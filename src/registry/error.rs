@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use super::reference::{Digest, ReferenceError};
 pub use words::{Denial, Detail, Mismatch, Wait};
-use words::{late, names, neighbours, no_permission, plain_http, prereleases, what_exists, when};
+use words::{late, names, neighbours, no_permission, plain_http, prereleases, what_exists, when, which_files};
 
 /// What was being done when a trouble came, and on what: `list the tags of oci://host/repository`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub enum Action {
     Resolve,
     /// Download the chart's archive.
     Download,
+    /// Read a file of an artifact.
+    ReadFile,
 }
 
 impl Attempt {
@@ -53,6 +55,7 @@ impl fmt::Display for Attempt {
             Action::ReadManifest => "read the manifest of",
             Action::Resolve => "choose a version of",
             Action::Download => "download the chart",
+            Action::ReadFile => "read a file of",
         };
         write!(f, "{verb} {}", self.target)
     }
@@ -93,9 +96,7 @@ pub enum Error {
         detail: Detail,
     },
     /// The registry does not know the repository.
-    #[error(
-        "failed to {attempt}: the registry has no such repository; check the path, or push the chart there first{detail}"
-    )]
+    #[error("failed to {attempt}: the registry has no such repository; check the path, or push there first{detail}")]
     RepositoryNotFound {
         /// What was tried.
         attempt: Attempt,
@@ -151,6 +152,26 @@ pub enum Error {
     /// The artifact is something else: a container image, an index, a signature.
     #[error("failed to {attempt}: it is not a Helm chart but {media_type:?}; a chart is what helm push makes")]
     NotAChart {
+        /// What was tried.
+        attempt: Attempt,
+        /// The media type that tells what it is.
+        media_type: String,
+    },
+    /// The artifact has other files than the one that is wanted.
+    #[error("failed to {attempt}: it has no file {file:?}{}", which_files(.files))]
+    FileNotFound {
+        /// What was tried.
+        attempt: Attempt,
+        /// The wanted file.
+        file: String,
+        /// Some that it has.
+        files: Vec<String>,
+    },
+    /// What is stored there holds no files as they are: an image, an index, a packed folder.
+    #[error(
+        "failed to {attempt}: it holds no plain file but {media_type:?}; push the file itself, as oras push REFERENCE values.yaml does"
+    )]
+    NoFiles {
         /// What was tried.
         attempt: Attempt,
         /// The media type that tells what it is.

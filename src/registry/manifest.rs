@@ -1,4 +1,4 @@
-//! A chart's manifest: its digest, its document, and the layer in it that is the chart.
+//! A manifest: its digest, its document, and the layer in it that is the chart, or a file.
 
 use std::str::FromStr;
 
@@ -20,6 +20,9 @@ const CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
 
 /// What Helm pushes a chart's archive as, now and before 3.7.
 const CHART_LAYERS: [&str; 2] = ["application/vnd.cncf.helm.chart.content.v1.tar+gzip", "application/tar+gzip"];
+
+/// Most files of an artifact that a message names.
+const MAX_NAMED: usize = 10;
 
 /// Most bytes of a manifest; registries refuse to store larger ones.
 const MAX_MANIFEST: u64 = 4 * 1024 * 1024;
@@ -122,26 +125,99 @@ fn is_manifest(document: &[u8]) -> bool {
     json.is_some_and(|json| marks.iter().any(|mark| json.get(mark).is_some()))
 }
 
-/// The layer that is the chart's archive: its digest and size.
+/// Which layer of a manifest is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Content {
+    /// The archive of a chart.
+    Chart,
+    /// A file by its title; without one [`DEFAULT_FILE`], or the only one.
+    File(Option<String>),
+}
+
+impl Content {
+    /// What it is, for messages.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Chart => "the chart's archive",
+            Self::File(_) => "the file",
+        }
+    }
+
+    /// The digest and the size of the layer that is wanted.
+    pub(super) fn layer(&self, manifest: &[u8], attempt: &Attempt) -> Result<(Digest, u64), Error> {
+        let image = image(manifest);
+        match self {
+            Self::Chart => chart_layer(image, attempt),
+            Self::File(title) => file_layer(image, title.as_deref(), attempt),
+        }
+    }
+}
+
+/// The file of an artifact that is meant where none is named.
+const DEFAULT_FILE: &str = "values.yaml";
+
+/// The annotation of a layer that names the file in it.
+const TITLE: &str = "org.opencontainers.image.title";
+
+/// The media type of the layer that stands in for none.
+const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+
+/// A manifest, or the media type of what is none.
+fn image(manifest: &[u8]) -> Result<OciImageManifest, String> {
+    match serde_json::from_slice(manifest) {
+        Ok(OciManifest::Image(image)) => Ok(image),
+        Ok(OciManifest::ImageIndex(index)) => {
+            Err(index.media_type.unwrap_or_else(|| OCI_IMAGE_INDEX_MEDIA_TYPE.to_owned()))
+        }
+        Err(_) => Err(media_type(manifest)),
+    }
+}
+
+/// The layer that is the chart's archive.
 ///
 /// A provenance layer beside it is left alone. An index is refused: Helm neither writes nor reads charts in one.
-pub(super) fn chart_layer(manifest: &[u8], attempt: &Attempt) -> Result<(Digest, u64), Error> {
+fn chart_layer(image: Result<OciImageManifest, String>, attempt: &Attempt) -> Result<(Digest, u64), Error> {
     let not_a_chart =
         |media_type: &str| Error::NotAChart { attempt: attempt.clone(), media_type: media_type.to_owned() };
-    let image = match serde_json::from_slice(manifest) {
-        Ok(OciManifest::Image(image)) => image,
-        Ok(OciManifest::ImageIndex(index)) => {
-            return Err(not_a_chart(index.media_type.as_deref().unwrap_or(OCI_IMAGE_INDEX_MEDIA_TYPE)));
-        }
-        Err(_) => return Err(not_a_chart(&media_type(manifest))),
-    };
+    let image = image.map_err(|other| not_a_chart(&other))?;
     if image.config.media_type != CONFIG {
         return Err(not_a_chart(kind(&image)));
     }
     let is_chart = |layer: &&OciDescriptor| CHART_LAYERS.contains(&layer.media_type.as_str());
     let layer = image.layers.iter().find(is_chart);
     let first = || image.layers.first().map_or(CONFIG, |layer| layer.media_type.as_str());
-    let layer = layer.ok_or_else(|| not_a_chart(first()))?;
+    descriptor(layer.ok_or_else(|| not_a_chart(first()))?, attempt)
+}
+
+/// The layer that is a file: each file that is pushed is a layer with its name as title.
+fn file_layer(
+    image: Result<OciImageManifest, String>,
+    wanted: Option<&str>,
+    attempt: &Attempt,
+) -> Result<(Digest, u64), Error> {
+    let image = image.map_err(|media_type| Error::NoFiles { attempt: attempt.clone(), media_type })?;
+    let layers: Vec<&OciDescriptor> = image.layers.iter().filter(|layer| layer.media_type != EMPTY).collect();
+    let title = |layer: &OciDescriptor| layer.annotations.as_ref().and_then(|all| all.get(TITLE).cloned());
+    let titled = |name: &str| layers.iter().copied().find(|layer| title(layer).as_deref() == Some(name));
+    let layer = match (wanted, layers.as_slice()) {
+        (Some(name), _) => titled(name),
+        (None, [only]) => Some(*only),
+        (None, _) => titled(DEFAULT_FILE),
+    };
+    let Some(layer) = layer else {
+        return Err(Error::FileNotFound {
+            attempt: attempt.clone(),
+            file: wanted.unwrap_or(DEFAULT_FILE).to_owned(),
+            files: layers.iter().take(MAX_NAMED).filter_map(|layer| title(layer)).collect(),
+        });
+    };
+    if ["tar", "gzip", "zstd"].iter().any(|packed| layer.media_type.contains(packed)) {
+        return Err(Error::NoFiles { attempt: attempt.clone(), media_type: layer.media_type.clone() });
+    }
+    descriptor(layer, attempt)
+}
+
+fn descriptor(layer: &OciDescriptor, attempt: &Attempt) -> Result<(Digest, u64), Error> {
     let digest =
         Digest::from_str(&layer.digest).map_err(|source| Error::Reference { attempt: attempt.clone(), source })?;
     Ok((digest, u64::try_from(layer.size).unwrap_or_default()))
@@ -179,11 +255,13 @@ fn accept() -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::registry::error::Action;
 
     fn layer_of(manifest: &str) -> Result<(Digest, u64), Error> {
-        chart_layer(manifest.as_bytes(), &Attempt::new(Action::Download, &"oci://h/c"))
+        Content::Chart.layer(manifest.as_bytes(), &Attempt::new(Action::Download, &"oci://h/c"))
     }
 
     fn manifest(config: &str, layers: &[&str]) -> String {
@@ -220,6 +298,40 @@ mod tests {
                 Err(Error::NotAChart { media_type, .. }) => assert_eq!(media_type, expected),
                 other => panic!("{document}: {other:?}"),
             }
+        }
+    }
+
+    /// A manifest of files, each `title` or `title|media type`; an empty title is none.
+    fn files(layers: &[&str]) -> String {
+        let layer = |words: &&str| {
+            let (title, media) = words.split_once('|').unwrap_or((words, "application/yaml"));
+            let annotations = if title.is_empty() { json!({}) } else { json!({ TITLE: title }) };
+            let digest = format!("sha256:{}", "0".repeat(64));
+            json!({ "mediaType": media, "digest": digest, "size": title.len(), "annotations": annotations })
+        };
+        let layers: Vec<_> = layers.iter().map(layer).collect();
+        let config = json!({ "mediaType": EMPTY, "digest": format!("sha256:{}", "0".repeat(64)), "size": 2 });
+        json!({ "schemaVersion": 2, "config": config, "layers": layers }).to_string()
+    }
+
+    #[test]
+    fn a_file_is_found_by_its_title_or_as_the_only_one() {
+        let attempt = Attempt::new(Action::ReadFile, &"oci://h/c");
+        let found = |layers: &[&str], title: Option<&str>| {
+            Content::File(title.map(str::to_owned)).layer(files(layers).as_bytes(), &attempt).map(|(_, size)| size)
+        };
+        assert_eq!(found(&["values.yaml", "prod.yaml"], None).ok(), Some(11));
+        assert_eq!(found(&["values.yaml", "prod.yaml"], Some("prod.yaml")).ok(), Some(9));
+        assert_eq!(found(&["prod.yaml"], None).ok(), Some(9), "the only one");
+        assert_eq!(found(&[""], None).ok(), Some(0), "without a title, too");
+        for (layers, title, words) in [
+            (vec!["a.yaml", "b.yaml"], None, "no file \"values.yaml\", but \"a.yaml\", \"b.yaml\""),
+            (vec!["a.yaml"], Some("b.yaml"), "no file \"b.yaml\", but \"a.yaml\""),
+            (vec!["|application/vnd.oci.empty.v1+json"], None, "no file \"values.yaml\""),
+            (vec!["conf|application/vnd.oci.image.layer.v1.tar+gzip"], None, "tar+gzip"),
+        ] {
+            let error = found(&layers, title).expect_err(words).to_string();
+            assert!(error.contains(words), "{error}");
         }
     }
 }

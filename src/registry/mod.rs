@@ -37,6 +37,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use helm::semver::Constraint;
 use reqwest::StatusCode;
 use tokio::sync::broadcast;
@@ -52,6 +53,7 @@ pub use self::trust::{CaBundle, CaError, Trust};
 
 use self::cache::Cache;
 use self::flight::{Bounds, Flights};
+use self::manifest::Content;
 use self::memory::Memory;
 use self::pull::Store;
 use self::transport::Transport;
@@ -142,7 +144,7 @@ struct Shared {
     memory: Memory,
     tags: Flights<PerRepository, Arc<[String]>>,
     digests: Flights<(ChartReference, AccessKey), Digest>,
-    pulls: Flights<(ChartReference, AccessKey), ChartArchive>,
+    pulls: Flights<(ChartReference, Content, AccessKey), ChartArchive>,
 }
 
 impl fmt::Debug for Registry {
@@ -322,9 +324,9 @@ impl Registry {
         }
     }
 
-    fn store(&self) -> Store<'_> {
-        let Shared { cache, memory, chart_bytes, .. } = &*self.shared;
-        Store { cache, memory, limit: *chart_bytes }
+    fn store(&self, content: Content, limit: u64) -> Store<'_> {
+        let Shared { cache, memory, .. } = &*self.shared;
+        Store { cache, memory, content, limit }
     }
 
     /// `reference` with the tag that `request` means and without digest, or with its digest alone.
@@ -364,7 +366,8 @@ impl Registry {
         let fetch = async {
             let repository = Some(reference.repository());
             let session = self.shared.transport.session(access, reference.host(), repository, attempt.clone()).await?;
-            let digest = manifest::digest(&session, &self.store(), reference).await?;
+            let store = self.store(Content::Chart, self.shared.chart_bytes);
+            let digest = manifest::digest(&session, &store, reference).await?;
             digest.ok_or_else(|| match reference.tag() {
                 Some(tag) => Error::TagNotFound { attempt: attempt.clone(), tag: tag.to_owned(), nearest: Vec::new() },
                 None => Error::DigestNotFound { attempt: attempt.clone() },
@@ -392,12 +395,35 @@ impl Registry {
     ///
     /// The cache is no way around the registry: what another access resolved is asked for again with this one.
     pub async fn pull(&self, resolved: &Resolved, access: &Access) -> Result<ChartArchive, Error> {
+        self.content(Action::Download, resolved, access, self.store(Content::Chart, self.shared.chart_bytes)).await
+    }
+
+    /// A file of an artifact that was resolved, of at most `limit` bytes: the layer with that title, or without one the
+    /// layer titled `values.yaml`, or the only one. Taken from the cache like a chart.
+    pub async fn file(
+        &self,
+        resolved: &Resolved,
+        title: Option<&str>,
+        limit: u64,
+        access: &Access,
+    ) -> Result<Bytes, Error> {
+        let store = self.store(Content::File(title.map(str::to_owned)), limit);
+        Ok(self.content(Action::ReadFile, resolved, access, store).await?.bytes)
+    }
+
+    async fn content(
+        &self,
+        action: Action,
+        resolved: &Resolved,
+        access: &Access,
+        store: Store<'_>,
+    ) -> Result<ChartArchive, Error> {
         let reference = resolved.reference.with_digest(resolved.digest.clone());
-        let attempt = Attempt::new(Action::Download, &reference);
+        let attempt = Attempt::new(action, &reference);
         let key = access.key();
         let proven = resolved.is_proven(access);
+        let question = (reference.clone(), store.content.clone(), key.clone());
         let fetch = async {
-            let store = self.store();
             if proven && let Some(archive) = store.kept(&reference, &resolved.digest, &attempt).await? {
                 self.stats().cache_hits.add(1);
                 return Ok(archive);
@@ -407,7 +433,6 @@ impl Registry {
             let session = transport.session(access, reference.host(), repository, attempt.clone()).await?;
             store.fetch(&session, &reference, &resolved.digest, !proven).await
         };
-        let question = (reference.clone(), key.clone());
         let archive = self.shared.pulls.run(&question, &key, Duration::ZERO, fetch);
         self.within(access, &attempt, reference.host(), archive).await
     }

@@ -1,11 +1,11 @@
-//! From a resolved reference to the bytes of the chart, by digest all the way.
+//! From a resolved reference to the bytes of the chart, or of a file, by digest all the way.
 
 use bytes::Bytes;
 use reqwest::StatusCode;
 
 use super::cache::Cache;
 use super::error::{Attempt, Error};
-use super::manifest;
+use super::manifest::{self, Content};
 use super::memory::Memory;
 use super::reference::{ChartReference, Digest};
 use super::transport::Session;
@@ -30,12 +30,14 @@ pub struct ChartArchive {
 pub(super) struct Store<'a> {
     pub(super) cache: &'a Cache,
     pub(super) memory: &'a Memory,
-    /// Most bytes of an archive.
+    /// Which layer is wanted.
+    pub(super) content: Content,
+    /// Most bytes of it.
     pub(super) limit: u64,
 }
 
 impl Store<'_> {
-    /// The archive of `reference`, which has `digest`, where nothing needs to be asked for it.
+    /// The wanted layer of `reference`, which has `digest`, where nothing needs to be asked for it.
     pub(super) async fn kept(
         &self,
         reference: &ChartReference,
@@ -43,7 +45,7 @@ impl Store<'_> {
         attempt: &Attempt,
     ) -> Result<Option<ChartArchive>, Error> {
         let Some(manifest) = self.get(reference, digest, MAX_CACHED_MANIFEST).await else { return Ok(None) };
-        let (chart_digest, size) = manifest::chart_layer(&manifest, attempt)?;
+        let (chart_digest, size) = self.content.layer(&manifest, attempt)?;
         if size > self.limit {
             return Err(self.too_large(attempt));
         }
@@ -51,7 +53,7 @@ impl Store<'_> {
         Ok(bytes.map(|bytes| ChartArchive { digest: digest.clone(), chart_digest, bytes }))
     }
 
-    /// The archive of `reference`, which names `digest`. The manifest is asked for in any case where `anew`, so that
+    /// The wanted layer of `reference`, which names `digest`. The manifest is asked for in any case where `anew`, so that
     /// the registry itself lets the session read it.
     pub(super) async fn fetch(
         &self,
@@ -68,14 +70,14 @@ impl Store<'_> {
             self.keep(reference, digest, &manifest).await;
             manifest
         };
-        let (chart_digest, size) = manifest::chart_layer(&manifest, session.attempt())?;
+        let (chart_digest, size) = self.content.layer(&manifest, session.attempt())?;
         if size > self.limit {
             return Err(self.too_large(session.attempt()));
         }
         let bytes = if let Some(bytes) = self.get(reference, &chart_digest, self.limit).await {
             bytes
         } else {
-            let layer = async || fetch_layer(session, reference, &chart_digest, self.limit).await;
+            let layer = async || self.fetch_layer(session, reference, &chart_digest).await;
             let bytes = twice(layer).await?;
             self.keep(reference, &chart_digest, &bytes).await;
             bytes
@@ -98,7 +100,25 @@ impl Store<'_> {
 
     fn too_large(&self, attempt: &Attempt) -> Error {
         let (attempt, limit) = (attempt.clone(), self.limit);
-        Error::TooLarge { attempt, what: "the chart's archive", limit, unit: "bytes" }
+        Error::TooLarge { attempt, what: self.content.name(), limit, unit: "bytes" }
+    }
+
+    async fn fetch_layer(
+        &self,
+        session: &Session<'_>,
+        reference: &ChartReference,
+        digest: &Digest,
+    ) -> Result<Bytes, Error> {
+        let path = format!("{}/blobs/{digest}", reference.repository());
+        let answer = session.get(&path, "application/octet-stream, */*").await?;
+        if answer.status() == StatusCode::NOT_FOUND && !answer.is_web_page() {
+            return Err(Error::DigestNotFound { attempt: session.attempt().clone() });
+        }
+        let bytes = answer.success().await?.body(self.limit, self.content.name()).await?;
+        manifest::verify(&bytes, digest.clone(), session.attempt())?;
+        session.stats().downloads.add(1);
+        session.stats().downloaded_bytes.add(bytes.len() as u64);
+        Ok(bytes)
     }
 }
 
@@ -114,22 +134,4 @@ async fn fetch_manifest(session: &Session<'_>, reference: &ChartReference) -> Re
     let fetched = manifest::fetch(session, reference).await?;
     let document = fetched.map(|(_, document)| document);
     document.ok_or_else(|| Error::DigestNotFound { attempt: session.attempt().clone() })
-}
-
-async fn fetch_layer(
-    session: &Session<'_>,
-    reference: &ChartReference,
-    digest: &Digest,
-    limit: u64,
-) -> Result<Bytes, Error> {
-    let path = format!("{}/blobs/{digest}", reference.repository());
-    let answer = session.get(&path, "application/octet-stream, */*").await?;
-    if answer.status() == StatusCode::NOT_FOUND && !answer.is_web_page() {
-        return Err(Error::DigestNotFound { attempt: session.attempt().clone() });
-    }
-    let bytes = answer.success().await?.body(limit, "the chart's archive").await?;
-    manifest::verify(&bytes, digest.clone(), session.attempt())?;
-    session.stats().downloads.add(1);
-    session.stats().downloaded_bytes.add(bytes.len() as u64);
-    Ok(bytes)
 }

@@ -46,6 +46,23 @@ fn releases() -> Vec<Case> {
             json!({ "valuesFrom": [{ "kind": "Secret", "name": "?watch=1" }] }),
             &["spec.valuesFrom[0].name", "should match"],
         ),
+        (json!({ "valuesFrom": [{ "kind": "OCIArtifact", "url": "oci://r.example/v:prod", "name": null }] }), &[]),
+        (
+            json!({ "valuesFrom": [{ "kind": "OCIArtifact", "url": format!("oci://r.example:5000/a/v@sha256:{}", "0".repeat(64)) }] }),
+            &[],
+        ),
+        (
+            json!({ "valuesFrom": [{ "kind": "OCIArtifact", "url": "oci://r.example:5000/v" }] }),
+            &["spec.valuesFrom[0].url", "should match"],
+        ),
+        (
+            json!({ "valuesFrom": [{ "kind": "OCIArtifact", "name": "v" }] }),
+            &["spec.valuesFrom[0]", "an OCIArtifact needs url and has no name"],
+        ),
+        (
+            json!({ "valuesFrom": [{ "kind": "Secret", "name": "v", "url": "oci://r.example/v:prod" }] }),
+            &["spec.valuesFrom[0]", "a ConfigMap or a Secret needs name and has no url"],
+        ),
         (json!({ "dependsOn": [{ "name": "a/b" }] }), &["spec.dependsOn[0].name", "should match"]),
         (json!({ "dependsOn": vec![json!({ "name": "db" }); 65] }), &["spec.dependsOn", "64"]),
         (json!({ "kubeConfig": { "secretRef": { "name": "prod", "key": "value.yaml" } } }), &[]),

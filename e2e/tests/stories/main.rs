@@ -53,6 +53,7 @@ mod two_owners;
 mod undecodable;
 mod values_files;
 mod values_from;
+mod values_from_oci;
 
 mod access;
 mod hostile_archives;

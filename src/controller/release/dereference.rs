@@ -4,15 +4,17 @@ use std::collections::BTreeSet;
 
 use kube::ResourceExt as _;
 
+use super::artifact;
 use super::dependencies::{self, Dependency};
+use super::trace::Trace;
 use super::values::{self, Referenced};
-use crate::api::{ADOPT, HelmRelease, Reason, ValuesKind, shortened};
+use crate::api::{ADOPT, HelmRelease, Reason, ValuesKind, ValuesReference, shortened};
 use crate::controller::access::{self, DereferencedRepository};
 use crate::controller::causes::api_error;
 use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
 use crate::controller::guarded::Guarded;
-use crate::controller::matching::{self, Key, Wanted, dependencies, values_sources};
+use crate::controller::matching::{self, Key, Wanted, dependencies};
 use crate::controller::ownership::{self, Candidate, Evidence, Owner};
 use crate::controller::source::Source;
 use crate::controller::status;
@@ -39,6 +41,7 @@ pub(crate) struct DereferencedRelease {
 pub(crate) async fn dereference(
     release: &HelmRelease,
     context: &Context,
+    trace: &mut Trace,
 ) -> Result<DereferencedRelease, ReconcileError> {
     let Target { cluster, release: ReleaseKey { namespace: records, .. } } = target(release);
     let (own, namespace) = (Key::of(release), matching::namespace(release));
@@ -64,7 +67,7 @@ pub(crate) async fn dereference(
         Some(used) => Some(access::dereference(used.repository, used.gives, context).await?),
         None => None,
     };
-    let values = match values(release, context).await {
+    let values = match Box::pin(values(release, context, trace)).await {
         // What it depends on may be what makes them.
         Err(error) if error.reason == Reason::ValuesNotFound => {
             let why = blocked(release, context)?.map(|why| ReconcileError::new(Reason::DependencyNotReady, why));
@@ -77,18 +80,35 @@ pub(crate) async fn dereference(
 
 /// The values of a release that come from Secrets, as far as they can be read.
 pub(crate) async fn secret_values(release: &HelmRelease, context: &Context) -> Vec<serde_json::Value> {
-    if release.spec.values_from.iter().all(|reference| reference.kind == ValuesKind::ConfigMap) {
-        return Vec::new();
+    let mut referenced = Vec::new();
+    for reference in release.spec.values_from.iter().filter(|reference| reference.kind == ValuesKind::Secret) {
+        let held = contents(reference, release, context).await;
+        referenced.push(Referenced { reference: reference.clone(), content: held.ok().and_then(Result::ok) });
     }
-    let referenced = values(release, context).await.unwrap_or_default();
     values::merge(None, &referenced).map(|merged| merged.secrets).unwrap_or_default()
 }
 
 /// Reads what `valuesFrom` names.
-async fn values(release: &HelmRelease, context: &Context) -> Result<Vec<Referenced>, ReconcileError> {
+async fn values(
+    release: &HelmRelease,
+    context: &Context,
+    trace: &mut Trace,
+) -> Result<Vec<Referenced>, ReconcileError> {
     let mut found = Vec::with_capacity(release.spec.values_from.len());
-    for (at, (reference, source)) in release.spec.values_from.iter().zip(values_sources(release)).enumerate() {
-        let held = contents(&source, values::key(reference), context).await?;
+    let mut artifacts = Vec::new();
+    for (at, reference) in release.spec.values_from.iter().enumerate() {
+        if let Some(url) = &reference.url {
+            let read = Box::pin(artifact::read(at, (url, reference), release, context, trace)).await?;
+            let file = read.map(|(artifact, bytes)| {
+                artifacts.push(artifact);
+                bytes.to_vec()
+            });
+            found.push(Referenced { reference: reference.clone(), content: file });
+            // Many large ones are not all held before they are found to be too many.
+            values::check_size(&found)?;
+            continue;
+        }
+        let held = contents(reference, release, context).await?;
         let missing = match &held {
             Ok(_) => None,
             Err(missing) => Some(missing).filter(|_| !reference.optional),
@@ -101,15 +121,19 @@ async fn values(release: &HelmRelease, context: &Context) -> Result<Vec<Referenc
         }
         found.push(Referenced { reference: reference.clone(), content: held.ok() });
     }
+    trace.artifacts = Some(artifacts);
     Ok(found)
 }
 
-/// What the object holds under `wanted`, or what is missing.
+/// What the object that `reference` names holds, or what is missing.
 async fn contents(
-    (kind, key): &(ValuesKind, Key),
-    wanted: &str,
+    reference: &ValuesReference,
+    release: &HelmRelease,
     context: &Context,
 ) -> Result<Result<Vec<u8>, String>, ReconcileError> {
+    let (kind, wanted) = (reference.kind, values::key(reference));
+    let key =
+        &Key { namespace: release.namespace().unwrap_or_default(), name: reference.name.clone().unwrap_or_default() };
     let Key { namespace, name } = key;
     let unread = |error| api_error(&format!("read {} {key}", kind.as_str()), &error);
     let held = match kind {
@@ -121,6 +145,8 @@ async fn contents(
             let secret = context.secrets.get(namespace, name).await.map_err(unread)?;
             secret.map(|secret| Some(secret.data.as_ref()?.get(wanted)?.0.clone()))
         }
+        // From before the API server asked for one.
+        ValuesKind::OciArtifact => return Ok(Err("an OCIArtifact without url".to_owned())),
     };
     Ok(match held {
         Some(held) => held.ok_or_else(|| format!("{} {key} has no key {wanted:?}", kind.as_str())),

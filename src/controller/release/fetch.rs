@@ -44,7 +44,7 @@ pub(super) async fn resolve(
 }
 
 /// Whether a registry answered that what is declared cannot be: then nothing that it answered before counts.
-fn contradicts(error: &Error) -> bool {
+pub(super) fn contradicts(error: &Error) -> bool {
     match error {
         // Damage on the way contradicts nothing: the next answer may be sound.
         Error::DigestMismatch { kind, .. } => *kind != Mismatch::Content,

@@ -7,6 +7,7 @@
 //! A reconcile may be killed at any instruction: each stage begins from what the cluster and Helm's history hold.
 
 mod act;
+mod artifact;
 mod blocked;
 mod checks;
 mod dependencies;
@@ -235,7 +236,7 @@ async fn bring_nearer(release: &HelmRelease, place: &Place, trace: &mut Trace) -
         Box::pin(act::pause(release, place, trace)).await?;
         return Ok(Outcome::Suspended);
     }
-    let references = Box::pin(dereference::dereference(release, context)).await?;
+    let references = Box::pin(dereference::dereference(release, context, trace)).await?;
     let desired = Box::new(validate::validate(release, references)?);
     trace.secrets = SecretValues::of(&desired.secrets);
     Box::pin(act::storage::gather(&desired.identity, place)).await?;

@@ -20,6 +20,7 @@ use crate::api::{
     ChartSource, CrdPolicy, ForeignChange, GoDuration, HelmRelease, HelmReleaseSpec, Reason, Strategy, StrategyName,
     TEST_AT, Test, TestFilter, WaitStrategyName,
 };
+use crate::controller::access::DereferencedRepository;
 use crate::controller::error::{ReconcileError, chain};
 use crate::controller::matching;
 use crate::controller::source::Source;
@@ -297,7 +298,7 @@ pub(crate) fn validate(
         uninstall: _,
     } = &release.spec;
     let merged = values::merge(declared.as_ref(), &references.values)?;
-    let max_age = max_age(release, &references);
+    let max_age = max_age(release, references.repository.as_ref());
     let chart = pinned(references.chart, source.digest.as_deref())?;
     let access = match &references.repository {
         Some(repository) => repository.access(chart.host(), chart.repository())?,
@@ -349,7 +350,7 @@ pub(crate) fn identity(release: &HelmRelease) -> Result<Identity, ReconcileError
 }
 
 /// Without a `HelmRepository` above the chart the registry is asked as a stranger.
-fn anonymous() -> Access {
+pub(super) fn anonymous() -> Access {
     Access { timeout: REGISTRY_TIMEOUT, ..Access::default() }
 }
 
@@ -382,13 +383,9 @@ fn version(text: Option<&str>, chart: &ChartReference) -> Result<VersionRequest,
 }
 
 /// Half an interval: the releases of one repository look at about the same time, and share one answer of the registry.
-fn max_age(release: &HelmRelease, references: &DereferencedRelease) -> Duration {
+pub(super) fn max_age(release: &HelmRelease, repository: Option<&DereferencedRepository>) -> Duration {
     let own = release.spec.interval();
-    references
-        .repository
-        .as_ref()
-        .map_or(own, |repository| own.min(repository.repository.spec.interval.at_least_a_second()))
-        / 2
+    repository.map_or(own, |it| own.min(it.repository.spec.interval.at_least_a_second())) / 2
 }
 
 fn install(release: &HelmRelease) -> Action {

@@ -50,16 +50,23 @@ pub(crate) struct Merged {
 }
 
 /// The most bytes that references of one release lead to: more than a record of them could hold.
-const REFERENCED: usize = 4 << 20;
+pub(super) const REFERENCED: usize = 4 << 20;
+
+/// Whether `references` lead to more than may be.
+pub(super) fn check_size(references: &[Referenced]) -> Result<(), ReconcileError> {
+    let bytes: usize = references.iter().filter_map(|it| it.content.as_ref()).map(Vec::len).sum();
+    if bytes > REFERENCED {
+        let message =
+            format!("what spec.valuesFrom refers to has {bytes} bytes or more in all, more than {REFERENCED}");
+        return Err(ReconcileError::new(Reason::ValuesInvalid, message));
+    }
+    Ok(())
+}
 
 /// Puts the values together.
 pub(crate) fn merge(own: Option<&Value>, references: &[Referenced]) -> Result<Merged, ReconcileError> {
     let mut merged = Merged::default();
-    let bytes: usize = references.iter().filter_map(|it| it.content.as_ref()).map(Vec::len).sum();
-    if bytes > REFERENCED {
-        let message = format!("what spec.valuesFrom refers to has {bytes} bytes in all, more than {REFERENCED}");
-        return Err(ReconcileError::new(Reason::ValuesInvalid, message));
-    }
+    check_size(references)?;
     for (at, Referenced { reference, content }) in references.iter().enumerate() {
         let Some(content) = content else { continue };
         let wrong = |why: &str| Err(invalid(at, reference, why));
@@ -178,8 +185,12 @@ pub(crate) fn key(reference: &ValuesReference) -> &str {
 }
 
 fn invalid(at: usize, reference: &ValuesReference, why: &str) -> ReconcileError {
-    let (kind, name) = (reference.kind.as_str(), &reference.name);
-    let message = format!("spec.valuesFrom[{at}]: the key {:?} of {kind} {name} {why}", key(reference));
+    let (kind, name) = (reference.kind.as_str(), reference.name.as_deref().unwrap_or_default());
+    let message = match (&reference.url, &reference.values_key) {
+        (Some(url), Some(file)) => format!("spec.valuesFrom[{at}]: the file {file:?} of {url} {why}"),
+        (Some(url), None) => format!("spec.valuesFrom[{at}]: what {url} holds {why}"),
+        (None, _) => format!("spec.valuesFrom[{at}]: the key {:?} of {kind} {name} {why}", key(reference)),
+    };
     ReconcileError::new(Reason::ValuesInvalid, message)
 }
 

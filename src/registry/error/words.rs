@@ -154,6 +154,11 @@ pub(super) fn what_exists(existing: &[String], total: usize) -> String {
     }
 }
 
+pub(super) fn which_files(files: &[String]) -> String {
+    let quoted: Vec<String> = files.iter().map(|file| format!("{file:?}")).collect();
+    if quoted.is_empty() { String::new() } else { format!(", but {}", quoted.join(", ")) }
+}
+
 pub(super) fn prereleases(hint: Option<&String>) -> String {
     hint.map(|hint| format!("; pre-releases count with {hint:?}")).unwrap_or_default()
 }
