@@ -110,8 +110,25 @@ pub struct Args {
 pub enum Command {
     /// Print the definitions of the custom resources as YAML.
     Crds,
+    /// Print a `HelmRelease` of the cluster as it is carried out: with what `HelmReleaseDefaults` give it, and which of them.
+    Effective(Effective),
     /// Render a chart as `helm template` does, without a cluster.
     Template(Box<template::Options>),
+}
+
+/// Which release is shown.
+#[derive(Debug, clap::Args)]
+pub struct Effective {
+    /// The name of the `HelmRelease`.
+    pub name: String,
+
+    /// Its namespace. Default: the one of the kubeconfig's context.
+    #[arg(long, short)]
+    pub namespace: Option<String>,
+
+    /// The kubeconfig. Default: `KUBECONFIG`, or the one of the home folder.
+    #[arg(long)]
+    pub kubeconfig: Option<PathBuf>,
 }
 
 /// How log lines look.

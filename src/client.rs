@@ -7,12 +7,14 @@
 mod backoff;
 mod limit;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
 use kube::client::ClientBuilder;
 use kube::client::retry::RetryPolicy;
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tower::ServiceBuilder;
 use tower::buffer::BufferLayer;
@@ -51,6 +53,15 @@ pub enum Error {
     /// Neither a kubeconfig nor a service account says where it is.
     #[error("failed to find the API server: set KUBECONFIG, or run in a pod with a service account")]
     InferConfig(#[source] kube::config::InferConfigError),
+    /// The given kubeconfig cannot be used.
+    #[error("failed to read the kubeconfig {}", .file.display())]
+    Kubeconfig {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: kube::config::KubeconfigError,
+    },
     /// The TLS material cannot be used.
     #[error("failed to set up the connection to the API server")]
     BuildClient(#[source] kube::Error),
@@ -65,6 +76,17 @@ pub enum Error {
 pub async fn connect(metrics: Arc<Metrics>, shutdown: Option<Shutdown>) -> Result<Client, Error> {
     let config = Config::infer().await.map_err(Error::InferConfig)?;
     assemble(config, metrics, Limits::default(), &Gate(shutdown))
+}
+
+/// A client for the cluster that a person's kubeconfig names: this file, else as [`connect`].
+pub async fn of_person(kubeconfig: Option<&Path>) -> Result<Client, Error> {
+    let Some(file) = kubeconfig else { return connect(Arc::default(), None).await };
+    let read = async {
+        let kubeconfig = Kubeconfig::read_from(file)?;
+        Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await
+    };
+    let config = read.await.map_err(|source| Error::Kubeconfig { file: file.to_owned(), source })?;
+    build(config, Arc::default(), Limits::default())
 }
 
 /// A client for the cluster of `config`, whose requests `metrics` counts. Must be called within a Tokio runtime.

@@ -37,7 +37,7 @@ fn check(path: &str, current: &str) {
 #[test]
 fn generated_definitions_are_current() {
     let mut all =
-        "# The custom resources. Deleting them deletes every HelmRelease and HelmRepository of the cluster.\n\
+        "# The custom resources. Deleting them deletes every object of these kinds, HelmReleases among them.\n\
                    # kubectl apply --server-side -f crds.yaml\n"
             .to_owned();
     for (name, definition) in api::definitions() {

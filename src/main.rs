@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use helm_operator::args::{Args, Command};
+use helm_operator::args::{Args, Command, Effective};
 use helm_operator::controller::{self, AllowedInKubeConfigs, Memory, Policy, Setup};
 use helm_operator::leader::Election;
 use helm_operator::metrics::Metrics;
@@ -47,6 +47,7 @@ fn main() -> ExitCode {
     };
     let result = match args.command {
         Some(Command::Crds) => print_crds(),
+        Some(Command::Effective(options)) => print_effective(&options),
         Some(Command::Template(options)) => return print_template(&options),
         None => run(args),
     };
@@ -73,6 +74,21 @@ fn print_crds() -> anyhow::Result<()> {
     for (_, definition) in api::definitions() {
         text.extend(["---\n", &api::to_yaml(&definition)?]);
     }
+    print(&text)
+}
+
+fn print_effective(options: &Effective) -> anyhow::Result<()> {
+    let Effective { name, namespace, kubeconfig } = options;
+    install_tls_provider()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let text = runtime.block_on(async {
+        let client = client::of_person(kubeconfig.as_deref()).await?;
+        anyhow::Ok(controller::effective(client, namespace.as_deref(), name).await?)
+    })?;
+    print(&text)
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
         // Who reads has enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
@@ -106,15 +122,18 @@ fn print_template(options: &template::Options) -> ExitCode {
 /// Runs the operator until it is asked to end, or must.
 fn run(args: Args) -> anyhow::Result<()> {
     telemetry::start(&args.log, args.log_format)?;
-    // One provider for all of rustls: with two to choose from it would refuse to choose.
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))?;
+    install_tls_provider()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let ended = runtime.block_on(operate(args));
     // What still computes writes nothing any more, and need not be waited for: it ends with the process.
     std::mem::forget(runtime);
     ended
+}
+
+/// One provider for all of rustls: with two to choose from it would refuse to choose.
+fn install_tls_provider() -> anyhow::Result<()> {
+    let installed = rustls::crypto::ring::default_provider().install_default();
+    installed.map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))
 }
 
 async fn operate(args: Args) -> anyhow::Result<()> {

@@ -352,7 +352,7 @@ impl Story<'_> {
         let mut state = String::new();
         for arguments in [
             "get helmrepositories,helmreleases --all-namespaces --output wide",
-            "get helmrepositories,helmreleases --output yaml --namespace",
+            "get helmrepositories,helmreleases,helmreleasedefaults --output yaml --namespace",
             "get all,configmaps,secrets,ingresses --output wide --namespace",
             "get events --sort-by .lastTimestamp --namespace",
         ] {

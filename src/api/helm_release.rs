@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CommonMetadata, ConflictRule, DependencyReference, DriftDetection, GoDuration, HealthCheckExpressions, Install,
-    KubeConfig, OnImmutable, PostRenderStrategy, PostRenderer, Rollback, Test, Uninstall, Upgrade, ValuesArtifact,
-    ValuesReference, WaitStrategy,
+    KubeConfig, OnImmutable, PostRenderStrategy, PostRenderer, Rollback, TakenDefaults, Test, Uninstall, Upgrade,
+    ValuesArtifact, ValuesReference, WaitStrategy,
 };
 
 /// A Helm release as it should be.
@@ -254,6 +254,9 @@ pub struct HelmReleaseStatus {
     pub last_attempted_digest: Option<String>,
     /// The generation that was last tried.
     pub last_attempted_generation: Option<i64>,
+    /// What the release took from `HelmReleaseDefaults` and `ClusterHelmReleaseDefaults`, the nearer first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub defaults: Vec<TakenDefaults>,
     /// The OCI artifacts that values were last read from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values_artifacts: Vec<ValuesArtifact>,

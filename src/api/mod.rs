@@ -5,6 +5,7 @@
 
 mod actions;
 mod condition;
+mod defaults;
 mod differences;
 mod duration;
 mod helm_release;
@@ -22,6 +23,10 @@ pub use actions::{
 };
 pub(crate) use condition::shortened;
 pub use condition::{ConditionType, Conditions};
+pub use defaults::{
+    ActionDefaults, ClusterHelmReleaseDefaults, ClusterHelmReleaseDefaultsSpec, DEFAULTS_NAME, HelmReleaseDefaults,
+    HelmReleaseDefaultsSpec, InstallDefaults, TakenDefaults, UpgradeDefaults,
+};
 pub use differences::{ConflictPolicy, ConflictRule, DriftDetection, DriftMode, IgnoreRule, ObjectSelector};
 pub use duration::GoDuration;
 pub use helm_release::{
@@ -39,7 +44,7 @@ pub use reason::Reason;
 pub use values_from::{ValuesArtifact, ValuesKind, ValuesReference};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, ValidationRule,
 };
 use kube::CustomResourceExt as _;
 
@@ -65,10 +70,29 @@ pub const TEST_AT: &str = "helm-operator.ketches.cn/testAt";
 /// Annotation on a Secret: the namespaces, separated by commas, or `*` for all, whose repositories may use it.
 pub const ALLOWED_NAMESPACES: &str = "helm-operator.ketches.cn/allowed-namespaces";
 
-/// The definitions of both kinds, by the file name they have in `crds/`.
-pub fn definitions() -> [(&'static str, CustomResourceDefinition); 2] {
-    [("helmreleases.yaml", HelmRelease::crd()), ("helmrepositories.yaml", HelmRepository::crd())]
-        .map(|(name, definition)| (name, nulls_allowed(unobserved_at_first(definition))))
+/// The definitions of all kinds, by the file name they have in `crds/`.
+pub fn definitions() -> [(&'static str, CustomResourceDefinition); 4] {
+    [
+        ("clusterhelmreleasedefaults.yaml", one_of_a_name(ClusterHelmReleaseDefaults::crd())),
+        ("helmreleasedefaults.yaml", one_of_a_name(HelmReleaseDefaults::crd())),
+        ("helmreleases.yaml", HelmRelease::crd()),
+        ("helmrepositories.yaml", HelmRepository::crd()),
+    ]
+    .map(|(name, definition)| (name, nulls_allowed(unobserved_at_first(definition))))
+}
+
+/// Lets the API server refuse objects of another name than [`DEFAULTS_NAME`]: of several that one could not tell which counts.
+fn one_of_a_name(mut definition: CustomResourceDefinition) -> CustomResourceDefinition {
+    let kind = definition.spec.names.kind.clone();
+    for schema in definition.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut()) {
+        let rule = ValidationRule {
+            rule: format!("self.metadata.name == '{DEFAULTS_NAME}'"),
+            message: Some(format!("the name of a {kind} must be {DEFAULTS_NAME:?}: no other counts")),
+            ..ValidationRule::default()
+        };
+        schema.open_api_v3_schema.get_or_insert_default().x_kubernetes_validations = Some(vec![rule]);
+    }
+    definition
 }
 
 /// Lets a field that may be null and has few values be null: tools that fill in templates write nulls for what is not set, and

@@ -56,6 +56,8 @@ reasons! {
         // What the object itself says wrongly.
         /// A field, or a combination of fields, has no meaning.
         ConfigurationError,
+        /// What `HelmReleaseDefaults` of the namespace, or those of the cluster, say cannot be read.
+        DefaultsInvalid,
         /// The repository is no OCI registry.
         UnsupportedRepositoryType,
         /// The `HelmRepository` a release names does not exist.

@@ -13,6 +13,7 @@ use super::awaits::Awaits;
 use super::changes::Changes;
 use super::charts::Charts;
 use super::clusters::Clusters;
+use super::defaults::Defaults;
 use super::error::Retries;
 use super::events::Events;
 use super::guarded::Guarded;
@@ -153,6 +154,7 @@ pub(crate) struct Context {
     pub(crate) releases: Store<Guarded<HelmRelease>>,
     pub(crate) repositories: Store<Guarded<HelmRepository>>,
     pub(crate) index: Mutex<Index>,
+    pub(crate) defaults: Defaults,
     pub(crate) secrets: Referents<Secret>,
     pub(crate) config_maps: Referents<ConfigMap>,
     pub(crate) known_charts: KnownCharts,

@@ -138,11 +138,11 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         AccessDenied, AdmissionDenied, AdoptionIgnored, AdoptionRefused, AuthenticationFailed, CertificateExpired,
         CertificateNameMismatch, CertificateUnknownAuthority, ChartArchiveInvalid, ChartDeprecated,
         ChartMetadataInvalid, ChartNameMismatch, ChartRefused, ChartTooLarge, ChartWarning, ClusterCredentialsRejected,
-        ClusterUnavailable, ClusterUnreachable, ConfigurationError, ConnectionFailed, DefinitionNotReplaced,
-        DependencyNotReady, DependentsRemain, DigestMismatch, DnsFailed, DriftCorrected, DriftCorrectionFailed,
-        DriftDetected, FieldConflict, Forbidden, ForeignRevision, HealthCheckFailed, HealthCheckSucceeded,
-        HelmRepositoryNotFound, HistoryInvalid, HookFailed, ImmutableField, InstallCompleted, InstallFailed,
-        InstallStarted, InternalError, KubernetesVersionUnsupported, ManifestInvalid, NamespaceNotFound,
+        ClusterUnavailable, ClusterUnreachable, ConfigurationError, ConnectionFailed, DefaultsInvalid,
+        DefinitionNotReplaced, DependencyNotReady, DependentsRemain, DigestMismatch, DnsFailed, DriftCorrected,
+        DriftCorrectionFailed, DriftDetected, FieldConflict, Forbidden, ForeignRevision, HealthCheckFailed,
+        HealthCheckSucceeded, HelmRepositoryNotFound, HistoryInvalid, HookFailed, ImmutableField, InstallCompleted,
+        InstallFailed, InstallStarted, InternalError, KubernetesVersionUnsupported, ManifestInvalid, NamespaceNotFound,
         NoDriftDetected, NoMatchingVersion, NotAHelmChart, NotReady, ObjectInvalid, OwnershipConflict, PendingRelease,
         PermissionDenied, PlainHttp, PostRenderFailed, Progressing, ProxyFailed, QuotaExceeded, RateLimited,
         RegistryTimeout, RegistryUnavailable, RegistryUnexpected, ReleaseHeld, ReleaseNameConflict, ReleaseTooLarge,
@@ -155,6 +155,7 @@ pub(crate) fn retry(reason: Reason) -> Retry {
     match reason {
         // The object, the chart or the values have to change.
         ConfigurationError
+        | DefaultsInvalid
         | UnsupportedRepositoryType
         | AccessDenied
         | SecretInvalid

@@ -84,6 +84,8 @@ struct Release {
 pub(crate) struct Watch {
     /// The revision.
     pub(crate) of: For,
+    /// What is declared of drift, in a number: defaults may change it, and not the generation.
+    pub(crate) declared: u64,
     /// Whether it matters what others do to the objects.
     pub(crate) compares: bool,
     /// Whether some of the objects are not watched.
@@ -153,9 +155,9 @@ pub(crate) struct Ailing {
 }
 
 impl LiveReleases {
-    /// Whether the objects of this revision of the object with this uid are watched.
-    pub(crate) fn covers(&self, uid: &str, of: For) -> bool {
-        self.lock().releases.get(uid).is_some_and(|release| release.watch.of == of)
+    /// Whether the objects of this revision of the object with this uid are watched, for what is declared of drift.
+    pub(crate) fn covers(&self, uid: &str, of: For, declared: u64) -> bool {
+        self.lock().releases.get(uid).is_some_and(|it| it.watch.of == of && it.watch.declared == declared)
     }
 
     /// Begins to watch the objects of a revision that is deployed, in place of any others of the same release. Of each its

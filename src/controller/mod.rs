@@ -9,6 +9,7 @@ mod changes;
 mod charts;
 mod clusters;
 mod context;
+mod defaults;
 mod error;
 mod events;
 mod finalizer;
@@ -57,6 +58,7 @@ use crate::registry::{Registry, Settings};
 use crate::shutdown::Shutdown;
 
 pub use self::context::Policy;
+pub use self::defaults::show::{Error as EffectiveError, effective};
 pub use self::kubeconfig::Allowed as AllowedInKubeConfigs;
 pub use self::memory::Memory;
 pub use self::schemas::RemoteSchemas;
@@ -103,6 +105,7 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
         releases,
         repositories,
         index: Mutex::new(index::Index::new(setup.policy.no_cross_namespace_refs)),
+        defaults: defaults::Defaults::default(),
         secrets: referents::Referents::new(client.clone()),
         config_maps: referents::Referents::new(client.clone()),
         known_charts: repository::KnownCharts::default(),
@@ -163,6 +166,10 @@ fn start(context: &Arc<Context>, stores: Stores) -> JoinSet<()> {
             repository_changed(repository, told, &shared);
         },
     ));
+    // Without the defaults releases would be rendered otherwise than with them.
+    let (defaults_listed, defaults_known) = oneshot::channel();
+    let listed = || defaults_listed.send(()).unwrap_or_default();
+    tasks.spawn_local(defaults::follow(Arc::clone(context), listed));
     tasks.spawn_local(watch::follow_secrets(Arc::clone(context)));
     tasks.spawn_local(watch::follow_config_maps(Arc::clone(context)));
     let listed = || namespaces_listed.send(()).unwrap_or_default();
@@ -178,7 +185,7 @@ fn start(context: &Arc<Context>, stores: Stores) -> JoinSet<()> {
     let shared = Arc::clone(context);
     tasks.spawn_local(async move {
         // Without the history a release that is there would look like one that is not.
-        drop(futures::join!(history_known, namespaces_known));
+        drop(futures::join!(history_known, namespaces_known, defaults_known));
         known(&shared).await;
         all_known.send_replace(true);
     });

@@ -7,6 +7,7 @@
 //! | `HelmRepository` (the same) | itself, and the releases that use it, or would if it were open to them |
 //! | Secrets but Helm's (metadata) | the repositories that name one, their releases, and the releases that read values or a kubeconfig from one |
 //! | `ConfigMap`s (metadata) | the releases that read values from one |
+//! | `HelmReleaseDefaults`, `ClusterHelmReleaseDefaults` (spec) | the releases of the namespace, all releases |
 //! | Namespaces (labels) | the releases in one whose repositories select namespaces |
 //! | Helm's release Secrets (metadata), in other clusters too | the release whose history somebody else wrote |
 //! | another cluster that answers again, or no longer does | the releases in it |

@@ -5,7 +5,7 @@ use e2e::apiserver::ControlPlane;
 use e2e::eventually::eventually;
 use e2e::kubectl::Kubectl;
 use e2e::story::{SOON, block_on, install_definitions};
-use helm_operator::api::{HelmRelease, HelmRepository};
+use helm_operator::api::{DEFAULTS_NAME, HelmRelease, HelmReleaseDefaults, HelmRepository};
 use kube::api::{Api, ApiResource, DynamicObject, PostParams};
 use serde_json::{Value, json};
 
@@ -149,12 +149,26 @@ fn repositories() -> Vec<Case> {
     ]
 }
 
+fn defaults() -> Vec<Case> {
+    vec![
+        (json!({}), &[]),
+        (json!({ "timeout": null, "install": null, "driftDetection": { "mode": null } }), &[]),
+        (json!({ "install": { "timeout": "0s" } }), &["spec.install.timeout", BOUNDS]),
+        (json!({ "maxHistory": -1 }), &["spec.maxHistory", "greater than or equal to 0"]),
+        (json!({ "upgrade": { "crds": "Sometimes" } }), &["spec.upgrade.crds", "CreateReplace"]),
+        (
+            json!({ "postRenderers": vec![json!({ "kustomize": { "images": [{ "name": "a" }] } }); 17] }),
+            &["spec.postRenderers", "16"],
+        ),
+    ]
+}
+
 /// What the API server made of `object`, which it is not to store.
 async fn declared(api: &Api<DynamicObject>, kind: &str, spec: Value) -> Result<DynamicObject, kube::Error> {
     let object = json!({
         "apiVersion": "helm-operator.ketches.cn/v1alpha1",
         "kind": kind,
-        "metadata": { "name": "it" },
+        "metadata": { "name": DEFAULTS_NAME },
         "spec": spec,
     });
     let object = serde_json::from_value(object).map_err(kube::Error::SerdeError)?;
@@ -183,7 +197,9 @@ fn what_has_no_sense_is_refused_with_its_field_and_what_is_needed() -> Result<()
         let chart = json!({ "chart": { "name": "web", "repository": { "name": "charts" } } });
         let url = json!({ "url": "oci://registry.example.com/charts" });
         let (release, repository) = (ApiResource::erase::<HelmRelease>(&()), ApiResource::erase::<HelmRepository>(&()));
-        for (resource, base, cases) in [(release, chart, releases()), (repository, url, repositories())] {
+        let given = ApiResource::erase::<HelmReleaseDefaults>(&());
+        let all = [(release, chart, releases()), (repository, url, repositories()), (given, json!({}), defaults())];
+        for (resource, base, cases) in all {
             let api = Api::<DynamicObject>::default_namespaced_with(client.clone(), &resource);
             eventually(format!("{} is served", resource.kind), SOON, async || {
                 declared(&api, &resource.kind, base.clone()).await.context("not yet").map(drop)
@@ -194,7 +210,8 @@ fn what_has_no_sense_is_refused_with_its_field_and_what_is_needed() -> Result<()
                 match (declared(&api, &resource.kind, spec).await, words) {
                     (Ok(object), []) => {
                         let status = object.data["status"].clone();
-                        ensure!(status["observedGeneration"] == -1, "{over}: the status of a new object is {status}");
+                        let is_new = status["observedGeneration"] == -1 || resource.kind == "HelmReleaseDefaults";
+                        ensure!(is_new, "{over}: the status of a new object is {status}");
                     }
                     (Ok(_), words) => anyhow::bail!("{over} is taken; {words:?} was expected"),
                     (Err(kube::Error::Api(refusal)), [_, ..]) => {

@@ -6,6 +6,7 @@ mod records;
 mod api_bounds;
 mod cold_start;
 mod conflicts;
+mod defaults;
 mod definitions;
 mod demo;
 mod depends_on;

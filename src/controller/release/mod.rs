@@ -43,6 +43,7 @@ use self::validate::Identity;
 use super::awaits;
 use super::causes::{api_error, panicked};
 use super::context::{Context, Slot};
+use super::defaults::Effective;
 use super::error::ReconcileError;
 use super::finalizer;
 use super::guarded::{Guarded, Undecodable};
@@ -80,24 +81,28 @@ pub(super) async fn reconcile(
     guarded: Arc<Guarded<HelmRelease>>,
     context: Arc<Context>,
 ) -> Result<Action, status::Error> {
-    let release = match &guarded.0 {
+    let declared = match &guarded.0 {
         Ok(release) => release,
         Err(undecodable) => return Box::pin(reconcile_undecodable(&guarded, undecodable, &context)).await,
     };
+    // All that follows sees the release with its defaults.
+    let effective = context.defaults.of(declared);
+    let release = effective.release.as_deref().unwrap_or(declared);
     if context.statuses.is_ahead_of(release) {
         return Ok(Action::requeue(CATCH_UP));
     }
     let started = context.now();
-    let mut trace = Trace::default();
+    let known = effective.trouble.is_none();
+    let mut trace = Trace { defaults: known.then(|| effective.taken.clone()), ..Trace::default() };
     let mut outcome = tokio::select! {
         // A defect is told as any other trouble, and costs its own object.
-        outcome = AssertUnwindSafe(advance(release, &context, &mut trace)).catch_unwind() => {
+        outcome = AssertUnwindSafe(advance(release, &effective, &context, &mut trace)).catch_unwind() => {
             outcome.unwrap_or_else(|_| Err(panicked("reconciled this object")))
         }
         // Whatever goes on is dropped at once, as by a crash: what was recorded is gone on with, or ended, next.
         () = superseded(release, &context) => Ok(Outcome::Superseded),
     };
-    outcome = outcome.map_err(|error| trace.masked(error));
+    outcome = outcome.map_err(|error| effective.explain(trace.masked(error)));
     trace.source = trace.source.take().map(|error| trace.masked(error));
     trace.drift = context.live.standing(&release.uid().unwrap_or_default());
     for error in outcome.as_mut().err().into_iter().chain(&mut trace.source) {
@@ -169,6 +174,8 @@ pub(super) fn gone(release: &HelmRelease, context: &Arc<Context>) {
     if !is_held(release) || release.meta().deletion_timestamp.is_some() {
         return;
     }
+    let effective = context.defaults.of(release);
+    let release = effective.release.as_deref().unwrap_or(release);
     let (leaving, context) = (Leaving::of(release), Arc::clone(context));
     spawn_local(async move {
         let mut pause = FIRST_PAUSE;
@@ -188,7 +195,12 @@ const UNDECODABLE_INTERVAL: Duration = Duration::from_mins(30);
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The stages, in order.
-async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trace) -> Result<Outcome, ReconcileError> {
+async fn advance(
+    release: &HelmRelease,
+    effective: &Effective,
+    context: &Arc<Context>,
+    trace: &mut Trace,
+) -> Result<Outcome, ReconcileError> {
     if release.meta().deletion_timestamp.is_some() {
         context.waits.end(&release.uid().unwrap_or_default());
         context.live.end(&release.uid().unwrap_or_default());
@@ -211,7 +223,7 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
         Err(error) => return Err(error),
     };
     let done = tokio::select! {
-        done = Box::pin(bring_nearer(release, &place, trace)) => done,
+        done = Box::pin(bring_nearer(release, effective, &place, trace)) => done,
         // What goes on is dropped, as by a crash: it would hold what others could have until its requests are given up.
         error = place.lost() => Err(error),
     };
@@ -219,7 +231,12 @@ async fn advance(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trac
 }
 
 /// The stages of a release that stays, in its place.
-async fn bring_nearer(release: &HelmRelease, place: &Place, trace: &mut Trace) -> Result<Outcome, ReconcileError> {
+async fn bring_nearer(
+    release: &HelmRelease,
+    effective: &Effective,
+    place: &Place,
+    trace: &mut Trace,
+) -> Result<Outcome, ReconcileError> {
     let context = &place.context;
     place.revisions.quiet(&dereference::target(release).release).await;
     let slot = Slot::new(release, context);
@@ -236,6 +253,7 @@ async fn bring_nearer(release: &HelmRelease, place: &Place, trace: &mut Trace) -
         Box::pin(act::pause(release, place, trace)).await?;
         return Ok(Outcome::Suspended);
     }
+    effective.check()?;
     let references = Box::pin(dereference::dereference(release, context, trace)).await?;
     let desired = Box::new(validate::validate(release, references)?);
     trace.secrets = SecretValues::of(&desired.secrets);

@@ -330,6 +330,7 @@ fn carried_over(before: HelmReleaseStatus, trace: &Trace) -> HelmReleaseStatus {
             .map(|attempted| attempted.version.clone())
             .or(before.last_attempted_revision),
         last_attempted_digest: attempted.map(|attempted| attempted.digest.to_string()).or(before.last_attempted_digest),
+        defaults: trace.defaults.clone().unwrap_or(before.defaults),
         values_artifacts: trace.artifacts.clone().unwrap_or(before.values_artifacts),
         helm_release: trace.state.clone().or(before.helm_release),
         kube_configs: trace.kube_configs.clone().unwrap_or(before.kube_configs),

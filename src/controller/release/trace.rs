@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::act::Doing;
 use super::validate::DesiredRelease;
-use crate::api::{HelmRelease, Inventory, InventoryEntry, Reason, ReleaseState, ValuesArtifact};
+use crate::api::{HelmRelease, Inventory, InventoryEntry, Reason, ReleaseState, TakenDefaults, ValuesArtifact};
 use crate::cluster::{Applied, Object, ObjectRef, Removal, Removed, SecretValues};
 use crate::controller::error::ReconcileError;
 use crate::controller::live::Standing;
@@ -38,6 +38,8 @@ pub(super) struct Trace {
     pub(super) warnings: Vec<(Reason, String)>,
     /// Why the registry's answer could not be had, where what is deployed is as declared without it.
     pub(super) source: Option<ReconcileError>,
+    /// What the release took from defaults; none where that is not known.
+    pub(super) defaults: Option<Vec<TakenDefaults>>,
     /// The artifacts that values were read from, once all of them are.
     pub(super) artifacts: Option<Vec<ValuesArtifact>>,
     /// Releases that were uninstalled, and what became of their objects.

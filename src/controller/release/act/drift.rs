@@ -2,9 +2,11 @@
 //! new revision and without hooks.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use futures::StreamExt as _;
 use helm::release::Release;
+use serde_json::json;
 use tokio::time::Instant;
 
 use super::{Task, masked, prepare, record};
@@ -36,7 +38,8 @@ const NOT_BY_DEFAULT: [&str; 5] =
 pub(super) async fn watch(revision: u32, task: &Task<'_>, trace: &Trace) -> Result<(), ReconcileError> {
     let (live, identity) = (&task.place.context.live, &task.desired.identity);
     let of = For { revision, generation: identity.generation };
-    if live.covers(&identity.uid, of) {
+    let declared = declared(task);
+    if live.covers(&identity.uid, of, declared) {
         return Ok(());
     }
     let objects = match listed(revision, task, trace) {
@@ -67,6 +70,7 @@ pub(super) async fn watch(revision: u32, task: &Task<'_>, trace: &Trace) -> Resu
         |kind: ConditionType, word: &str| conditions.iter().any(|it| it.type_ == kind.as_str() && it.status == word);
     let watch = Watch {
         of,
+        declared,
         compares: task.desired.differences.drift.watched,
         is_partial: objects.len() < all,
         is_in_doubt: task.release.spec.drift_detection.is_some()
@@ -75,6 +79,13 @@ pub(super) async fn watch(revision: u32, task: &Task<'_>, trace: &Trace) -> Resu
     };
     live.begin(task.release, watch, objects, (&task.place.cluster, &task.desired.checks));
     Ok(())
+}
+
+/// What is declared of drift, in a number.
+fn declared(task: &Task<'_>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    json!(task.release.spec.drift_detection).to_string().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The objects of a revision, in its order, as they are known without its record.
