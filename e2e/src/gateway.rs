@@ -37,7 +37,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
-pub use self::rules::{Answer, Events, Which};
+pub use self::rules::{Answer, Events, Reply, Which};
 use self::rules::{Asked, Cut, Kind, Rules};
 use crate::process::Scratch;
 
@@ -227,6 +227,11 @@ impl Gateway {
         self.shared.changed.send_replace(());
     }
 
+    /// From now on, what is answered to some reads in the place of the API server.
+    pub fn replies(&self, which: Which, reply: Reply) {
+        self.shared.lock().rules.replies.push((which, reply));
+    }
+
     /// Breaks some watches off. For `gap` none of them begins again, and each is told then that it must list anew: what
     /// happened in between is seen as one change.
     pub fn cut_watches(&self, which: Which, gap: Duration) {
@@ -395,6 +400,11 @@ impl Shared {
     }
 
     async fn read(&self, asked: Asked, headers: HeaderMap) -> Result<Response<Body>> {
+        let reply = self.lock().rules.reply(&asked);
+        if let Some(Reply { status, content_type, body }) = reply {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]);
+            return Ok(Whole { status: StatusCode::from_u16(status)?, headers, body: body.into() }.into_response());
+        }
         let stale = {
             let mut state = self.lock();
             state.lists.insert(asked.path.clone(), headers.clone());

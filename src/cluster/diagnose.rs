@@ -54,7 +54,7 @@ impl Cluster {
     }
 
     /// The pods that the workload selects, newest first.
-    async fn pods(&self, namespace: &str, workload: &Value) -> Vec<Pod> {
+    pub(super) async fn pods(&self, namespace: &str, workload: &Value) -> Vec<Pod> {
         let selector = serde_json::from_value::<LabelSelector>(workload["spec"]["selector"].clone()).ok();
         let selector = selector.and_then(|selector| Selector::try_from(selector).ok());
         let Some(selector) = selector.filter(|selector| !selector.selects_all()) else { return Vec::new() };

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderName, HeaderValue};
 use kube::Client;
 use kube::core::params::{DeleteParams, GetParams, ListParams, Patch, PatchParams};
+use kube::core::subresource::LogParams;
 use kube::core::{ObjectList, Request};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -189,6 +190,11 @@ impl Requests {
         })
     }
 
+    /// The log of a pod.
+    pub(super) async fn log(&self, resource: &Resource, pod: &ObjectRef, params: &LogParams) -> Result<String, Error> {
+        self.send_for_text("get the log of", resource, pod, || collection(resource, pod).logs(&pod.name, params)).await
+    }
+
     pub(super) async fn send<T: DeserializeOwned, B>(
         &self,
         verb: &'static str,
@@ -213,8 +219,23 @@ impl Requests {
     where
         B: Fn() -> Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     {
-        let attempt = Attempt { verb, resource, object };
         // The text is parsed here, not by kube, which logs a text that it cannot parse: it may be a Secret.
+        let text = self.send_for_text(verb, resource, object, build).await?;
+        let read = |source| Error::ReadAnswer { verb, target: object.to_string(), source };
+        Ok((serde_json::from_str(&text).map_err(read)?, text.len()))
+    }
+
+    async fn send_for_text<B>(
+        &self,
+        verb: &'static str,
+        resource: &Resource,
+        object: &ObjectRef,
+        build: B,
+    ) -> Result<String, Error>
+    where
+        B: Fn() -> Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    {
+        let attempt = Attempt { verb, resource, object };
         let answer = self
             .patiently(async || {
                 let mut request = build().map_err(kube::Error::BuildRequest)?;
@@ -224,9 +245,7 @@ impl Requests {
                 self.client.request_text(request).await
             })
             .await;
-        let text = answer.map_err(|error| refusal::explain(&attempt, error))?;
-        let read = |source| Error::ReadAnswer { verb, target: object.to_string(), source };
-        Ok((serde_json::from_str(&text).map_err(read)?, text.len()))
+        answer.map_err(|error| refusal::explain(&attempt, error))
     }
 
     /// Repeats `operation` with growing, jittered pauses while its failure is one that passes. It is repeated at least

@@ -114,6 +114,17 @@ pub enum Answer {
     TimedOut,
 }
 
+/// What is answered to a read in the place of the API server: what a part says that no test runs, such as a kubelet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// The `Content-Type`.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: String,
+}
+
 /// What becomes of the events of a watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Events {
@@ -142,6 +153,7 @@ pub(super) struct Rules {
     pub(super) events: Vec<(Which, Events)>,
     pub(super) cuts: Vec<Cut>,
     pub(super) stale: Vec<Which>,
+    pub(super) replies: Vec<(Which, Reply)>,
     pub(super) away: bool,
 }
 
@@ -157,6 +169,11 @@ impl Rules {
 
     pub(super) fn is_stale(&self, asked: &Asked) -> bool {
         self.stale.iter().any(|which| which.clone().takes(asked))
+    }
+
+    /// What is answered to a read in the place of the API server.
+    pub(super) fn reply(&mut self, asked: &Asked) -> Option<Reply> {
+        self.replies.iter_mut().find_map(|(which, reply)| which.takes(asked).then(|| reply.clone()))
     }
 
     /// The number of the newest cut.

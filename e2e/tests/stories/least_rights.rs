@@ -110,6 +110,15 @@ async fn live(story: &Story<'_>) -> Result<()> {
     story.release("stuck", "web", "1.0.0", stuck).await?;
     story.refused("stuck", Reason::NotReady, &["ImagePullBackOff"]).await?;
     story.delete("stuck").await?;
+    // Its log is asked for, though no kubelet has it here.
+    let fails = format!("metadata: {{annotations: {{{PLAY}: {}}}}}\n    spec:\n      restartPolicy", play::FAIL);
+    let fails = HOOK
+        .replace("spec:\n      restartPolicy", &fails)
+        .replace("spec:\n  template", "spec:\n  backoffLimit: 0\n  template");
+    story.push(&charts::note("broken", "1.0.0").file("templates/migrate.yaml", fails)).await?;
+    story.release("broken", "broken", "1.0.0", json!({})).await?;
+    story.refused("broken", Reason::HookFailed, &["broken-migrate"]).await?;
+    story.delete("broken").await?;
     story.delete("whole").await
 }
 

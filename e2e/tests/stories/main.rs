@@ -16,6 +16,7 @@ mod health;
 mod health_exprs;
 mod healthy;
 mod helm_tests;
+mod hook_logs;
 mod hooks;
 mod leader;
 mod least_rights;

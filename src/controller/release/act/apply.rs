@@ -10,7 +10,9 @@ use super::hooks::{self, Course};
 use super::prepare::{self, Pending};
 use super::{Deadline, Doing, Task, masked, record};
 use crate::api::Reason;
-use crate::cluster::{Applied, DeleteOptions, Existing, Fingerprint, Object, Propagation, Readiness, left_behind};
+use crate::cluster::{
+    Applied, DeleteOptions, Existing, Fingerprint, Object, Propagation, Readiness, SecretValues, left_behind,
+};
 use crate::controller::error::ReconcileError;
 use crate::controller::release::plan::{self, Pace, Step, StepKind};
 use crate::controller::release::publish;
@@ -219,7 +221,8 @@ impl<'a> Run<'a> {
             return Ok(false);
         }
         self.task.slot.pause();
-        let course = Course::new(self.deadline, &self.doing);
+        let secrets = SecretValues::of(&self.task.desired.secrets);
+        let course = Course::new(self.deadline, &self.doing, secrets);
         hooks::run(&event, &mut self.record, &course, self.task.place).await?;
         Ok(true)
     }

@@ -7,6 +7,7 @@ use helm::manifest::HookEvent;
 use super::hooks::{self, Course};
 use super::{Deadline, Doing, Task, record};
 use crate::api::Reason;
+use crate::cluster::SecretValues;
 use crate::controller::error::ReconcileError;
 use crate::controller::place::Place;
 use crate::controller::release::publish;
@@ -26,8 +27,9 @@ pub(super) async fn run(revision: u32, task: &Task<'_>, trace: &mut Trace) -> Re
     let begun = record.marks.as_ref().and_then(|marks| marks.hooks.as_ref()).map(|hooks| hooks.since);
     let now = task.place.context.now();
     let age = begun.and_then(|begun| Duration::try_from(now.duration_since(begun)).ok()).unwrap_or_default();
-    let course =
-        Course { deadline: Deadline::resumed(tests.timeout, age), doing: &doing, wanted: &|name| tests.wants(name) };
+    let deadline = Deadline::resumed(tests.timeout, age);
+    let secrets = SecretValues::of(&task.desired.secrets);
+    let course = Course { wanted: &|name| tests.wants(name), ..Course::new(deadline, &doing, secrets) };
     let ended = tokio::select! {
         ended = Box::pin(hooks::run(&HookEvent::Test, &mut record, &course, task.place)) => ended,
         never = publish::announce_tests(task.release, (&*trace, doing.subscribe()), &task.place.context) => match never {},

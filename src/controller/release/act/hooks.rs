@@ -5,10 +5,10 @@ use helm::manifest::{DeletePolicy, Hook, HookEvent, HookPhase};
 use helm::release::Release;
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Deadline, Doing, masked, record};
+use super::{Deadline, Doing, hook_logs, masked, record};
 use crate::api::Reason;
 use crate::cluster;
-use crate::cluster::{DeleteOptions, HookOutcome, Object, Propagation, Reach, Source};
+use crate::cluster::{DeleteOptions, HookOutcome, Object, Propagation, Reach, SecretValues, Source};
 use crate::controller::error::ReconcileError;
 use crate::controller::place::Place;
 use crate::history::{HooksBegun, Record};
@@ -30,12 +30,14 @@ pub(super) struct Course<'a> {
     pub(super) doing: &'a Doing,
     /// Whether one of this name is to run.
     pub(super) wanted: &'a dyn Fn(&str) -> bool,
+    /// The values that come from Secrets: nothing that is told of a log holds one.
+    pub(super) secrets: SecretValues,
 }
 
 impl<'a> Course<'a> {
     /// All of them.
-    pub(super) fn new(deadline: Deadline, doing: &'a Doing) -> Self {
-        Self { deadline, doing, wanted: &|_| true }
+    pub(super) fn new(deadline: Deadline, doing: &'a Doing, secrets: SecretValues) -> Self {
+        Self { deadline, doing, wanted: &|_| true, secrets }
     }
 }
 
@@ -55,12 +57,13 @@ pub(super) fn begin(event: HookEvent, now: Timestamp) -> HooksBegun {
 pub(super) async fn run(
     event: &HookEvent,
     record: &mut Record,
-    &Course { deadline, doing, wanted }: &Course<'_>,
+    course: &Course<'_>,
     place: &Place,
 ) -> Result<(), ReconcileError> {
     if is_over(event, hooks_begun(record)) {
         return Ok(());
     }
+    let &Course { deadline, doing, wanted, ref secrets } = course;
     let due: Vec<(String, String)> =
         in_run_order(&record.release.hooks, event).into_iter().filter(|hook| wanted(&hook.name)).map(key).collect();
     let mut succeeded = Vec::new();
@@ -76,7 +79,7 @@ pub(super) async fn run(
             }
             let what = format!("{} {:?} of {}", hook.kind, hook.name, hook.path);
             doing.send_replace(Some(format!("running the {} hook {what}", event.as_str())));
-            let outcome = run_one(&hook, begun, record, deadline, place).await;
+            let outcome = run_one(&hook, begun, record, (deadline, secrets), place).await;
             doing.send_replace(None);
             if let Err(error @ ReconcileError { reason: Reason::ClusterUnavailable, .. }) = outcome {
                 // The hook itself may have begun, and go on: the record goes on saying so.
@@ -220,7 +223,7 @@ async fn run_one(
     hook: &Hook,
     begun: Option<Timestamp>,
     record: &Record,
-    deadline: Deadline,
+    (deadline, secrets): (Deadline, &SecretValues),
     place: &Place,
 ) -> Result<(), ReconcileError> {
     let objects = objects(hook, record, place).await?;
@@ -233,22 +236,26 @@ async fn run_one(
         delete(hook, (&DeletePolicy::BeforeHookCreation, begun), record, deadline, place).await?;
     }
     let limit = deadline.remaining().as_secs();
-    for object in objects {
-        let outcome = match place.cluster.run_hook(&object, begun, deadline.remaining()).await {
+    for object in &objects {
+        let outcome = match place.cluster.run_hook(object, begun, deadline.remaining()).await {
             // What was there before was just deleted: another process goes on with this very run.
             Err(cluster::Error::HookExists { .. }) if is_cleared(hook) => {
-                place.cluster.run_hook(&object, noted(hook, record), deadline.remaining()).await?
+                place.cluster.run_hook(object, noted(hook, record), deadline.remaining()).await?
             }
             outcome => outcome?,
         };
-        let object = object.reference();
+        let reference = object.reference();
         let message = match outcome {
             HookOutcome::Succeeded => continue,
-            HookOutcome::Failed(why) => format!("hook {object} of {} failed: {why}", hook.path),
-            HookOutcome::TimedOut(why) => format!("hook {object} of {} did not end within {limit}s: {why}", hook.path),
+            HookOutcome::Failed(why) => format!("hook {reference} of {} failed: {why}", hook.path),
+            HookOutcome::TimedOut(why) => {
+                format!("hook {reference} of {} did not end within {limit}s: {why}", hook.path)
+            }
         };
-        return Err(ReconcileError::new(Reason::HookFailed, message));
+        let log = Box::pin(hook_logs::end(object, record, secrets, place)).await;
+        return Err(ReconcileError::new(Reason::HookFailed, message + &log));
     }
+    Box::pin(hook_logs::succeeded(hook, &objects, record, secrets, place)).await;
     Ok(())
 }
 

@@ -19,6 +19,7 @@ pub(super) mod clusters;
 mod drift;
 mod health;
 mod helm_tests;
+mod hook_logs;
 mod hooks;
 mod prepare;
 mod record;
@@ -41,7 +42,7 @@ use super::removal::Leaving;
 use super::trace::Trace;
 use super::validate::{self, Action, DesiredRelease, Identity};
 use crate::api::{ADOPT, HelmRelease, Reason};
-use crate::cluster::{Reach, SecretValues, Source};
+use crate::cluster::{self, Reach, SecretValues, Source};
 use crate::controller::context::{Context, Slot};
 use crate::controller::error::{ReconcileError, chain};
 use crate::controller::place::Place;
@@ -200,12 +201,17 @@ pub(super) async fn pause(release: &HelmRelease, place: &Place, trace: &mut Trac
     Ok(())
 }
 
+/// What the Secrets hold that a release consists of.
+async fn secrets_of(release: &Release) -> Result<SecretValues, cluster::Error> {
+    let manifest = Source { origin: release.chart.name(), text: &release.manifest };
+    let sources: Vec<Source<'_>> = std::iter::once(manifest).chain(release.hooks.iter().map(Source::from)).collect();
+    SecretValues::in_texts(&sources).await
+}
+
 /// `error` without what the Secrets of the release hold: a webhook, an admission policy, an Event may quote anything that
 /// they were shown. Where it cannot be known what that is, nothing of it is told.
 async fn masked(error: ReconcileError, release: &Release) -> ReconcileError {
-    let manifest = Source { origin: release.chart.name(), text: &release.manifest };
-    let sources: Vec<Source<'_>> = std::iter::once(manifest).chain(release.hooks.iter().map(Source::from)).collect();
-    let message = match SecretValues::in_texts(&sources).await {
+    let message = match secrets_of(release).await {
         Ok(secrets) => secrets.mask(&error.message).into_owned(),
         Err(unreadable) => format!(
             "what the cluster said is left out, since it may quote a Secret of the release, and the record of that cannot be read: {}",

@@ -14,7 +14,9 @@ use kube::core::CustomResourceExt as _;
 use super::hooks::{self, Course};
 use super::{Deadline, Doing, prepare, record};
 use crate::api::{DeletionPolicy, DeletionPropagation, HelmRelease, InventoryEntry, Reason};
-use crate::cluster::{DeleteOptions, Object, ObjectRef, Owner as Marked, Propagation, Removal as Removed, distinct};
+use crate::cluster::{
+    DeleteOptions, Object, ObjectRef, Owner as Marked, Propagation, Removal as Removed, SecretValues, distinct,
+};
 use crate::controller::causes::api_error;
 use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
@@ -245,7 +247,8 @@ pub(super) async fn remove(
         Some(namespace) => Marked { release: release.name.clone(), namespace },
         None => prepare::marked(release, place),
     };
-    let uninstall = Uninstall { release, owner, removal: &leaving.removal, last, doing: &trace.doing };
+    let (removal, doing, secrets) = (&leaving.removal, &trace.doing, &trace.secrets);
+    let uninstall = Uninstall { release, owner, removal, last, doing, secrets };
     let removed = Box::pin(take_down(newest, &objects, &uninstall, place)).await?;
     trace.removed(&place.target(release), &removed);
     wake_waiting(release, leaving, place);
@@ -304,17 +307,19 @@ struct Uninstall<'a> {
     last: u32,
     /// Hears of what is waited for.
     doing: &'a Doing,
+    /// The values that come from Secrets.
+    secrets: &'a SecretValues,
 }
 
 /// `newest` is the record of the uninstall, where it can be read.
 async fn take_down(
     mut newest: Option<Record>,
     objects: &[Object],
-    &Uninstall { release, ref owner, removal, last, doing }: &Uninstall<'_>,
+    &Uninstall { release, ref owner, removal, last, doing, secrets }: &Uninstall<'_>,
     place: &Place,
 ) -> Result<Vec<Removed>, ReconcileError> {
     let deadline = Deadline::after(removal.timeout);
-    let course = Course::new(deadline, doing);
+    let course = Course::new(deadline, doing, secrets.clone());
     if let Some(newest) = &newest {
         hooks::end_interrupted(newest, place).await?;
     }
