@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -59,6 +59,15 @@ impl State {
     }
 }
 
+/// How many bytes the release records take that the operator wrote.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HistoryBytes {
+    /// Of all releases.
+    pub all: u64,
+    /// Of the release whose records take the most.
+    pub largest: u64,
+}
+
 /// Between two signs of life of the controllers.
 const BEAT: Duration = Duration::from_secs(1);
 
@@ -72,6 +81,10 @@ pub struct Metrics {
     durations: Family<Controller, Histogram>,
     kube_requests: Family<Method, Counter>,
     objects: Family<Objects, Gauge>,
+    history_bytes: Gauge,
+    largest_history_bytes: Gauge,
+    /// Counts them, whenever somebody asks.
+    history: OnceLock<Box<dyn Fn() -> HistoryBytes + Send + Sync>>,
     /// How each object was counted, by its uid.
     states: Mutex<BTreeMap<String, Objects>>,
     ready: AtomicBool,
@@ -96,12 +109,26 @@ impl Default for Metrics {
         registry.register("kube_requests", "Requests to the API server, watches included", kube_requests.clone());
         let objects = Family::<Objects, Gauge>::default();
         registry.register("objects", "Objects, by kind and state", objects.clone());
+        let (history_bytes, largest_history_bytes) = (Gauge::default(), Gauge::default());
+        registry.register(
+            "history_bytes",
+            "Bytes of all release records that the operator wrote, as the store of the API server holds them",
+            history_bytes.clone(),
+        );
+        registry.register(
+            "largest_history_bytes",
+            "The same of the one release whose records take the most",
+            largest_history_bytes.clone(),
+        );
         Self {
             registry,
             reconciles,
             durations,
             kube_requests,
             objects,
+            history_bytes,
+            largest_history_bytes,
+            history: OnceLock::new(),
             states: Mutex::default(),
             ready: AtomicBool::new(false),
             created: Instant::now(),
@@ -132,6 +159,11 @@ impl Metrics {
         if let Some(before) = self.states.lock().unwrap_or_else(PoisonError::into_inner).remove(uid) {
             self.objects.get_or_create(&before).dec();
         }
+    }
+
+    /// Who counts the bytes of Helm's history. The first one counts.
+    pub fn count_history(&self, count: impl Fn() -> HistoryBytes + Send + Sync + 'static) {
+        drop(self.history.set(Box::new(count)));
     }
 
     /// Counts a request to the API server.
@@ -175,6 +207,11 @@ impl Metrics {
 
     /// All of it in the text format of Prometheus.
     pub fn render(&self) -> Result<String, std::fmt::Error> {
+        if let Some(count) = self.history.get() {
+            let HistoryBytes { all, largest } = count();
+            self.history_bytes.set(i64::try_from(all).unwrap_or(i64::MAX));
+            self.largest_history_bytes.set(i64::try_from(largest).unwrap_or(i64::MAX));
+        }
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

@@ -67,6 +67,7 @@ const HOUSES: &[(&str, Rooms)] = &[
             ("wire", &[]),
             ("functions", &["host", "semver"]),
             ("manifest", &["warning", "wire"]),
+            ("chance", &["manifest"]),
             ("selector", &[]),
             ("postrender", &["manifest", "selector"]),
             ("chart", &["functions", "given", "semver"]),

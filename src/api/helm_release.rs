@@ -276,6 +276,10 @@ pub struct HelmReleaseStatus {
     pub inventory: Option<Inventory>,
     /// The beginning of the chart's notes.
     pub notes: Option<String>,
+    /// Templates of what is deployed that make something else each time they are rendered, as of random text or the time:
+    /// every upgrade changes what they make. Those that look up what they made before, and keep it, are not among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub random_templates: Vec<String>,
 }
 
 /// A release as Helm's record has it.

@@ -80,14 +80,12 @@ fn container(pod: &Pod) -> Option<String> {
     let status = pod.status.as_ref()?;
     let containers = || status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
     let ended = |container: &&ContainerStatus| {
-        let states = [&container.state, &container.last_state];
-        states.into_iter().flatten().find_map(|state| state.terminated.as_ref()).map(|ended| ended.exit_code)
+        let both = [&container.state, &container.last_state];
+        both.into_iter().flatten().find_map(|state| state.terminated.as_ref()).map(|ended| ended.exit_code)
     };
     let runs = |container: &&ContainerStatus| matches!(&container.state, Some(ContainerState { running: Some(_), .. }));
     let failed = containers().find(|container| ended(container).is_some_and(|code| code != 0));
-    let chosen = failed
-        .or_else(|| containers().find(runs))
-        .or_else(|| containers().filter(|it| ended(it).is_some()).next_back());
+    let chosen = failed.or_else(|| containers().find(runs)).or_else(|| containers().rfind(|it| ended(it).is_some()));
     chosen.map(|container| container.name.clone())
 }
 

@@ -96,6 +96,8 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
     let (wake_repositories, woken_repositories) = unbounded();
     let (events, write_events) = events::Events::new(client.clone(), setup.instance);
     let (revisions, written_by_others) = revisions::Revisions::new();
+    let counted = revisions.clone();
+    metrics.count_history(move || counted.bytes());
     let registry = Registry::new(&setup.registry);
     let context = Arc::new(Context {
         schemas: registry.schemas(setup.schema_hosts),

@@ -12,6 +12,7 @@ use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use tokio::sync::Notify;
 
 use crate::history::{RecordMeta, ReleaseKey};
+use crate::metrics::HistoryBytes;
 
 /// One record: a release and a revision.
 type Key = (ReleaseKey, u32);
@@ -81,6 +82,14 @@ impl Revisions {
             marked.next_back().is_some_and(|marks| marks.owner == owner && marks.uid == uid)
         };
         state.owned.get(owner).into_iter().flat_map(BTreeMap::keys).filter(is_newest).cloned().collect()
+    }
+
+    /// How many bytes they take, as far as that is known.
+    pub(crate) fn bytes(&self) -> HistoryBytes {
+        let state = self.lock();
+        let of_release = |revisions: &BTreeMap<u32, Entry>| revisions.values().map(|entry| entry.meta.bytes).sum();
+        let releases: Vec<u64> = state.releases.values().map(of_release).collect();
+        HistoryBytes { all: releases.iter().sum(), largest: releases.iter().copied().max().unwrap_or_default() }
     }
 
     /// Registers a write of a record that is about to be sent. End it with [`Write::written`] or [`Write::deleted`];

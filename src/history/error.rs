@@ -4,6 +4,8 @@ use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use helm::release::Sizes;
+
 use super::codec;
 
 /// The most bytes a Secret may hold, by the API's validation.
@@ -88,16 +90,22 @@ pub enum Error {
         /// The Secret.
         secret: SecretRef,
     },
-    /// The record does not fit a Secret. Helm keeps the whole chart in it: a smaller chart is the remedy.
+    /// The record does not fit a Secret, though all was left out of it that Helm can do without.
     #[error(
-        "{secret} would be {bytes} bytes, more than the {MAX_SECRET_BYTES} a Secret can hold: \
-         leave out large files of the chart or values"
+        "{secret} would be {bytes} bytes, more than the {most} that are left for it, though the chart's templates, schema and other files are left out; \
+         packed, its parts are: manifest {}, hooks {}, values {}, the chart's own values {}, notes {} bytes. Make several releases of it, or \
+         keep large files (dashboards, scripts, data) in objects that the chart does not render",
+        sizes.manifest, sizes.hooks, sizes.values, sizes.chart, sizes.notes
     )]
     TooLarge {
         /// The Secret.
         secret: SecretRef,
         /// The size of the encoded record.
         bytes: usize,
+        /// The most that it may be.
+        most: usize,
+        /// How large its parts are.
+        sizes: Sizes,
     },
     /// The namespace does not exist.
     #[error(

@@ -78,6 +78,8 @@ mod tests {
                 status: status.into(),
                 marks,
                 held: None,
+                counted: None,
+                bytes: 0,
                 resource_version: String::new(),
                 uid: String::new(),
                 created_at: None,

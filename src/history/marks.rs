@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use helm::manifest::HookEvent;
 use jiff::Timestamp;
 
+use super::{Counted, Why};
+
 const OWNER: &str = "helm-operator.ketches.cn/owner";
 const UID: &str = "helm-operator.ketches.cn/uid";
 const GENERATION: &str = "helm-operator.ketches.cn/generation";
@@ -19,6 +21,7 @@ const ENDED: &str = "helm-operator.ketches.cn/ended";
 const ABSENT: &str = "helm-operator.ketches.cn/absent";
 const REMEDIES: &str = "helm-operator.ketches.cn/remedies";
 const UNREMEDIED: &str = "helm-operator.ketches.cn/unremedied";
+const VARIES: &str = "helm-operator.ketches.cn/varies";
 const HOOKED: &str = "helm-operator.ketches.cn/hooked";
 const TESTED: &str = "helm-operator.ketches.cn/tested";
 const HOOKS: &str = "helm-operator.ketches.cn/hooks";
@@ -27,11 +30,14 @@ const NAMESPACE: &str = "helm-operator.ketches.cn/namespace";
 const HELD: &str = "helm-operator.ketches.cn/held";
 const FORCED: &str = "helm-operator.ketches.cn/forced";
 const FIELDS: &str = "helm-operator.ketches.cn/fields";
+const WHY: &str = "helm-operator.ketches.cn/why";
+const COUNTED: &str = "helm-operator.ketches.cn/counted";
+const BYTES: &str = "helm-operator.ketches.cn/bytes";
 
 /// All of them.
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 23] = [
     OWNER, UID, GENERATION, INPUTS, DECLARED, CHART, DIGEST, ATTEMPT, MADE, APPLIED, ENDED, ABSENT, REMEDIES, HOOKED,
-    UNREMEDIED, TESTED, FORCED, FIELDS, HOOKS, CLUSTER, NAMESPACE,
+    CLUSTER, FIELDS, FORCED, HOOKS, NAMESPACE, TESTED, UNREMEDIED, VARIES, WHY,
 ];
 
 /// "This revision was made by us for that."
@@ -59,6 +65,8 @@ pub struct Marks {
     pub attempt: u32,
     /// How many revisions were made for this generation, this one included, and since when.
     pub made: Made,
+    /// Why they were.
+    pub why: Why,
     /// Whether all objects of the manifest were applied.
     pub applied: bool,
     /// Why it did not end well: the reason that the object's condition gives. `None` while it goes on, and after success.
@@ -85,6 +93,8 @@ pub struct Marks {
     pub cluster: String,
     /// The namespace of the release, where its records are in another one; empty where they are not.
     pub namespace: String,
+    /// The templates that make something else each time they are rendered.
+    pub varies: Vec<String>,
 }
 
 /// Revisions counted since a moment.
@@ -129,6 +139,11 @@ impl Remedied {
         let (failed, to, attempt) = (number()?, number()?, number()?);
         let mut text = || parts.next().map(str::to_owned);
         Some(Self { failed, to, attempt, reason: text()?, declared: text()?, inputs: text()? })
+    }
+
+    fn text(&self) -> String {
+        let Self { failed, to, attempt, reason, declared, inputs } = self;
+        format!("{failed}/{to}/{attempt}/{reason}/{declared}/{inputs}")
     }
 }
 
@@ -177,6 +192,11 @@ impl Tested {
         let ran = parts.next()?.parse().ok()?;
         Some(Self { outcome, ran, declared: parts.next()?.to_owned(), asked: parts.next()?.to_owned() })
     }
+
+    fn text(&self) -> String {
+        let Self { outcome, ran, declared, asked } = self;
+        format!("{}/{ran}/{declared}/{asked}", outcome.as_str())
+    }
 }
 
 /// The hooks of one event, on their way.
@@ -202,9 +222,41 @@ fn numbers(text: &str) -> Vec<u32> {
     digits.map(|digits| u32::from_str_radix(digits, 16).unwrap_or_default()).collect()
 }
 
+fn digits(numbers: &[u32]) -> String {
+    numbers.iter().fold(String::new(), |text, it| text + &format!("{it:08x}"))
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
+}
+
 /// For which generation of the object that declares the release a revision that somebody else made is held.
 pub(super) fn held(annotations: &BTreeMap<String, String>) -> Option<i64> {
     annotations.get(HELD)?.parse().ok()
+}
+
+/// What was counted until a revision of somebody else's was replaced.
+pub(super) fn counted(annotations: &BTreeMap<String, String>) -> Option<Counted> {
+    let why = annotations.get(WHY).map(|why| Why::parse(why)).unwrap_or_default();
+    Counted::parse(annotations.get(COUNTED)?, why)
+}
+
+/// Puts that among the other annotations, or takes it away.
+pub(super) fn note_count(counted: Option<&Counted>, annotations: &mut BTreeMap<String, String>) {
+    annotations.remove(COUNTED);
+    let Some(counted) = counted else { return };
+    annotations.insert(COUNTED.to_owned(), counted.text());
+    annotations.extend(counted.why.text().map(|why| (WHY.to_owned(), why)));
+}
+
+/// How many bytes a record had when we wrote it.
+pub(super) fn bytes(annotations: &BTreeMap<String, String>) -> Option<u64> {
+    annotations.get(BYTES)?.parse().ok()
+}
+
+/// Puts that among the other annotations.
+pub(super) fn note_bytes(bytes: usize, annotations: &mut BTreeMap<String, String>) {
+    annotations.insert(BYTES.to_owned(), bytes.to_string());
 }
 
 /// Puts that among the other annotations, or takes it away.
@@ -227,6 +279,7 @@ impl Marks {
             digest: text(DIGEST).unwrap_or_default(),
             attempt: annotations.get(ATTEMPT).and_then(|attempt| attempt.parse().ok()).unwrap_or(1),
             made: annotations.get(MADE).and_then(|made| Made::parse(made)).unwrap_or_default(),
+            why: annotations.get(WHY).map(|why| Why::parse(why)).unwrap_or_default(),
             applied: annotations.contains_key(APPLIED),
             ended: text(ENDED),
             absent: annotations.get(ABSENT).map(|list| list.split(',').filter_map(|at| at.parse().ok()).collect()),
@@ -239,6 +292,7 @@ impl Marks {
             hooks: annotations.get(HOOKS).and_then(|hooks| HooksBegun::parse(hooks)),
             cluster: text(CLUSTER).unwrap_or_default(),
             namespace: text(NAMESPACE).unwrap_or_default(),
+            varies: annotations.get(VARIES).map(|varies| lines(varies)).unwrap_or_default(),
         })
     }
 
@@ -258,6 +312,7 @@ impl Marks {
             digest,
             attempt,
             made,
+            why,
             applied,
             ended,
             absent,
@@ -270,6 +325,7 @@ impl Marks {
             hooks,
             cluster,
             namespace,
+            varies,
         } = marks.clone();
         let marks = [
             (OWNER, Some(owner)),
@@ -281,28 +337,17 @@ impl Marks {
             (DIGEST, Some(digest)),
             (ATTEMPT, Some(attempt.to_string())),
             (MADE, Some(format!("{}/{}", made.since.as_second(), made.revisions))),
+            (WHY, why.text()),
             (APPLIED, applied.then(|| "true".to_owned())),
             (ENDED, ended),
             (ABSENT, absent.map(|absent| absent.iter().map(usize::to_string).collect::<Vec<_>>().join(","))),
-            (
-                REMEDIES,
-                remedies.map(|Remedied { failed, to, attempt, reason, declared, inputs }| {
-                    format!("{failed}/{to}/{attempt}/{reason}/{declared}/{inputs}")
-                }),
-            ),
+            (REMEDIES, remedies.map(|remedied| remedied.text())),
             (HOOKED, hooked.then(|| "true".to_owned())),
             (UNREMEDIED, unremedied.then(|| "true".to_owned())),
-            (
-                TESTED,
-                tested.map(|Tested { outcome, ran, declared, asked }| {
-                    format!("{}/{ran}/{declared}/{asked}", outcome.as_str())
-                }),
-            ),
+            (TESTED, tested.map(|tested| tested.text())),
             (FORCED, forced),
-            (
-                FIELDS,
-                (!fields.is_empty()).then(|| fields.iter().fold(String::new(), |text, it| text + &format!("{it:08x}"))),
-            ),
+            (FIELDS, (!fields.is_empty()).then(|| digits(&fields))),
+            (VARIES, (!varies.is_empty()).then(|| varies.join("\n"))),
             (HOOKS, hooks.map(|HooksBegun { event, since }| format!("{event}/{since}"))),
             (CLUSTER, (!cluster.is_empty()).then_some(cluster)),
             (NAMESPACE, (!namespace.is_empty()).then_some(namespace)),

@@ -4,7 +4,7 @@ use helm::release::{Status, storage};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{Error, Marks, ReleaseKey, SecretRef, marks};
+use super::{Counted, Error, Marks, ReleaseKey, SecretRef, marks};
 
 /// A revision as its Secret's metadata tells it.
 ///
@@ -21,6 +21,10 @@ pub struct RecordMeta {
     pub marks: Option<Marks>,
     /// The generation of the object that declares the release for which the revision, which somebody else made, is held.
     pub held: Option<i64>,
+    /// For a revision of somebody else's that one of ours replaced: what was counted until then.
+    pub counted: Option<Counted>,
+    /// How many bytes the record has; 0 where it was not written by us, or not by us last.
+    pub bytes: u64,
     /// The server's version of the Secret; changes with each write.
     pub resource_version: String,
     /// The Secret's uid: a record of the same name made later is another.
@@ -60,6 +64,8 @@ impl RecordMeta {
             status: status.as_str().into(),
             marks: metadata.annotations.as_ref().and_then(Marks::of),
             held: metadata.annotations.as_ref().and_then(marks::held),
+            counted: metadata.annotations.as_ref().and_then(marks::counted),
+            bytes: metadata.annotations.as_ref().and_then(marks::bytes).unwrap_or_default(),
             resource_version: metadata.resource_version.clone().unwrap_or_default(),
             uid: metadata.uid.clone().unwrap_or_default(),
             created_at,

@@ -10,6 +10,7 @@
 //! - Nobody's write is lost: an update carries the version it was computed from and fails with [`Error::Conflict`]
 //!   if somebody, such as a person with `helm`, wrote in between.
 //! - Records of Helm 3 and Helm 4 are read; both read what is written here.
+//! - A record that does not fit its Secret is slimmed: what no command of Helm reads is left out of its chart.
 //! - Nothing of a record's content is in a `Debug` text or an error.
 
 mod error;
@@ -18,6 +19,7 @@ mod lineage;
 mod marks;
 mod meta;
 mod secret;
+mod why;
 
 use std::fmt;
 
@@ -32,12 +34,14 @@ use kube::{Client, Resource};
 
 use crate::client::METADATA_ONLY;
 use crate::off_thread::off_thread;
+use secret::Most;
 
 pub use error::{Error, SecretRef, Verb};
 pub use key::ReleaseKey;
 pub use lineage::surplus;
 pub use marks::{HooksBegun, Made, Marks, Outcome, Remedied, Tested};
 pub use meta::RecordMeta;
+pub use why::{Counted, Why};
 
 /// The field manager of our writes to release Secrets.
 const FIELD_MANAGER: &str = "helm-operator";
@@ -59,6 +63,8 @@ pub struct Record {
     pub marks: Option<Marks>,
     /// The generation of the object that declares the release for which the revision, which somebody else made, is held.
     pub held: Option<i64>,
+    /// For a revision of somebody else's that one of ours replaced: what was counted until then.
+    pub counted: Option<Counted>,
     /// The Secret's metadata, without managed fields.
     metadata: ObjectMeta,
 }
@@ -123,9 +129,9 @@ impl History {
         let metadata = secret::new_metadata((namespace, &release), &marks, Timestamp::now());
         let secret = SecretRef::of(&metadata);
         let request = Request::new(Secret::url_path(&(), Some(&secret.namespace)));
-        let (release, body) = encoded(secret.clone(), metadata, release).await?;
+        let (release, body) = encoded(secret.clone(), metadata, release, Most::First).await?;
         let metadata = self.write(Verb::Create, secret, request.create(&post_params(), body)).await?;
-        Ok(Record { release, marks: Some(marks), held: None, metadata })
+        Ok(Record { release, marks: Some(marks), held: None, counted: None, metadata })
     }
 
     /// Records a revision in another namespace as well, as it is. Fails with [`Error::Exists`] if there is one of its number.
@@ -136,9 +142,9 @@ impl History {
         let metadata = secret::changed_metadata(&record, Timestamp::now());
         let secret = SecretRef::of(&metadata);
         let request = Request::new(Secret::url_path(&(), Some(&secret.namespace)));
-        let (release, body) = encoded(secret.clone(), metadata, record.release).await?;
+        let (release, body) = encoded(secret.clone(), metadata, record.release, Most::Later).await?;
         let metadata = self.write(Verb::Create, secret, request.create(&post_params(), body)).await?;
-        Ok(Record { release, metadata, marks: record.marks, held: record.held })
+        Ok(Record { release, metadata, marks: record.marks, held: record.held, counted: record.counted })
     }
 
     /// Writes a changed record back. Its `createdAt` is kept, `modifiedAt` is set.
@@ -148,10 +154,10 @@ impl History {
         let metadata = secret::changed_metadata(&record, Timestamp::now());
         let secret = SecretRef::of(&metadata);
         let request = Request::new(Secret::url_path(&(), Some(&secret.namespace)));
-        let (release, body) = encoded(secret.clone(), metadata, record.release).await?;
+        let (release, body) = encoded(secret.clone(), metadata, record.release, Most::Later).await?;
         let request = request.replace(&secret.name, &post_params(), body);
         let metadata = self.write(Verb::Update, secret, request).await?;
-        Ok(Record { release, metadata, marks: record.marks, held: record.held })
+        Ok(Record { release, metadata, marks: record.marks, held: record.held, counted: record.counted })
     }
 
     /// Deletes the record of one revision; one that is not there is as good as deleted. Fails with [`Error::Conflict`] if
@@ -204,9 +210,15 @@ impl History {
 }
 
 /// The request body for a record, and what it holds: a release with its chart is not copied for it.
-async fn encoded(secret: SecretRef, metadata: ObjectMeta, release: Release) -> Result<(Release, Vec<u8>), Error> {
+async fn encoded(
+    secret: SecretRef,
+    metadata: ObjectMeta,
+    mut release: Release,
+    most: Most,
+) -> Result<(Release, Vec<u8>), Error> {
     off_thread(move || {
-        let body = secret::to_json(&secret, metadata, secret::encode(&secret, &release)?)?;
+        let data = secret::encode(&secret, &mut release, most)?;
+        let body = secret::to_json(&secret, metadata, data)?;
         Ok((release, body))
     })
     .await

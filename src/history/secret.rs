@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use helm::release::{Release, codec, storage};
+use helm::release::{Release, Sizes, Spare, codec, storage};
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -21,7 +21,8 @@ pub(super) fn to_record(secret: &SecretRef, content: Secret) -> Result<Record, E
     release.labels = metadata.labels.as_ref().map(storage::user_labels).unwrap_or_default();
     let marks = metadata.annotations.as_ref().and_then(Marks::of);
     let held = metadata.annotations.as_ref().and_then(marks::held);
-    Ok(Record { release, marks, held, metadata })
+    let counted = metadata.annotations.as_ref().and_then(marks::counted);
+    Ok(Record { release, marks, held, counted, metadata })
 }
 
 /// The metadata of a revision's first write.
@@ -52,20 +53,51 @@ pub(super) fn changed_metadata(record: &Record, now: Timestamp) -> ObjectMeta {
     let annotations = metadata.annotations.get_or_insert_default();
     Marks::put(record.marks.as_ref(), annotations);
     marks::hold(record.held, annotations);
+    marks::note_count(record.counted.as_ref(), annotations);
     metadata
 }
 
-/// The value of the Secret's key, if it fits.
-pub(super) fn encode(secret: &SecretRef, release: &Release) -> Result<Vec<u8>, Error> {
-    let data = codec::encode(release).map_err(|source| Error::Encode { secret: secret.clone(), source })?;
-    if data.len() > MAX_SECRET_BYTES {
-        return Err(Error::TooLarge { secret: secret.clone(), bytes: data.len() });
+/// What is left free of a Secret when a revision is recorded: how its hooks run, and why it fails, is written into it later.
+const ROOM: usize = 16 << 10;
+
+/// How much a Secret may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Most {
+    /// In the first write of a revision, before anything of it is applied.
+    First,
+    /// In a later one.
+    Later,
+}
+
+impl Most {
+    fn bytes(self) -> usize {
+        match self {
+            Self::First => MAX_SECRET_BYTES - ROOM,
+            Self::Later => MAX_SECRET_BYTES,
+        }
+    }
+}
+
+/// The value of the Secret's key. Where it does not fit, as much is left out of the release's chart as has to be.
+pub(super) fn encode(secret: &SecretRef, release: &mut Release, most: Most) -> Result<Vec<u8>, Error> {
+    let failed = |source| Error::Encode { secret: secret.clone(), source };
+    let most = most.bytes();
+    let mut data = codec::encode(release).map_err(failed)?;
+    for part in Spare::ALL {
+        if data.len() > most && release.chart.leave_out(part) {
+            data = codec::encode(release).map_err(failed)?;
+        }
+    }
+    if data.len() > most {
+        let sizes = Sizes::of(release).map_err(failed)?;
+        return Err(Error::TooLarge { secret: secret.clone(), bytes: data.len(), most, sizes });
     }
     Ok(data)
 }
 
-/// The request body for a Secret with this metadata and value.
-pub(super) fn to_json(secret: &SecretRef, metadata: ObjectMeta, data: Vec<u8>) -> Result<Vec<u8>, Error> {
+/// The request body for a Secret with this metadata and value, which is noted how large it is.
+pub(super) fn to_json(secret: &SecretRef, mut metadata: ObjectMeta, data: Vec<u8>) -> Result<Vec<u8>, Error> {
+    marks::note_bytes(data.len(), metadata.annotations.get_or_insert_default());
     let content = Secret {
         metadata,
         type_: Some(storage::SECRET_TYPE.to_owned()),

@@ -3,9 +3,9 @@
 //! `e2e/tests/stories/helm_cli.rs` holds the same against a real API server and real Helm.
 
 use helm::manifest::HookEvent;
-use helm::release::Status;
+use helm::release::{ChartFile, ReleaseChart, Status};
 use kube::core::Status as Refusal;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
 
@@ -32,6 +32,7 @@ fn marks() -> Marks {
         digest: "sha256:cd".to_owned(),
         attempt: 2,
         made: Made { since: time(100), revisions: 3 },
+        why: Why::next(None, &[("Secret a".to_owned(), "1a2b3c4d".to_owned())], ""),
         applied: true,
         ended: Some("NotReady".to_owned()),
         absent: Some(vec![0, 12]),
@@ -51,6 +52,7 @@ fn marks() -> Marks {
         hooks: Some(HooksBegun { event: HookEvent::PostUpgrade, since: time(100) }),
         cluster: "prod/value".to_owned(),
         namespace: "apps".to_owned(),
+        varies: vec!["demo/templates/a.yaml".to_owned(), "demo/templates/b.yaml".to_owned()],
     }
 }
 
@@ -61,7 +63,8 @@ fn time(second: i64) -> Timestamp {
 /// The Secret as a server would hold it.
 fn stored(metadata: ObjectMeta, release: &Release) -> Secret {
     let at = SecretRef::of(&metadata);
-    let body = secret::to_json(&at, metadata, secret::encode(&at, release).expect("it fits")).expect("JSON");
+    let data = secret::encode(&at, &mut release.clone(), Most::Later).expect("it fits");
+    let body = secret::to_json(&at, metadata, data).expect("JSON");
     serde_json::from_slice(&body).expect("a Secret")
 }
 
@@ -78,6 +81,10 @@ fn a_new_secret_is_what_helm_makes_with_our_marks() {
             .expect("JSON");
     let data = secret.as_object_mut().expect("an object").remove("data").expect("it has data");
     assert_eq!(data.as_object().expect("an object").keys().collect::<Vec<_>>(), ["release"]);
+    let bytes =
+        secret["metadata"]["annotations"].as_object_mut().and_then(|it| it.remove("helm-operator.ketches.cn/bytes"));
+    let packed = secret::encode(&SecretRef::new("", ""), &mut release, Most::First).expect("it fits");
+    assert_eq!(bytes, Some(json!(packed.len().to_string())), "it tells how large the record is");
     assert_eq!(
         secret,
         json!({
@@ -103,6 +110,7 @@ fn a_new_secret_is_what_helm_makes_with_our_marks() {
                     "helm-operator.ketches.cn/digest": "sha256:cd",
                     "helm-operator.ketches.cn/attempt": "2",
                     "helm-operator.ketches.cn/made": "100/3",
+                    "helm-operator.ketches.cn/why": "1a2b3c4d/0/Secret a",
                     "helm-operator.ketches.cn/applied": "true",
                     "helm-operator.ketches.cn/ended": "NotReady",
                     "helm-operator.ketches.cn/absent": "0,12",
@@ -111,6 +119,7 @@ fn a_new_secret_is_what_helm_makes_with_our_marks() {
                     "helm-operator.ketches.cn/hooks": "post-upgrade/1970-01-01T00:01:40Z",
                     "helm-operator.ketches.cn/hooked": "true",
                     "helm-operator.ketches.cn/unremedied": "true",
+                    "helm-operator.ketches.cn/varies": "demo/templates/a.yaml\ndemo/templates/b.yaml",
                     "helm-operator.ketches.cn/remedies": "6/5/2/NotReady/ef56/sha256:a/b",
                     "helm-operator.ketches.cn/tested": "failed/3/0a1b/a/b",
                 },
@@ -131,7 +140,13 @@ fn a_record_reads_back_and_changes_without_losing_what_others_put_there() {
 
     record.release.info.status = Status::Deployed;
     record.marks = None;
-    let changed = secret::changed_metadata(&record, time(9));
+    record.counted = Some(Counted { owner: "apps/demo".to_owned(), generation: 7, ..Counted::default() });
+    let mut changed = secret::changed_metadata(&record, time(9));
+    changed
+        .annotations
+        .get_or_insert_default()
+        .remove("helm-operator.ketches.cn/bytes")
+        .expect("it was written with it");
     assert_eq!(
         serde_json::to_value(&changed).expect("JSON"),
         json!({
@@ -143,11 +158,11 @@ fn a_record_reads_back_and_changes_without_losing_what_others_put_there() {
                 "name": "demo", "owner": "helm", "status": "deployed", "version": "3",
                 "createdAt": "5", "modifiedAt": "9", "team": "a",
             },
-            "annotations": {"example.com/note": "x"},
+            "annotations": {"example.com/note": "x", "helm-operator.ketches.cn/counted": "7/0/0/apps/demo"},
         })
     );
     let again = read(stored(changed, &record.release)).expect("a record");
-    assert_eq!(again.release, record.release);
+    assert_eq!((&again.release, &again.counted), (&record.release, &record.counted));
 }
 
 #[test]
@@ -203,18 +218,80 @@ fn other_secrets_are_refused_by_name() {
     assert!(matches!(read(empty), Err(Error::NotARecord { missing: "key \"release\" in its data", .. })));
 }
 
-#[test]
-fn a_record_that_does_not_fit_is_refused_before_the_server_is_asked() {
-    let mut release = release();
-    let mut noise = 1u64;
+/// Text of so many bytes that does not become smaller when it is packed.
+fn noise(bytes: usize) -> String {
+    let mut state = 1u64;
     let mut next = || {
-        noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        noise >> 33
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'!' + u8::try_from((state >> 33) % 90).expect("less than 90"))
     };
-    release.config.insert("large".to_owned(), Value::from((0..250_000).map(|_| next()).collect::<Vec<_>>()));
-    let at = SecretRef::new("apps", "sh.helm.release.v1.demo.v3");
-    let error = secret::encode(&at, &release).expect_err("it is too large");
-    assert!(matches!(error, Error::TooLarge { bytes: 1_048_577.., .. }), "{error}");
+    (0..bytes).map(|_| next()).collect()
+}
+
+fn file(name: &str, bytes: usize) -> ChartFile {
+    ChartFile::new(name, noise(bytes).as_bytes(), None)
+}
+
+#[test]
+fn as_much_is_left_out_of_a_record_as_has_to_be() {
+    const TOO_MUCH: usize = 980 << 10;
+    // Bytes of the chart's files, of its schema and templates; and which of them are left.
+    let cases: [([usize; 3], [bool; 3]); 5] = [
+        ([1000, 1000, 1000], [true, true, true]),
+        ([TOO_MUCH, 1000, 1000], [false, true, true]),
+        ([1000, TOO_MUCH, 1000], [false, false, true]),
+        ([1000, 1000, TOO_MUCH], [false, false, false]),
+        ([TOO_MUCH, TOO_MUCH, TOO_MUCH], [false, false, false]),
+    ];
+    for (sizes, left) in cases {
+        let mut release = release();
+        let [files, schema, templates] = sizes;
+        release.chart = ReleaseChart {
+            files: vec![file("README.md", files)],
+            schema: Some(file("", schema).data),
+            templates: vec![file("templates/a.yaml", templates)],
+            values: [("a".to_owned(), json!(1))].into_iter().collect(),
+            metadata: [("name".to_owned(), json!("demo"))].into_iter().collect(),
+            ..ReleaseChart::default()
+        };
+        let before = release.clone();
+        let data = secret::encode(&SecretRef::new("apps", "s"), &mut release, Most::First).expect("it fits");
+        let chart = &release.chart;
+        let are_left = [!chart.files.is_empty(), chart.schema.is_some(), !chart.templates.is_empty()];
+        assert_eq!(are_left, left, "{sizes:?}");
+        assert!(codec::decode(&data).expect("a record") == release, "what is written is what is known of it");
+        let rest = Release { chart: ReleaseChart::default(), ..release.clone() };
+        assert!(rest == Release { chart: ReleaseChart::default(), ..before.clone() }, "only the chart is slimmed");
+        assert_eq!((&chart.values, &chart.metadata), (&before.chart.values, &before.chart.metadata));
+    }
+}
+
+#[test]
+fn a_record_that_does_not_fit_when_it_is_slimmed_is_refused_before_the_server_is_asked() {
+    let (mut release, at) = (release(), SecretRef::new("apps", "sh.helm.release.v1.demo.v3"));
+    release.manifest = noise(980 << 10);
+    release.chart.files.push(file("README.md", 1000));
+    let refused = secret::encode(&at, &mut release, Most::First).map(|data| data.len());
+    let error = refused.expect_err("it is too large").to_string();
+    for words in [
+        "more than the 1032192 that",
+        "hooks 32, values 56",
+        "apps/sh.helm.release.v1.demo.v3",
+        "Make several releases",
+    ] {
+        assert!(error.contains(words), "{words}: {error}");
+    }
+}
+
+#[test]
+fn there_is_room_for_what_is_written_later() {
+    let (mut release, at) = (release(), SecretRef::new("apps", "s"));
+    let fits = |release: &Release, most| secret::encode(&at, &mut release.clone(), most).is_ok();
+    release.manifest = noise(926_000);
+    assert!(!fits(&release, Most::First));
+    assert!(fits(&release, Most::Later));
+    release.info.description = noise(4 << 10);
+    assert!(fits(&release, Most::Later), "why it failed");
 }
 
 #[test]

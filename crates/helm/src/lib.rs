@@ -7,6 +7,7 @@
 //!
 //! What it reads and prints is what Helm 4.3.1 reads and prints; the real Helm is the oracle of its tests.
 
+pub mod chance;
 pub mod chart;
 pub mod engine;
 pub mod functions;

@@ -97,11 +97,17 @@ fn endless_recursion_is_an_error_and_not_a_crash() {
 #[test]
 fn a_render_tells_whether_it_can_be_repeated() {
     let setup = Setup::default();
-    let repeatable = |template: &str| setup.render(&chart(template)).expect("it renders").repeatable;
-    assert!(repeatable("a: {{ .Release.Name }}"));
-    assert!(!repeatable("a: {{ now }}"));
-    assert!(!repeatable("a: {{ randAlphaNum 8 }}"));
-    assert!(!repeatable("a: {{ lookup \"v1\" \"Secret\" \"\" \"\" | len }}"));
+    // Whether it can be repeated, whether it went by chance, and whether it asked the cluster.
+    for (template, told) in [
+        ("a: {{ .Release.Name }}", (true, false, false)),
+        ("a: {{ now }}", (false, true, false)),
+        ("a: {{ randAlphaNum 8 }}", (false, true, false)),
+        ("a: {{ lookup \"v1\" \"Secret\" \"\" \"\" | len }}", (false, false, true)),
+    ] {
+        let rendered = setup.render(&chart(template)).expect("it renders");
+        let asked = rendered.looking_up.iter().any(|file| file.contains("/templates/"));
+        assert_eq!((rendered.repeatable, rendered.by_chance, asked), told, "{template}");
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod observe;
 mod plan;
 mod postrender;
 mod publish;
+mod rate;
 mod removal;
 mod render;
 mod report;
@@ -180,7 +181,8 @@ pub(super) fn gone(release: &HelmRelease, context: &Arc<Context>) {
     spawn_local(async move {
         let mut pause = FIRST_PAUSE;
         // Nothing else remembers it.
-        while let Err(error) = act::clusters::uninstall_gone(&leaving, &context, &mut Trace::default()).await {
+        while let Err(error) = Box::pin(act::clusters::uninstall_gone(&leaving, &context, &mut Trace::default())).await
+        {
             tracing::warn!(object = %leaving.owner, error = %error.message, "failed to uninstall the release of an object that was deleted while it got its finalizer; trying again");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(UNDECODABLE_INTERVAL);

@@ -9,6 +9,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 pub(super) use self::failures::{Pace, next_attempt};
 use self::failures::{after_remedy, back_off, exhausted, remedied, remedy};
+use super::rate;
 use super::validate::{Identity, Remedies, Tests};
 use crate::api::Reason;
 use crate::controller::error::NextAttempt;
@@ -380,7 +381,8 @@ fn next_step(facts: &Facts<'_>) -> Plan {
     let marks = marks.filter(|marks| marks.generation == facts.identity.generation);
     let second = Timestamp::from_second(facts.now.as_second()).unwrap_or(facts.now);
     let end = |made: &Made| made.since.checked_add(SignedDuration::try_from(MADE_WITHIN).ok()?).ok();
-    let recent = marks.map(|marks| marks.made).filter(|made| end(made).is_some_and(|end| facts.now < end));
+    let last = rate::last(facts.revisions, facts.identity).map(|(made, _)| made);
+    let recent = last.filter(|made| end(made).is_some_and(|end| facts.now < end));
     let made = match recent {
         Some(made) if made.revisions >= MOST_MADE && !is_asked(facts) => {
             return Plan::Stop(Stop::TooMany { until: end(&made).unwrap_or(facts.now) });

@@ -4,12 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use helm::engine::{self, Capabilities, ErrorKind, Limits, ReleaseInfo, Rendered, Request, SEED_BYTES, Warning};
+use helm::chance;
+use helm::chart::Chart;
+use helm::engine::{
+    self, Capabilities, ErrorKind, Limits, ReleaseInfo, Rendered, Request, SEED_BYTES, SchemaCheck, Warning,
+};
 use helm::manifest::Hook;
 use helm::release::ReleaseChart;
 use helm::values::ActiveChart;
-use k8s_openapi::jiff::Zoned;
 use k8s_openapi::jiff::tz::TimeZone;
+use k8s_openapi::jiff::{SignedDuration, Zoned};
 use tokio::runtime::Handle;
 
 use super::act::Task;
@@ -51,7 +55,22 @@ pub(super) struct Output {
     pub(super) warnings: Vec<Warning>,
     /// The chart as Helm records it: with the dependencies that the values enable.
     pub(super) chart: ReleaseChart,
+    /// What another render of the same made, where some of it is left to chance.
+    pub(super) again: Option<Again>,
 }
+
+/// Another render of the same, with other random text and at another time.
+pub(super) struct Again {
+    /// Its manifest.
+    pub(super) manifest: String,
+    /// Its hooks.
+    pub(super) hooks: Vec<Hook>,
+    /// The templates that made something else.
+    pub(super) varying: Vec<String>,
+}
+
+/// The time of the other render: each part of a date is another one, the day of the week too.
+const LATER: SignedDuration = SignedDuration::from_secs(400 * 24 * 3600 + 3661);
 
 /// Renders the chart for this step; one that needs much memory waits for a large slot. Dropped, it stops rendering.
 pub(super) async fn render(
@@ -103,6 +122,10 @@ async fn changed(mut output: Output, changes: &Arc<Changes>) -> Result<Output, R
     let changes = Arc::clone(changes);
     let done = off_thread(move || {
         changes.post.apply(&mut output.manifest, &mut output.hooks)?;
+        output.again = output.again.and_then(|mut again| {
+            changes.post.apply(&mut again.manifest, &mut again.hooks).ok()?;
+            Some(again)
+        });
         Ok(output)
     });
     let failed = |error: helm::postrender::Error| ReconcileError::new(Reason::PostRenderFailed, chain(&error));
@@ -149,31 +172,60 @@ async fn within(limits: Limits, inputs: &Arc<Inputs>) -> Result<Result<Output, e
 }
 
 fn output(inputs: &Inputs, limits: Limits, seed: [u8; SEED_BYTES]) -> Result<Output, engine::Error> {
-    let Inputs { chart, given, settings, release, capabilities, lookup, now, schemas } = inputs;
-    let schemas = Attempt { gathered: schemas, stop: Arc::clone(&limits.stop) };
-    let (values, effective) = (&given.values, given.chart(&chart.chart));
+    let effective = inputs.given.chart(&inputs.chart.chart);
+    let effective: &Chart = &effective;
+    let schemas = Attempt { gathered: &inputs.schemas, stop: Arc::clone(&limits.stop) };
+    let chance = (seed, inputs.now.clone());
+    let rendered = rendered((inputs, effective), limits.clone(), chance, schemas.check())?;
+    let again = rendered.by_chance.then(|| again((inputs, effective), limits, seed, &rendered)).flatten();
+    let Rendered { manifest, hooks, notes, warnings, .. } = rendered;
+    let active = ActiveChart::new(effective, &inputs.given.values).map_err(engine::Error::Dependencies)?;
+    Ok(Output { manifest, hooks, notes, warnings, chart: ReleaseChart::from(&active), again })
+}
+
+/// What is left to chance of a render, by rendering once more. A chart that fails then tells nothing of it.
+fn again(
+    (inputs, effective): (&Inputs, &Chart),
+    limits: Limits,
+    seed: [u8; SEED_BYTES],
+    first: &Rendered,
+) -> Option<Again> {
+    let chance = (seed.map(|byte| !byte), inputs.now.checked_add(LATER).ok()?);
+    let second = rendered((inputs, effective), limits, chance, SchemaCheck::Skip).ok()?;
+    let mut varying = chance::varying((&first.manifests, &first.hooks), (&second.manifests, &second.hooks));
+    if !inputs.release.is_upgrade {
+        // What looks for what it made before finds nothing yet, and keeps it from then on.
+        varying.retain(|template| !first.looking_up.contains(template));
+    }
+    Some(Again { manifest: second.manifest, hooks: second.hooks, varying: varying.into_iter().collect() })
+}
+
+fn rendered(
+    (inputs, effective): (&Inputs, &Chart),
+    limits: Limits,
+    (seed, now): ([u8; SEED_BYTES], Zoned),
+    schemas: SchemaCheck<'_>,
+) -> Result<Rendered, engine::Error> {
+    let Inputs { chart, given, settings, release, capabilities, lookup, .. } = inputs;
+    let values = &given.values;
     let request = Request {
-        chart: &effective,
+        chart: effective,
         values,
         release,
         capabilities,
         lookup: Arc::clone(lookup) as Arc<dyn engine::Lookup>,
-        now: now.clone(),
+        now,
         seed,
         limits,
         templates: Some(&chart.templates),
         subchart_notes: false,
     };
-    let rendered = if settings.is_empty() {
-        engine::render_with(&request, schemas.check())?
-    } else {
-        // They are in the values; set once more, whole numbers are integers.
-        let typed = helm::values::to_map(values);
-        let set = values::set(settings, &typed);
-        debug_assert!(set.is_ok(), "it was set before");
-        engine::render_typed(&request, &typed, schemas.check())?
-    };
-    let Rendered { manifest, hooks, notes, warnings, .. } = rendered;
-    let active = ActiveChart::new(&effective, values).map_err(engine::Error::Dependencies)?;
-    Ok(Output { manifest, hooks, notes, warnings, chart: ReleaseChart::from(&active) })
+    if settings.is_empty() {
+        return engine::render_with(&request, schemas);
+    }
+    // They are in the values; set once more, whole numbers are integers.
+    let typed = helm::values::to_map(values);
+    let set = values::set(settings, &typed);
+    debug_assert!(set.is_ok(), "it was set before");
+    engine::render_typed(&request, &typed, schemas)
 }

@@ -171,6 +171,11 @@ pub(super) fn report(
             _ => before.last_applied_revision.clone(),
         },
         history: if is_unknown(release, revisions) { before.history.clone() } else { history(revisions) },
+        random_templates: if is_unknown(release, revisions) {
+            before.random_templates.clone()
+        } else {
+            random_templates(revisions)
+        },
         failures: failures(&before.failures, outcome, now),
         ..carried_over(before, trace)
     }
@@ -382,6 +387,12 @@ fn history(revisions: &[RecordMeta]) -> Vec<HistoryEntry> {
     // However many attempts have failed since, what is deployed is shown.
     let deployed = revisions.iter().rev().skip(SHOWN).find(|meta| meta.status == Status::Deployed);
     newest.chain(deployed).map(entry).collect()
+}
+
+/// The templates of what is deployed that make something else each time.
+fn random_templates(revisions: &[RecordMeta]) -> Vec<String> {
+    let deployed = revisions.iter().rev().find(|meta| meta.status == Status::Deployed);
+    deployed.and_then(|deployed| deployed.marks.as_ref()).map(|marks| marks.varies.clone()).unwrap_or_default()
 }
 
 /// Failures since the release was last ready, newest first, each once.

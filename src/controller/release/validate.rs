@@ -82,6 +82,8 @@ pub(crate) struct DesiredRelease {
     pub(crate) settings: Arc<[Setting]>,
     /// Those of them that come from Secrets.
     pub(crate) secrets: Vec<Value>,
+    /// Where they come from, with a few digits of the digest of each.
+    pub(crate) sources: Vec<(String, String)>,
     /// How to install.
     pub(crate) install: Action,
     /// How to upgrade.
@@ -326,6 +328,7 @@ pub(crate) fn validate(
         values: Arc::new(merged.values),
         settings: merged.settings.into(),
         secrets: merged.secrets,
+        sources: values::sources(&references.values),
         install: install(release),
         upgrade: upgrade(release),
         reuse_values: reuses_values(release),
@@ -469,6 +472,12 @@ impl DesiredRelease {
         let (changes, reuse_values) = (&self.changes.declared, self.reuse_values);
         let (chart, kubernetes) = (chart.as_str(), kube_version);
         Inputs { chart, kubernetes, values, settings, values_files, changes, reuse_values }.digest()
+    }
+
+    /// What may change while the object stays as it is, in words, with a few digits of the digest of each.
+    pub(crate) fn parts(&self, chart: &Digest) -> Vec<(String, String)> {
+        let digits = values::few(chart.as_str().as_bytes());
+        std::iter::once(("the registry had another chart".to_owned(), digits)).chain(self.sources.clone()).collect()
     }
 
     /// A digest of what is declared of the manifest, without what a registry answers: it can be compared while the

@@ -8,6 +8,7 @@ use std::fmt;
 use gotmpl::Map as TypedMap;
 use helm::{strvals, values as given};
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
 use crate::api::{Reason, ValuesKind, ValuesReference};
 use crate::controller::error::{ReconcileError, chain};
@@ -177,6 +178,25 @@ fn own_values(values: Option<&Value>) -> Result<Map<String, Value>, ReconcileErr
             Err(ReconcileError::new(Reason::ValuesInvalid, "spec.values is neither an object nor a YAML text of one"))
         }
     }
+}
+
+/// What each reference led to, in words for a change of it, with a few digits of its digest.
+pub(crate) fn sources(references: &[Referenced]) -> Vec<(String, String)> {
+    let source = |Referenced { reference, content }: &Referenced| {
+        let (kind, name) = (reference.kind.as_str(), reference.name.as_deref().unwrap_or_default());
+        let digits = content.as_deref().map(few).unwrap_or_default();
+        let changed = match &reference.url {
+            Some(url) => format!("what {url} holds changed"),
+            None => format!("the key {:?} of {kind} {name} changed", key(reference)),
+        };
+        (changed, digits)
+    };
+    references.iter().map(source).collect()
+}
+
+/// A few digits of the digest of something, enough to tell that it changed.
+pub(crate) fn few(content: &[u8]) -> String {
+    Sha256::digest(content).iter().take(4).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// The key that a reference names.

@@ -22,6 +22,8 @@ fn of(uid: &str, version: u32) -> RecordMeta {
         status: "deployed".into(),
         marks: None,
         held: None,
+        counted: None,
+        bytes: 0,
         resource_version: version.to_string(),
         uid: uid.to_owned(),
         created_at: None,
@@ -146,4 +148,17 @@ fn a_new_list_takes_out_what_it_lacks_but_not_what_was_written_since() {
     revisions.list_begins();
     revisions.list_ended(&BTreeMap::new());
     assert_eq!((known(&revisions), woken(&mut news)), (vec![], 1));
+}
+
+#[test]
+fn the_bytes_of_all_records_and_of_the_largest_release_are_counted() {
+    let (revisions, _news) = Revisions::new();
+    for (name, revision, bytes) in [("a", 1, 10), ("a", 2, 20), ("b", 1, 25), ("c", 1, 0)] {
+        let release = ReleaseKey::new("apps", name);
+        revisions.seen(RecordMeta { release, revision, bytes, uid: format!("{name}{revision}"), ..at(1) });
+    }
+    let counted = revisions.bytes();
+    assert_eq!((counted.all, counted.largest), (55, 30));
+    revisions.gone(ReleaseKey::new("apps", "a"), 1);
+    assert_eq!(revisions.bytes().largest, 25);
 }

@@ -162,7 +162,7 @@ fn render_logging(request: &Request<'_>, values: &Map, schemas: SchemaCheck<'_>,
     let files = execute_all(&templates, (request, parsed), &host)?;
     let crds = active.crds();
     let (notes, files) = rendered::take_notes(active.name(), files, request.subchart_notes);
-    rendered::collect(notes, files, (crds, host.repeatable()), log)
+    rendered::collect(notes, files, (crds, host), log)
 }
 
 /// The files in `crds/` of the chart and of those dependencies that these values enable: what Helm installs before it
@@ -208,6 +208,7 @@ fn execute_all(
         let about = [("Name", name), ("BasePath", &template.base_path)];
         let about = about.map(|(key, text)| (key.into(), Value::string(text)));
         template.data.insert("Template", Map::new(VALUES_TYPE, about.into()).into());
+        host.begin(name);
         let mut out = Vec::new();
         let executed = interp.execute(name.as_bytes(), &template.data.clone().into(), &mut out);
         executed.map_err(|error| Error::execution(name, error))?;

@@ -1,11 +1,11 @@
 //! The result of a render: manifests to apply, hooks to run, notes to show.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use formats::yaml;
 
-use super::{Error, RenderedFiles, Warning};
+use super::{Error, Host, RenderedFiles, Warning};
 use crate::chart::Crd;
 use crate::manifest::{self, Hook, Manifest, Order, Problem};
 use crate::warning::Log;
@@ -27,6 +27,10 @@ pub struct Rendered {
     pub crds: Vec<Crd>,
     /// Whether the same request gives the same result: no function asked for time, randomness or the cluster.
     pub repeatable: bool,
+    /// Whether a function asked for time or randomness: the same request may give another result.
+    pub by_chance: bool,
+    /// The templates whose rendering asked the cluster, by their paths from the root chart.
+    pub looking_up: BTreeSet<String>,
     /// What was passed over on the way.
     pub warnings: Vec<Warning>,
 }
@@ -66,7 +70,7 @@ pub(super) fn take_notes(
 pub(super) fn collect(
     notes: String,
     files: BTreeMap<String, Vec<u8>>,
-    (crds, repeatable): (Vec<Crd>, bool),
+    (crds, host): (Vec<Crd>, Host),
     log: &Log,
 ) -> Result<Rendered, Error> {
     let (mut texts, mut refused) = (BTreeMap::new(), None);
@@ -83,7 +87,9 @@ pub(super) fn collect(
     // The manifests have their own copies by now, and the record is another one.
     drop(texts);
     let manifest = manifest::join(&manifests);
-    Ok(Rendered { manifest, manifests, hooks, notes, crds, repeatable, warnings: Vec::new() })
+    let (repeatable, by_chance) = (host.repeatable(), host.by_chance());
+    let looking_up = host.into_looking_up();
+    Ok(Rendered { manifest, manifests, hooks, notes, crds, repeatable, by_chance, looking_up, warnings: Vec::new() })
 }
 
 /// A rendered file as text, and why it is no manifest if that is so. YAML has no text but UTF-8.

@@ -4,7 +4,7 @@ mod lookup;
 mod random;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gotmpl::Str;
@@ -23,6 +23,11 @@ pub struct Host {
     random: RefCell<RandomStream>,
     lookup: Arc<dyn Lookup>,
     repeatable: Cell<bool>,
+    by_chance: Cell<bool>,
+    /// The file that is being rendered, by its path from the root chart.
+    file: RefCell<String>,
+    /// The files whose rendering asked the cluster.
+    looking_up: RefCell<BTreeSet<String>>,
     /// How often each template is being included at the moment.
     included: RefCell<BTreeMap<Str, u32>>,
 }
@@ -31,12 +36,22 @@ impl Host {
     /// A host for one render at the instant `now`, whose random bytes come from `seed`.
     pub fn new(now: Zoned, seed: [u8; SEED_BYTES], lookup: Arc<dyn Lookup>) -> Self {
         let random = RefCell::new(RandomStream::new(seed));
-        Self { now, random, lookup, repeatable: Cell::new(true), included: RefCell::default() }
+        Self {
+            now,
+            random,
+            lookup,
+            repeatable: Cell::new(true),
+            by_chance: Cell::new(false),
+            file: RefCell::default(),
+            looking_up: RefCell::default(),
+            included: RefCell::default(),
+        }
     }
 
     /// The instant of the render, in the caller's time zone. The result is no longer repeatable.
     pub fn now(&self) -> Zoned {
         self.repeatable.set(false);
+        self.by_chance.set(true);
         self.now.clone()
     }
 
@@ -48,6 +63,7 @@ impl Host {
     /// Fills `out` with random bytes. The result is no longer repeatable.
     pub fn random(&self, out: &mut [u8]) {
         self.repeatable.set(false);
+        self.by_chance.set(true);
         self.random.borrow_mut().fill(out);
     }
 
@@ -60,12 +76,28 @@ impl Host {
         name: &str,
     ) -> Result<serde_json::Value, LookupError> {
         self.repeatable.set(false);
+        self.looking_up.borrow_mut().insert(self.file.borrow().clone());
         self.lookup.lookup(api_version, kind, namespace, name)
     }
 
     /// Whether no function has asked for time, randomness or the cluster so far.
     pub fn repeatable(&self) -> bool {
         self.repeatable.get()
+    }
+
+    /// Whether a function has asked for time or randomness so far.
+    pub fn by_chance(&self) -> bool {
+        self.by_chance.get()
+    }
+
+    /// The files whose rendering has asked the cluster so far.
+    pub(crate) fn into_looking_up(self) -> BTreeSet<String> {
+        self.looking_up.into_inner()
+    }
+
+    /// Notes that the rendering of a file begins.
+    pub(crate) fn begin(&self, file: &str) {
+        file.clone_into(&mut self.file.borrow_mut());
     }
 
     /// Notes that the template `name` is entered; false if it is within itself more than `limit` times already.

@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
-use serde::Deserialize as _;
+use serde::{Deserialize as _, Serialize};
 
 use super::Release;
 
@@ -63,7 +63,12 @@ pub enum Error {
 /// # Errors
 /// [`Error::TooDeep`] for what [`decode`] would not read; what has been rendered is never so.
 pub fn encode(release: &Release) -> Result<Vec<u8>, Error> {
-    let json = with_stack(|| serde_json::to_vec(release)).map_err(Error::WriteJson)?;
+    pack(release)
+}
+
+/// The same of a part of a record.
+pub(super) fn pack(part: &impl Serialize) -> Result<Vec<u8>, Error> {
+    let json = with_stack(|| serde_json::to_vec(part)).map_err(Error::WriteJson)?;
     check_depth(&json)?;
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     gzip.write_all(&json).map_err(Error::Compress)?;

@@ -10,6 +10,7 @@ mod chart;
 pub mod codec;
 mod name;
 mod recorded;
+mod slim;
 mod status;
 pub mod storage;
 
@@ -22,6 +23,7 @@ use serde_json::{Map, Value};
 
 pub use chart::{ChartFile, ReleaseChart};
 pub use name::{NameError, ReleaseName};
+pub use slim::{Sizes, Spare};
 pub use status::Status;
 
 use crate::manifest::Hook;

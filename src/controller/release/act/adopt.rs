@@ -74,21 +74,23 @@ pub(super) async fn admit(claims: &Existing, task: &Task<'_>, trace: &mut Trace)
 
 /// Whether what is deployed is what is wanted but for Flux's labels: nothing has to be done then.
 pub(super) fn is_same(deployed: &Release, wanted: &Release) -> bool {
-    let version = |release: &Release| release.chart.version().split('+').next().unwrap_or_default().to_owned();
     let hooks = |release: &Release| -> Option<Vec<_>> {
         release.hooks.iter().map(|hook| Some((hook.path.clone(), bare(&hook.manifest)?))).collect()
     };
     let (there, made) = (bare(&deployed.manifest), bare(&wanted.manifest));
+    is_same_chart(deployed, wanted) && there.is_some() && there == made && hooks(deployed) == hooks(wanted)
+}
+
+/// Whether two releases are of the same chart in the same version, with the same values.
+pub(super) fn is_same_chart(deployed: &Release, wanted: &Release) -> bool {
+    let version = |release: &Release| release.chart.version().split('+').next().unwrap_or_default().to_owned();
     deployed.chart.name() == wanted.chart.name()
         && version(deployed) == version(wanted)
         && deployed.config == wanted.config
-        && there.is_some()
-        && there == made
-        && hooks(deployed) == hooks(wanted)
 }
 
 /// The objects of a manifest without Flux's labels, by what names them; none where it cannot be read.
-fn bare(manifest: &str) -> Option<BTreeMap<String, Value>> {
+pub(super) fn bare(manifest: &str) -> Option<BTreeMap<String, Value>> {
     let documents = formats::yaml::parse_all(manifest.as_bytes()).ok()?;
     let objects = documents.iter().map(formats::json::to_serde).filter(Value::is_object).map(|mut object| {
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {

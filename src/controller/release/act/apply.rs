@@ -192,7 +192,7 @@ impl<'a> Run<'a> {
         self.task.slot.go_on().await;
         match ended {
             Ok(()) => {
-                trace.record(&self.succeed(replaced).await?);
+                trace.record(&Box::pin(self.succeed(replaced)).await?);
                 Ok(())
             }
             Err(error) if matches!(error.reason, Reason::ClusterUnavailable | Reason::PendingRelease) => Err(error),
@@ -293,9 +293,8 @@ impl<'a> Run<'a> {
     /// and is resumed; the other way round two revisions would stay deployed.
     async fn succeed(mut self, replaced: Vec<Record>) -> Result<Record, ReconcileError> {
         let place = self.task.place;
-        for mut old in replaced {
-            old.release.info.status = Status::Superseded;
-            record::update(place, old).await?;
+        for old in replaced {
+            record::replace(old, &self.record, place).await?;
         }
         self.record.release.info.status = Status::Deployed;
         record::note_hooks(&mut self.record);

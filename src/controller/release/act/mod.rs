@@ -22,6 +22,7 @@ mod helm_tests;
 mod hook_logs;
 mod hooks;
 mod prepare;
+mod random;
 mod record;
 mod rollback;
 mod stop;

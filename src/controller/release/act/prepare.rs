@@ -9,7 +9,7 @@ use helm::manifest::Hook;
 use helm::release::{ApplyMethod, Info, Release, Status};
 use serde_json::{Map, Value};
 
-use super::{Deadline, Task, adopt, record, rollback, uninstall};
+use super::{Deadline, Task, adopt, random, record, rollback, uninstall};
 use crate::api::{ADOPT, CrdPolicy, ForeignChange, Reason};
 use crate::cluster::{ApplyOptions, Existing, ExistingCrds, Object, Owner, Source};
 use crate::controller::charts::LoadedChart;
@@ -19,7 +19,8 @@ use crate::controller::place::Place;
 use crate::controller::release::fetch;
 use crate::controller::release::is_requested;
 use crate::controller::release::plan::{self, Step, StepKind};
-use crate::controller::release::render;
+use crate::controller::release::rate;
+use crate::controller::release::render::{self, Again};
 use crate::controller::release::reuse::Given;
 use crate::controller::release::trace::Trace;
 use crate::controller::release::validate::{Action, Identity};
@@ -75,6 +76,8 @@ struct Proposal {
     release: Release,
     /// The records of the revisions it replaces.
     replaced: Vec<Record>,
+    /// What another render made, where some of it is left to chance.
+    again: Option<Again>,
 }
 
 /// Fetches and renders. Nothing is written but the namespace and definitions that were asked for: templates may look for them.
@@ -94,12 +97,13 @@ async fn propose(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<Prop
     };
     Box::pin(install_crds(&chart, &given, action, task)).await?;
     let config = (*given.values).clone();
-    let rendered = Box::pin(render::render(step, (&chart, given), action, task)).await?;
+    let mut rendered = Box::pin(render::render(step, (&chart, given), action, task)).await?;
     for warning in &rendered.warnings {
         let (reason, message) = warned(warning);
         trace.warn(reason, message);
     }
-    Ok(Proposal { release: pending(step, task, (rendered, config), &replaced), replaced })
+    let again = rendered.again.take();
+    Ok(Proposal { release: pending(step, task, (rendered, config), &replaced), replaced, again })
 }
 
 /// Installs the definitions in the chart's `crds/`, as is declared.
@@ -141,28 +145,30 @@ async fn is_there(
     }
     let deployed = proposal.replaced.iter().find(|record| record.release.info.status == Status::Deployed);
     let Some(deployed) = deployed.filter(|deployed| is_last(deployed, task)) else { return Ok(false) };
-    if is_to_be_held(deployed, task) && !same(&deployed.release, &proposal.release) {
-        record::hold(deployed, task).await?;
-        return Ok(true);
-    }
     let is_first = adopt::is_first(task);
     let is_same = same(&deployed.release, &proposal.release)
-        || (is_first && adopt::is_same(&deployed.release, &proposal.release));
+        || (is_first && adopt::is_same(&deployed.release, &proposal.release))
+        || random::is_same(&deployed.release, &proposal.release, proposal.again.as_ref());
     if !is_same {
-        return Ok(false);
+        let is_held = is_to_be_held(deployed, task);
+        if is_held {
+            record::hold(deployed, task).await?;
+        }
+        return Ok(is_held);
     }
     if is_first {
         let (_, claims) = Box::pin(objects(&deployed.release, action(step, task), task)).await?;
         Box::pin(adopt::admit(&claims, task, trace)).await?;
     }
-    Box::pin(record::adopt(deployed, &marks(step, task), task)).await?;
+    let marks = Marks { varies: random::named(proposal.again.as_ref()), ..marks(step, task) };
+    Box::pin(record::adopt(deployed, &marks, task)).await?;
     Ok(true)
 }
 
 /// Refuses what may not be touched, then records what is proposed as pending.
 async fn commit(
     step: &Step,
-    Proposal { release, replaced }: Proposal,
+    Proposal { release, replaced, again }: Proposal,
     task: &Task<'_>,
     trace: &mut Trace,
 ) -> Result<Pending, ReconcileError> {
@@ -174,7 +180,8 @@ async fn commit(
     if replaced.is_empty() && claims.any_of(&owner(task)) {
         Box::pin(refuse_other_drivers(task)).await?;
     }
-    let mut marks = marks(step, task);
+    let mut marks = Marks { varies: random::named(again.as_ref()), ..marks(step, task) };
+    drop(again);
     // What did not exist before is what cleaning up, or a rollback, may take away.
     if (action.cleanup_on_fail || task.desired.remedies.rollback) && step.kind == StepKind::Upgrade {
         marks.absent = absent(&objects, &claims);
@@ -433,6 +440,7 @@ fn pending(
 
 fn marks(step: &Step, task: &Task<'_>) -> Marks {
     let identity = &task.desired.identity;
+    let parts = task.desired.parts(&task.resolved.digest);
     Marks {
         owner: identity.owner.clone(),
         uid: identity.uid.clone(),
@@ -443,6 +451,7 @@ fn marks(step: &Step, task: &Task<'_>) -> Marks {
         chart: format!("{}-{}", task.desired.chart_name, task.resolved.version),
         attempt: step.attempt,
         made: step.made,
+        why: rate::why(step.made, &task.place.revisions.of(&identity.release), identity, (task.inputs, &parts)),
         applied: false,
         ended: None,
         absent: None,
@@ -455,6 +464,7 @@ fn marks(step: &Step, task: &Task<'_>) -> Marks {
         hooks: None,
         cluster: target::mark(identity.cluster.as_ref()),
         namespace: identity.namespace_mark(),
+        varies: Vec::new(),
     }
 }
 

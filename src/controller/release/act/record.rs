@@ -9,7 +9,7 @@ use crate::api::Reason;
 use crate::controller::causes::panicked;
 use crate::controller::error::ReconcileError;
 use crate::controller::place::Place;
-use crate::history::{Marks, Record, RecordMeta, ReleaseKey, surplus};
+use crate::history::{Counted, Marks, Record, RecordMeta, ReleaseKey, surplus};
 
 /// The mark of a revision that was ended without having failed.
 const SUPERSEDED: &str = "Superseded";
@@ -127,6 +127,7 @@ pub(super) async fn fail(mut record: Record, error: &ReconcileError, place: &Pla
         _ => format!("Upgrade {name:?} failed: {}", error.message),
     };
     record.release.info.status = Status::Failed;
+    record.release.chart.slim();
     note_hooks(&mut record);
     if let Some(marks) = &mut record.marks {
         marks.ended = Some(error.reason.to_string());
@@ -151,10 +152,22 @@ pub(super) fn why(record: &Record) -> &str {
     description.split_once(" failed: ").map_or(description, |(_, why)| why)
 }
 
+/// Records that `by` takes the place of a revision that is deployed. It keeps what `helm rollback` needs, and no more: many such
+/// records are kept, and the chart is often the most of one.
+pub(super) async fn replace(mut record: Record, by: &Record, place: &Place) -> Result<Record, ReconcileError> {
+    record.release.info.status = Status::Superseded;
+    record.release.chart.slim();
+    if let (None, Some(Marks { owner, generation, made, why, .. })) = (&record.marks, by.marks.clone()) {
+        record.counted = Some(Counted { owner, generation, made, why });
+    }
+    update(place, record).await
+}
+
 /// Records that a revision was ended before it was complete, without having failed.
 pub(super) async fn supersede(mut record: Record, why: &str, place: &Place) -> Result<Record, ReconcileError> {
     record.release.info.status = Status::Superseded;
     record.release.info.description = format!("Ended before it was complete: {why}");
+    record.release.chart.slim();
     if let Some(marks) = &mut record.marks {
         marks.ended = Some(SUPERSEDED.to_owned());
         marks.absent = None;

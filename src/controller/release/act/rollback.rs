@@ -8,6 +8,7 @@ use super::{Deadline, Task, record};
 use crate::api::Reason;
 use crate::controller::error::ReconcileError;
 use crate::controller::release::plan::Step;
+use crate::controller::release::rate;
 use crate::controller::release::trace::Trace;
 use crate::controller::target;
 use crate::history::{Marks, Record, Remedied};
@@ -72,6 +73,7 @@ fn pending(step: &Step, target: &Record, task: &Task<'_>) -> Release {
 fn marks(step: &Step, remedied: &Remedied, target: &Record, task: &Task<'_>) -> Marks {
     let identity = &task.desired.identity;
     let before = target.marks.clone().unwrap_or_default();
+    let why = rate::last(&task.place.revisions.of(&identity.release), identity).map(|(_, why)| why);
     Marks {
         owner: identity.owner.clone(),
         uid: identity.uid.clone(),
@@ -82,9 +84,11 @@ fn marks(step: &Step, remedied: &Remedied, target: &Record, task: &Task<'_>) -> 
         digest: before.digest,
         attempt: 1,
         made: step.made,
+        why: why.unwrap_or_default(),
         remedies: Some(remedied.clone()),
         cluster: target::mark(identity.cluster.as_ref()),
         namespace: identity.namespace_mark(),
+        varies: before.varies,
         ..Marks::default()
     }
 }

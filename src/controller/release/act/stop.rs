@@ -8,6 +8,7 @@ use super::{Task, drift, health, helm_tests, keep, record, rollback};
 use crate::api::{REQUESTED_AT, Reason};
 use crate::controller::error::{NextAttempt, ReconcileError};
 use crate::controller::release::plan::{self, MOST_MADE, Stop};
+use crate::controller::release::rate;
 use crate::controller::release::trace::Trace;
 
 /// Tells why nothing is done now.
@@ -45,9 +46,13 @@ pub(super) async fn stop(stop: Stop, task: &Task<'_>, trace: &mut Trace) -> Resu
             Err(ReconcileError::new(Reason::RetriesExhausted, message))
         }
         Stop::TooMany { until } => {
+            let identity = &task.desired.identity;
+            let last = rate::last(&task.place.revisions.of(&identity.release), identity);
+            let why = last.map(|(_, why)| rate::told(&why)).filter(|why| !why.is_empty());
             let message = format!(
-                "{MOST_MADE} revisions were made for this generation of the object within an hour, so something undoes them: \
-                 find out what else writes the release or its objects; change the object, or annotate it with {REQUESTED_AT}, to go on at once"
+                "{MOST_MADE} revisions were made for this generation of the object within an hour{}: find out what keeps changing that, or writes the \
+                 release; change the object, or annotate it with {REQUESTED_AT}, to go on at once",
+                why.map(|why| format!(", {why}")).unwrap_or_default()
             );
             let next = Some(NextAttempt { failed: MOST_MADE, due: until });
             Err(ReconcileError { next, ..ReconcileError::new(Reason::TooManyRevisions, message) })

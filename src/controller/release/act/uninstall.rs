@@ -48,7 +48,7 @@ pub(super) async fn uninstall(
         return Ok(());
     }
     for release in owned(leaving, place) {
-        match remove(&release, leaving, place, trace).await {
+        match Box::pin(remove(&release, leaving, place, trace)).await {
             Err(error) if error.reason == Reason::Forbidden => {
                 // Where its bindings still stand a service account that is gone may do all of it.
                 let Some(account) = place.missing_account().await? else { return Err(error) };
@@ -71,7 +71,7 @@ pub(super) async fn uninstall_gone(leaving: &Leaving, place: &Place, trace: &mut
         return Ok(());
     }
     for release in place.revisions.owned_by(&leaving.owner, &leaving.uid) {
-        remove(&release, leaving, place, trace).await?;
+        Box::pin(remove(&release, leaving, place, trace)).await?;
     }
     Ok(())
 }
@@ -86,7 +86,7 @@ async fn unlock(release: &ReleaseKey, leaving: &Leaving, place: &Place) -> Resul
     match record::read(place, release, last.revision).await {
         // Somebody took it over meanwhile.
         Ok(Some(record)) if record.marks.as_ref().is_none_or(|marks| marks.owner != leaving.owner) => Ok(()),
-        Ok(Some(record)) => end(record, place).await,
+        Ok(Some(record)) => Box::pin(end(record, place)).await,
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     }
@@ -171,7 +171,7 @@ pub(in crate::controller::release) async fn leave_former(
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
     for release in former(identity, place) {
-        remove(&release, leaving, place, trace).await?;
+        Box::pin(remove(&release, leaving, place, trace)).await?;
     }
     Ok(())
 }

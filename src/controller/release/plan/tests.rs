@@ -57,6 +57,8 @@ fn meta(revision: u32, word: &str) -> RecordMeta {
         status: status.into(),
         marks,
         held: None,
+        counted: None,
+        bytes: 0,
         // A release that was deployed long ago may be worked on now.
         created_at: Some(at(0)),
         modified_at: written,
