@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::controller::RemoteSchemas;
-use crate::template;
+use crate::{diff, template};
 
 /// Keeps Helm releases from OCI registries as declared.
 #[derive(Debug, Parser)]
@@ -114,6 +114,9 @@ pub enum Command {
     Effective(Effective),
     /// Render a chart as `helm template` does, without a cluster.
     Template(Box<template::Options>),
+    /// Print what the plan changes that waits for approval. Ends with 0 where none waits, with 1 where one does, and with
+    /// more where something is wrong, as `kubectl diff`.
+    Diff(diff::Options),
 }
 
 /// Which release is shown.

@@ -15,7 +15,8 @@
 //! - [`controller`]: what is watched, and the two sentences `reconcile`.
 //! - [`args`], [`client`], [`leader`], [`telemetry`], [`metrics`], [`server`], [`shutdown`]: the process around it.
 //!
-//! Apart from it: [`template`], the command that renders a chart without a cluster.
+//! Apart from it: [`template`], the command that renders a chart without a cluster, and [`diff`], which prints what a plan
+//! changes that waits for approval.
 //!
 //! What a chart means, [`helm`] computes, what a template means, [`gotmpl`], and what YAML says, [`formats`]: none of them sees
 //! a cluster, a registry or a clock.
@@ -28,6 +29,7 @@ pub mod args;
 pub mod client;
 pub mod cluster;
 pub mod controller;
+pub mod diff;
 pub mod history;
 pub mod leader;
 pub mod metrics;

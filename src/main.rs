@@ -17,7 +17,7 @@ use helm_operator::metrics::Metrics;
 use helm_operator::registry::{CaBundle, Settings};
 use helm_operator::shutdown::Shutdown;
 use helm_operator::template::{self, Outcome};
-use helm_operator::{api, client, leader, server, telemetry};
+use helm_operator::{api, client, diff, leader, server, telemetry};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         Some(Command::Crds) => print_crds(),
         Some(Command::Effective(options)) => print_effective(&options),
         Some(Command::Template(options)) => return print_template(&options),
+        Some(Command::Diff(options)) => return print_diff(&options),
         None => run(args),
     };
     match result {
@@ -117,6 +118,38 @@ fn print_template(options: &template::Options) -> ExitCode {
         // Who reads has gone.
         (None, Err(_)) => ExitCode::FAILURE,
     }
+}
+
+/// As `kubectl diff`: its exit code tells whether there is a difference, and is greater than 1 where that is not known.
+#[expect(clippy::print_stderr, reason = "it is no difference, and not to be taken for one")]
+fn print_diff(options: &diff::Options) -> ExitCode {
+    let ask = || -> anyhow::Result<Option<String>> {
+        use_ring()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(runtime.block_on(diff::waiting(options))?)
+    };
+    match ask() {
+        Ok(None) => {
+            eprintln!("no plan of {} waits for approval", options.name);
+            ExitCode::SUCCESS
+        }
+        Ok(Some(text)) => {
+            // Who reads may have enough; that there is a difference stays true.
+            drop(std::io::stdout().write_all(text.as_bytes()));
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            complain(&error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// One provider for all of rustls: with two to choose from it would refuse to choose.
+fn use_ring() -> anyhow::Result<()> {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))
 }
 
 /// Runs the operator until it is asked to end, or must.

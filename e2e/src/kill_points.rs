@@ -280,6 +280,12 @@ impl World<'_> {
     fn prepared(&self, cast: &Cast, snapshot: &Snapshot) -> Result<()> {
         match cast.scenario {
             Scenario::Install | Scenario::InstallDefinition | Scenario::Adopt | Scenario::AdoptNewer => Ok(()),
+            Scenario::Approve => {
+                let release = snapshot.releases.get(&cast.token).context("no object yet")?;
+                let plan = release.status.as_ref().and_then(|status| status.plan.as_ref());
+                ensure!(plan.is_some(), "no plan waits yet: {}", status::summary(release));
+                Ok(())
+            }
             Scenario::UninstallUpgrading => {
                 let waits = snapshot.of(&cast.token).contains("Deployment T/T-waiting");
                 ensure!(waits, "the upgrade does not wait yet");

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CommonMetadata, ConflictRule, DependencyReference, DriftDetection, GoDuration, HealthCheckExpressions, Install,
-    KubeConfig, OnImmutable, PostRenderStrategy, PostRenderer, Rollback, TakenDefaults, Test, Uninstall, Upgrade,
-    ValuesArtifact, ValuesReference, WaitStrategy,
+    KubeConfig, OnImmutable, PlanPolicy, PlanStatus, PostRenderStrategy, PostRenderer, Rollback, TakenDefaults, Test,
+    Uninstall, Upgrade, ValuesArtifact, ValuesReference, WaitStrategy,
 };
 
 /// A Helm release as it should be.
@@ -106,6 +106,9 @@ pub struct HelmReleaseSpec {
 
     /// Labels and annotations that every object gets after the `postRenderers`.
     pub common_metadata: Option<CommonMetadata>,
+
+    /// Whether installs and upgrades are shown first, and wait for approval.
+    pub plan: Option<PlanPolicy>,
 
     /// How the release is installed.
     pub install: Option<Install>,
@@ -272,6 +275,8 @@ pub struct HelmReleaseStatus {
     /// The newest failures since the release was last ready, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<Failure>,
+    /// With `spec.plan.mode: Manual`: the install or upgrade that waits for approval.
+    pub plan: Option<PlanStatus>,
     /// What the release consists of.
     pub inventory: Option<Inventory>,
     /// The beginning of the chart's notes.

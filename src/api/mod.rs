@@ -11,6 +11,7 @@ mod duration;
 mod helm_release;
 mod helm_repository;
 mod kube_config;
+mod plan;
 mod postrender;
 mod readiness;
 mod reason;
@@ -38,6 +39,7 @@ pub use helm_repository::{
     RepositoryType, SecretReference, TlsConfig,
 };
 pub use kube_config::{KubeConfig, KubeConfigSecret};
+pub use plan::{PlanMode, PlanPolicy, PlanStatus, PlannedAction, PlannedChanges, PlannedObject};
 pub use postrender::{CommonMetadata, Kustomize, KustomizeImage, KustomizePatch, PostRenderStrategy, PostRenderer};
 pub use readiness::{DependencyReference, HealthCheckExpressions, WaitStrategy, WaitStrategyName};
 pub use reason::Reason;
@@ -66,6 +68,9 @@ pub const ADOPT: &str = "helm-operator.ketches.cn/adopt";
 
 /// Annotation on a `HelmRelease` whose every new value asks for its tests to be run again.
 pub const TEST_AT: &str = "helm-operator.ketches.cn/testAt";
+
+/// Annotation on a `HelmRelease`: the digest of the plan that may be carried out.
+pub const APPROVE: &str = "helm-operator.ketches.cn/approve";
 
 /// Annotation on a Secret: the namespaces, separated by commas, or `*` for all, whose repositories may use it.
 pub const ALLOWED_NAMESPACES: &str = "helm-operator.ketches.cn/allowed-namespaces";

@@ -97,6 +97,10 @@ reasons! {
         HealthCheckFailed,
         /// All objects are as they were applied (the condition `Drifted`).
         NoDriftDetected,
+        /// The next install or upgrade is planned, and waits for approval.
+        ApprovalNeeded,
+        /// A plan that was approved no longer fits, or was approved too late: it is made anew (an event only).
+        PlanOutdated,
         /// What `spec.valuesFrom` names does not exist, or lacks the key.
         ValuesNotFound,
         /// `spec.values` cannot be read as a map.

@@ -363,6 +363,12 @@ fn before(object: &Object, existing: &Metadata, how: How<'_>) -> &'static [&'sta
     if is_ours { managed_fields::former_managers(&object.reference().group) } else { &[] }
 }
 
+/// Whether fields of those who applied an object for its release before us are taken over before it is applied.
+pub(super) fn takes_over(object: &Object, existing: &Metadata, how: How<'_>) -> bool {
+    let entries = existing.managed_fields.as_deref().unwrap_or_default();
+    managed_fields::taken_over(entries, before(object, existing, how)).is_some()
+}
+
 /// What is applied of an object, the rules for what others set of it, and what of it a person should know.
 pub(super) fn prepared<'a>(
     object: &Object,

@@ -2,7 +2,10 @@
 
 mod changes;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
+
+use helm::engine::Capabilities;
 
 use kube::core::params::ListParams;
 use serde_json::{Value, json};
@@ -12,7 +15,7 @@ use self::changes::Verdict;
 use super::apply::How;
 use super::checks::Judge;
 use super::discovery::Served;
-use super::object::{Object, Source};
+use super::object::{self, Object, Source};
 use super::order::concurrently;
 use super::wait::{Question, Target, Unsettled, Version};
 use super::watch::Marks;
@@ -37,19 +40,37 @@ impl Cluster {
     /// Makes the namespace if it does not exist, with the label `name` as Helm's `--create-namespace`. One that exists
     /// is left as it is.
     pub async fn ensure_namespace(&self, name: &str) -> Result<Change, Error> {
-        let text = json!({
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": { "name": name, "labels": { "name": name } },
-        });
-        let source = Source { origin: "createNamespace", text: &text.to_string() };
         let mut change = Change::Unchanged;
-        for namespace in self.objects(&[source], name).await? {
+        for namespace in self.namespace_objects(name).await? {
             if self.requests.metadata(namespace.resource(), namespace.reference()).await?.is_none() {
                 change = self.apply_one(&namespace, None, How::default()).await?.change;
             }
         }
         Ok(change)
+    }
+
+    /// A namespace as it would be made.
+    pub(super) async fn namespace_objects(&self, name: &str) -> Result<Vec<Object>, Error> {
+        let text = json!({
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": { "name": name, "labels": { "name": name } },
+        });
+        self.objects(&[Source { origin: "createNamespace", text: &text.to_string() }], name).await
+    }
+
+    /// What charts see as `.Capabilities` once `crds` are installed.
+    pub async fn capabilities_with(&self, crds: &[Source<'_>]) -> Result<Capabilities, Error> {
+        let mut capabilities = self.capabilities().await?;
+        if crds.is_empty() {
+            return Ok(capabilities);
+        }
+        let documents = object::parsed(crds).await?;
+        let defined = object::contents_of(&documents, "CustomResourceDefinition").flat_map(defined_resources);
+        let named = defined.flat_map(|it| [it.api_version(), format!("{}/{}", it.api_version(), it.kind)]);
+        let versions: BTreeSet<String> = capabilities.api_versions.iter().cloned().chain(named).collect();
+        capabilities.api_versions = versions.into_iter().collect();
+        Ok(capabilities)
     }
 
     /// Creates those of `crds` that do not exist, waits until all are established and the server serves their kinds.

@@ -10,7 +10,7 @@ use super::checks::Judge;
 use super::object::{Object, ObjectRef};
 use super::order::{concurrently, uninstall_groups};
 use super::ownership::{self, Holder};
-use super::request::Deletion;
+use super::request::{Deletion, Metadata};
 use super::wait::{Question, Target, Unsettled};
 use super::watch::Marks;
 use super::{Cluster, Error, Owner, Resource};
@@ -134,9 +134,7 @@ impl Cluster {
             return Ok((Removed::NotOurs(None), None));
         }
         // Helm deletes a hook by its own policies alone.
-        let live_policy = metadata.annotations.as_ref().and_then(|annotations| annotations.get(RESOURCE_POLICY));
-        let keeps = is_keep(object.annotation(RESOURCE_POLICY)) || is_keep(live_policy.map(String::as_str));
-        if keeps && options.owner.is_some() {
+        if options.owner.is_some() && is_kept(object, &metadata) {
             return Ok((Removed::Kept, None));
         }
         match options.owner.as_ref().map(|owner| ownership::claim(&metadata, owner)) {
@@ -162,6 +160,12 @@ impl Cluster {
         };
         Ok((Removed::Deleted, pending))
     }
+}
+
+/// Whether an object is not to be deleted, as the manifest says, or the object with this `metadata` itself.
+pub(super) fn is_kept(object: &Object, metadata: &Metadata) -> bool {
+    let live_policy = metadata.annotations.as_ref().and_then(|annotations| annotations.get(RESOURCE_POLICY));
+    is_keep(object.annotation(RESOURCE_POLICY)) || is_keep(live_policy.map(String::as_str))
 }
 
 /// Helm compares without case and surrounding space.

@@ -85,7 +85,7 @@ impl Cluster {
         let conflicts = drift.conflicts();
         let how = How { conflicts: &conflicts, other_conflicts: ConflictPolicy::Force, ..drift.options.how() };
         let (applied, ..) = prepared(object, Some(&metadata), how);
-        let mut wanted = match self.requests.dry_apply(target, &applied).await {
+        let mut wanted = match self.requests.dry_apply(target, &applied, true).await {
             Ok(wanted) => wanted,
             Err(refused) => match content::leftover_strategy(target.1, &applied, &refused) {
                 Some(_) => return Ok(Deviation::Changed { paths: vec!["/spec/strategy".to_owned()], by: Vec::new() }),

@@ -34,14 +34,7 @@ impl Cluster {
         options: &ApplyOptions,
         refused: Error,
     ) -> Result<Applied, Error> {
-        let kind = object.reference().kind.as_str();
-        let policy = match options.immutable.get(kind) {
-            _ if VOLUMES.contains(&kind) => Immutable::Fail,
-            Some(policy) => *policy,
-            None if kind == "Job" && self.is_finished(object).await? => Immutable::Recreate,
-            None => Immutable::Fail,
-        };
-        let propagation = match policy {
+        let propagation = match self.policy(object, options).await? {
             Immutable::Fail => return Err(refused),
             Immutable::Recreate => Propagation::Background,
             Immutable::OrphanRecreate => Propagation::Orphan,
@@ -62,6 +55,21 @@ impl Cluster {
             return Err(refused);
         }
         self.apply_one(object, None, options.how()).await
+    }
+
+    async fn policy(&self, object: &Object, options: &ApplyOptions) -> Result<Immutable, Error> {
+        let kind = object.reference().kind.as_str();
+        Ok(match options.immutable.get(kind) {
+            _ if VOLUMES.contains(&kind) => Immutable::Fail,
+            Some(policy) => *policy,
+            None if kind == "Job" && self.is_finished(object).await? => Immutable::Recreate,
+            None => Immutable::Fail,
+        })
+    }
+
+    /// Whether an object that cannot be changed in place is made anew.
+    pub(super) async fn is_replaced(&self, object: &Object, options: &ApplyOptions) -> Result<bool, Error> {
+        Ok(self.policy(object, options).await? != Immutable::Fail)
     }
 
     /// Has the claims that a `StatefulSet` made from its templates grow to the templates' size. One that has that size, or is larger,

@@ -143,9 +143,10 @@ impl Requests {
         &self,
         (resource, object): (&Resource, &ObjectRef),
         content: &Value,
+        force: bool,
     ) -> Result<Value, Error> {
         let mut params = PatchParams::apply(FIELD_MANAGER).validation_strict().dry_run();
-        params.force = true;
+        params.force = force;
         let patch = Patch::Apply(content);
         let build = || collection(resource, object).patch(&object.name, &params, &patch);
         self.send("patch", resource, object, build).await

@@ -45,6 +45,9 @@ pub(crate) enum Retry {
     OnChange,
     /// It may pass by itself: tried again soon, then ever later, at most an interval apart.
     Backoff,
+    /// Not trouble at all, but a state that somebody has to end; looked at again at the interval, since what is declared may
+    /// come to mean something else.
+    Interval,
     /// Not trouble at all, but a state that only a change of the object ends.
     Never,
 }
@@ -67,7 +70,7 @@ impl ReconcileError {
         match retry(self.reason) {
             Retry::OnChange => conditions.with(ConditionType::Stalled, true, self.reason, self.noticed()),
             Retry::Backoff => conditions.with(ConditionType::Reconciling, true, self.reason, self.again()),
-            Retry::Never => conditions,
+            Retry::Interval | Retry::Never => conditions,
         }
     }
 
@@ -135,8 +138,8 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 #[expect(clippy::too_many_lines, reason = "one flat table, whole on purpose")]
 pub(crate) fn retry(reason: Reason) -> Retry {
     use Reason::{
-        AccessDenied, AdmissionDenied, AdoptionIgnored, AdoptionRefused, AuthenticationFailed, CertificateExpired,
-        CertificateNameMismatch, CertificateUnknownAuthority, ChartArchiveInvalid, ChartDeprecated,
+        AccessDenied, AdmissionDenied, AdoptionIgnored, AdoptionRefused, ApprovalNeeded, AuthenticationFailed,
+        CertificateExpired, CertificateNameMismatch, CertificateUnknownAuthority, ChartArchiveInvalid, ChartDeprecated,
         ChartMetadataInvalid, ChartNameMismatch, ChartRefused, ChartTooLarge, ChartWarning, ClusterCredentialsRejected,
         ClusterUnavailable, ClusterUnreachable, ConfigurationError, ConnectionFailed, DefaultsInvalid,
         DefinitionNotReplaced, DependencyNotReady, DependentsRemain, DigestMismatch, DnsFailed, DriftCorrected,
@@ -144,13 +147,13 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         HealthCheckSucceeded, HelmRepositoryNotFound, HistoryInvalid, HookFailed, ImmutableField, InstallCompleted,
         InstallFailed, InstallStarted, InternalError, KubernetesVersionUnsupported, ManifestInvalid, NamespaceNotFound,
         NoDriftDetected, NoMatchingVersion, NotAHelmChart, NotReady, ObjectInvalid, OwnershipConflict, PendingRelease,
-        PermissionDenied, PlainHttp, PostRenderFailed, Progressing, ProxyFailed, QuotaExceeded, RateLimited,
-        RegistryTimeout, RegistryUnavailable, RegistryUnexpected, ReleaseHeld, ReleaseNameConflict, ReleaseTooLarge,
-        RenderLimitExceeded, RepositoryNotFound, RetriesExhausted, RollbackFailed, RollbackSkipped, RolledBack,
-        SchemaUnavailable, SchemaViolation, SecretInvalid, SecretNotFound, ServiceAccountNotFound, Suspended,
-        SyncCompleted, TagNotFound, TemplateFailed, TestFailed, TestSucceeded, TooManyRevisions, UninstallCompleted,
-        UninstallSkipped, UnknownKind, UnsupportedRepositoryType, UpgradeCompleted, UpgradeFailed, UpgradeStarted,
-        ValuesInvalid, ValuesNotFound, WebhookUnavailable,
+        PermissionDenied, PlainHttp, PlanOutdated, PostRenderFailed, Progressing, ProxyFailed, QuotaExceeded,
+        RateLimited, RegistryTimeout, RegistryUnavailable, RegistryUnexpected, ReleaseHeld, ReleaseNameConflict,
+        ReleaseTooLarge, RenderLimitExceeded, RepositoryNotFound, RetriesExhausted, RollbackFailed, RollbackSkipped,
+        RolledBack, SchemaUnavailable, SchemaViolation, SecretInvalid, SecretNotFound, ServiceAccountNotFound,
+        Suspended, SyncCompleted, TagNotFound, TemplateFailed, TestFailed, TestSucceeded, TooManyRevisions,
+        UninstallCompleted, UninstallSkipped, UnknownKind, UnsupportedRepositoryType, UpgradeCompleted, UpgradeFailed,
+        UpgradeStarted, ValuesInvalid, ValuesNotFound, WebhookUnavailable,
     };
     match reason {
         // The object, the chart or the values have to change.
@@ -223,6 +226,7 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         | InstallFailed
         | RollbackFailed
         | UpgradeFailed => Retry::Backoff,
+        ApprovalNeeded => Retry::Interval,
         InstallCompleted
         | UpgradeCompleted
         | SyncCompleted
@@ -243,6 +247,7 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         | ReleaseHeld
         | HealthCheckSucceeded
         | HealthCheckFailed
+        | PlanOutdated
         | DriftDetected
         | DriftCorrected
         | DriftCorrectionFailed
@@ -256,7 +261,7 @@ pub(crate) fn retry(reason: Reason) -> Retry {
 pub(crate) fn delay(reason: Reason, failed: u32, interval: Duration, uid: &str) -> Option<Duration> {
     match retry(reason) {
         Retry::Never => None,
-        Retry::OnChange => Some(jitter(interval, uid)),
+        Retry::OnChange | Retry::Interval => Some(jitter(interval, uid)),
         Retry::Backoff => Some(jitter(backoff(failed, interval), uid)),
     }
 }

@@ -22,7 +22,7 @@ pub(crate) struct Site {
     /// The connection.
     pub(crate) client: kube::Client,
     pub(super) cluster: Cluster,
-    history: History,
+    pub(super) history: History,
     /// Helm's history of all releases, as the watch of it tells.
     pub(crate) revisions: Revisions,
 }

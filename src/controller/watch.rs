@@ -2,7 +2,7 @@
 //!
 //! | watched | wakes |
 //! |---|---|
-//! | `HelmRelease` (spec, deletion, a lost finalizer, `requestedAt`, `testAt`, `adopt`) | itself, and those that declare the Helm release it no longer does, or depend on it |
+//! | `HelmRelease` (spec, deletion, a lost finalizer, `requestedAt`, `testAt`, `adopt`, `approve`) | itself, and those that declare the Helm release it no longer does, or depend on it |
 //! | `HelmRelease` (whether it is ready) | those that depend on it |
 //! | `HelmRepository` (the same) | itself, and the releases that use it, or would if it were open to them |
 //! | Secrets but Helm's (metadata) | the repositories that name one, their releases, and the releases that read values or a kubeconfig from one |
@@ -40,7 +40,9 @@ use super::matching::{Key, Labels};
 use super::records::Records;
 use super::referents::Referents;
 use super::target::{ClusterKey, Target};
-use crate::api::{ADOPT, ConditionType, FORCE_AT, HelmRelease, HelmRepository, REQUESTED_AT, TEST_AT, ValuesKind};
+use crate::api::{
+    ADOPT, APPROVE, ConditionType, FORCE_AT, HelmRelease, HelmRepository, REQUESTED_AT, TEST_AT, ValuesKind,
+};
 use crate::client::WatchBackoff;
 use crate::history::ReleaseKey;
 use crate::registry::RepositoryUrl;
@@ -99,7 +101,7 @@ struct Declared {
     deleted: bool,
     finalizers: Vec<String>,
     /// What its annotations ask for.
-    asks: [Option<String>; 4],
+    asks: [Option<String>; 5],
     /// Whether its status says that it is ready, as it is declared: no news to itself.
     ready: bool,
 }
@@ -111,7 +113,7 @@ impl Declared {
             generation: object.meta().generation,
             deleted: object.meta().deletion_timestamp.is_some(),
             finalizers: object.finalizers().to_vec(),
-            asks: [REQUESTED_AT, FORCE_AT, TEST_AT, ADOPT].map(|key| object.annotations().get(key).cloned()),
+            asks: [REQUESTED_AT, FORCE_AT, TEST_AT, ADOPT, APPROVE].map(|key| object.annotations().get(key).cloned()),
         }
     }
 

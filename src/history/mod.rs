@@ -12,12 +12,14 @@
 //! - Records of Helm 3 and Helm 4 are read; both read what is written here.
 //! - A record that does not fit its Secret is slimmed: what no command of Helm reads is left out of its chart.
 //! - Nothing of a record's content is in a `Debug` text or an error.
+//! - A revision that waits for approval is kept apart, as a plan, and is none of Helm's records.
 
 mod error;
 mod key;
 mod lineage;
 mod marks;
 mod meta;
+mod plan;
 mod secret;
 mod why;
 
@@ -41,6 +43,7 @@ pub use key::ReleaseKey;
 pub use lineage::surplus;
 pub use marks::{HooksBegun, Made, Marks, Outcome, Remedied, Tested};
 pub use meta::RecordMeta;
+pub use plan::{FrozenPlan, PlanKey, Planned};
 pub use why::{Counted, Why};
 
 /// The field manager of our writes to release Secrets.

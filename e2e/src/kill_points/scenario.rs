@@ -28,6 +28,8 @@ pub enum Scenario {
     Mend,
     /// What follows from a person's `helm rollback`.
     RollBack,
+    /// An upgrade with hooks that is planned, and approved.
+    Approve,
     /// An upgrade that the API server refuses, and its rollback, with hooks.
     Remedy,
     /// An upgrade whose tests fail, and its rollback, with hooks.
@@ -56,13 +58,14 @@ pub enum Scenario {
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Install,
         Self::InstallDefinition,
         Self::Upgrade,
         Self::FailingUpgrade,
         Self::Mend,
         Self::RollBack,
+        Self::Approve,
         Self::Remedy,
         Self::TestRemedy,
         Self::Forced,
@@ -86,6 +89,7 @@ impl Scenario {
             Self::FailingUpgrade => "failing-upgrade",
             Self::Mend => "mend",
             Self::RollBack => "roll-back",
+            Self::Approve => "approve",
             Self::Remedy => "remedy",
             Self::TestRemedy => "test-remedy",
             Self::Forced => "forced",
@@ -108,7 +112,9 @@ impl Scenario {
                 &["release T/T: 1 deployed", "ConfigMap T/T-old 1.0.0 hello", "ConfigMap T/T-told 1.0.0 hello"]
             }
             Self::InstallDefinition => &["release T-to/T: 1 deployed", "Widget T-to/T-widget"],
-            Self::Upgrade => &["release T/T: 1 superseded, 2 deployed", "ConfigMap T/T-new 1.1.0 hello"],
+            Self::Upgrade | Self::Approve => {
+                &["release T/T: 1 superseded, 2 deployed", "ConfigMap T/T-new 1.1.0 hello"]
+            }
             Self::FailingUpgrade => &["release T/T: 1 deployed, 2 failed"],
             Self::Mend => &["release T/T: 1 superseded, 2 failed, 3 deployed", "ConfigMap T/T-new 1.1.0 hello"],
             Self::RollBack => &["release T/T: 1 superseded, 2 superseded, 3 "],
@@ -155,6 +161,11 @@ impl Player<'_> {
                 let drift = json!({ "driftDetection": { "mode": "enabled" } });
                 self.declare(chart::PLAIN, "1.0.0", drift).await?;
             }
+            Scenario::Approve => {
+                self.declare(chart::HOOKED, "1.0.0", json!({})).await?;
+                self.settled_at(1).await?;
+                self.declare(chart::HOOKED, "1.1.0", json!({ "plan": { "mode": "Manual" } })).await?;
+            }
             Scenario::FailingUpgrade | Scenario::Forced | Scenario::MoveName | Scenario::MoveNamespace => {
                 self.declare(chart::PLAIN, "1.0.0", json!({})).await?;
             }
@@ -183,6 +194,7 @@ impl Player<'_> {
                 let release = json!({ "namespace": format!("{}-to", self.token), "createNamespace": true });
                 self.declare(self.token, "1.0.0", json!({ "release": release })).await
             }
+            Scenario::Approve => self.approve().await,
             Scenario::Upgrade => self.declare(chart::HOOKED, "1.1.0", json!({})).await,
             Scenario::FailingUpgrade => self.refused_upgrade().await,
             Scenario::Mend | Scenario::AdoptNewer => self.declare(chart::PLAIN, "1.1.0", json!({})).await,
@@ -225,6 +237,14 @@ impl Player<'_> {
             }
             Scenario::Adopt | Scenario::AdoptFlux => self.declare(chart::PLAIN, "1.0.0", json!({})).await,
         }
+    }
+
+    async fn approve(&self) -> Result<()> {
+        let release = self.releases().get(self.token).await?;
+        let plan = release.status.and_then(|status| status.plan).context("no plan waits")?;
+        let approved = json!({ "metadata": { "annotations": { "helm-operator.ketches.cn/approve": plan.digest } } });
+        self.releases().patch(self.token, &PatchParams::default(), &Patch::Merge(approved)).await?;
+        Ok(())
     }
 
     async fn drift(&self) -> Result<()> {

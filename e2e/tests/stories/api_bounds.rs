@@ -126,6 +126,14 @@ fn releases() -> Vec<Case> {
             }),
             &[],
         ),
+        (
+            json!({ "plan": { "mode": "Manual", "approved": format!("sha256:{}", "0".repeat(64)), "expireAfter": "1h" } }),
+            &[],
+        ),
+        (json!({ "plan": { "mode": null, "approved": null } }), &[]),
+        (json!({ "plan": { "mode": "Sometimes" } }), &["spec.plan.mode", "Manual"]),
+        (json!({ "plan": { "approved": "yes" } }), &["spec.plan.approved", "should match"]),
+        (json!({ "plan": { "expireAfter": "1ms" } }), &["spec.plan.expireAfter", BOUNDS]),
         (json!({ "maxHistory": -1 }), &["spec.maxHistory", "greater than or equal to 0"]),
         (json!({ "maxHistory": 4_294_967_296_u64 }), &["spec.maxHistory"]),
         (

@@ -38,6 +38,7 @@ mod moves;
 mod noticed;
 mod one_failure_one_attempt;
 mod outages;
+mod plans;
 mod random_charts;
 mod rate;
 mod remediation;

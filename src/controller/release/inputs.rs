@@ -95,7 +95,7 @@ fn text(values: &Map<String, Value>) -> String {
 }
 
 /// SHA-256 over the parts, each behind its length: no two lists of parts have one text.
-fn digest(parts: &[&str]) -> String {
+pub(super) fn digest(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());

@@ -7,6 +7,7 @@
 //! A reconcile may be killed at any instruction: each stage begins from what the cluster and Helm's history hold.
 
 mod act;
+mod approval;
 mod artifact;
 mod blocked;
 mod checks;
@@ -54,7 +55,7 @@ use super::status;
 use super::waits::{For, Progress};
 use crate::api::{FORCE_AT, HelmRelease, RELEASE_FINALIZER, REQUESTED_AT, Reason};
 use crate::cluster::SecretValues;
-use crate::history::RecordMeta;
+use crate::history::{Planned, RecordMeta};
 
 /// How soon an object is looked at again whose watch is behind our own write of its status.
 const CATCH_UP: Duration = Duration::from_millis(50);
@@ -204,19 +205,7 @@ async fn advance(
     trace: &mut Trace,
 ) -> Result<Outcome, ReconcileError> {
     if release.meta().deletion_timestamp.is_some() {
-        context.waits.end(&release.uid().unwrap_or_default());
-        context.live.end(&release.uid().unwrap_or_default());
-        if let Some(waits) = blocked::by_dependents(release, context) {
-            return Err(waits);
-        }
-        // A hook that fails may quote them.
-        trace.secrets = SecretValues::of(&Box::pin(dereference::secret_values(release, context)).await);
-        let (leaving, doing) = (Leaving::of(release), trace.doing.subscribe());
-        tokio::select! {
-            ended = Box::pin(act::clusters::uninstall(&leaving, context, trace)) => ended?,
-            never = Box::pin(publish::announce_removal(release, doing, context)) => match never {},
-        }
-        return Ok(Outcome::Gone);
+        return Box::pin(remove(release, context, trace)).await;
     }
     let place = match Box::pin(Place::of(release, context)).await {
         Ok(place) => place,
@@ -268,10 +257,11 @@ async fn bring_nearer(
     let mut prompt = Prompt { asked, cleared: context.awaits.take_cleared(release), inspected: false };
     for _ in 0..MAX_STEPS {
         let mut observed = observe::observe(release, &desired, &resolved, place).await?;
-        let plan = Box::pin(decide(&mut observed, &desired, release, (prompt, place))).await?;
+        let (plan, planned) = Box::pin(decide(&mut observed, &desired, release, (prompt, place))).await?;
         let observe::Observed { inputs, blocked, .. } = &observed;
-        let blocked = blocked.as_ref();
-        let task = act::Task { release, desired: &desired, resolved: &resolved, inputs, blocked, slot: &slot, place };
+        let (blocked, planned) = (blocked.as_ref(), planned.as_deref());
+        let task =
+            act::Task { release, desired: &desired, resolved: &resolved, inputs, blocked, slot: &slot, place, planned };
         match plan {
             Plan::Keep { revision } => {
                 Box::pin(act::keep(revision, &task, trace)).await?;
@@ -282,6 +272,9 @@ async fn bring_nearer(
                 match &plan {
                     // It is answered by one attempt.
                     Plan::Release(step) if step.remedies.is_none() => prompt = Prompt::default(),
+                    Plan::Propose(_) | Plan::CarryOut(_) => {
+                        prompt = Prompt { inspected: prompt.inspected, ..Prompt::default() }
+                    }
                     // What the watches show of it comes later.
                     Plan::Inspect { .. } => prompt.inspected = true,
                     _ => {}
@@ -295,24 +288,48 @@ async fn bring_nearer(
     Err(ReconcileError::new(Reason::PendingRelease, message))
 }
 
-/// Decides what is done next. What the release depends on is read only where a new revision would be made.
+/// The object is being deleted: what it installed goes, or stays as it says, and its plan goes.
+async fn remove(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trace) -> Result<Outcome, ReconcileError> {
+    context.waits.end(&release.uid().unwrap_or_default());
+    context.live.end(&release.uid().unwrap_or_default());
+    if let Some(waits) = blocked::by_dependents(release, context) {
+        return Err(waits);
+    }
+    // A hook that fails may quote them.
+    trace.secrets = SecretValues::of(&Box::pin(dereference::secret_values(release, context)).await);
+    let (leaving, doing) = (Leaving::of(release), trace.doing.subscribe());
+    tokio::select! {
+        ended = Box::pin(act::clusters::uninstall(&leaving, context, trace)) => ended?,
+        never = Box::pin(publish::announce_removal(release, doing, context)) => match never {},
+    }
+    Box::pin(act::planning::discard(release, context)).await?;
+    Ok(Outcome::Gone)
+}
+
+/// Decides what is done next, and by which plan. What the release depends on, and the plan that was made for approval, are read
+/// only where a new revision would be made.
 async fn decide(
     observed: &mut observe::Observed,
     desired: &validate::DesiredRelease,
     release: &HelmRelease,
     (prompt, place): (Prompt, &Place),
-) -> Result<Plan, ReconcileError> {
+) -> Result<(Plan, Option<Box<Planned>>), ReconcileError> {
     let context = &*place.context;
-    let plan = plan::plan(&facts(desired, observed, release, (prompt, context)));
-    if !matches!(&plan, Plan::Release(step) if step.remedies.is_none()) || desired.dependencies.is_empty() {
-        return Ok(plan);
+    let mut plan = plan::plan(&facts(desired, observed, release, (prompt, context)));
+    let is_new = matches!(&plan, Plan::Release(step) | Plan::Propose(step) if step.remedies.is_none());
+    if is_new && !desired.dependencies.is_empty() {
+        observed.blocked = blocked::by_objects(release, desired, place).await?;
+        if observed.blocked.is_some() {
+            plan = plan::plan(&facts(desired, observed, release, (prompt, context)));
+        }
     }
-    observed.blocked = blocked::by_objects(release, desired, place).await?;
-    Ok(if observed.blocked.is_some() {
-        plan::plan(&facts(desired, observed, release, (prompt, context)))
-    } else {
-        plan
-    })
+    if !matches!(plan, Plan::Propose(_)) {
+        return Ok((plan, None));
+    }
+    let planned = context.home.history.planned(&act::planning::key(release)).await?.map(Box::new);
+    let known = plan::Facts { planned: planned.as_deref(), ..facts(desired, observed, release, (prompt, context)) };
+    let plan = plan::plan(&known);
+    Ok((plan, planned))
 }
 
 /// What the next step is decided by.
@@ -335,6 +352,8 @@ fn facts<'a>(
         tests: desired.tests.as_ref(),
         remedies: desired.remedies,
         wait: wait(&desired.identity, &observed.revisions, context),
+        gate: desired.gate.as_ref(),
+        planned: None,
         now: context.now(),
     }
 }

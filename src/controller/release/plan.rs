@@ -1,6 +1,7 @@
 //! What to do next. Pure and total: from what is declared and what Helm's history says to one step.
 
 mod failures;
+mod steps;
 
 use std::time::Duration;
 
@@ -9,13 +10,14 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 pub(super) use self::failures::{Pace, next_attempt};
 use self::failures::{after_remedy, back_off, exhausted, remedied, remedy};
+use super::approval::{Gate, Standing};
 use super::rate;
 use super::validate::{Identity, Remedies, Tests};
-use crate::api::Reason;
-use crate::controller::error::NextAttempt;
 use crate::controller::target;
 use crate::controller::waits::Progress;
-use crate::history::{Made, Outcome, RecordMeta, Remedied, Tested};
+use crate::history::{Made, Outcome, Planned, RecordMeta, Tested};
+
+pub(crate) use self::steps::{Plan, Step, StepKind, Stop};
 
 /// How long somebody else's pending revision is left alone after it was last written: longer than Helm's own default
 /// timeout of 5 minutes.
@@ -27,157 +29,6 @@ pub(super) const MOST_MADE: u32 = 60;
 
 /// The time within which [`MOST_MADE`] counts.
 const MADE_WITHIN: Duration = Duration::from_hours(1);
-
-/// One step towards the declared release.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Plan {
-    /// The newest revision is deployed, and was made for these inputs.
-    Keep {
-        /// That revision.
-        revision: u32,
-    },
-    /// The newest revision was made for an object whose place this one takes, or for one of this name with another uid,
-    /// such as one that was lost and restored: mark it as this one's. Then plan again.
-    Mark {
-        /// That revision.
-        revision: u32,
-    },
-    /// The newest revision is deployed, and somebody changed or deleted some of its objects: look at them. Then plan again.
-    Inspect {
-        /// That revision.
-        revision: u32,
-    },
-    /// Run the tests of the newest revision, or go on with them. Then plan again.
-    Test {
-        /// That revision.
-        revision: u32,
-    },
-    /// Make a new revision.
-    Release(Step),
-    /// Go on with our own pending revision, which was made for these inputs.
-    Resume(Step),
-    /// All of it is applied, and becomes ready: wait.
-    Await(Step),
-    /// The wait for all of it to be ready is over: end the revision.
-    Finish(Step),
-    /// End our own pending revision, which was made for other inputs. Then plan again.
-    Supersede {
-        /// That revision.
-        revision: u32,
-    },
-    /// End a pending revision of somebody who is gone. Then plan again.
-    Abandon {
-        /// That revision.
-        revision: u32,
-    },
-    /// The newest revision failed, and what it created is to be deleted. Then plan again.
-    CleanUp {
-        /// That revision.
-        revision: u32,
-    },
-    /// A revision that somebody else made was held, and a person asks for what is declared: note that. Then plan again.
-    EndHold {
-        /// That revision.
-        revision: u32,
-    },
-    /// Nothing, and tell why.
-    Stop(Stop),
-    /// An uninstall was begun and not ended: end it. Then plan again.
-    FinishUninstall {
-        /// The revision that is being uninstalled.
-        revision: u32,
-    },
-}
-
-/// Why nothing is done until its time comes, or something changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Stop {
-    /// The newest revision is deployed as declared, and its tests failed.
-    TestsFailed {
-        /// That revision.
-        revision: u32,
-    },
-    /// The newest revision failed at these inputs: it is too early for the next attempt.
-    BackOff {
-        /// That revision.
-        revision: u32,
-        /// Why it failed.
-        reason: Reason,
-        /// The next attempt.
-        next: NextAttempt,
-    },
-    /// As many attempts failed as are declared.
-    Exhausted {
-        /// The last of them.
-        revision: u32,
-        /// How many there were.
-        attempts: u32,
-    },
-    /// Somebody else made the newest revision, and it stays as it is.
-    Hold {
-        /// That revision.
-        revision: u32,
-    },
-    /// Something that the release depends on is not ready.
-    AwaitDependencies,
-    /// Too many revisions were made for this generation.
-    TooMany {
-        /// When the next one may be made.
-        until: Timestamp,
-    },
-    /// Somebody else's Helm is at work; wait for it.
-    AwaitOther {
-        /// The revision it works on.
-        revision: u32,
-        /// When it will be taken for gone.
-        remaining: Duration,
-    },
-}
-
-impl Stop {
-    /// Whether what is deployed stays as it is for a while, so that it is looked after.
-    fn rests(&self) -> bool {
-        match self {
-            Self::TestsFailed { .. }
-            | Self::Hold { .. }
-            | Self::BackOff { .. }
-            | Self::Exhausted { .. }
-            | Self::AwaitDependencies => true,
-            // Somebody works on it, or undoes what we do.
-            Self::TooMany { .. } | Self::AwaitOther { .. } => false,
-        }
-    }
-}
-
-/// The making of one revision.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Step {
-    /// Which of the two: an install until a revision was once deployed.
-    pub(crate) kind: StepKind,
-    /// The revision it makes.
-    pub(crate) revision: u32,
-    /// The revisions whose objects it replaces: the deployed one, and those that failed since.
-    pub(crate) replaces: Vec<u32>,
-    /// Which attempt in a row at these inputs of this generation, from 1.
-    pub(crate) attempt: u32,
-    /// How many revisions were made for this generation, with this one.
-    pub(crate) made: Made,
-    /// For a rollback: the failure that it is the remedy for.
-    pub(crate) remedies: Option<Remedied>,
-    /// The demand of a person that it answers, where one is made though nothing has changed.
-    pub(crate) forced: Option<String>,
-}
-
-/// Install or upgrade: which hooks run, and what `.Release.IsInstall` says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StepKind {
-    /// Nothing was deployed yet, or it was uninstalled.
-    Install,
-    /// Something is deployed.
-    Upgrade,
-    /// What was deployed before is deployed again.
-    Rollback,
-}
 
 /// Why the history is looked at now, as far as it changes what may be done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -217,6 +68,10 @@ pub(crate) struct Facts<'a> {
     pub(crate) remedies: Remedies,
     /// How far the wait for the newest revision is, where there is one.
     pub(crate) wait: Progress,
+    /// How installs and upgrades are approved, where they have to be.
+    pub(crate) gate: Option<&'a Gate>,
+    /// The plan that was made for approval, as far as it has been looked for.
+    pub(crate) planned: Option<&'a Planned>,
     /// The time.
     pub(crate) now: Timestamp,
 }
@@ -225,7 +80,8 @@ pub(crate) struct Facts<'a> {
 pub(crate) fn plan(facts: &Facts<'_>) -> Plan {
     let plan = regardless_of_drift(facts);
     let rests = match &plan {
-        Plan::Keep { .. } => true,
+        // Drift is set right first: what is planned is compared with the cluster.
+        Plan::Keep { .. } | Plan::Propose(_) => true,
         Plan::Stop(stop) => stop.rests(),
         _ => false,
     };
@@ -398,7 +254,20 @@ fn next_step(facts: &Facts<'_>) -> Plan {
     let (kind, replaces) = replaced(facts.revisions);
     let revision = facts.revisions.last().map_or(1, |last| last.revision.saturating_add(1));
     let forced = facts.force.filter(|_| is_forced(facts)).map(str::to_owned);
-    Plan::Release(Step { kind, revision, replaces, attempt, made, remedies: None, forced })
+    gated(Step { kind, revision, replaces, attempt, made, remedies: None, forced }, facts)
+}
+
+/// A new revision, once it is approved where it has to be.
+fn gated(step: Step, facts: &Facts<'_>) -> Plan {
+    let Some(gate) = facts.gate else { return Plan::Release(step) };
+    match facts.planned.map(|planned| (planned, gate.judge(planned, facts.inputs, facts.now))) {
+        Some((planned, standing)) if planned.revision == step.revision => match standing {
+            Standing::Approved => Plan::CarryOut(step),
+            Standing::Waiting if !facts.prompt.asked => Plan::Stop(Stop::AwaitApproval(planned.clone())),
+            Standing::Waiting | Standing::Outdated | Standing::Late => Plan::Propose(step),
+        },
+        _ => Plan::Propose(step),
+    }
 }
 
 fn resumed(facts: &Facts<'_>, last: &RecordMeta) -> Step {

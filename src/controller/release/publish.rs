@@ -65,7 +65,12 @@ pub(super) async fn publish(
     if was != is && !matches!(outcome, Ok(Outcome::Suspended)) {
         let (severity, reason) = match outcome {
             Ok(_) => (Severity::Normal, report::reason(outcome, trace)),
-            Err(error) if matches!(error.reason, Reason::DependencyNotReady | Reason::DependentsRemain) => {
+            Err(error)
+                if matches!(
+                    error.reason,
+                    Reason::DependencyNotReady | Reason::DependentsRemain | Reason::ApprovalNeeded
+                ) =>
+            {
                 (Severity::Normal, error.reason)
             }
             Err(error) => (Severity::Warning, error.reason),

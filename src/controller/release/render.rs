@@ -23,7 +23,7 @@ use super::reuse::Given;
 use super::validate::Action;
 use super::values::{self, Setting};
 use crate::api::Reason;
-use crate::cluster::Lookup;
+use crate::cluster::{Lookup, Source};
 use crate::controller::causes::panicked;
 use crate::controller::charts::LoadedChart;
 use crate::controller::error::{ReconcileError, chain};
@@ -72,11 +72,12 @@ pub(super) struct Again {
 /// The time of the other render: each part of a date is another one, the day of the week too.
 const LATER: SignedDuration = SignedDuration::from_secs(400 * 24 * 3600 + 3661);
 
-/// Renders the chart for this step; one that needs much memory waits for a large slot. Dropped, it stops rendering.
+/// Renders the chart for this step, as if the definitions that are `missing` were there; one that needs much memory waits for a
+/// large slot. Dropped, it stops rendering.
 pub(super) async fn render(
     step: &Step,
     (chart, given): (&Arc<LoadedChart>, Given),
-    action: &Action,
+    (action, missing): (&Action, &[Source<'_>]),
     task: &Task<'_>,
 ) -> Result<Output, ReconcileError> {
     let inputs = Arc::new(Inputs {
@@ -89,7 +90,7 @@ pub(super) async fn render(
             revision: step.revision,
             is_upgrade: step.kind == StepKind::Upgrade,
         },
-        capabilities: task.place.cluster.capabilities().await?,
+        capabilities: task.place.cluster.capabilities_with(missing).await?,
         lookup: Arc::new(task.place.cluster.lookup(Handle::current(), task.reach())),
         now: task.place.context.now().to_zoned(TimeZone::UTC),
         schemas: Gathered::new(

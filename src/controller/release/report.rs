@@ -153,6 +153,7 @@ pub(super) fn report(
     let conditions = remediated(conditions, revisions, outcome.is_err());
     let conditions = drifted(conditions, release, trace, &before.conditions);
     let conditions = healthy(conditions, trace, &before.conditions);
+    let so_far = carried_over(before.clone(), trace);
     HelmReleaseStatus {
         observed_generation: generation,
         conditions: conditions.build(&before.conditions, generation, now),
@@ -170,6 +171,7 @@ pub(super) fn report(
             }
             _ => before.last_applied_revision.clone(),
         },
+        plan: if matches!(outcome, Ok(Ended::Deployed)) { None } else { so_far.plan.clone() },
         history: if is_unknown(release, revisions) { before.history.clone() } else { history(revisions) },
         random_templates: if is_unknown(release, revisions) {
             before.random_templates.clone()
@@ -177,7 +179,7 @@ pub(super) fn report(
             random_templates(revisions)
         },
         failures: failures(&before.failures, outcome, now),
-        ..carried_over(before, trace)
+        ..so_far
     }
 }
 
@@ -337,6 +339,8 @@ fn carried_over(before: HelmReleaseStatus, trace: &Trace) -> HelmReleaseStatus {
         last_attempted_digest: attempted.map(|attempted| attempted.digest.to_string()).or(before.last_attempted_digest),
         defaults: trace.defaults.clone().unwrap_or(before.defaults),
         values_artifacts: trace.artifacts.clone().unwrap_or(before.values_artifacts),
+        // Once a revision of it is recorded it waits no more.
+        plan: if trace.acted { None } else { trace.plan.clone().or(before.plan) },
         helm_release: trace.state.clone().or(before.helm_release),
         kube_configs: trace.kube_configs.clone().unwrap_or(before.kube_configs),
         inventory: contents.map(|contents| contents.inventory.clone()).or(before.inventory),
@@ -395,17 +399,21 @@ fn random_templates(revisions: &[RecordMeta]) -> Vec<String> {
     deployed.and_then(|deployed| deployed.marks.as_ref()).map(|marks| marks.varies.clone()).unwrap_or_default()
 }
 
+/// Whether a release that is not ready for this reason only waits for others, or is left to them.
+pub(super) fn is_no_failure(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::DependencyNotReady | Reason::DependentsRemain | Reason::ReleaseHeld | Reason::ApprovalNeeded
+    )
+}
+
 /// Failures since the release was last ready, newest first, each once.
 fn failures(before: &[Failure], outcome: &Result<Ended, ReconcileError>, now: Timestamp) -> Vec<Failure> {
     match outcome {
         Ok(Ended::Deployed) => Vec::new(),
         Ok(_) => before.to_vec(),
         // To wait for others, or leave to them, is no failure.
-        Err(error)
-            if matches!(error.reason, Reason::DependencyNotReady | Reason::DependentsRemain | Reason::ReleaseHeld) =>
-        {
-            before.to_vec()
-        }
+        Err(error) if is_no_failure(error.reason) => before.to_vec(),
         Err(error) => {
             let reason = error.reason.to_string();
             let same = before.iter().find(|known| known.reason == reason && known.message == error.message).cloned();

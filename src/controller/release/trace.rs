@@ -8,7 +8,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::act::Doing;
 use super::validate::DesiredRelease;
-use crate::api::{HelmRelease, Inventory, InventoryEntry, Reason, ReleaseState, TakenDefaults, ValuesArtifact};
+use crate::api::{
+    HelmRelease, Inventory, InventoryEntry, PlanStatus, Reason, ReleaseState, TakenDefaults, ValuesArtifact,
+};
 use crate::cluster::{Applied, Object, ObjectRef, Removal, Removed, SecretValues};
 use crate::controller::error::ReconcileError;
 use crate::controller::live::Standing;
@@ -54,6 +56,8 @@ pub(super) struct Trace {
     pub(super) tests: Option<String>,
     /// How the objects of what is deployed are, where they are watched.
     pub(super) drift: Option<Standing>,
+    /// The plan that waits for approval.
+    pub(super) plan: Option<PlanStatus>,
     /// What is done at the moment, where it takes a while.
     pub(super) doing: Doing,
     /// The values that come from Secrets: nothing that is told holds one.

@@ -8,6 +8,7 @@ use kube::ResourceExt as _;
 use serde_json::{Map, Value};
 use sha2::Digest as _;
 
+use super::approval::Gate;
 use super::checks::{self, HealthChecks, ReadDependency};
 use super::dereference::{self, DereferencedRelease};
 use super::differences::Differences;
@@ -70,6 +71,8 @@ pub(crate) struct DesiredRelease {
     pub(crate) dependencies: Vec<ReadDependency>,
     /// What becomes of differences between the chart and the cluster.
     pub(crate) differences: Differences,
+    /// How installs and upgrades are approved, where they have to be.
+    pub(crate) gate: Option<Gate>,
     /// How to roll back.
     pub(crate) rollback: Action,
     /// What is done about failures.
@@ -290,6 +293,7 @@ pub(crate) fn validate(
         common_metadata: _,
         health_check_exprs: _,
         wait_strategy: _,
+        plan: _,
         on_immutable: _,
         conflicts: _,
         drift_detection: _,
@@ -307,6 +311,7 @@ pub(crate) fn validate(
         None => anonymous(),
     };
     let version = version(source.version.as_deref(), &chart)?;
+    let (install, upgrade) = (install(release), upgrade(release));
     Ok(DesiredRelease {
         identity: identity(release)?,
         create_namespace: target.create_namespace,
@@ -322,6 +327,7 @@ pub(crate) fn validate(
         dependencies: checks::dependencies(release)?,
         differences: Differences::of(&release.spec)?,
         on_foreign_change: *on_foreign_change,
+        gate: Gate::of(release, &install, &upgrade),
         rollback: rollback(release),
         remedies: Remedies::of(release),
         tests: Tests::of(release),
@@ -329,8 +335,8 @@ pub(crate) fn validate(
         settings: merged.settings.into(),
         secrets: merged.secrets,
         sources: values::sources(&references.values),
-        install: install(release),
-        upgrade: upgrade(release),
+        install,
+        upgrade,
         reuse_values: reuses_values(release),
         max_history: max_history(release),
     })

@@ -8,7 +8,7 @@ use helm::release::Status;
 
 use super::hooks::{self, Course};
 use super::prepare::{self, Pending};
-use super::{Deadline, Doing, Task, masked, record};
+use super::{Deadline, Doing, Task, masked, planning, record};
 use crate::api::Reason;
 use crate::cluster::{
     Applied, DeleteOptions, Existing, Fingerprint, Object, Propagation, Readiness, SecretValues, left_behind,
@@ -42,6 +42,10 @@ pub(super) async fn carry_out(
     task: &Task<'_>,
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
+    if task.release.status.as_ref().is_some_and(|status| status.plan.is_some()) {
+        // The record has all of it.
+        Box::pin(planning::discard(task.release, &task.place.context)).await?;
+    }
     trace.begun(&pending.record, &pending.objects);
     let release = &pending.record.release;
     let (chart, version, revision) = (release.chart.name(), release.chart.version(), pending.record.revision());

@@ -21,6 +21,7 @@ mod health;
 mod helm_tests;
 mod hook_logs;
 mod hooks;
+pub(super) mod planning;
 mod prepare;
 mod random;
 mod record;
@@ -38,7 +39,7 @@ use tokio::time::Instant;
 
 use super::blocked::Blocked;
 use super::dereference;
-use super::plan::{self, Plan, Step};
+use super::plan::{self, Plan};
 use super::removal::Leaving;
 use super::trace::Trace;
 use super::validate::{self, Action, DesiredRelease, Identity};
@@ -48,7 +49,7 @@ use crate::controller::context::{Context, Slot};
 use crate::controller::error::{ReconcileError, chain};
 use crate::controller::place::Place;
 use crate::controller::target;
-use crate::history::Record;
+use crate::history::{Planned, Record};
 use crate::registry::Resolved;
 
 /// What a step is about.
@@ -67,6 +68,8 @@ pub(super) struct Task<'a> {
     pub(super) slot: &'a Slot<'a>,
     /// Where it is carried out.
     pub(super) place: &'a Place,
+    /// The plan that waits for approval, or has it.
+    pub(super) planned: Option<&'a Planned>,
 }
 
 impl Task<'_> {
@@ -83,6 +86,10 @@ pub(super) type Doing = watch::Sender<Option<String>>;
 /// before.
 pub(super) async fn keep(revision: u32, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     Box::pin(trace.keep(task.release, task.desired, revision, task.place)).await?;
+    if task.release.status.as_ref().is_some_and(|status| status.plan.is_some()) {
+        // Carried out, or no longer needed.
+        Box::pin(planning::discard(task.release, &task.place.context)).await?;
+    }
     Box::pin(drift::watch(revision, task, trace)).await?;
     Box::pin(health::examine(revision, task, trace)).await?;
     let identity = &task.desired.identity;
@@ -103,7 +110,8 @@ pub(super) async fn keep(revision: u32, task: &Task<'_>, trace: &mut Trace) -> R
 pub(super) async fn act(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     match plan {
         // Hundreds may queue in it.
-        Plan::Release(step) => Box::pin(release(&step, task, trace)).await,
+        Plan::Release(_) | Plan::CarryOut(_) => Box::pin(release(plan, task, trace)).await,
+        Plan::Propose(step) => Box::pin(planning::propose(&step, task, trace)).await,
         other => Box::pin(go_on(other, task, trace)).await,
     }
 }
@@ -154,7 +162,7 @@ async fn go_on(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), Rec
         }
         Plan::Stop(stop) => Box::pin(stop::stop(stop, task, trace)).await,
         // The others are taken by those who plan.
-        Plan::Release(_) | Plan::Keep { .. } | Plan::Await(_) => Ok(()),
+        Plan::Release(_) | Plan::CarryOut(_) | Plan::Propose(_) | Plan::Keep { .. } | Plan::Await(_) => Ok(()),
     }
 }
 
@@ -222,7 +230,8 @@ async fn masked(error: ReconcileError, release: &Release) -> ReconcileError {
     ReconcileError { message, ..error }
 }
 
-async fn release(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
+/// Makes a revision.
+async fn release(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     let revisions = task.place.revisions.of(&task.desired.identity.release);
     if let Some(tested) = revisions.last().filter(|last| helm_tests::goes_on(last)) {
         Box::pin(helm_tests::end(tested, task.place)).await?;
@@ -231,12 +240,23 @@ async fn release(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<(), 
         // It is gone back, and nothing else tells why.
         trace.warn(Reason::TestFailed, told);
     }
-    match Box::pin(prepare::prepare(step, task, trace)).await? {
+    let (step, prepared) = match plan {
+        Plan::Release(step) => {
+            let prepared = Box::pin(prepare::prepare(&step, task, trace)).await?;
+            (step, prepared)
+        }
+        Plan::CarryOut(step) => {
+            let prepared = Box::pin(planning::prepare(&step, task, trace)).await?;
+            (step, prepared)
+        }
+        _ => return Ok(()),
+    };
+    match prepared {
         prepare::Prepared::Adopted => Ok(()),
         prepare::Prepared::Recorded(pending) => {
             // What becomes of the objects of the revision before is this one's doing.
             task.place.context.live.end(&task.desired.identity.uid);
-            Box::pin(apply::carry_out(step, *pending, task, trace)).await
+            Box::pin(apply::carry_out(&step, *pending, task, trace)).await
         }
     }
 }

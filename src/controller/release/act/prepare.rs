@@ -1,9 +1,11 @@
 //! Up to the record: fetch, render, find the objects, refuse what may not be touched, then write `pending-*`.
 //!
-//! Nothing of this leaves a trace in the cluster (but the namespace and CRDs that were asked for) until the last line.
+//! Nothing of this leaves a trace in the cluster (but the namespace and CRDs that were asked for) until the last line. What
+//! waits for approval leaves none at all (`planning`).
 
 use std::time::Duration;
 
+use helm::chart::Crd;
 use helm::engine::{self, Warning};
 use helm::manifest::Hook;
 use helm::release::{ApplyMethod, Info, Release, Status};
@@ -62,7 +64,7 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
             Err(error) => Box::pin(rollback::give_up(remedied, error, task, trace)).await.map(|()| Prepared::Adopted),
         };
     }
-    let proposal = Box::pin(propose(step, task, trace)).await?;
+    let proposal = Box::pin(propose(step, Writes::Allowed, task, trace)).await?;
     if Box::pin(is_there(step, &proposal, task, trace)).await? {
         return Ok(Prepared::Adopted);
     }
@@ -71,70 +73,116 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
 }
 
 /// A revision that is not recorded yet.
-struct Proposal {
+pub(super) struct Proposal {
     /// What its record is to hold.
-    release: Release,
+    pub(super) release: Release,
     /// The records of the revisions it replaces.
-    replaced: Vec<Record>,
+    pub(super) replaced: Vec<Record>,
     /// What another render made, where some of it is left to chance.
-    again: Option<Again>,
+    pub(super) again: Option<Again>,
+    /// The definitions in the chart's `crds/`, where they are installed.
+    pub(super) definitions: Definitions,
 }
 
-/// Fetches and renders. Nothing is written but the namespace and definitions that were asked for: templates may look for them.
-async fn propose(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<Proposal, ReconcileError> {
+/// Whether anything may be written before a revision is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Writes {
+    /// The namespace and the definitions that were asked for: templates may look for them.
+    Allowed,
+    /// Nothing: templates find what there is, and the kinds of the definitions among the capabilities.
+    Forbidden,
+}
+
+/// The definitions in a chart's `crds/`, each with the file that it is in; none where they are not to be installed.
+#[derive(Default)]
+pub(super) struct Definitions(Vec<(String, String)>);
+
+impl Definitions {
+    /// Those of a chart that `action` installs.
+    pub(super) fn of(chart: &LoadedChart, given: &Given, action: &Action) -> Result<Self, ReconcileError> {
+        if action.crds == CrdPolicy::Skip {
+            return Ok(Self::default());
+        }
+        let crds = engine::crds(&given.chart(&chart.chart), &given.values)?;
+        let text = |crd: Crd| (crd.filename, String::from_utf8_lossy(&crd.data).into_owned());
+        Ok(Self(crds.into_iter().map(text).collect()))
+    }
+
+    pub(super) fn sources(&self) -> Vec<Source<'_>> {
+        self.0.iter().map(|(origin, text)| Source { origin, text }).collect()
+    }
+}
+
+/// Fetches and renders.
+pub(super) async fn propose(
+    step: &Step,
+    writes: Writes,
+    task: &Task<'_>,
+    trace: &mut Trace,
+) -> Result<Proposal, ReconcileError> {
     let action = action(step, task);
     // Here it queues, as hundreds may: what comes later is made when it is needed.
     let chart = Box::pin(fetch::fetch(task.desired, task.resolved, task.slot, &task.place.context, trace)).await?;
     task.place.admit(&task.desired.identity.release).await?;
     let replaced = Box::pin(record::get_all(task, &step.replaces)).await?;
     adopt::admit_chart(replaced.last(), &chart.chart.metadata.name, task)?;
-    if task.desired.create_namespace && step.kind == StepKind::Install {
-        Box::pin(task.place.cluster.ensure_namespace(&task.desired.identity.namespace)).await?;
-    }
-    let given = match step.kind {
-        StepKind::Upgrade if task.desired.reuse_values => Given::reusing(&task.desired.values, &replaced),
-        _ => Given::declared(&task.desired.values),
-    };
-    Box::pin(install_crds(&chart, &given, action, task)).await?;
+    let given = given(step, &replaced, task);
     let config = (*given.values).clone();
-    let mut rendered = Box::pin(render::render(step, (&chart, given), action, task)).await?;
+    let definitions = Definitions::of(&chart, &given, action)?;
+    let mut missing = definitions.sources();
+    if writes == Writes::Allowed {
+        Box::pin(make_way(step, &definitions, task)).await?;
+        missing.clear();
+    }
+    let mut rendered = Box::pin(render::render(step, (&chart, given), (action, &missing), task)).await?;
     for warning in &rendered.warnings {
         let (reason, message) = warned(warning);
         trace.warn(reason, message);
     }
     let again = rendered.again.take();
-    Ok(Proposal { release: pending(step, task, (rendered, config), &replaced), replaced, again })
+    Ok(Proposal { release: pending(step, task, (rendered, config), &replaced), replaced, again, definitions })
 }
 
-/// Installs the definitions in the chart's `crds/`, as is declared.
-async fn install_crds(
-    chart: &LoadedChart,
-    given: &Given,
-    action: &Action,
-    task: &Task<'_>,
-) -> Result<(), ReconcileError> {
-    let existing = match action.crds {
-        CrdPolicy::Skip => return Ok(()),
-        CrdPolicy::Create => ExistingCrds::Keep,
-        CrdPolicy::CreateReplace if action.force => ExistingCrds::ReplaceWithLoss,
-        CrdPolicy::CreateReplace => ExistingCrds::Replace,
-    };
-    let crds = engine::crds(&given.chart(&chart.chart), &given.values)?;
-    let texts: Vec<(String, String)> =
-        crds.into_iter().map(|crd| (crd.filename, String::from_utf8_lossy(&crd.data).into_owned())).collect();
-    let sources: Vec<Source<'_>> = texts.iter().map(|(origin, text)| Source { origin, text }).collect();
+/// What the chart is rendered with.
+pub(super) fn given(step: &Step, replaced: &[Record], task: &Task<'_>) -> Given {
+    match step.kind {
+        StepKind::Upgrade if task.desired.reuse_values => Given::reusing(&task.desired.values, replaced),
+        _ => Given::declared(&task.desired.values),
+    }
+}
+
+/// Makes what has to be there before anything of the release: the namespace, and the definitions in the chart's `crds/`.
+pub(super) async fn make_way(step: &Step, definitions: &Definitions, task: &Task<'_>) -> Result<(), ReconcileError> {
+    if makes_namespace(step, task) {
+        Box::pin(task.place.cluster.ensure_namespace(&task.desired.identity.namespace)).await?;
+    }
+    let (action, sources) = (action(step, task), definitions.sources());
     if sources.is_empty() {
         return Ok(());
     }
     task.place.cluster.admit_crds(&sources, &task.reach()).await?;
     task.slot.pause();
-    task.place.cluster.install_crds(&sources, existing, action.timeout).await?;
+    task.place.cluster.install_crds(&sources, existing_crds(action), action.timeout).await?;
     task.slot.go_on().await;
     Ok(())
 }
 
+/// Whether the release's namespace is made where it is missing.
+pub(super) fn makes_namespace(step: &Step, task: &Task<'_>) -> bool {
+    task.desired.create_namespace && step.kind == StepKind::Install
+}
+
+/// What becomes of definitions that exist.
+pub(super) fn existing_crds(action: &Action) -> ExistingCrds {
+    match action.crds {
+        CrdPolicy::Skip | CrdPolicy::Create => ExistingCrds::Keep,
+        CrdPolicy::CreateReplace if action.force => ExistingCrds::ReplaceWithLoss,
+        CrdPolicy::CreateReplace => ExistingCrds::Replace,
+    }
+}
+
 /// Whether what is proposed needs no revision: it is deployed as it is, or what is deployed is held.
-async fn is_there(
+pub(super) async fn is_there(
     step: &Step,
     proposal: &Proposal,
     task: &Task<'_>,
@@ -166,20 +214,15 @@ async fn is_there(
 }
 
 /// Refuses what may not be touched, then records what is proposed as pending.
-async fn commit(
+pub(super) async fn commit(
     step: &Step,
-    Proposal { release, replaced, again }: Proposal,
+    Proposal { release, replaced, again, definitions: _ }: Proposal,
     task: &Task<'_>,
     trace: &mut Trace,
 ) -> Result<Pending, ReconcileError> {
     let action = action(step, task);
     let (objects, claims) = Box::pin(objects(&release, action, task)).await?;
-    if adopt::is_first(task) {
-        Box::pin(adopt::admit(&claims, task, trace)).await?;
-    }
-    if replaced.is_empty() && claims.any_of(&owner(task)) {
-        Box::pin(refuse_other_drivers(task)).await?;
-    }
+    Box::pin(admit(&claims, &replaced, task, trace)).await?;
     let mut marks = Marks { varies: random::named(again.as_ref()), ..marks(step, task) };
     drop(again);
     // What did not exist before is what cleaning up, or a rollback, may take away.
@@ -197,6 +240,22 @@ pub(super) fn absent(objects: &[Object], claims: &Existing) -> Option<Vec<usize>
     let is_absent = |(at, object): (usize, &Object)| (!claims.contains(object.reference())).then_some(at);
     let absent: Vec<usize> = objects.iter().enumerate().filter_map(is_absent).collect();
     (absent.len() <= NOTED).then_some(absent)
+}
+
+/// Refuses to go on with what somebody else looks after, or keeps the history of elsewhere.
+pub(super) async fn admit(
+    claims: &Existing,
+    replaced: &[Record],
+    task: &Task<'_>,
+    trace: &mut Trace,
+) -> Result<(), ReconcileError> {
+    if adopt::is_first(task) {
+        Box::pin(adopt::admit(claims, task, trace)).await?;
+    }
+    if replaced.is_empty() && claims.any_of(&owner(task)) {
+        Box::pin(refuse_other_drivers(task)).await?;
+    }
+    Ok(())
 }
 
 /// Whether a revision that somebody else made after one of ours stays, though something else is declared. It is held once: what
@@ -222,7 +281,7 @@ fn is_to_be_held(deployed: &Record, task: &Task<'_>) -> bool {
 }
 
 /// What a person did that the new revision undoes, or that has no effect.
-fn warn_of_others(step: &Step, task: &Task<'_>, trace: &mut Trace) {
+pub(super) fn warn_of_others(step: &Step, task: &Task<'_>, trace: &mut Trace) {
     let identity = &task.desired.identity;
     let revisions = task.place.revisions.of(&identity.release);
     if let Some(last) = revisions.last()

@@ -3,17 +3,21 @@
 use std::time::Duration;
 
 use helm::release::Status;
+use k8s_openapi::jiff::SignedDuration;
+use kube::ResourceExt as _;
 
-use super::{Task, drift, health, helm_tests, keep, record, rollback};
-use crate::api::{REQUESTED_AT, Reason};
-use crate::controller::error::{NextAttempt, ReconcileError};
+use super::{Task, drift, health, helm_tests, keep, planning, record, rollback};
+use crate::api::{APPROVE, PlannedChanges, REQUESTED_AT, Reason};
+use crate::controller::error::{self, NextAttempt, ReconcileError};
 use crate::controller::release::plan::{self, MOST_MADE, Stop};
 use crate::controller::release::rate;
 use crate::controller::release::trace::Trace;
+use crate::history::Planned;
 
 /// Tells why nothing is done now.
 pub(super) async fn stop(stop: Stop, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
-    if matches!(stop, Stop::AwaitDependencies | Stop::BackOff { .. } | Stop::Exhausted { .. }) {
+    if matches!(stop, Stop::AwaitDependencies | Stop::AwaitApproval(_) | Stop::BackOff { .. } | Stop::Exhausted { .. })
+    {
         Box::pin(watch_deployed(task, trace)).await?;
     }
     match stop {
@@ -34,6 +38,7 @@ pub(super) async fn stop(stop: Stop, task: &Task<'_>, trace: &mut Trace) -> Resu
             Err(ReconcileError::new(Reason::ReleaseHeld, message))
         }
         Stop::AwaitDependencies => task.blocked.map_or(Ok(()), |blocked| Err(blocked.error())),
+        Stop::AwaitApproval(planned) => Box::pin(await_approval(&planned, task, trace)).await,
         Stop::BackOff { revision, reason, next } => {
             Err(ReconcileError { next: Some(next), ..ReconcileError::new(reason, why(revision, task).await?) })
         }
@@ -69,6 +74,52 @@ async fn watch_deployed(task: &Task<'_>, trace: &Trace) -> Result<(), ReconcileE
     let Some(deployed) = deployed else { return Ok(()) };
     Box::pin(drift::watch(deployed.revision, task, trace)).await?;
     Box::pin(health::examine(deployed.revision, task, trace)).await
+}
+
+/// A plan waits, or is gone: then it is made anew.
+async fn await_approval(planned: &Planned, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
+    let told = planning::told(planned, task, trace).await?;
+    let (Some(plan), Some(gate)) = (told, &task.desired.gate) else {
+        return planning::discard(task.release, &task.place.context).await;
+    };
+    let (identity, now) = (&task.desired.identity, task.place.context.now());
+    let (digest, name, namespace) =
+        (&plan.digest, task.release.name_any(), task.release.namespace().unwrap_or_default());
+    let PlannedChanges { created, changed, deleted, unchanged: _, hooks } = plan.changes;
+    let mut message = format!(
+        "revision {} of {}, {}, is planned and waits for approval: it creates {created}, changes {changed} and deletes {deleted} objects, and runs \
+         {hooks} hooks. `helm-operator diff {name} -n {namespace}` shows it",
+        plan.revision, identity.release, plan.chart
+    );
+    if plan.expires.0 > now {
+        let expires = plan.expires.0.strftime("%Y-%m-%d %H:%M:%S UTC");
+        message.extend([format!(
+            "; `kubectl annotate helmrelease {name} -n {namespace} --overwrite {APPROVE}={digest}`, or spec.plan.approved, approves it until {expires}"
+        )]);
+    } else {
+        message.extend([format!(
+            "; it can no longer be approved: annotate this object with {REQUESTED_AT} to have it made anew"
+        )]);
+    }
+    if let Some(other) = gate.approved.iter().find(|approved| *approved != digest) {
+        message.extend([format!("; {other} is approved, which is not this plan: this one is {digest}")]);
+    }
+    let revisions = task.place.revisions.of(&identity.release);
+    if let Some(failed) = revisions.last().filter(|last| last.status == Status::Failed && plan::is_of(last, identity)) {
+        message.extend([format!(
+            "; revision {} failed before: {}",
+            failed.revision,
+            why(failed.revision, task).await?
+        )]);
+    }
+    // Looked at again when it can no longer be approved, too.
+    let pause =
+        error::delay(Reason::ApprovalNeeded, 1, task.release.spec.interval(), &identity.uid).unwrap_or_default();
+    let at = now.checked_add(SignedDuration::try_from(pause).unwrap_or_default()).unwrap_or(now);
+    let due = if plan.expires.0 > now { at.min(plan.expires.0) } else { at };
+    trace.plan = Some(plan);
+    let next = Some(NextAttempt { failed: 0, due });
+    Err(ReconcileError { next, ..ReconcileError::new(Reason::ApprovalNeeded, message) })
 }
 
 /// Why a revision failed, and what was done about it.

@@ -1,0 +1,401 @@
+//! A revision that waits for approval: shown and kept as it is, with nothing else written, and carried out as it was approved.
+//!
+//! ```text
+//! propose: fetch, render, claim, preview ──► the plan, in a Secret beside the object ──► the status tells of it
+//! approved: the plan, read again ──► previewed again: still the same? ──► namespace, definitions, record, apply
+//! ```
+//!
+//! | killed after | the next reconcile |
+//! |---|---|
+//! | the plan was kept | tells of it |
+//! | the namespace or definitions were made | finds the plan approved, and goes on: the two are not compared |
+//! | the revision was recorded | resumes it from its own record, and discards the plan |
+
+use std::collections::BTreeSet;
+
+use helm::manifest::HookEvent;
+use helm::manifest::hook::in_run_order;
+use helm::release::Release;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use kube::{Resource as _, ResourceExt as _};
+
+use super::prepare::{self, Definitions, Prepared, Proposal, Writes};
+use super::{Task, masked, record};
+use crate::api::{HelmRelease, PlanStatus, PlannedAction, PlannedChanges, PlannedObject, Reason};
+use crate::cluster::{Foreseen, Object, Preview, SecretValues, Source, left_behind};
+use crate::controller::context::Context;
+use crate::controller::error::ReconcileError;
+use crate::controller::place::Place;
+use crate::controller::release::approval::{Gate, Standing};
+use crate::controller::release::fetch;
+use crate::controller::release::inputs;
+use crate::controller::release::plan::{Step, StepKind};
+use crate::controller::release::trace::Trace;
+use crate::history::{FrozenPlan, History, PlanKey, Planned, Record};
+
+/// Most objects that a status lists.
+const LISTED: usize = 200;
+
+/// Most fields of one object that it lists.
+const PATHS: usize = 16;
+
+/// Most objects that a message names.
+const NAMED: usize = 5;
+
+/// Where the plan of an object is.
+pub(in crate::controller::release) fn key(release: &HelmRelease) -> PlanKey {
+    PlanKey {
+        namespace: release.namespace().unwrap_or_default(),
+        name: release.name_any(),
+        uid: release.uid().unwrap_or_default(),
+    }
+}
+
+/// Deletes the plan of an object, where its status tells of one, or it may have one.
+pub(in crate::controller::release) async fn discard(
+    release: &HelmRelease,
+    context: &Context,
+) -> Result<(), ReconcileError> {
+    if release.status.as_ref().is_some_and(|status| status.plan.is_some()) || is_manual(release) {
+        context.home.history.discard_plan(&key(release)).await?;
+    }
+    Ok(())
+}
+
+/// Plans lie beside the objects that declare the releases, wherever these are carried out.
+fn home(place: &Place) -> &History {
+    &place.context.home.history
+}
+
+fn is_manual(release: &HelmRelease) -> bool {
+    release.spec.plan.as_ref().is_some_and(|plan| plan.mode == Some(crate::api::PlanMode::Manual))
+}
+
+/// Makes the plan of a step, in place of the one that there is. Nothing is done of it.
+pub(super) async fn propose(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
+    let Some(gate) = &task.desired.gate else { return Ok(()) };
+    let proposal = Box::pin(prepare::propose(step, Writes::Forbidden, task, trace)).await?;
+    if Box::pin(prepare::is_there(step, &proposal, task, trace)).await? {
+        return Ok(());
+    }
+    if let Some(why) = task.planned.and_then(|before| outdated(before, gate, task)) {
+        trace.warn(Reason::PlanOutdated, why);
+    }
+    let outlook = Box::pin(look(step, &proposal, task, trace)).await?;
+    let made = task.place.context.now();
+    let (basis, foreseen) = (gate.basis(task.inputs), outlook.foreseen());
+    let digest = digest(step, &proposal, (made, basis.as_str()), &foreseen);
+    let planned = Planned { digest, basis, revision: step.revision, made };
+    let status = status(&planned, &proposal, &outlook, gate, task);
+    let diff = outlook.diff(&planned, &proposal, trace).await?;
+    let summary = serde_json::to_vec(&status).unwrap_or_default();
+    let plan = FrozenPlan { planned, release: proposal.release, foreseen, summary, diff: Some(diff) };
+    let owner = task.release.owner_ref(&()).unwrap_or_default();
+    home(task.place).keep_plan(&key(task.release), owner, plan).await?;
+    trace.plan = Some(status);
+    Ok(())
+}
+
+/// Why an approval that was given is of no use, if one was.
+fn outdated(before: &Planned, gate: &Gate, task: &Task<'_>) -> Option<String> {
+    let Planned { digest, made, .. } = before;
+    let standing = gate.judge(before, task.inputs, task.place.context.now());
+    let made = made.strftime("%Y-%m-%d %H:%M:%S UTC");
+    gate.approved.contains(digest).then(|| match standing {
+        Standing::Late => format!(
+            "the plan {digest} was approved later than spec.plan.expireAfter allows, and is not carried out: it was made at {made}; another is made"
+        ),
+        _ => format!(
+            "the plan {digest} is approved, and is not carried out: since it was made, at {made}, something else is declared, or the chart, the values \
+             or the release are others; another is made"
+        ),
+    })
+}
+
+/// Prepares the revision of the plan that is approved, just as it was made.
+pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<Prepared, ReconcileError> {
+    // It holds a whole record.
+    task.slot.resume().await;
+    let found = home(task.place).plan(&key(task.release)).await?;
+    let Some(plan) = found.filter(|plan| Some(&plan.planned) == task.planned) else {
+        return give_up(None, task, trace).await;
+    };
+    let (action, identity) = (prepare::action(step, task), &task.desired.identity);
+    task.place.admit(&identity.release).await?;
+    let replaced = Box::pin(record::get_all(task, &step.replaces)).await?;
+    let definitions = if action.crds == crate::api::CrdPolicy::Skip {
+        Definitions::default()
+    } else {
+        let context = &task.place.context;
+        let chart = Box::pin(fetch::fetch(task.desired, task.resolved, task.slot, context, trace)).await?;
+        Definitions::of(&chart, &prepare::given(step, &replaced, task), action)?
+    };
+    let FrozenPlan { planned, release, foreseen, .. } = plan;
+    let mut proposal = Proposal { release, replaced, again: None, definitions };
+    let outlook = Box::pin(look(step, &proposal, task, trace)).await?;
+    let now = outlook.foreseen();
+    if foreseen != now || planned.digest != digest(step, &proposal, (planned.made, &planned.basis), &now) {
+        let why = format!(
+            "the plan {} is approved, and is not carried out: {}; another is made",
+            planned.digest,
+            moved(&foreseen, &now)
+        );
+        return give_up(Some(why), task, trace).await;
+    }
+    tracing::info!(object = %identity.owner, digest = %planned.digest, "carrying out the plan that was approved");
+    prepare::warn_of_others(step, task, trace);
+    Box::pin(prepare::make_way(step, &proposal.definitions, task)).await?;
+    begin_now(&mut proposal.release, task);
+    Box::pin(prepare::commit(step, proposal, task, trace)).await.map(|pending| Prepared::Recorded(Box::new(pending)))
+}
+
+/// Discards a plan that cannot be carried out: another is made then.
+async fn give_up(why: Option<String>, task: &Task<'_>, trace: &mut Trace) -> Result<Prepared, ReconcileError> {
+    if let Some(why) = why {
+        trace.warn(Reason::PlanOutdated, why);
+    }
+    home(task.place).discard_plan(&key(task.release)).await?;
+    Ok(Prepared::Adopted)
+}
+
+/// The times of a revision are those of its making, not of its planning.
+fn begin_now(release: &mut Release, task: &Task<'_>) {
+    let (info, now) = (&mut release.info, Some(task.place.context.now()));
+    if info.first_deployed == info.last_deployed {
+        info.first_deployed = now;
+    }
+    info.last_deployed = now;
+}
+
+/// Which objects are not as they were when the plan was made.
+fn moved(before: &[String], now: &[String]) -> String {
+    let (before, now): (BTreeSet<_>, BTreeSet<_>) = (before.iter().collect(), now.iter().collect());
+    let object = |line: &&String| line.split('\t').next().unwrap_or_default().to_owned();
+    let moved: BTreeSet<String> = before.symmetric_difference(&now).map(object).collect();
+    if moved.is_empty() {
+        return "the Secret that it is kept in was changed".to_owned();
+    }
+    let named = moved.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    let more = moved.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{named}{more} changed since it was made")
+}
+
+/// What a step would make of the cluster.
+struct Outlook {
+    /// The namespace and the definitions.
+    before: Vec<Preview>,
+    /// What is applied.
+    applied: Vec<Preview>,
+    /// What is deleted.
+    ended: Vec<Preview>,
+    /// The hooks that are run.
+    hooks: Vec<(HookEvent, usize)>,
+    /// What the Secrets among the objects hold, old and new.
+    secrets: [SecretValues; 2],
+}
+
+/// Asks the cluster what the step would make of it, and refuses what may not be touched.
+async fn look(step: &Step, proposal: &Proposal, task: &Task<'_>, trace: &mut Trace) -> Result<Outlook, ReconcileError> {
+    let Proposal { release, replaced, definitions, again: _ } = proposal;
+    let (cluster, definitions) = (&task.place.cluster, definitions.sources());
+    let (action, options) = (prepare::action(step, task), prepare::options(prepare::action(step, task), task));
+    let source = Source { origin: release.chart.name(), text: &release.manifest };
+    let objects = cluster.objects_beside(&[source], &definitions, &release.namespace).await?;
+    task.reach().admit(&objects)?;
+    cluster.admit_crds(&definitions, &task.reach()).await?;
+    let claims = cluster.claim(&objects, &options).await?;
+    Box::pin(prepare::admit(&claims, replaced, task, trace)).await?;
+    let mut old = Vec::new();
+    for record in replaced {
+        old.extend(task.place.objects_of(record).await?);
+    }
+    let gone: Vec<Object> = left_behind(&old, &objects);
+    let namespace = prepare::makes_namespace(step, task).then_some(release.namespace.as_str());
+    let asked = async {
+        let before = cluster.preview_before(namespace, &definitions, prepare::existing_crds(action)).await?;
+        let applied = cluster.preview(&objects, &options).await?;
+        Ok::<_, ReconcileError>((before, applied, cluster.preview_deletion(&gone, &options.owner).await?))
+    };
+    let (before, applied, ended) = match Box::pin(asked).await {
+        Ok(asked) => asked,
+        // A webhook may quote what it was shown.
+        Err(error) => return Err(masked(error, release).await),
+    };
+    let hooks = if action.hooks { hooks(step, release) } else { Vec::new() };
+    let secrets = [SecretValues::in_secrets(&objects), SecretValues::in_secrets(&old)];
+    Ok(Outlook { before, applied, ended, hooks, secrets })
+}
+
+/// The hooks that a step runs, by their place among all of them, in their order.
+fn hooks(step: &Step, release: &Release) -> Vec<(HookEvent, usize)> {
+    let events = match step.kind {
+        StepKind::Install => [HookEvent::PreInstall, HookEvent::PostInstall],
+        StepKind::Upgrade => [HookEvent::PreUpgrade, HookEvent::PostUpgrade],
+        StepKind::Rollback => [HookEvent::PreRollback, HookEvent::PostRollback],
+    };
+    let place = |hook: &helm::manifest::Hook| release.hooks.iter().position(|it| std::ptr::eq(it, hook));
+    let of = |event: HookEvent| {
+        let ordered: Vec<_> = in_run_order(&release.hooks, &event).into_iter().filter_map(place).collect();
+        ordered.into_iter().map(move |at| (event.clone(), at))
+    };
+    events.into_iter().flat_map(of).collect()
+}
+
+impl Outlook {
+    /// All that changes.
+    fn all(&self) -> impl Iterator<Item = &Preview> {
+        let all = self.before.iter().chain(&self.applied).chain(&self.ended);
+        all.filter(|preview| preview.foreseen != Foreseen::Unchanged)
+    }
+
+    /// What the plan rests on: what it makes of each object of the release, and how that is now. The namespace and the
+    /// definitions are none: they are made before the revision is recorded, and may be there after a crash.
+    fn foreseen(&self) -> Vec<String> {
+        let line = |preview: &Preview| {
+            let Preview { object, foreseen, paths, stands, diff: _ } = preview;
+            let parts = [format!("{foreseen:?}"), paths.join(" "), stands.to_string()];
+            format!("{object}\t{}", inputs::digest(&parts.each_ref().map(String::as_str)))
+        };
+        self.applied.iter().chain(&self.ended).map(line).collect()
+    }
+
+    /// The whole difference, for people. Holds no value of a Secret.
+    async fn diff(&self, planned: &Planned, proposal: &Proposal, trace: &Trace) -> Result<String, ReconcileError> {
+        let release = &proposal.release;
+        let (chart, version) = (release.chart.name(), release.chart.version());
+        let mut text = format!("# {}: revision {}, {chart} {version}\n", planned.digest, planned.revision);
+        for preview in self.all() {
+            text.extend(["\n# ", action(preview.foreseen).1, " ", &preview.object.to_string(), "\n", &preview.diff]);
+        }
+        for (event, at) in &self.hooks {
+            let hook = &release.hooks[*at];
+            text.extend([format!(
+                "\n# run {} {:?} of {} as a {} hook\n",
+                hook.kind,
+                hook.name,
+                hook.path,
+                event.as_str()
+            )]);
+            let is_secret = hook.kind == "Secret";
+            let lines = hook.manifest.trim().lines().filter(|_| !is_secret);
+            lines.for_each(|line| text.extend(["+", line, "\n"]));
+        }
+        let sources: Vec<Source<'_>> = release.hooks.iter().map(Source::from).collect();
+        let in_hooks = SecretValues::in_texts(&sources).await?;
+        let masked =
+            self.secrets.iter().chain([&in_hooks]).fold(text, |text, secrets| secrets.mask(&text).into_owned());
+        Ok(trace.without_secrets(masked))
+    }
+}
+
+/// What is done with an object, as the API names it and in a word for people.
+fn action(foreseen: Foreseen) -> (Option<PlannedAction>, &'static str) {
+    match foreseen {
+        Foreseen::Created => (Some(PlannedAction::Create), "create"),
+        Foreseen::Changed => (Some(PlannedAction::Change), "change"),
+        Foreseen::Replaced => (Some(PlannedAction::Replace), "replace"),
+        Foreseen::Deleted => (Some(PlannedAction::Delete), "delete"),
+        Foreseen::Unchanged => (None, "keep"),
+    }
+}
+
+/// A name for just this plan: of what is done, of what it rests on, and of when it was made.
+fn digest(step: &Step, proposal: &Proposal, (made, basis): (Timestamp, &str), foreseen: &[String]) -> String {
+    let Proposal { release, replaced, definitions, again: _ } = proposal;
+    let replaced: Vec<String> = replaced.iter().map(|record: &Record| record.revision().to_string()).collect();
+    let (made, replaced) = (made.to_string(), replaced.join(" "));
+    let (kind, revision) = (format!("{:?}", step.kind), step.revision.to_string());
+    let values = serde_json::to_string(&release.config).unwrap_or_default();
+    // With their events and policies, beside the manifests that these are from.
+    let hooks = serde_json::to_string(&release.hooks).unwrap_or_default();
+    let chart = [release.chart.name(), release.chart.version()];
+    let mut parts =
+        vec![&*made, basis, &kind, &revision, &replaced, chart[0], chart[1], &values, &hooks, &release.manifest];
+    for definition in definitions.sources() {
+        parts.extend(["definition", definition.text]);
+    }
+    parts.push("foreseen");
+    parts.extend(foreseen.iter().map(String::as_str));
+    inputs::digest(&parts)
+}
+
+/// What the object's status tells of a plan.
+fn status(planned: &Planned, proposal: &Proposal, outlook: &Outlook, gate: &Gate, task: &Task<'_>) -> PlanStatus {
+    let count = |wanted: &[Foreseen]| {
+        let all = outlook.before.iter().chain(&outlook.applied).chain(&outlook.ended);
+        i64::try_from(all.filter(|preview| wanted.contains(&preview.foreseen)).count()).unwrap_or(i64::MAX)
+    };
+    let object = |preview: &Preview| {
+        let Preview { object, paths, .. } = preview;
+        Some(PlannedObject {
+            action: action(preview.foreseen).0?,
+            group: object.group.clone(),
+            kind: object.kind.clone(),
+            namespace: object.namespace.clone(),
+            name: object.name.clone(),
+            paths: paths.iter().take(PATHS).cloned().collect(),
+        })
+    };
+    let hook = |(_, at): &(HookEvent, usize)| {
+        let hook = &proposal.release.hooks[*at];
+        PlannedObject {
+            action: PlannedAction::Run,
+            group: String::new(),
+            kind: hook.kind.clone(),
+            namespace: None,
+            name: hook.name.clone(),
+            paths: Vec::new(),
+        }
+    };
+    let objects = outlook.all().filter_map(object).chain(outlook.hooks.iter().map(hook));
+    PlanStatus {
+        digest: planned.digest.clone(),
+        made: Time(planned.made),
+        expires: Time(gate.expires(planned)),
+        revision: i64::from(planned.revision),
+        chart: format!("{}-{}", task.desired.chart_name, task.resolved.version),
+        changes: PlannedChanges {
+            created: count(&[Foreseen::Created]),
+            changed: count(&[Foreseen::Changed, Foreseen::Replaced]),
+            deleted: count(&[Foreseen::Deleted]),
+            unchanged: count(&[Foreseen::Unchanged]),
+            hooks: i64::try_from(outlook.hooks.len()).unwrap_or(i64::MAX),
+        },
+        objects: objects.take(LISTED).collect(),
+    }
+}
+
+/// What is told of the plan that waits: as this reconcile made it, as the status has it, or as it is kept. None where it is gone.
+pub(super) async fn told(
+    planned: &Planned,
+    task: &Task<'_>,
+    trace: &Trace,
+) -> Result<Option<PlanStatus>, ReconcileError> {
+    let Some(gate) = &task.desired.gate else { return Ok(None) };
+    let known = trace.plan.iter().chain(task.release.status.as_ref().and_then(|status| status.plan.as_ref()));
+    let mut known = known.filter(|known| known.digest == planned.digest).cloned();
+    let told = if let Some(known) = known.next() {
+        Some(known)
+    } else {
+        let kept = home(task.place).plan(&key(task.release)).await?;
+        kept.and_then(|plan| serde_json::from_slice::<PlanStatus>(&plan.summary).ok())
+    };
+    Ok(told.map(|told| PlanStatus { expires: Time(gate.expires(planned)), ..told }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::moved;
+
+    #[test]
+    fn what_moved_is_named_once() {
+        let lines = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let before = lines(&["A\t1", "B\t1", "C\t1"]);
+        assert_eq!(moved(&before, &lines(&["A\t1", "B\t2", "D\t1"])), "B, C, D changed since it was made");
+        assert_eq!(moved(&before, &before), "the Secret that it is kept in was changed");
+        let many: Vec<String> = (0..9).map(|number| format!("{number}\t1")).collect();
+        assert_eq!(moved(&[], &many), "0, 1, 2, 3, 4 and 4 more changed since it was made");
+    }
+}
