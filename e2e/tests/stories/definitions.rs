@@ -9,15 +9,18 @@ use kube::Api;
 use kube::api::DeleteParams;
 use serde_json::json;
 
-fn chart(version: &str, fields: &str) -> Chart {
-    let definition = format!(
+/// A definition of the kind `name`, with these fields of its spec.
+fn definition(name: &str, fields: &str) -> String {
+    let (first, rest) = name.split_at(1);
+    let kind = first.to_uppercase() + rest;
+    format!(
         "apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata:
-  name: parts.definitions.example.com
+  name: {name}s.definitions.example.com
 spec:
   group: definitions.example.com
-  names: {{kind: Part, plural: parts, singular: part, listKind: PartList}}
+  names: {{kind: {kind}, plural: {name}s, singular: {name}, listKind: {kind}List}}
   scope: Namespaced
   versions:
   - name: v1
@@ -31,9 +34,12 @@ spec:
             type: object
             properties: {{{fields}}}
 "
-    );
+    )
+}
+
+fn chart(version: &str, fields: &str) -> Chart {
     let part = "apiVersion: definitions.example.com/v1\nkind: Part\nmetadata:\n  name: {{ .Release.Name }}\nspec:\n  size: 1\n";
-    charts::note("parts", version).file("crds/parts.yaml", definition).file("templates/part.yaml", part)
+    charts::note("parts", version).file("crds/parts.yaml", definition("part", fields)).file("templates/part.yaml", part)
 }
 
 /// The fields that the cluster's definition knows.
@@ -75,6 +81,27 @@ fn definitions_are_kept_or_replaced_as_declared_and_no_object_loses_anything() -
         story.delete("app").await?;
         ensure!(known(story).await?.len() == 2, "the definition went with the release");
         definitions.delete("parts.definitions.example.com", &DeleteParams::default()).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_subchart_brings_its_definitions_once_it_is_enabled() -> Result<()> {
+    story("definitions-subchart", async |story| {
+        let spare = Chart::new("spare", "0.1.0").file("crds/spares.yaml", definition("spare", "size: {type: integer}"));
+        let chart = charts::note("machine", "1.0.0").subchart(spare, "0.1.0").metadata("  condition: spare.enabled\n");
+        story.push(&chart.file("values.yaml", "greeting: hello\nspare: {enabled: false}\n")).await?;
+        story.open_repository().await?;
+        story.release("app", "machine", "1.0.0", json!({})).await?;
+        story.ready("app").await?;
+        let definitions = Api::<CustomResourceDefinition>::all(story.client.clone());
+        let name = "spares.definitions.example.com";
+        ensure!(definitions.get_opt(name).await?.is_none(), "a subchart that is not enabled brought its definition");
+        let enabled = json!({ "upgrade": { "crds": "Create" }, "values": { "spare": { "enabled": true } } });
+        story.patch("app", json!({ "spec": enabled })).await?;
+        story.ready("app").await?;
+        ensure!(definitions.get_opt(name).await?.is_some(), "the upgrade did not create what is missing");
+        definitions.delete(name, &DeleteParams::default()).await?;
         Ok(())
     })
 }

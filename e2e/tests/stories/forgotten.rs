@@ -92,12 +92,16 @@ fn a_record_that_helm_test_rewrote_is_still_ours() -> Result<()> {
 }
 
 #[test]
-fn a_damaged_record_blocks_no_deletion() -> Result<()> {
+fn a_damaged_record_is_named_and_blocks_no_deletion() -> Result<()> {
     story("damaged", async |story| {
         install(story).await?;
         let records: Api<Secret> = story.objects();
         let damage = json!({ "data": { "release": "bm90aGluZw==" } });
         records.patch("sh.helm.release.v1.wide.v1", &PatchParams::default(), &Patch::Merge(damage)).await?;
+        // What it consists of is not known: nothing is put over it.
+        story.patch("wide", json!({ "spec": { "values": { "other": "values" } } })).await?;
+        story.refused("wide", Reason::HistoryInvalid, &["sh.helm.release.v1.wide.v1"]).await?;
+        ensure!(records.get_opt("sh.helm.release.v1.wide.v2").await?.is_none(), "a revision was made");
         story.delete("wide").await?;
         ensure!(!role(&story.client, &story.namespace).await?, "the ClusterRole was forgotten");
         ensure!(records.get_opt("sh.helm.release.v1.wide.v1").await?.is_none(), "the damaged record was left");

@@ -6,26 +6,28 @@ use e2e::eventually;
 use e2e::kwok::{PLAY, play};
 use e2e::status;
 use e2e::story::{SOON, Story, alone, as_it_is, story};
-use helm_operator::api::{HelmRelease, Reason, TEST_AT};
+use helm_operator::api::{HelmRelease, REQUESTED_AT, Reason, TEST_AT};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
+/// A test whose pod plays as is said.
+fn test(name: &str, weight: u8, play: &str) -> String {
+    format!(
+        "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: {{{{ .Release.Name }}}}-{name}\n  annotations:\n    helm.sh/hook: test\n    \
+         helm.sh/hook-weight: \"{weight}\"\nspec:\n  backoffLimit: 0\n  template:\n    metadata:\n      annotations:\n        {PLAY}: \
+         {play}\n    spec:\n      restartPolicy: Never\n      containers:\n      - name: main\n        image: main:1\n"
+    )
+}
+
 /// A note, and two tests: the pod of the second one plays what the values say.
 fn tested() -> Chart {
-    let job = |name: &str, weight: u8, play: &str| {
-        format!(
-            "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: {{{{ .Release.Name }}}}-{name}\n  annotations:\n    helm.sh/hook: test\n    \
-             helm.sh/hook-weight: \"{weight}\"\nspec:\n  backoffLimit: 0\n  template:\n    metadata:\n      annotations:\n        {PLAY}: \
-             {play}\n    spec:\n      restartPolicy: Never\n      containers:\n      - name: main\n        image: main:1\n"
-        )
-    };
-    let jobs = [job("fine", 1, "\"\""), job("moody", 2, "{{ .Values.mood | quote }}")].join("---\n");
-    charts::note("tested", "1.0.0")
-        .file("values.yaml", "greeting: hello\nmood: ''\n")
-        .file("templates/tests.yaml", jobs)
+    charts::note("tested", "1.0.0").file("values.yaml", "greeting: hello\nmood: ''\n").file(
+        "templates/tests.yaml",
+        [test("fine", 1, "\"\""), test("moody", 2, "{{ .Values.mood | quote }}")].join("---\n"),
+    )
 }
 
 async fn stage(story: &Story<'_>) -> Result<()> {
@@ -159,6 +161,40 @@ fn a_run_of_tests_that_was_cut_off_is_gone_on_with_and_ends_with_its_revision() 
         story.patch("app", json!({ "spec": { "suspend": false, "values": { "mood": "" } } })).await?;
         story.ready("app").await?;
         ensure!(uid(story, "app-moody").await? != hanging, "the old revision's test goes on");
+        Ok(())
+    })
+}
+
+#[test]
+fn after_a_test_that_failed_none_is_run_and_what_a_person_tests_changes_nothing() -> Result<()> {
+    story("tests-by-hand", async |story| {
+        let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}}\n";
+        let chart = Chart::new("strict", "1.0.0")
+            .file("templates/map.yaml", map)
+            .file("values.yaml", format!("mood: {}\n", play::FAIL))
+            .file(
+                "templates/tests.yaml",
+                [test("moody", 1, "{{ .Values.mood | quote }}"), test("fine", 2, "\"\"")].join("---\n"),
+            );
+        story.push(&chart).await?;
+        story.open_repository().await?;
+        story.release("tested", "strict", "1.0.0", json!({ "test": { "enable": true } })).await?;
+        story.refused("tested", Reason::TestFailed, &["tested-moody"]).await?;
+        ensure!(story.objects::<Job>().get_opt("tested-fine").await?.is_none(), "the test after it was run");
+
+        // Where no tests are declared theirs are nobody's business.
+        story.release("app", "strict", "1.0.0", json!({})).await?;
+        story.ready("app").await?;
+        let failed = story.helm.run(&["test", "app", "--namespace", &story.namespace]).await;
+        ensure!(failed.is_err(), "it passed: the story is void");
+        story.patch("app", json!({ "metadata": { "annotations": { REQUESTED_AT: "now" } } })).await?;
+        eventually::object(&story.releases(), "app", SOON, |release| {
+            let handled = release.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref());
+            ensure!(handled == Some("now"), "handled {handled:?}");
+            status::ready(release)
+        })
+        .await?;
+        ensure!(story.history("app").await? == "1 deployed", "{}", story.history("app").await?);
         Ok(())
     })
 }

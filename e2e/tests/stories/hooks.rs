@@ -139,6 +139,27 @@ fn an_uninstall_that_was_cut_off_goes_on_with_its_hook() -> Result<()> {
     })
 }
 
+/// An uninstall is not given up for its hook, and not gone on with either until somebody says so.
+#[test]
+fn an_uninstall_whose_hook_fails_keeps_the_objects_and_says_how_it_goes_on() -> Result<()> {
+    story("delete-hook-fails", async |story| {
+        story.push(&hooked(&[job_at("pre-delete", "farewell", 1, "before-hook-creation", play::FAIL)])).await?;
+        story.open_repository().await?;
+        story.release("app", "hooked", "1.0.0", json!({})).await?;
+        story.ready("app").await?;
+        story.releases().delete("app", &DeleteParams::default()).await?;
+        story.refused("app", Reason::HookFailed, &["app-farewell", "spec.uninstall.disableHooks"]).await?;
+        let maps = story.objects::<ConfigMap>();
+        ensure!(maps.get_opt("app-config").await?.is_some(), "the object went though its hook failed");
+        ensure!(story.history("app").await? == "1 uninstalling", "{}", story.history("app").await?);
+
+        story.patch("app", json!({ "spec": { "uninstall": { "disableHooks": true } } })).await?;
+        eventually::gone(&story.releases(), "app", SOON).await?;
+        ensure!(maps.get_opt("app-config").await?.is_none(), "the object is left");
+        Ok(())
+    })
+}
+
 /// The uids of all Jobs whose pods were made.
 async fn jobs_made(story: &Story<'_>) -> Result<Vec<String>> {
     let events = story.kubectl.run(&["get", "events", "--namespace", &story.namespace, "--output=json"]).await?;

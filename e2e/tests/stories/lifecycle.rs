@@ -1,11 +1,12 @@
 //! A chart's life as its author's guide tells it: `helm create`, push 0.1.0 and 0.2.0, install, upgrade, back, away.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use e2e::process::Scratch;
-use e2e::story::{Story, story};
-use helm_operator::api::HelmRelease;
+use e2e::story::{SOON, Story, story};
+use e2e::{charts, eventually, status};
+use helm_operator::api::{HelmRelease, REQUESTED_AT};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use kube::api::ListParams;
 use serde_json::json;
 
@@ -60,6 +61,56 @@ fn a_constraint_follows_the_registry_and_a_settled_release_stays_still() -> Resu
         e2e::eventually::measure(std::time::Duration::from_secs(3)).await;
         let still = story.releases().get("follows").await?;
         ensure!(still.metadata.resource_version == asked.metadata.resource_version, "a settled object was written");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_tag_that_moves_is_an_upgrade_and_another_name_of_the_same_chart_is_none() -> Result<()> {
+    story("moved-tag", async |story| {
+        story.push(&charts::note("memo", "1.0.0")).await?;
+        story.open_repository().await?;
+        story.release("memo", "memo", "1.0.0", json!({})).await?;
+        let digest = |release: &HelmRelease| release.status.as_ref()?.helm_release.as_ref()?.digest.clone();
+        let first = digest(&story.ready("memo").await?).context("a digest")?;
+        story.push(&charts::note("memo", "1.0.0").file("values.yaml", "greeting: moved\n")).await?;
+        // Not before the interval, unless somebody asks.
+        story.patch("memo", json!({ "metadata": { "annotations": { REQUESTED_AT: "now" } } })).await?;
+        eventually::object(&story.releases(), "memo", SOON, |release| {
+            status::ready(release)?;
+            ensure!(digest(release).is_some_and(|digest| digest != first), "the digest is the old one");
+            Ok(())
+        })
+        .await?;
+        let data = story.objects::<ConfigMap>().get("memo-config").await?.data.context("data")?;
+        ensure!(data["greeting"] == "moved", "{data:?}");
+
+        let reference = format!("{}/memo", story.charts_url().await?);
+        story.patch("memo", json!({ "spec": { "chart": { "ociRepository": reference } } })).await?;
+        story.ready("memo").await?;
+        ensure!(story.history("memo").await? == "1 superseded, 2 deployed", "{}", story.history("memo").await?);
+        Ok(())
+    })
+}
+
+#[test]
+fn another_chart_takes_the_place_of_the_first_and_what_both_have_stays() -> Result<()> {
+    story("other-chart", async |story| {
+        let old = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: only-old}\n";
+        story.push(&charts::note("memo", "1.0.0").file("templates/old.yaml", old)).await?;
+        story.push(&charts::note("letter", "1.0.0")).await?;
+        story.open_repository().await?;
+        story.release("app", "memo", "1.0.0", json!({})).await?;
+        story.ready("app").await?;
+        let maps = story.objects::<ConfigMap>();
+        let before = maps.get("app-config").await?.metadata.uid;
+        story.patch("app", json!({ "spec": { "chart": { "name": "letter" } } })).await?;
+        story.ready("app").await?;
+        ensure!(maps.get("app-config").await?.metadata.uid == before, "what both have was made anew");
+        ensure!(maps.get_opt("only-old").await?.is_none(), "what left with the old chart is there");
+        ensure!(story.history("app").await? == "1 superseded, 2 deployed", "{}", story.history("app").await?);
+        let listed = story.helm.list(&story.namespace).await?;
+        ensure!(listed.iter().any(|it| it.chart == "letter-1.0.0"), "{listed:?}");
         Ok(())
     })
 }

@@ -26,6 +26,8 @@ mod ordinary_charts;
 mod own_chart;
 mod post_renderers;
 
+mod by_hand;
+mod drift_one_by_one;
 mod forced;
 mod forgotten;
 mod handed_over;

@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::charts::{self, Chart};
-use e2e::story::story;
+use e2e::story::{SOON, story};
+use e2e::{eventually, status};
+use helm_operator::api::{REQUESTED_AT, Reason};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -96,7 +98,9 @@ fn a_pre_install_job_runs_before_the_rest_and_again_before_an_upgrade() -> Resul
         }
         story.open_repository().await?;
         story.release("hooked", "hooked", "1.0.0", json!({})).await?;
-        story.ready("hooked").await?;
+        let release = story.ready("hooked").await?;
+        let inventory = release.status.and_then(|status| status.inventory).context("an inventory")?;
+        ensure!(inventory.objects == 1 && !inventory.kinds.contains_key("Job"), "a hook is in it: {inventory:?}");
         let jobs: Api<Job> = story.objects();
         let first = jobs.get("hooked-migrate").await?;
         let done =
@@ -135,6 +139,64 @@ fn an_umbrella_of_seventy_objects_is_installed_and_pruned() -> Result<()> {
 
 async fn deployments(story: &e2e::story::Story<'_>) -> Result<usize> {
     Ok(story.objects::<Deployment>().list(&ListParams::default()).await?.items.len())
+}
+
+#[test]
+fn a_chart_that_renders_nothing_is_a_release_like_any_other() -> Result<()> {
+    story("nothing", async |story| {
+        let nothing = "{{- if .Values.some }}\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: some}\n{{- end }}\n";
+        story.push(&Chart::new("nothing", "1.0.0").file("templates/some.yaml", nothing)).await?;
+        story.open_repository().await?;
+        story.release("app", "nothing", "1.0.0", json!({ "driftDetection": { "mode": "enabled" } })).await?;
+        story.ready("app").await?;
+        for (some, is_there) in [(true, true), (false, false)] {
+            story.patch("app", json!({ "spec": { "values": { "some": some } } })).await?;
+            story.ready("app").await?;
+            let found = story.objects::<ConfigMap>().get_opt("some").await?;
+            ensure!(found.is_some() == is_there, "values.some is {some}: {found:?}");
+        }
+        story.delete("app").await?;
+        ensure!(story.history("app").await.is_err(), "its history is left");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_job_that_removes_itself_when_it_is_done_is_waited_for_and_not_missed() -> Result<()> {
+    story("vanishing", async |story| {
+        let job = "apiVersion: batch/v1
+kind: Job
+metadata: {name: {{ .Release.Name }}-once}
+spec:
+  ttlSecondsAfterFinished: 0
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: main, image: \"main:1\"}]
+";
+        story.push(&charts::note("once", "1.0.0").file("templates/job.yaml", job)).await?;
+        story.open_repository().await?;
+        story.release("app", "once", "1.0.0", json!({ "driftDetection": { "mode": "enabled" } })).await?;
+        story.ready("app").await?;
+        let jobs = story.objects::<Job>();
+        eventually::gone(&jobs, "app-once", SOON).await?;
+        story.patch("app", json!({ "metadata": { "annotations": { REQUESTED_AT: "now" } } })).await?;
+        let releases = story.releases();
+        let settled = eventually::object(&releases, "app", SOON, |release| {
+            let handled = release.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref());
+            ensure!(handled == Some("now"), "handled {handled:?}");
+            Ok(())
+        });
+        let settled = settled.await?;
+        ensure!(
+            status::has(&settled, "Drifted", "True", Reason::DriftDetected).is_err(),
+            "{}",
+            status::summary(&settled)
+        );
+        ensure!(jobs.get_opt("app-once").await?.is_none(), "it was made anew");
+        ensure!(story.history("app").await? == "1 deployed", "{}", story.history("app").await?);
+        Ok(())
+    })
 }
 
 #[test]

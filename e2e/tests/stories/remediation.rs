@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use e2e::charts::{self, Chart};
 use e2e::eventually;
 use e2e::kwok::{PLAY, play};
-use e2e::status;
+use e2e::status::{self, Conditioned as _};
 use e2e::story::{SOON, Story, story};
 use helm_operator::api::{REQUESTED_AT, Reason};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -88,7 +88,10 @@ fn an_upgrade_is_tried_again_after_its_rollback_as_often_as_declared() -> Result
         history_is(story, "1 superseded, 2 failed, 3 superseded, 4 failed, 5 deployed").await?;
         // Another declaration begins anew.
         story.patch("app", json!({ "spec": { "values": { "replicaCount": 2, "podAnnotations": null } } })).await?;
-        story.ready("app").await.map(drop)
+        let release = story.ready("app").await?;
+        let told = release.conditions().iter().any(|condition| condition.type_ == "Remediated");
+        ensure!(!told, "what was remedied is told still: {}", status::summary(&release));
+        Ok(())
     })
 }
 
@@ -157,6 +160,23 @@ fn a_release_that_is_retried_is_so_at_its_interval_up_to_its_bound_and_never_gon
         story.refused("app", Reason::RetriesExhausted, &["nothing moved for 1s", "all 3 attempts"]).await?;
         let history = story.history("app").await?;
         ensure!(history == "1 deployed, 2 failed, 3 failed, 4 failed", "{history}");
+        Ok(())
+    })
+}
+
+#[test]
+fn an_install_that_is_retried_is_so_at_its_interval_and_without_an_uninstall() -> Result<()> {
+    story("install-retried", async |story| {
+        stage(story, &charts::web("web", "1.0.0")).await?;
+        let mut spec = broken()["spec"].clone();
+        let strategy = json!({ "name": "RetryOnFailure", "retryInterval": "1s", "retries": 1 });
+        spec["install"] = json!({ "timeout": "1s", "strategy": strategy });
+        story.release("app", "web", "1.0.0", spec).await?;
+        let deployments = story.objects::<Deployment>();
+        let first = eventually::object(&deployments, "app", SOON, |_| Ok(())).await?.metadata.uid;
+        story.refused("app", Reason::RetriesExhausted, &["not ready within 1s", "all 2 attempts"]).await?;
+        history_is(story, "1 failed, 2 failed").await?;
+        ensure!(deployments.get("app").await?.metadata.uid == first, "it was uninstalled in between");
         Ok(())
     })
 }

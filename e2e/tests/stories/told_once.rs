@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::charts;
 use e2e::story::story;
-use helm_operator::api::Reason;
+use e2e::{charts, status};
+use helm_operator::api::{REQUESTED_AT, Reason};
 use k8s_openapi::api::events::v1::Event;
-use kube::api::ListParams;
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 
 #[test]
@@ -38,6 +38,25 @@ fn an_install_is_one_event_and_leaves_a_whole_inventory() -> Result<()> {
             *told.entry(event.regarding.and_then(|object| object.name).unwrap_or_default()).or_default() += 1;
         }
         ensure!(told.len() == names.len() && told.values().all(|times| *times == 1), "{told:?}");
+        Ok(())
+    })
+}
+
+#[test]
+fn what_is_wrong_in_a_status_is_put_right_at_the_next_look() -> Result<()> {
+    story("stale-status", async |story| {
+        story.push(&charts::note("memo", "1.0.0")).await?;
+        story.open_repository().await?;
+        story.release("memo", "memo", "1.0.0", json!({})).await?;
+        let mut conditions = story.ready("memo").await?.status.context("a status")?.conditions;
+        let ready = conditions.iter_mut().find(|condition| condition.type_ == "Ready").context("Ready")?;
+        (ready.status, ready.reason) = ("False".to_owned(), Reason::InstallFailed.to_string());
+        let stale = Patch::Merge(json!({ "status": { "conditions": conditions } }));
+        let stale = story.releases().patch_status("memo", &PatchParams::default(), &stale).await?;
+        ensure!(status::ready(&stale).is_err(), "the status is as it was: the story is void");
+        story.patch("memo", json!({ "metadata": { "annotations": { REQUESTED_AT: "now" } } })).await?;
+        story.ready("memo").await?;
+        ensure!(story.history("memo").await? == "1 deployed", "{}", story.history("memo").await?);
         Ok(())
     })
 }
