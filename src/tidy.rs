@@ -258,3 +258,46 @@ fn nothing_is_left_for_later() {
     }
     report("what is there is finished", &offences);
 }
+
+/// The tests that a document names as `FILE::TEST`.
+fn named(document: &str) -> impl Iterator<Item = (&str, &str)> {
+    let is_name = |text: &str| text.bytes().all(|it| matches!(it, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'/'));
+    let quoted = document.split('`').skip(1).step_by(2);
+    quoted.filter_map(|text| text.split_once("::")).filter(move |(file, test)| is_name(file) && is_name(test))
+}
+
+/// Whether `text` has a test of that name.
+fn has_test(text: &str, name: &str) -> bool {
+    let before = text.split(&format!("fn {name}(")).next().filter(|before| before.len() < text.len());
+    let attribute = before.and_then(|before| before.rsplit("#[").next()).unwrap_or_default();
+    (attribute.starts_with("test]") || attribute.starts_with("tokio::test")) && !attribute.contains("fn ")
+}
+
+#[test]
+fn tests_that_the_page_on_flux_names_exist() {
+    let page = fs::read_to_string(workspace().join("docs/flux.md")).expect("the page can be read");
+    let sources: BTreeMap<_, _> = ["src", "crates", "e2e/tests"].into_iter().flat_map(files).collect();
+    let is_there = |(file, test): &(&str, &str)| {
+        [format!("{file}.rs"), format!("e2e/tests/{file}.rs")]
+            .iter()
+            .any(|path| sources.get(path).is_some_and(|text| has_test(text, test)))
+    };
+    assert!(named(&page).count() > 100, "no tests are found in the page: is a test still named FILE::TEST?");
+    let missing: Vec<_> =
+        named(&page).filter(|it| !is_there(it)).map(|(file, test)| format!("{file}::{test}")).collect();
+    report("a test that docs/flux.md names exists", &missing);
+}
+
+#[test]
+fn the_page_on_flux_has_each_scenario_once() {
+    let page = fs::read_to_string(workspace().join("docs/flux.md")).expect("the page can be read");
+    let (_, table) = page.split_once("## Every scenario").expect("a part about scenarios");
+    let cells = table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let ranges = cells.flat_map(|cell| cell.split(", ")).filter_map(|range| {
+        let (first, last) = range.split_once('–').unwrap_or((range, range));
+        Some(first.parse::<u32>().ok()?..=last.parse().ok()?)
+    });
+    let mut scenarios: Vec<u32> = ranges.flatten().collect();
+    scenarios.sort_unstable();
+    assert_eq!(scenarios, (1..=120).collect::<Vec<_>>());
+}
