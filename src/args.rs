@@ -11,6 +11,7 @@ use crate::{diff, template};
 /// Keeps Helm releases from OCI registries as declared.
 #[derive(Debug, Parser)]
 #[command(version, about, args_override_self = true)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct Args {
     /// What to do; without one: run the operator.
     #[command(subcommand)]

@@ -204,6 +204,7 @@ fn looped<'b, 'v>(mut arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, 
     Ok(range)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "so the library calls functions")]
 fn matched<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let texts: Option<Vec<&CelString<'v>>> = arguments.iter().map(|it| it.downcast_ref::<CelString<'v>>()).collect();
     let Some([text, pattern]) = texts.as_deref() else { return Err(ExecutionError::missing_argument_or_target()) };
@@ -302,7 +303,7 @@ impl Meter<'_> {
             None => {}
         }
         if call.func_name == "matches" {
-            call.func_name = "@matches".to_owned();
+            "@matches".clone_into(&mut call.func_name);
             call.args.splice(0..0, call.target.take().map(|target| *target));
         }
         Ok((steps, false))
@@ -351,7 +352,7 @@ fn no_messages() -> String {
 /// The first thing that is wrong with a text, and where.
 fn first(errors: &ParseErrors) -> String {
     let syntax = errors.errors.iter().find(|error| error.msg.starts_with("Syntax error"));
-    let Some(error) = syntax.or(errors.errors.first()) else { return "it is no expression".to_owned() };
+    let Some(error) = syntax.or_else(|| errors.errors.first()) else { return "it is no expression".to_owned() };
     let what = error.msg.strip_prefix("Syntax error: ").unwrap_or(&error.msg);
     // Of what could stand there instead there are too many to be told.
     let what = what.split(" expecting {").next().unwrap_or(what);

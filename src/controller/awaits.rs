@@ -60,11 +60,11 @@ pub(crate) fn watch(release: &HelmRelease, error: &ReconcileError, context: &Arc
     let (release, context) = (ObjectRef::from_obj(release).erase(), Arc::clone(context));
     let key = uid.clone();
     let watch = spawn_local(async move {
-        let watched = match Place::of(&object, &context).await {
+        let ended = match Place::of(&object, &context).await {
             Ok(place) => place.cluster.changed(awaited).await.map_err(|error| chain(&error)),
             Err(error) => Err(error.message),
         };
-        match watched {
+        match ended {
             Ok(()) => {
                 lock(&context.awaits.cleared).insert(key.clone());
                 lock(&context.awaits.watches).remove(&key);

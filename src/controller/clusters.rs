@@ -117,12 +117,12 @@ impl Clusters {
 ///
 /// Its Secret is missing or of no use, or it does not answer as it should.
 pub(crate) async fn open(key: &ClusterKey, context: &Arc<Context>) -> Result<Arc<Remote>, ReconcileError> {
-    let content = read(key, context).await?;
-    let digest: [u8; 32] = Sha256::digest(&content).into();
+    let text = read(key, context).await?;
+    let digest: [u8; 32] = Sha256::digest(&text).into();
     let known = context.clusters.get(key).filter(|known| known.digest == digest);
     let remote = match known {
         Some(known) => known,
-        None => connect(key, &content, digest, context).await?,
+        None => connect(key, &text, digest, context).await?,
     };
     remote.answer().await?;
     Ok(remote)
@@ -164,7 +164,7 @@ fn content(secret: &Secret, key: &str) -> Option<Vec<u8>> {
 
 async fn connect(
     key: &ClusterKey,
-    content: &[u8],
+    text: &[u8],
     digest: [u8; 32],
     context: &Arc<Context>,
 ) -> Result<Arc<Remote>, ReconcileError> {
@@ -173,7 +173,7 @@ async fn connect(
         ReconcileError::new(Reason::SecretInvalid, message)
     };
     let kubeconfig::Connection { kubeconfig, server } =
-        kubeconfig::parse(content, context.policy.kube_configs).map_err(wrong)?;
+        kubeconfig::parse(text, context.policy.kube_configs).map_err(wrong)?;
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
     let config = config.map_err(|error| wrong(chain(&error)))?;
     let client = client::remote(config, Arc::clone(&context.metrics), context.clusters.shutdown.clone()).await;
@@ -277,7 +277,7 @@ impl Line {
                 Ok(()) => self.follow(&context, &mut pause).await,
                 Err(trouble) => trouble,
             };
-            self.tell(State::Lost(trouble), &context);
+            self.tell(&State::Lost(trouble), &context);
             sleep(jittered(pause)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
@@ -300,7 +300,7 @@ impl Line {
                 Some(Ok(event)) => {
                     if records.take(event) {
                         (is_known, *pause) = (true, FIRST_PAUSE);
-                        self.tell(State::Known, context);
+                        self.tell(&State::Known, context);
                     }
                     continue;
                 }
@@ -389,9 +389,9 @@ impl Line {
     }
 
     /// Tells a change of the state to whoever waits for it, and wakes the releases.
-    fn tell(&self, state: State, context: &Context) {
+    fn tell(&self, state: &State, context: &Context) {
         let before = self.state.send_replace(state.clone());
-        match (&before, &state) {
+        match (&before, state) {
             (State::Lost(was), State::Lost(is)) if was.reason == is.reason => return,
             (_, State::Lost(trouble)) => {
                 tracing::warn!(cluster = %self.key, reason = %trouble.reason, "{}", trouble.message);

@@ -31,7 +31,7 @@ use super::waits::Waits;
 use super::watch::Wake;
 use crate::api::{HelmRelease, HelmRepository};
 use crate::cluster::Reach;
-use crate::history::RecordMeta;
+use crate::history::{History, RecordMeta};
 use crate::metrics::Metrics;
 use crate::permits::{Permit, Permits};
 use crate::registry::{Registry, Schemas};
@@ -178,6 +178,11 @@ impl Context {
     /// What is declared, by what it refers to. Not to be held while waiting.
     pub(crate) fn index(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where plans are kept: beside the objects that declare the releases, wherever these are carried out.
+    pub(crate) fn plans(&self) -> &History {
+        &self.home.history
     }
 
     /// Helm's history in a cluster, none being the operator's own, where it is connected to.

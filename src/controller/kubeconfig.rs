@@ -30,8 +30,8 @@ pub(crate) fn parse(content: &[u8], allowed: Allowed) -> Result<Connection, Stri
     let read: Kubeconfig = serde_json::from_value(document).map_err(|_| "it is no kubeconfig".to_owned())?;
     let current = read.current_context.clone().ok_or("it has no current-context")?;
     let found = read.contexts.into_iter().find(|named| named.name == current);
-    let context = found.ok_or_else(|| format!("it has no context {current:?}, which current-context names"))?;
-    let named = context.context.clone().ok_or_else(|| format!("its context {current:?} is empty"))?;
+    let chosen = found.ok_or_else(|| format!("it has no context {current:?}, which current-context names"))?;
+    let named = chosen.context.clone().ok_or_else(|| format!("its context {current:?} is empty"))?;
     let of_context = |what: &str, name: &str| format!("it has no {what} {name:?}, which its context {current:?} names");
     let cluster = read.clusters.into_iter().find(|other| other.name == named.cluster);
     let cluster = cluster.ok_or_else(|| of_context("cluster", &named.cluster))?;
@@ -43,7 +43,7 @@ pub(crate) fn parse(content: &[u8], allowed: Allowed) -> Result<Connection, Stri
     let kubeconfig = Kubeconfig {
         clusters: vec![cluster],
         auth_infos: vec![user],
-        contexts: vec![context],
+        contexts: vec![chosen],
         current_context: Some(current),
         ..Kubeconfig::default()
     };

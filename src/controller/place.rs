@@ -48,7 +48,7 @@ impl Subject {
     /// What an object of `namespace` declares, which names the service account `declared`, if any. The rights of a kubeconfig
     /// are its author's: the account that bounds those of the operator has no part in another cluster.
     fn new(namespace: &str, declared: Option<&str>, is_home: bool, policy: &Policy) -> Self {
-        let account = declared.or(policy.default_service_account.as_deref().filter(|_| is_home));
+        let account = declared.or_else(|| policy.default_service_account.as_deref().filter(|_| is_home));
         Self { namespace: namespace.to_owned(), account: account.map(str::to_owned) }
     }
 }

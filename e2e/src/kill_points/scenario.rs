@@ -123,7 +123,6 @@ impl Scenario {
             Self::TestRemedy => {
                 &["release T/T: 1 superseded, 2 superseded, 3 deployed", "ConfigMap T/T-old 1.0.0 hello"]
             }
-            Self::Forced => &["release T/T: 1 superseded, 2 deployed", "HelmRelease Ready=True"],
             Self::MoveName => {
                 &["release T/T-moved: 1 deployed", "release T/T: none", "ConfigMap T/T-moved-a 1.0.0 hello"]
             }
@@ -132,7 +131,7 @@ impl Scenario {
             }
             Self::Uninstall | Self::UninstallUpgrading => &["release T/T: none", "HelmRelease gone"],
             Self::Adopt | Self::AdoptFlux | Self::Test => &["release T/T: 1 deployed", "HelmRelease Ready=True"],
-            Self::AdoptNewer => &["release T/T: 1 superseded, 2 deployed", "HelmRelease Ready=True"],
+            Self::AdoptNewer | Self::Forced => &["release T/T: 1 superseded, 2 deployed", "HelmRelease Ready=True"],
         }
     }
 }

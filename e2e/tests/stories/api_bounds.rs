@@ -15,6 +15,10 @@ type Case = (Value, &'static [&'static str]);
 const BOUNDS: &str = "a duration from 1s to 8760h (a year) is needed";
 
 fn releases() -> Vec<Case> {
+    [basics(), sources(), conditions()].concat()
+}
+
+fn basics() -> Vec<Case> {
     vec![
         (json!({}), &[]),
         (json!({ "timeout": "0s" }), &["spec.timeout", BOUNDS]),
@@ -40,6 +44,31 @@ fn releases() -> Vec<Case> {
             json!({ "install": { "crds": null }, "upgrade": { "crds": null }, "uninstall": { "deletionPolicy": null } }),
             &[],
         ),
+        (json!({ "serviceAccountName": "A B" }), &["spec.serviceAccountName", "should match"]),
+        (json!({ "upgrade": { "remediation": { "strategy": "uninstall" } } }), &["remediation.strategy", "rollback"]),
+        (
+            json!({ "onImmutable": [{ "kind": "Job", "policy": "Sometimes" }] }),
+            &["spec.onImmutable[0].policy", "Recreate"],
+        ),
+        (json!({ "test": { "enable": true, "filters": [{ "name": "" }] } }), &["spec.test.filters[0].name"]),
+        (json!({ "upgrade": { "maxHistory": -5 } }), &["spec.upgrade.maxHistory", "greater than or equal to 0"]),
+        (json!({ "upgrade": { "maxHistory": 0 }, "maxHistory": 0 }), &[]),
+        (json!({ "rollback": { "toRevision": -1 } }), &["spec.rollback.toRevision", "greater than or equal to 0"]),
+        // Fields of the Go operator.
+        (
+            json!({
+                "install": { "replace": true }, "upgrade": { "resetValues": false, "reuseValues": false, "recreate": false },
+                "rollback": { "toRevision": 0, "cleanupOnFail": true },
+            }),
+            &[],
+        ),
+        (json!({ "maxHistory": -1 }), &["spec.maxHistory", "greater than or equal to 0"]),
+        (json!({ "maxHistory": 4_294_967_296_u64 }), &["spec.maxHistory"]),
+    ]
+}
+
+fn sources() -> Vec<Case> {
+    vec![
         (json!({ "valuesFrom": [{ "kind": "Secret", "name": "login" }], "dependsOn": [{ "name": "db" }] }), &[]),
         (json!({ "valuesFrom": [{ "kind": "File", "name": "login" }] }), &["spec.valuesFrom[0].kind", "ConfigMap"]),
         (
@@ -63,8 +92,6 @@ fn releases() -> Vec<Case> {
             json!({ "valuesFrom": [{ "kind": "Secret", "name": "v", "url": "oci://r.example/v:prod" }] }),
             &["spec.valuesFrom[0]", "a ConfigMap or a Secret needs name and has no url"],
         ),
-        (json!({ "dependsOn": [{ "name": "a/b" }] }), &["spec.dependsOn[0].name", "should match"]),
-        (json!({ "dependsOn": vec![json!({ "name": "db" }); 65] }), &["spec.dependsOn", "64"]),
         (json!({ "kubeConfig": { "secretRef": { "name": "prod", "key": "value.yaml" } } }), &[]),
         (json!({ "storageNamespace": "records" }), &[]),
         (json!({ "storageNamespace": "" }), &["spec.storageNamespace", "should"]),
@@ -78,6 +105,17 @@ fn releases() -> Vec<Case> {
             json!({ "kubeConfig": { "secretRef": { "name": "a", "key": "b/c" } } }),
             &["spec.kubeConfig.secretRef.key", "should match"],
         ),
+        (
+            json!({ "chart": { "repository": null } }),
+            &["spec.chart", "one of ociRepository, repositoryURL or repository is needed"],
+        ),
+    ]
+}
+
+fn conditions() -> Vec<Case> {
+    vec![
+        (json!({ "dependsOn": [{ "name": "a/b" }] }), &["spec.dependsOn[0].name", "should match"]),
+        (json!({ "dependsOn": vec![json!({ "name": "db" }); 65] }), &["spec.dependsOn", "64"]),
         (
             json!({ "dependsOn": [{ "name": "db", "kind": "Cluster" }] }),
             &["spec.dependsOn[0]", "a kind other than HelmRelease needs its apiVersion"],
@@ -108,24 +146,6 @@ fn releases() -> Vec<Case> {
         (json!({ "healthCheckExprs": [{ "apiVersion": "v1" }] }), &["spec.healthCheckExprs[0].current"]),
         (json!({ "waitStrategy": { "name": "sometimes" } }), &["spec.waitStrategy.name", "hookOnly"]),
         (json!({ "waitStrategy": { "name": "watcher" }, "healthCheckExprs": [] }), &[]),
-        (json!({ "serviceAccountName": "A B" }), &["spec.serviceAccountName", "should match"]),
-        (json!({ "upgrade": { "remediation": { "strategy": "uninstall" } } }), &["remediation.strategy", "rollback"]),
-        (
-            json!({ "onImmutable": [{ "kind": "Job", "policy": "Sometimes" }] }),
-            &["spec.onImmutable[0].policy", "Recreate"],
-        ),
-        (json!({ "test": { "enable": true, "filters": [{ "name": "" }] } }), &["spec.test.filters[0].name"]),
-        (json!({ "upgrade": { "maxHistory": -5 } }), &["spec.upgrade.maxHistory", "greater than or equal to 0"]),
-        (json!({ "upgrade": { "maxHistory": 0 }, "maxHistory": 0 }), &[]),
-        (json!({ "rollback": { "toRevision": -1 } }), &["spec.rollback.toRevision", "greater than or equal to 0"]),
-        // Fields of the Go operator.
-        (
-            json!({
-                "install": { "replace": true }, "upgrade": { "resetValues": false, "reuseValues": false, "recreate": false },
-                "rollback": { "toRevision": 0, "cleanupOnFail": true },
-            }),
-            &[],
-        ),
         (
             json!({ "plan": { "mode": "Manual", "approved": format!("sha256:{}", "0".repeat(64)), "expireAfter": "1h" } }),
             &[],
@@ -134,12 +154,6 @@ fn releases() -> Vec<Case> {
         (json!({ "plan": { "mode": "Sometimes" } }), &["spec.plan.mode", "Manual"]),
         (json!({ "plan": { "approved": "yes" } }), &["spec.plan.approved", "should match"]),
         (json!({ "plan": { "expireAfter": "1ms" } }), &["spec.plan.expireAfter", BOUNDS]),
-        (json!({ "maxHistory": -1 }), &["spec.maxHistory", "greater than or equal to 0"]),
-        (json!({ "maxHistory": 4_294_967_296_u64 }), &["spec.maxHistory"]),
-        (
-            json!({ "chart": { "repository": null } }),
-            &["spec.chart", "one of ociRepository, repositoryURL or repository is needed"],
-        ),
     ]
 }
 

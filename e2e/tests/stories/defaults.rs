@@ -12,11 +12,13 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
+#[expect(clippy::needless_pass_by_value, reason = "it is called with what was just written down")]
 fn defaults(kind: &str, name: &str, spec: Value) -> String {
     json!({ "apiVersion": "helm-operator.ketches.cn/v1alpha1", "kind": kind, "metadata": { "name": name }, "spec": spec })
         .to_string()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is called with what was just written down")]
 fn labels(labels: Value) -> Value {
     json!({ "commonMetadata": { "labels": labels } })
 }

@@ -214,6 +214,7 @@ async fn free(story: &Story<'_>, job: &str) -> Result<()> {
 }
 
 /// Rolled back after an upgrade whose tests fail, which is not tried again.
+#[expect(clippy::needless_pass_by_value, reason = "it is called with what was just written down")]
 fn remedied(mood: &str, remediation: Value) -> Value {
     let mut spec = spec(mood, json!({}));
     spec["upgrade"] = json!({ "remediation": remediation });

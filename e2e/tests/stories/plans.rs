@@ -120,12 +120,10 @@ async fn plans(story: &Story<'_>) -> Result<usize> {
     Ok(story.objects::<Secret>().list(&of_plans).await?.items.len())
 }
 
-#[test]
-fn a_first_install_waits_with_nothing_written_and_is_done_as_it_was_shown() -> Result<()> {
-    story("plan-install", async |story| {
-        let name = format!("{}.example.com", story.namespace);
-        let definition = format!(
-            "apiVersion: apiextensions.k8s.io/v1
+/// A chart with a definition, an object of it where it is there, a hook, and a random word.
+fn random_with_definition(name: &str) -> Chart {
+    let definition = format!(
+        "apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {{name: parts.{name}}}
 spec:
@@ -134,27 +132,33 @@ spec:
   scope: Namespaced
   versions:
   - name: v1
-    served: true
-    storage: true
-    schema: {{openAPIV3Schema: {{type: object, x-kubernetes-preserve-unknown-fields: true}}}}
+served: true
+storage: true
+schema: {{openAPIV3Schema: {{type: object, x-kubernetes-preserve-unknown-fields: true}}}}
 "
-        );
-        let part = format!(
-            "{{{{- if .Capabilities.APIVersions.Has \"{name}/v1/Part\" }}}}
+    );
+    let part = format!(
+        "{{{{- if .Capabilities.APIVersions.Has \"{name}/v1/Part\" }}}}
 apiVersion: {name}/v1
 kind: Part
 metadata: {{name: {{{{ .Release.Name }}}}}}
 {{{{- end }}}}
 "
-        );
-        let random = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}}\ndata: {word: {{ randAlphaNum 12 | quote }}}\n";
-        let hook = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}-hook, annotations: {helm.sh/hook: pre-install}}\n";
-        let chart = Chart::new("app", "1.0.0")
-            .file("crds/parts.yaml", definition)
-            .file("templates/part.yaml", part)
-            .file("templates/hook.yaml", hook)
-            .file("templates/random.yaml", random);
-        story.push(&chart).await?;
+    );
+    let random = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}}\ndata: {word: {{ randAlphaNum 12 | quote }}}\n";
+    let hook = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}-hook, annotations: {helm.sh/hook: pre-install}}\n";
+    Chart::new("app", "1.0.0")
+        .file("crds/parts.yaml", definition)
+        .file("templates/part.yaml", part)
+        .file("templates/hook.yaml", hook)
+        .file("templates/random.yaml", random)
+}
+
+#[test]
+fn a_first_install_waits_with_nothing_written_and_is_done_as_it_was_shown() -> Result<()> {
+    story("plan-install", async |story| {
+        let name = format!("{}.example.com", story.namespace);
+        story.push(&random_with_definition(&name)).await?;
         story.open_repository().await?;
         let target = format!("{}-to", story.namespace);
         let release = json!({ "namespace": target, "createNamespace": true });

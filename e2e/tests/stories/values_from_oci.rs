@@ -22,6 +22,7 @@ async fn push(story: &Story<'_>, name: &str, tag: &str, files: &[File<'_>]) -> R
     push_files(&registry().await?.host(), (&place, tag), files, None).await
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is called with what was just written down")]
 fn artifact(url: String) -> Value {
     json!({ "kind": "OCIArtifact", "url": url })
 }
@@ -129,6 +130,7 @@ fn what_cannot_be_read_is_told_with_what_is_there() -> Result<()> {
 }
 
 /// A `HelmRepository` above everything in `registry`, with the password of the Secret `login`.
+#[expect(clippy::needless_pass_by_value, reason = "it is called with what was just written down")]
 fn with_login(name: &str, registry: &Registry, access: Value) -> String {
     let spec = json!({
         "url": registry.url(), "insecure": true, "auth": { "basic": { "secretRef": { "name": "login" } } },

@@ -184,7 +184,7 @@ fn postgres(object: &Value) -> Verdict {
     }
 }
 
-/// <https://strimzi.io/docs/operators/latest/configuring#type-KafkaStatus-reference>: Ready, or NotReady with the reason. What is
+/// <https://strimzi.io/docs/operators/latest/configuring#type-KafkaStatus-reference>: Ready, or `NotReady` with the reason. What is
 /// invalid stays so until somebody changes it.
 fn strimzi(object: &Value) -> Verdict {
     match condition(object, "NotReady").filter(|found| found.is("True")) {

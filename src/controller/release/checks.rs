@@ -80,7 +80,7 @@ pub(super) fn dependencies(release: &HelmRelease) -> Result<Vec<ReadDependency>,
         }
         read.push(ReadDependency {
             field,
-            is_judged: !is_release && !(*ready_only_expr && expression.is_some()),
+            is_judged: !(is_release || *ready_only_expr && expression.is_some()),
             is_neighbour: is_release && namespace == own,
             wanted: Wanted {
                 api_version: api_version.clone().unwrap_or_else(|| matching::API_VERSION.to_owned()),

@@ -326,7 +326,7 @@ async fn decide(
     if !matches!(plan, Plan::Propose(_)) {
         return Ok((plan, None));
     }
-    let planned = context.home.history.planned(&act::planning::key(release)).await?.map(Box::new);
+    let planned = context.plans().planned(&act::planning::key(release)).await?.map(Box::new);
     let known = plan::Facts { planned: planned.as_deref(), ..facts(desired, observed, release, (prompt, context)) };
     let plan = plan::plan(&known);
     Ok((plan, planned))

@@ -158,7 +158,7 @@ pub(super) fn report(
         observed_generation: generation,
         conditions: conditions.build(&before.conditions, generation, now),
         last_handled_reconcile_at: release.annotations().get(REQUESTED_AT).cloned(),
-        last_handled_force_at: handled_force(release, revisions).or(before.last_handled_force_at.clone()),
+        last_handled_force_at: handled_force(release, revisions).or_else(|| before.last_handled_force_at.clone()),
         last_attempted_generation: if trace.attempted.is_some() {
             generation
         } else {

@@ -27,7 +27,8 @@ impl Given {
     /// `pkg/action/upgrade.go`, `reuseValues`). Without a revision to go on from: what is declared.
     pub(super) fn reusing(values: &Arc<Map<String, Value>>, replaced: &[Record]) -> Self {
         let deployed = replaced.iter().rfind(|record| record.release.info.status == Status::Deployed);
-        let Some(Release { chart, config, .. }) = deployed.or(replaced.first()).map(|record| &record.release) else {
+        let Some(Release { chart, config, .. }) = deployed.or_else(|| replaced.first()).map(|record| &record.release)
+        else {
             return Self::declared(values);
         };
         let mut defaults = config.clone();

@@ -175,6 +175,7 @@ pub(crate) struct Action {
 
 /// What is done about failures.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the API")]
 pub(crate) struct Remedies {
     /// How often a failed install is tried again; without end where it is not said.
     pub(crate) install_retries: Option<u32>,
@@ -268,6 +269,7 @@ impl Tests {
 }
 
 /// Parses what is declared.
+#[expect(clippy::too_many_lines, reason = "each field of the spec is named once, on purpose")]
 pub(crate) fn validate(
     release: &HelmRelease,
     references: DereferencedRelease,

@@ -24,6 +24,7 @@ fn condition(name: &str, status: &str, reason: &str, message: &str) -> Value {
     json!({ "type": name, "status": status, "reason": reason, "message": message })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is called with what was just written down")]
 fn with(conditions: Value) -> Value {
     json!({ "metadata": { "generation": 1 }, "status": { "conditions": conditions } })
 }

@@ -16,6 +16,7 @@
 mod adopt;
 mod apply;
 pub(super) mod clusters;
+mod definitions;
 mod drift;
 mod health;
 mod helm_tests;

@@ -20,19 +20,19 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::{Resource as _, ResourceExt as _};
 
-use super::prepare::{self, Definitions, Prepared, Proposal, Writes};
+use super::definitions::{self, Definitions};
+use super::prepare::{self, Prepared, Proposal, Writes};
 use super::{Task, masked, record};
 use crate::api::{HelmRelease, PlanStatus, PlannedAction, PlannedChanges, PlannedObject, Reason};
 use crate::cluster::{Foreseen, Object, Preview, SecretValues, Source, left_behind};
 use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
-use crate::controller::place::Place;
 use crate::controller::release::approval::{Gate, Standing};
 use crate::controller::release::fetch;
 use crate::controller::release::inputs;
 use crate::controller::release::plan::{Step, StepKind};
 use crate::controller::release::trace::Trace;
-use crate::history::{FrozenPlan, History, PlanKey, Planned, Record};
+use crate::history::{FrozenPlan, PlanKey, Planned, Record};
 
 /// Most objects that a status lists.
 const LISTED: usize = 200;
@@ -58,14 +58,9 @@ pub(in crate::controller::release) async fn discard(
     context: &Context,
 ) -> Result<(), ReconcileError> {
     if release.status.as_ref().is_some_and(|status| status.plan.is_some()) || is_manual(release) {
-        context.home.history.discard_plan(&key(release)).await?;
+        context.plans().discard_plan(&key(release)).await?;
     }
     Ok(())
-}
-
-/// Plans lie beside the objects that declare the releases, wherever these are carried out.
-fn home(place: &Place) -> &History {
-    &place.context.home.history
 }
 
 fn is_manual(release: &HelmRelease) -> bool {
@@ -92,7 +87,7 @@ pub(super) async fn propose(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
     let summary = serde_json::to_vec(&status).unwrap_or_default();
     let plan = FrozenPlan { planned, release: proposal.release, foreseen, summary, diff: Some(diff) };
     let owner = task.release.owner_ref(&()).unwrap_or_default();
-    home(task.place).keep_plan(&key(task.release), owner, plan).await?;
+    task.place.context.plans().keep_plan(&key(task.release), owner, plan).await?;
     trace.plan = Some(status);
     Ok(())
 }
@@ -117,7 +112,7 @@ fn outdated(before: &Planned, gate: &Gate, task: &Task<'_>) -> Option<String> {
 pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<Prepared, ReconcileError> {
     // It holds a whole record.
     task.slot.resume().await;
-    let found = home(task.place).plan(&key(task.release)).await?;
+    let found = task.place.context.plans().plan(&key(task.release)).await?;
     let Some(plan) = found.filter(|plan| Some(&plan.planned) == task.planned) else {
         return give_up(None, task, trace).await;
     };
@@ -145,7 +140,7 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
     }
     tracing::info!(object = %identity.owner, digest = %planned.digest, "carrying out the plan that was approved");
     prepare::warn_of_others(step, task, trace);
-    Box::pin(prepare::make_way(step, &proposal.definitions, task)).await?;
+    Box::pin(definitions::make_way(step, &proposal.definitions, task)).await?;
     begin_now(&mut proposal.release, task);
     Box::pin(prepare::commit(step, proposal, task, trace)).await.map(|pending| Prepared::Recorded(Box::new(pending)))
 }
@@ -155,7 +150,7 @@ async fn give_up(why: Option<String>, task: &Task<'_>, trace: &mut Trace) -> Res
     if let Some(why) = why {
         trace.warn(Reason::PlanOutdated, why);
     }
-    home(task.place).discard_plan(&key(task.release)).await?;
+    task.place.context.plans().discard_plan(&key(task.release)).await?;
     Ok(Prepared::Adopted)
 }
 
@@ -212,9 +207,9 @@ async fn look(step: &Step, proposal: &Proposal, task: &Task<'_>, trace: &mut Tra
         old.extend(task.place.objects_of(record).await?);
     }
     let gone: Vec<Object> = left_behind(&old, &objects);
-    let namespace = prepare::makes_namespace(step, task).then_some(release.namespace.as_str());
+    let namespace = definitions::makes_namespace(step, task).then_some(release.namespace.as_str());
     let asked = async {
-        let before = cluster.preview_before(namespace, &definitions, prepare::existing_crds(action)).await?;
+        let before = cluster.preview_before(namespace, &definitions, definitions::existing_crds(action)).await?;
         let applied = cluster.preview(&objects, &options).await?;
         Ok::<_, ReconcileError>((before, applied, cluster.preview_deletion(&gone, &options.owner).await?))
     };
@@ -379,7 +374,7 @@ pub(super) async fn told(
     let told = if let Some(known) = known.next() {
         Some(known)
     } else {
-        let kept = home(task.place).plan(&key(task.release)).await?;
+        let kept = task.place.context.plans().plan(&key(task.release)).await?;
         kept.and_then(|plan| serde_json::from_slice::<PlanStatus>(&plan.summary).ok())
     };
     Ok(told.map(|told| PlanStatus { expires: Time(gate.expires(planned)), ..told }))

@@ -5,16 +5,15 @@
 
 use std::time::Duration;
 
-use helm::chart::Crd;
-use helm::engine::{self, Warning};
+use helm::engine::Warning;
 use helm::manifest::Hook;
 use helm::release::{ApplyMethod, Info, Release, Status};
 use serde_json::{Map, Value};
 
+use super::definitions::{Definitions, make_way};
 use super::{Deadline, Task, adopt, random, record, rollback, uninstall};
-use crate::api::{ADOPT, CrdPolicy, ForeignChange, Reason};
-use crate::cluster::{ApplyOptions, Existing, ExistingCrds, Object, Owner, Source};
-use crate::controller::charts::LoadedChart;
+use crate::api::{ADOPT, ForeignChange, Reason};
+use crate::cluster::{ApplyOptions, Existing, Object, Owner, Source};
 use crate::controller::error::ReconcileError;
 use crate::controller::matching::{self, Key};
 use crate::controller::place::Place;
@@ -93,26 +92,6 @@ pub(super) enum Writes {
     Forbidden,
 }
 
-/// The definitions in a chart's `crds/`, each with the file that it is in; none where they are not to be installed.
-#[derive(Default)]
-pub(super) struct Definitions(Vec<(String, String)>);
-
-impl Definitions {
-    /// Those of a chart that `action` installs.
-    pub(super) fn of(chart: &LoadedChart, given: &Given, action: &Action) -> Result<Self, ReconcileError> {
-        if action.crds == CrdPolicy::Skip {
-            return Ok(Self::default());
-        }
-        let crds = engine::crds(&given.chart(&chart.chart), &given.values)?;
-        let text = |crd: Crd| (crd.filename, String::from_utf8_lossy(&crd.data).into_owned());
-        Ok(Self(crds.into_iter().map(text).collect()))
-    }
-
-    pub(super) fn sources(&self) -> Vec<Source<'_>> {
-        self.0.iter().map(|(origin, text)| Source { origin, text }).collect()
-    }
-}
-
 /// Fetches and renders.
 pub(super) async fn propose(
     step: &Step,
@@ -148,36 +127,6 @@ pub(super) fn given(step: &Step, replaced: &[Record], task: &Task<'_>) -> Given 
     match step.kind {
         StepKind::Upgrade if task.desired.reuse_values => Given::reusing(&task.desired.values, replaced),
         _ => Given::declared(&task.desired.values),
-    }
-}
-
-/// Makes what has to be there before anything of the release: the namespace, and the definitions in the chart's `crds/`.
-pub(super) async fn make_way(step: &Step, definitions: &Definitions, task: &Task<'_>) -> Result<(), ReconcileError> {
-    if makes_namespace(step, task) {
-        Box::pin(task.place.cluster.ensure_namespace(&task.desired.identity.namespace)).await?;
-    }
-    let (action, sources) = (action(step, task), definitions.sources());
-    if sources.is_empty() {
-        return Ok(());
-    }
-    task.place.cluster.admit_crds(&sources, &task.reach()).await?;
-    task.slot.pause();
-    task.place.cluster.install_crds(&sources, existing_crds(action), action.timeout).await?;
-    task.slot.go_on().await;
-    Ok(())
-}
-
-/// Whether the release's namespace is made where it is missing.
-pub(super) fn makes_namespace(step: &Step, task: &Task<'_>) -> bool {
-    task.desired.create_namespace && step.kind == StepKind::Install
-}
-
-/// What becomes of definitions that exist.
-pub(super) fn existing_crds(action: &Action) -> ExistingCrds {
-    match action.crds {
-        CrdPolicy::Skip | CrdPolicy::Create => ExistingCrds::Keep,
-        CrdPolicy::CreateReplace if action.force => ExistingCrds::ReplaceWithLoss,
-        CrdPolicy::CreateReplace => ExistingCrds::Replace,
     }
 }
 
