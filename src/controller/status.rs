@@ -145,11 +145,10 @@ impl Writer {
         let serialize = |source| Error::Serialize { object: full.clone(), source };
         let status = without_nulls(serde_json::to_value(status).map_err(serialize)?);
         self.metrics.object_is(&K::kind(&()), &object.uid().unwrap_or_default(), state(&status["conditions"]));
-        let watched = Written {
-            status: fingerprint(&without_nulls(serde_json::to_value(before).map_err(serialize)?)),
-            resource_version: version(object.meta()),
-            at: Instant::now(),
-        };
+        let before = without_nulls(serde_json::to_value(before).map_err(serialize)?);
+        let lingering = lingering(&before, &status);
+        let watched =
+            Written { status: fingerprint(&before), resource_version: version(object.meta()), at: Instant::now() };
         let last_write = Arc::clone(self.lock().entry(object.uid().unwrap_or_default()).or_default());
         let write = Write::<K> {
             client: client.clone(),
@@ -167,6 +166,10 @@ impl Writer {
             let known = last.as_ref().filter(is_newer).unwrap_or(&watched);
             if known.status == new {
                 return Ok(Sent::Needless);
+            }
+            if last.as_ref().is_none_or(|last| last.status == new) && !lingering.is_empty() {
+                // It was written so before, and did not become so; or nobody knows who wrote it.
+                write.remove(&lingering).await?;
             }
             let resource_version = write.send(&status).await?;
             *last =
@@ -215,6 +218,29 @@ struct Write<K> {
 }
 
 impl<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>> Write<K> {
+    /// Takes away conditions that another manager set, such as an earlier operator: an apply leaves them, whatever it says. Where
+    /// they are not there any more nothing is taken away; the next write sees what there is.
+    async fn remove(&self, lingering: &[(usize, String)]) -> Result<(), kube::Error> {
+        let operations = lingering.iter().flat_map(|(at, kind)| {
+            let path = format!("/status/conditions/{at}");
+            let test = json!({ "op": "test", "path": format!("{path}/type"), "value": kind });
+            [test, json!({ "op": "remove", "path": path })]
+        });
+        let operations: Vec<Value> = operations.collect();
+        let collection = Request::new(K::url_path(&(), Some(&self.namespace)));
+        let patch = serde_json::from_value(json!(operations)).map_err(kube::Error::SerdeError)?;
+        let patch = Patch::<()>::Json(patch);
+        let mut request = collection
+            .patch_subresource("status", &self.name, &PatchParams::default(), &patch)
+            .map_err(kube::Error::BuildRequest)?;
+        request.headers_mut().insert(ACCEPT, METADATA_ONLY);
+        match self.client.request::<PartialObjectMeta<K>>(request).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409 | 422) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Applies the status; the object's resource version then, or `None` if it is gone.
     ///
     /// Only metadata is asked for: the object itself may be one that cannot be decoded.
@@ -237,6 +263,16 @@ impl<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>> Write<K> {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The conditions of `before` that `status` does not have: by their place, the last first, and their type.
+fn lingering(before: &Value, status: &Value) -> Vec<(usize, String)> {
+    let types = |of: &Value| -> Vec<String> {
+        let conditions = of["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+        conditions.iter().map(|condition| condition["type"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    let now = types(status);
+    types(before).into_iter().enumerate().rev().filter(|(_, kind)| !now.contains(kind)).collect()
 }
 
 /// Kubernetes promises since 1.35 that resource versions of one kind compare as numbers.

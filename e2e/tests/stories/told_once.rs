@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::story::story;
-use e2e::{charts, status};
+use e2e::story::{SOON, story};
+use e2e::{charts, eventually, status};
 use helm_operator::api::{REQUESTED_AT, Reason};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{ListParams, Patch, PatchParams};
@@ -51,11 +51,23 @@ fn what_is_wrong_in_a_status_is_put_right_at_the_next_look() -> Result<()> {
         let mut conditions = story.ready("memo").await?.status.context("a status")?.conditions;
         let ready = conditions.iter_mut().find(|condition| condition.type_ == "Ready").context("Ready")?;
         (ready.status, ready.reason) = ("False".to_owned(), Reason::InstallFailed.to_string());
+        for kind in ["Remediated", "Failed"] {
+            let mut left = conditions[0].clone();
+            kind.clone_into(&mut left.type_);
+            conditions.push(left);
+        }
         let stale = Patch::Merge(json!({ "status": { "conditions": conditions } }));
         let stale = story.releases().patch_status("memo", &PatchParams::default(), &stale).await?;
         ensure!(status::ready(&stale).is_err(), "the status is as it was: the story is void");
         story.patch("memo", json!({ "metadata": { "annotations": { REQUESTED_AT: "now" } } })).await?;
         story.ready("memo").await?;
+        eventually::object(&story.releases(), "memo", SOON, |release| {
+            let conditions = &release.status.as_ref().context("a status")?.conditions;
+            let left = conditions.iter().find(|it| ["Remediated", "Failed"].contains(&it.type_.as_str()));
+            ensure!(left.is_none(), "{} stays", status::summary(release));
+            Ok(())
+        })
+        .await?;
         ensure!(story.history("memo").await? == "1 deployed", "{}", story.history("memo").await?);
         Ok(())
     })
