@@ -277,12 +277,15 @@ impl Story<'_> {
     /// # Errors
     /// What its status says instead.
     pub async fn refused(&self, release: &str, reason: Reason, words: &[&str]) -> Result<HelmRelease> {
-        let refused = self.failed(release, reason).await?;
-        let message = status::message(&refused);
-        for word in words {
-            ensure!(message.contains(word), "{release}: the message lacks {word:?}: {message}");
-        }
-        Ok(refused)
+        // What it said before, for the same reason, may stand there a moment longer.
+        eventually::object(&self.releases(), release, SOON, |refused| {
+            status::failed(refused, reason)?;
+            let message = status::message(refused);
+            let missing = words.iter().find(|word| !message.contains(**word));
+            ensure!(missing.is_none(), "{release}: the message lacks {missing:?}: {message}");
+            Ok(())
+        })
+        .await
     }
 
     /// Waits for an Event about a release with that reason, whose note holds `words`.

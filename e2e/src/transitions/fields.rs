@@ -8,8 +8,9 @@ use crate::charts::Chart;
 
 /// A field of the spec by its path, and three values for it; `T` in a text is the token.
 ///
-/// Left out is what makes the way to an end part of it, on purpose: `upgrade.reuseValues`, `uninstall.keepHistory`,
-/// `uninstall.deletionPolicy`.
+/// Left out is what makes the way to an end part of it, on purpose (`upgrade.reuseValues`, `uninstall.keepHistory`,
+/// `uninstall.deletionPolicy`, a plan that waits for approval), and other clusters and `storageNamespace`, which have stories of
+/// their own.
 pub(super) fn fields() -> Vec<(&'static str, [Value; 3])> {
     let mut fields = vec![
         ("chart.version", [json!("1.0.0"), json!("1.1.0"), json!("^1.1.0")]),
@@ -102,6 +103,24 @@ fn actions() -> Vec<(&'static str, [Value; 3])> {
 
 fn policies() -> Vec<(&'static str, [Value; 3])> {
     vec![
+        ("plan", [Value::Null, json!({ "mode": "Auto" }), json!({ "mode": "Auto", "expireAfter": "1h" })]),
+        ("waitStrategy", [Value::Null, json!({ "name": "legacy" }), json!({ "name": "hookOnly" })]),
+        (
+            "healthCheckExprs",
+            [
+                Value::Null,
+                json!([{ "apiVersion": "v1", "kind": "ConfigMap", "current": "has(data)" }]),
+                json!([{ "apiVersion": "v1", "kind": "Service", "current": "true", "failed": "has(status.failed)" }]),
+            ],
+        ),
+        (
+            "dependsOn",
+            [
+                Value::Null,
+                json!([{ "apiVersion": "v1", "kind": "ConfigMap", "name": "settings" }]),
+                json!([{ "apiVersion": "v1", "kind": "ConfigMap", "name": "settings", "readyExpr": "has(dep.data.word)" }]),
+            ],
+        ),
         ("adopt", [Value::Null, json!(true), json!(false)]),
         ("onForeignChange", [Value::Null, json!("Hold"), json!("Revert")]),
         ("onImmutable", [Value::Null, json!([{ "kind": "Job", "policy": "Recreate" }]), json!([])]),

@@ -25,7 +25,12 @@ const USER: &str = "demo";
 pub(crate) const PASSWORD: &str = "correct-horse-battery-staple";
 
 /// What a cluster has that an operator of this kind may be at work in.
-const DEFINITIONS: [&str; 2] = ["helmreleases.helm-operator.ketches.cn", "helmrepositories.helm-operator.ketches.cn"];
+const DEFINITIONS: [&str; 4] = [
+    "helmreleases.helm-operator.ketches.cn",
+    "helmrepositories.helm-operator.ketches.cn",
+    "helmreleasedefaults.helm-operator.ketches.cn",
+    "clusterhelmreleasedefaults.helm-operator.ketches.cn",
+];
 
 /// Refuses a cluster in which the demo would act beside an operator, or take away what is not its own.
 async fn free_of_operators(kubectl: &Kubectl) -> Result<()> {
@@ -78,7 +83,7 @@ impl World {
         for arguments in [
             &["delete", "helmreleases,helmrepositories", "--all", "--namespace", NAMESPACE, "--timeout", "60s"][..],
             &["delete", "namespace", NAMESPACE, "--timeout", "120s"],
-            &["delete", "customresourcedefinitions", DEFINITIONS[0], DEFINITIONS[1], "--timeout", "60s"],
+            &[&["delete", "customresourcedefinitions", "--timeout", "60s"], DEFINITIONS.as_slice()].concat(),
         ] {
             screen.lines(&self.kubectl.run(arguments).await?);
         }
