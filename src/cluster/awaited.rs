@@ -16,6 +16,8 @@ pub struct Awaited {
     pub object: ObjectRef,
     /// What of it.
     pub change: Change,
+    /// Whether it is in the operator's own cluster, and read with its own rights, wherever the release is that awaits it.
+    pub home: bool,
 }
 
 /// What is awaited of an object.
@@ -34,18 +36,18 @@ pub enum Change {
 impl Awaited {
     /// It stands in the way until it goes, or another takes its name.
     pub fn gone(object: ObjectRef) -> Self {
-        Self { object, change: Change::Gone }
+        Self { object, change: Change::Gone, home: false }
     }
 
     /// It is missing until it comes.
     pub fn present(object: ObjectRef) -> Self {
-        Self { object, change: Change::Present }
+        Self { object, change: Change::Present, home: false }
     }
 
     /// It is not ready as it is at this resource version: until it has another, or is gone.
     pub fn later(object: ObjectRef, resource_version: &str) -> Self {
         // Where versions are no numbers no change can be told from what is known: what waits is tried again now and then.
-        Self { object, change: Change::Later(resource_version.parse().unwrap_or(u64::MAX)) }
+        Self { object, change: Change::Later(resource_version.parse().unwrap_or(u64::MAX)), home: false }
     }
 
     /// The definition of a kind in an API `group/version`, by the name that it has where its plural is the usual one, as
@@ -64,7 +66,7 @@ impl Awaited {
             namespace: None,
             name: format!("{plural}.{group}"),
         };
-        Some(Self { object, change: Change::Serving })
+        Some(Self { object, change: Change::Serving, home: false })
     }
 }
 

@@ -12,6 +12,7 @@ use super::context::Context;
 use super::error::{ReconcileError, chain};
 use super::place::Place;
 use crate::api::HelmRelease;
+use crate::cluster::Awaited;
 
 /// The most releases for which something is watched; others are tried again by their back-off alone. Each costs a
 /// watch connection for each object.
@@ -60,9 +61,17 @@ pub(crate) fn watch(release: &HelmRelease, error: &ReconcileError, context: &Arc
     let (release, context) = (ObjectRef::from_obj(release).erase(), Arc::clone(context));
     let key = uid.clone();
     let watch = spawn_local(async move {
-        let ended = match Place::of(&object, &context).await {
-            Ok(place) => place.cluster.changed(awaited).await.map_err(|error| chain(&error)),
-            Err(error) => Err(error.message),
+        let (at_home, there): (Vec<Awaited>, Vec<Awaited>) = awaited.into_iter().partition(|awaited| awaited.home);
+        let home = context.home.cluster.on_behalf_of(&object.namespace().unwrap_or_default());
+        let ended = tokio::select! {
+            ended = home.changed(at_home.clone()), if !at_home.is_empty() => ended.map_err(|error| chain(&error)),
+            ended = async {
+                match Place::of(&object, &context).await {
+                    Ok(place) => place.cluster.changed(there.clone()).await.map_err(|error| chain(&error)),
+                    Err(error) => Err(error.message),
+                }
+            }, if !there.is_empty() => ended,
+            else => return,
         };
         match ended {
             Ok(()) => {

@@ -51,6 +51,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// The clusters that are connected to.
 pub(crate) struct Clusters {
     open: Mutex<BTreeMap<ClusterKey, Arc<Remote>>>,
+    /// Held while one is connected to: of many releases of a cluster the first does that.
+    connecting: tokio::sync::Mutex<()>,
     shutdown: Shutdown,
 }
 
@@ -89,7 +91,7 @@ struct Trouble {
 impl Clusters {
     /// None yet. Writes to them end with `shutdown`.
     pub(crate) fn new(shutdown: Shutdown) -> Self {
-        Self { open: Mutex::default(), shutdown }
+        Self { open: Mutex::default(), connecting: tokio::sync::Mutex::default(), shutdown }
     }
 
     /// What is known of Helm's history in a cluster that is connected to.
@@ -119,10 +121,12 @@ impl Clusters {
 pub(crate) async fn open(key: &ClusterKey, context: &Arc<Context>) -> Result<Arc<Remote>, ReconcileError> {
     let text = read(key, context).await?;
     let digest: [u8; 32] = Sha256::digest(&text).into();
-    let known = context.clusters.get(key).filter(|known| known.digest == digest);
-    let remote = match known {
-        Some(known) => known,
-        None => connect(key, &text, digest, context).await?,
+    let remote = {
+        let _turn = context.clusters.connecting.lock().await;
+        match context.clusters.get(key).filter(|known| known.digest == digest) {
+            Some(known) => known,
+            None => connect(key, &text, digest, context).await?,
+        }
     };
     remote.answer().await?;
     Ok(remote)
@@ -218,6 +222,11 @@ impl Remote {
     /// Its server, for messages.
     pub(crate) fn server(&self) -> &str {
         &self.server
+    }
+
+    /// Which kubeconfig it is connected by, in a few letters.
+    pub(crate) fn connection(&self) -> String {
+        self.digest.iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
 
     /// Something that was asked of it got no answer.

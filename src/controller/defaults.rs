@@ -126,6 +126,11 @@ impl Defaults {
         changed
     }
 
+    /// Whether none of a kind is known.
+    fn has_none(&self, kind: &'static str) -> bool {
+        self.lock().objects.keys().all(|(of, _)| *of != kind)
+    }
+
     /// Enters an object as it is now; whether anything changed by that.
     fn changed(&self, kind: &'static str, place: String, declared: Option<Declared>) -> bool {
         let (key, mut known) = ((kind, place), self.lock());
@@ -259,7 +264,8 @@ fn entered(object: Option<(String, Option<Declared>)>, kind: &'static str, conte
 /// What a watch that failed with `code` says of the kind: where the cluster does not have it, there are none.
 fn none(code: u16, kind: &'static str, why: &str, context: &Context) -> BTreeSet<String> {
     match code {
-        404 => context.defaults.listed(kind, BTreeMap::new()),
+        // One that had some may be asked in the moment in which its definition is published again.
+        404 if context.defaults.has_none(kind) => context.defaults.listed(kind, BTreeMap::new()),
         403 => {
             context.defaults.lock().closed.insert(kind, why.to_owned());
             BTreeSet::new()

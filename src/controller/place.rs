@@ -13,7 +13,7 @@ use super::matching::{self, Key};
 use super::revisions::Revisions;
 use super::target::{ClusterKey, Target};
 use crate::api::{HelmRelease, Reason};
-use crate::cluster::{Awaited, Cluster, Object, ObjectRef, Source};
+use crate::cluster::{Awaited, Cluster, Object, ObjectRef, Reach, Source};
 use crate::history::{History, Record, ReleaseKey};
 
 /// A cluster as whoever connects to it: the operator itself in its own, whom the kubeconfig names in another.
@@ -157,6 +157,20 @@ impl Place {
             key: key.cloned(),
             client: client.clone(),
             remote,
+        }
+    }
+
+    /// Which connection it is, in a few letters: another kubeconfig may lead to another cluster. Empty for the operator's own.
+    pub(crate) fn connection(&self) -> String {
+        self.remote.as_ref().map(|remote| remote.connection()).unwrap_or_default()
+    }
+
+    /// How far what is done here may reach, whatever records say: they are written by whoever may write Secrets.
+    pub(crate) fn reach(&self) -> Reach {
+        if self.context.policy.no_cross_namespace_refs && self.key.is_none() {
+            Reach::Namespace(self.subject.namespace.clone())
+        } else {
+            Reach::Cluster
         }
     }
 

@@ -78,6 +78,7 @@ mod tests {
                 status: status.into(),
                 marks,
                 held: None,
+                copy_of: None,
                 counted: None,
                 bytes: 0,
                 resource_version: String::new(),

@@ -28,6 +28,7 @@ const HOOKS: &str = "helm-operator.ketches.cn/hooks";
 const CLUSTER: &str = "helm-operator.ketches.cn/cluster";
 const NAMESPACE: &str = "helm-operator.ketches.cn/namespace";
 const HELD: &str = "helm-operator.ketches.cn/held";
+const COPY_OF: &str = "helm-operator.ketches.cn/copy-of";
 const FORCED: &str = "helm-operator.ketches.cn/forced";
 const FIELDS: &str = "helm-operator.ketches.cn/fields";
 const WHY: &str = "helm-operator.ketches.cn/why";
@@ -257,6 +258,16 @@ pub(super) fn bytes(annotations: &BTreeMap<String, String>) -> Option<u64> {
 /// Puts that among the other annotations.
 pub(super) fn note_bytes(bytes: usize, annotations: &mut BTreeMap<String, String>) {
     annotations.insert(BYTES.to_owned(), bytes.to_string());
+}
+
+/// The uid of the Secret in another namespace that a record is a copy of, while records move.
+pub(super) fn copy_of(annotations: &BTreeMap<String, String>) -> Option<String> {
+    annotations.get(COPY_OF).cloned()
+}
+
+/// Notes that.
+pub(super) fn note_copy(of: Option<String>, annotations: &mut BTreeMap<String, String>) {
+    annotations.extend(of.map(|uid| (COPY_OF.to_owned(), uid)));
 }
 
 /// Puts that among the other annotations, or takes it away.

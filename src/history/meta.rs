@@ -23,6 +23,8 @@ pub struct RecordMeta {
     pub held: Option<i64>,
     /// For a revision of somebody else's that one of ours replaced: what was counted until then.
     pub counted: Option<Counted>,
+    /// The uid of the Secret in another namespace that it is a copy of, while records move.
+    pub copy_of: Option<String>,
     /// How many bytes the record has; 0 where it was not written by us, or not by us last.
     pub bytes: u64,
     /// The server's version of the Secret; changes with each write.
@@ -65,6 +67,7 @@ impl RecordMeta {
             marks: metadata.annotations.as_ref().and_then(Marks::of),
             held: metadata.annotations.as_ref().and_then(marks::held),
             counted: metadata.annotations.as_ref().and_then(marks::counted),
+            copy_of: metadata.annotations.as_ref().and_then(marks::copy_of),
             bytes: metadata.annotations.as_ref().and_then(marks::bytes).unwrap_or_default(),
             resource_version: metadata.resource_version.clone().unwrap_or_default(),
             uid: metadata.uid.clone().unwrap_or_default(),

@@ -141,6 +141,7 @@ impl History {
     pub async fn copy(&self, mut record: Record, namespace: &str) -> Result<Record, Error> {
         let metadata = &mut record.metadata;
         metadata.namespace = Some(namespace.to_owned());
+        marks::note_copy(metadata.uid.take(), metadata.annotations.get_or_insert_default());
         (metadata.uid, metadata.resource_version, metadata.creation_timestamp) = (None, None, None);
         let metadata = secret::changed_metadata(&record, Timestamp::now());
         let secret = SecretRef::of(&metadata);

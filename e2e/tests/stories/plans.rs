@@ -132,9 +132,9 @@ spec:
   scope: Namespaced
   versions:
   - name: v1
-served: true
-storage: true
-schema: {{openAPIV3Schema: {{type: object, x-kubernetes-preserve-unknown-fields: true}}}}
+    served: true
+    storage: true
+    schema: {{openAPIV3Schema: {{type: object, x-kubernetes-preserve-unknown-fields: true}}}}
 "
     );
     let part = format!(
@@ -152,6 +152,24 @@ metadata: {{name: {{{{ .Release.Name }}}}}}
         .file("templates/part.yaml", part)
         .file("templates/hook.yaml", hook)
         .file("templates/random.yaml", random)
+}
+
+#[test]
+fn what_is_approved_for_one_place_is_not_carried_out_in_another() -> Result<()> {
+    story("plan-place", async |story| {
+        story.push(&e2e::charts::note("app", "1.0.0")).await?;
+        story.open_repository().await?;
+        story.release("app", "app", "1.0.0", json!({ "plan": { "mode": "Manual" } })).await?;
+        let first = waits(story).await?;
+        let moved = json!({ "spec": { "release": { "name": "other" }, "plan": { "approved": first.digest } } });
+        story.patch("app", moved).await?;
+        let second = another(story, &first).await?;
+        ensure!(story.objects::<ConfigMap>().get_opt("other-config").await?.is_none(), "it was carried out");
+        story.patch("app", json!({ "spec": { "plan": { "approved": second.digest } } })).await?;
+        story.ready("app").await?;
+        ensure!(story.objects::<ConfigMap>().get_opt("other-config").await?.is_some(), "it was not carried out");
+        Ok(())
+    })
 }
 
 #[test]

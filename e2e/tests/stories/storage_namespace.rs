@@ -2,11 +2,12 @@
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::charts;
-use e2e::story::{Story, story};
-use helm_operator::api::Reason;
+use e2e::story::{Story, alone, story};
+use helm_operator::api::{REQUESTED_AT, Reason};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
-use kube::api::ListParams;
+use kube::api::{ListParams, PostParams};
 use serde_json::json;
 
 /// Another namespace for records.
@@ -116,4 +117,62 @@ fn what_helm_installed_is_gone_on_with_where_its_history_is() -> Result<()> {
         story.delete("memo").await?;
         end(story, &other).await
     })
+}
+
+#[test]
+fn a_history_of_somebody_elses_is_not_taken_for_a_copy() -> Result<()> {
+    story("storage-stranger", async |story| {
+        let other = prepare(story).await?;
+        story.release("memo", "memo", "1.0.0", json!({})).await?;
+        story.ready("memo").await?;
+        let chart = format!("{}/memo", story.charts_url().await?);
+        let arguments = ["install", "memo", &chart, "--version", "1.1.0", "--plain-http", "--namespace", &other];
+        story.helm.run(&arguments).await?;
+        story.patch("memo", json!({ "spec": { "storageNamespace": other } })).await?;
+        story.refused("memo", Reason::ConfigurationError, &[&other, "another history of that name"]).await?;
+        ensure!(history(story, &story.namespace).await? == "1 deployed", "a record is gone");
+        ensure!(history(story, &other).await? == "1 deployed", "a record of somebody else's was changed");
+        story.patch("memo", json!({ "spec": { "storageNamespace": null } })).await?;
+        story.ready("memo").await?;
+        end(story, &other).await
+    })
+}
+
+#[test]
+fn records_that_name_another_namespace_reach_no_further_than_their_object_may() -> Result<()> {
+    alone(
+        "storage-forged",
+        async |_, setup| Ok(setup.argument("--no-cross-namespace-refs")),
+        async |story| {
+            let victim = prepare(story).await?;
+            let chart = format!("{}/memo", story.charts_url().await?);
+            let arguments = ["install", "memo", &chart, "--version", "1.0.0", "--plain-http", "--namespace", &victim];
+            story.helm.run(&arguments).await?;
+            story.release("mine", "memo", "1.0.0", json!({})).await?;
+            let uid = story.ready("mine").await?.metadata.uid.context("a uid")?;
+            // A record of the other namespace's release, as if it had been made for this object.
+            let secrets = |namespace: &str| Api::<Secret>::namespaced(story.client.clone(), namespace);
+            let mut forged = secrets(&victim).get("sh.helm.release.v1.memo.v1").await?;
+            let marks = json!({
+                "helm-operator.ketches.cn/owner": format!("{}/mine", story.namespace),
+                "helm-operator.ketches.cn/uid": uid,
+                "helm-operator.ketches.cn/generation": "1",
+                "helm-operator.ketches.cn/inputs": "any",
+                "helm-operator.ketches.cn/namespace": victim,
+            });
+            forged.metadata = ObjectMeta {
+                name: forged.metadata.name,
+                labels: forged.metadata.labels,
+                annotations: Some(serde_json::from_value(marks)?),
+                ..ObjectMeta::default()
+            };
+            secrets(&story.namespace).create(&PostParams::default(), &forged).await?;
+            story.patch("mine", json!({ "metadata": { "annotations": { REQUESTED_AT: "now" } } })).await?;
+            story.ready("mine").await?;
+            story.delete("mine").await?;
+            let maps = Api::<ConfigMap>::namespaced(story.client.clone(), &victim);
+            ensure!(maps.get_opt("memo-config").await?.is_some(), "an object of another namespace is gone");
+            Ok(())
+        },
+    )
 }

@@ -80,6 +80,7 @@ fn ways(release: &HelmRelease, install: &Action, upgrade: &Action) -> String {
         json!([hooks, take_ownership, force, format!("{crds:?}"), recreate])
     };
     let spec = &release.spec;
-    let (account, namespace) = (&spec.service_account_name, spec.release.create_namespace);
-    json!([of(install), of(upgrade), spec.on_immutable, spec.conflicts, account, namespace]).to_string()
+    let (account, target) = (&spec.service_account_name, &spec.release);
+    let place = json!([account, target, spec.storage_namespace, spec.kube_config]);
+    json!([of(install), of(upgrade), spec.on_immutable, spec.conflicts, place]).to_string()
 }

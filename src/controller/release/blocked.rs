@@ -99,6 +99,7 @@ async fn outstanding(
     } else {
         place.cluster.dependency(wanted, &reach).await
     };
+    let of_home = |awaited: Awaited| Awaited { home: *is_neighbour, ..awaited };
     let found = found.map_err(|error| {
         let error = ReconcileError::from(error);
         ReconcileError { message: format!("{field}: {}", error.message), ..error }
@@ -110,10 +111,10 @@ async fn outstanding(
                 served => format!(", but in {}", served.join(", ")),
             };
             let why = format!("the cluster serves no kind {:?} in {:?}{hint}", wanted.kind, wanted.api_version);
-            return Ok(Some((format!("{why} ({field})"), awaited)));
+            return Ok(Some((format!("{why} ({field})"), awaited.map(of_home))));
         }
         Dependency::Missing(object) => {
-            return Ok(Some((format!("there is no {object} ({field})"), Some(Awaited::present(object)))));
+            return Ok(Some((format!("there is no {object} ({field})"), Some(of_home(Awaited::present(object))))));
         }
         Dependency::There(object, content) => (object, content),
     };
@@ -125,7 +126,7 @@ async fn outstanding(
     let why = if *is_judged { unready() } else { None }.or_else(otherwise);
     Ok(why.map(|why| {
         let version = content["metadata"]["resourceVersion"].as_str().unwrap_or_default();
-        (why, Some(Awaited::later(object, version)))
+        (why, Some(of_home(Awaited::later(object, version))))
     }))
 }
 

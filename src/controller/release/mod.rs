@@ -246,7 +246,10 @@ async fn bring_nearer(
     }
     effective.check()?;
     let references = Box::pin(dereference::dereference(release, context, trace)).await?;
-    let desired = Box::new(validate::validate(release, references)?);
+    let mut desired = Box::new(validate::validate(release, references)?);
+    if let Some(gate) = &mut desired.gate {
+        gate.ways.push_str(&place.connection());
+    }
     trace.secrets = SecretValues::of(&desired.secrets);
     Box::pin(act::storage::gather(&desired.identity, place)).await?;
     let resolved = Box::pin(fetch::resolve(&desired, release, context, trace)).await?;

@@ -194,7 +194,9 @@ fn tests(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
             Some(Plan::Test { revision })
         }
         Some(tested @ Tested { outcome: Outcome::Failed, .. }) => {
-            let to_remedy = Some(last).filter(|_| facts.remedies.tests && is_its_own(tested, facts));
+            // What was gone back to is not gone back from.
+            let is_remedy = last.marks.as_ref().is_some_and(|marks| marks.remedies.is_some());
+            let to_remedy = Some(last).filter(|_| facts.remedies.tests && !is_remedy && is_its_own(tested, facts));
             let told = (!tests.ignore_failures).then_some(Plan::Stop(Stop::TestsFailed { revision }));
             to_remedy.and_then(|last| remedy(last, facts)).or(told)
         }

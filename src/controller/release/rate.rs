@@ -62,6 +62,7 @@ mod tests {
             status: "superseded".into(),
             marks,
             held: None,
+            copy_of: None,
             counted,
             bytes: 0,
             resource_version: String::new(),

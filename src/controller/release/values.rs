@@ -110,6 +110,22 @@ pub(crate) fn merge(own: Option<&Value>, references: &[Referenced]) -> Result<Me
     Ok(merged)
 }
 
+/// What `config`, the values of an earlier revision, has where these values from Secrets have something: what they were then.
+pub(crate) fn former<'c>(secrets: &[Value], config: &'c Map<String, Value>) -> Vec<&'c Value> {
+    fn collect<'c>(secret: &Map<String, Value>, config: &'c Map<String, Value>, found: &mut Vec<&'c Value>) {
+        for (key, value) in secret {
+            match (value, config.get(key)) {
+                (Value::Object(secret), Some(Value::Object(config))) => collect(secret, config, found),
+                (_, Some(was)) => found.push(was),
+                (_, None) => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    secrets.iter().filter_map(Value::as_object).for_each(|secret| collect(secret, config, &mut found));
+    found
+}
+
 /// Sets values at their paths; the first path where that cannot be is returned.
 pub(crate) fn set<'a>(settings: &'a [Setting], into: &TypedMap) -> Result<(), &'a str> {
     for Setting { path, text, typed } in settings {
@@ -289,6 +305,14 @@ mod tests {
         let quoted = merged(&json!({}), &[from("Secret@pin", Some("'12345678'"))]);
         assert_eq!(quoted.secrets, [json!("'12345678'"), json!({"pin": "12345678"})], "what is set is secret, too");
         assert!(!format!("{:?}", super::setting("a", "hunter2", false)).contains("hunter2"));
+    }
+
+    #[test]
+    fn what_came_from_secrets_before_is_found_by_its_place() {
+        let config = json!({ "db": { "password": "old", "name": "shop" }, "token": "before", "port": 1 });
+        let secrets = [json!({ "db": { "password": "new" } }), json!("new"), json!({ "token": "now", "gone": 1 })];
+        let found = super::former(&secrets, config.as_object().expect("a map"));
+        assert_eq!(found, [&json!("old"), &json!("before")]);
     }
 
     #[test]

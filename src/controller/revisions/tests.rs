@@ -22,6 +22,7 @@ fn of(uid: &str, version: u32) -> RecordMeta {
         status: "deployed".into(),
         marks: None,
         held: None,
+        copy_of: None,
         counted: None,
         bytes: 0,
         resource_version: version.to_string(),

@@ -32,6 +32,7 @@ use crate::controller::release::fetch;
 use crate::controller::release::inputs;
 use crate::controller::release::plan::{Step, StepKind};
 use crate::controller::release::trace::Trace;
+use crate::controller::release::values;
 use crate::history::{FrozenPlan, PlanKey, Planned, Record};
 
 /// Most objects that a status lists.
@@ -113,7 +114,12 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
     // It holds a whole record.
     task.slot.resume().await;
     let found = task.place.context.plans().plan(&key(task.release)).await?;
-    let Some(plan) = found.filter(|plan| Some(&plan.planned) == task.planned) else {
+    let is_this = |release: &Release| {
+        let identity = &task.desired.identity;
+        (release.name.as_str(), release.namespace.as_str(), release.version)
+            == (identity.release.name.as_str(), identity.namespace.as_str(), step.revision)
+    };
+    let Some(plan) = found.filter(|plan| Some(&plan.planned) == task.planned && is_this(&plan.release)) else {
         return give_up(None, task, trace).await;
     };
     let (action, identity) = (prepare::action(step, task), &task.desired.identity);
@@ -187,8 +193,8 @@ struct Outlook {
     ended: Vec<Preview>,
     /// The hooks that are run.
     hooks: Vec<(HookEvent, usize)>,
-    /// What the Secrets among the objects hold, old and new.
-    secrets: [SecretValues; 2],
+    /// What the Secrets among the objects hold, new and old, and what was read from Secrets for the revisions before.
+    secrets: [SecretValues; 3],
 }
 
 /// Asks the cluster what the step would make of it, and refuses what may not be touched.
@@ -219,7 +225,9 @@ async fn look(step: &Step, proposal: &Proposal, task: &Task<'_>, trace: &mut Tra
         Err(error) => return Err(masked(error, release).await),
     };
     let hooks = if action.hooks { hooks(step, release) } else { Vec::new() };
-    let secrets = [SecretValues::in_secrets(&objects), SecretValues::in_secrets(&old)];
+    let known = &task.desired.secrets;
+    let former = replaced.iter().flat_map(|record| values::former(known, &record.release.config));
+    let secrets = [SecretValues::in_secrets(&objects), SecretValues::in_secrets(&old), SecretValues::of(former)];
     Ok(Outlook { before, applied, ended, hooks, secrets })
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::definitions::{Definitions, make_way};
 use super::{Deadline, Task, adopt, random, record, rollback, uninstall};
 use crate::api::{ADOPT, ForeignChange, Reason};
-use crate::cluster::{ApplyOptions, Existing, Object, Owner, Source};
+use crate::cluster::{ApplyOptions, Existing, Object, Owner, Reach, Source};
 use crate::controller::error::ReconcileError;
 use crate::controller::matching::{self, Key};
 use crate::controller::place::Place;
@@ -329,7 +329,8 @@ pub(super) fn owner(task: &Task<'_>) -> Owner {
 /// How the objects of a release are marked, as far as its records' metadata tells.
 pub(super) fn marked(release: &ReleaseKey, place: &Place) -> Owner {
     let revisions = place.revisions.of(release);
-    let newest = revisions.iter().rev().find(|meta| meta.marks.is_some());
+    // Whoever may reach no other namespace has no records elsewhere than where the objects are.
+    let newest = revisions.iter().rev().find(|meta| meta.marks.is_some() && place.reach() == Reach::Cluster);
     let namespace = newest.map_or(release.namespace.as_str(), RecordMeta::namespace).to_owned();
     Owner { release: release.name.clone(), namespace }
 }
@@ -358,7 +359,9 @@ pub(super) async fn take_back(revision: u32, task: &Task<'_>) -> Result<(), Reco
     let objects = task.place.objects_of(&record).await?;
     let options = ApplyOptions { take_ownership: true, ..options(&task.desired.upgrade, task) };
     let claims = task.place.cluster.claim(&objects, &options).await?;
+    let reach = task.place.reach();
     let taken = objects.iter().filter(|object| claims.is_of(object.reference(), &options.previous));
+    let taken = taken.filter(|object| reach.covers(object.reference()));
     let taken: Vec<Object> = taken.cloned().collect();
     Ok(task.place.cluster.apply_claimed(&taken, &claims, &options, &mut Vec::new()).await?)
 }

@@ -23,6 +23,7 @@ pub(super) fn is_same(deployed: &Release, wanted: &Release, again: Option<&Again
     let paths = |hooks: &[Hook]| hooks.iter().map(|hook| hook.path.clone()).collect::<Vec<_>>();
     let hooks = deployed.hooks.iter().zip(wanted.hooks.iter().zip(&again.hooks));
     adopt::is_same_chart(deployed, wanted)
+        && deployed.chart.values == wanted.chart.values
         && same(&deployed.manifest, &wanted.manifest, &again.manifest)
         && paths(&deployed.hooks) == paths(&wanted.hooks)
         && paths(&wanted.hooks) == paths(&again.hooks)

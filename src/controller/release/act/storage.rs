@@ -16,10 +16,15 @@ pub(in crate::controller::release) async fn gather(identity: &Identity, place: &
         let to = &identity.release;
         let is_strange = |meta: &RecordMeta| meta.marks.as_ref().is_none_or(|marks| marks.owner != identity.owner);
         let known = place.revisions.of(to);
-        // A copy of what somebody else made is of a revision that is there still.
         let revisions = place.revisions.of(&from);
-        let is_copy = |meta: &RecordMeta| revisions.iter().any(|other| other.revision == meta.revision);
-        if known.iter().any(|meta| is_strange(meta) && !is_copy(meta)) {
+        let copies = |meta: &RecordMeta, of: &RecordMeta| meta.copy_of.as_deref() == Some(of.uid.as_str());
+        // What was made here for this object after a move is its own; anything else, and another record of a number that moves, is a
+        // history that no move may be mixed with.
+        let is_other = |meta: &RecordMeta| {
+            let takes_number = revisions.iter().any(|other| other.revision == meta.revision);
+            revisions.iter().all(|other| !copies(meta, other)) && (is_strange(meta) || takes_number)
+        };
+        if known.iter().any(is_other) {
             let message = format!(
                 "the records of the release are in namespace {}, and spec.storageNamespace is {}, where there is another history of that name: \
                  declare another namespace, or delete that history",
@@ -29,7 +34,7 @@ pub(in crate::controller::release) async fn gather(identity: &Identity, place: &
         }
         place.admit(to).await?;
         tracing::info!(object = %identity.owner, "the records of release {from} move to namespace {}", to.namespace);
-        for meta in revisions.iter().filter(|meta| known.iter().all(|other| other.revision != meta.revision)) {
+        for meta in revisions.iter().filter(|meta| known.iter().all(|other| !copies(other, meta))) {
             let Some(mut read) = record::read(place, &from, meta.revision).await? else { continue };
             read.marks = read.marks.map(|marks| Marks { namespace: identity.namespace_mark(), ..marks });
             record::copy(place, read, to).await?;

@@ -15,7 +15,7 @@ use super::hooks::{self, Course};
 use super::{Deadline, Doing, prepare, record};
 use crate::api::{DeletionPolicy, DeletionPropagation, HelmRelease, InventoryEntry, Reason};
 use crate::cluster::{
-    DeleteOptions, Object, ObjectRef, Owner as Marked, Propagation, Removal as Removed, SecretValues, distinct,
+    DeleteOptions, Object, ObjectRef, Owner as Marked, Propagation, Reach, Removal as Removed, SecretValues, distinct,
 };
 use crate::controller::causes::api_error;
 use crate::controller::context::Context;
@@ -47,22 +47,36 @@ pub(super) async fn uninstall(
         trace.left(left.iter().map(|release| place.target(release).to_string()).collect(), why);
         return Ok(());
     }
-    for release in owned(leaving, place) {
-        match Box::pin(remove(&release, leaving, place, trace)).await {
+    let owned = owned(leaving, place);
+    let (parts, whole): (Vec<&ReleaseKey>, Vec<&ReleaseKey>) = owned.iter().partition(|it| is_part(it, &owned, place));
+    for release in whole {
+        match Box::pin(remove(release, leaving, place, trace)).await {
             Err(error) if error.reason == Reason::Forbidden => {
                 // Where its bindings still stand a service account that is gone may do all of it.
                 let Some(account) = place.missing_account().await? else { return Err(error) };
-                Box::pin(unlock(&release, leaving, place)).await?;
+                Box::pin(unlock(release, leaving, place)).await?;
                 let why = format!(
                     "the service account {account}, as which it is carried out, does not exist: {}",
                     error.message
                 );
-                trace.left(vec![place.target(&release).to_string()], &why);
+                trace.left(vec![place.target(release).to_string()], &why);
             }
             ended => ended?,
         }
     }
+    for release in parts {
+        for meta in place.revisions.of(release) {
+            record::delete(place, &meta).await?;
+        }
+    }
     Ok(())
+}
+
+/// Of records that were being moved each place has a part: the newest tells of the release, and the others go with it.
+fn is_part(release: &ReleaseKey, owned: &[ReleaseKey], place: &Place) -> bool {
+    let newest = |release: &ReleaseKey| place.revisions.of(release).last().map(|last| last.revision);
+    let marks = prepare::marked(release, place);
+    owned.iter().any(|other| prepare::marked(other, place) == marks && newest(other) > newest(release))
 }
 
 /// Uninstalls what was made for an object that is gone already: what bears its uid.
@@ -238,12 +252,15 @@ pub(super) async fn remove(
     if let Some(newest) = newest.as_ref().filter(|_| leaving.target.as_ref() == Some(&place.target(release))) {
         trace.record(newest);
     }
-    let objects = objects(newest.iter().chain(&records), inventory, place).await?;
+    let mut objects = objects(newest.iter().chain(&records), inventory, place).await?;
+    let reach = place.reach();
+    objects.retain(|object| reach.covers(object.reference()));
     drop(permit);
     let last = revisions.last().map_or(0, |last| last.revision);
     let namespace = newest.as_ref().map(|newest| newest.release.namespace.clone());
     let told = leaving.state.as_ref().filter(|_| leaving.tells_of(&place.target(release)));
-    let owner = match namespace.or_else(|| told.map(|state| state.namespace.clone())) {
+    let named = namespace.or_else(|| told.map(|state| state.namespace.clone()));
+    let owner = match named.filter(|_| reach == Reach::Cluster) {
         Some(namespace) => Marked { release: release.name.clone(), namespace },
         None => prepare::marked(release, place),
     };

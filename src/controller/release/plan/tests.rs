@@ -58,6 +58,7 @@ fn meta(revision: u32, word: &str) -> RecordMeta {
         status: status.into(),
         marks,
         held: None,
+        copy_of: None,
         counted: None,
         bytes: 0,
         // A release that was deployed long ago may be worked on now.

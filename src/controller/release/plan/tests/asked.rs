@@ -55,6 +55,18 @@ fn tests_that_fail_are_a_reason_to_go_back_where_that_is_declared() {
     assert_eq!(next(&failed(""), Remedies { rollback: false, ..back }, None), told);
     // A run that a person asked for.
     assert_eq!(next(&failed("now"), back, Some("now")), told);
+    // What was gone back to is not gone back from, whatever its tests say.
+    let mut back_already = failed("");
+    let of = Remedied {
+        failed: 1,
+        to: 1,
+        attempt: 1,
+        reason: "TestFailed".to_owned(),
+        declared: String::new(),
+        inputs: "now".to_owned(),
+    };
+    back_already[1].marks.as_mut().expect("marks").remedies = Some(of);
+    assert_eq!(next(&back_already, back, None), told);
     let mut hooked = failed("");
     hooked[1].marks.as_mut().expect("marks").hooked = true;
     assert_eq!(next(&hooked, back, None), told);
