@@ -109,6 +109,14 @@ impl Conditions {
                 || ["Failed", "Progressing", "Syncing"].contains(&name)
         };
         let foreign = before.iter().filter(|condition| !ours(&condition.type_)).cloned();
+        // What is set now is not kept as it was: the API server takes one of each kind.
+        let is_set = |kept: &Condition| self.set.iter().any(|(kind, ..)| kind.as_str() == kept.type_);
+        let mut kept: Vec<Condition> = Vec::new();
+        for condition in self.kept.into_iter().filter(|kept| !is_set(kept)) {
+            if kept.iter().all(|known| known.type_ != condition.type_) {
+                kept.push(condition);
+            }
+        }
         let set = self.set.into_iter().map(|(kind, status, reason, message)| {
             let status = if status { "True" } else { "False" };
             let same = before.iter().find(|old| old.type_ == kind.as_str() && old.status == status);
@@ -121,13 +129,31 @@ impl Conditions {
                 last_transition_time: same.map_or(Time(now), |old| old.last_transition_time.clone()),
             }
         });
-        set.chain(self.kept).chain(foreign).collect()
+        set.chain(kept).chain(foreign).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_is_one_condition_of_each_kind() {
+        let at = |second| Timestamp::from_second(second).expect("a time");
+        let before = Conditions::default().with(ConditionType::Released, true, Reason::InstallCompleted, "it was");
+        let before = before.build(&[], Some(1), at(1));
+        let kept = Conditions::default().keeping(ConditionType::Released, &before);
+        let both = kept.clone().keeping(ConditionType::Released, &before).with(
+            ConditionType::Released,
+            false,
+            Reason::UpgradeFailed,
+            "it is not",
+        );
+        let told = |built: Vec<Condition>| built.into_iter().map(|it| (it.type_, it.message)).collect::<Vec<_>>();
+        assert_eq!(told(both.build(&before, Some(1), at(2))), [("Released".to_owned(), "it is not".to_owned())]);
+        let twice = kept.keeping(ConditionType::Released, &before);
+        assert_eq!(told(twice.build(&before, Some(1), at(2))), [("Released".to_owned(), "it was".to_owned())]);
+    }
 
     #[test]
     fn a_long_message_keeps_both_ends() {

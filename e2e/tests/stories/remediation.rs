@@ -9,6 +9,7 @@ use e2e::story::{SOON, Story, story};
 use helm_operator::api::{REQUESTED_AT, Reason};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 async fn stage(story: &Story<'_>, chart: &Chart) -> Result<()> {
@@ -245,5 +246,24 @@ fn what_a_rollback_made_that_failed_is_deleted_where_that_is_declared() -> Resul
         status::has(&release, "Remediated", "False", Reason::RollbackFailed)?;
         ensure!(maps.get_opt("extra").await?.is_none(), "what the rollback made is there");
         Ok(())
+    })
+}
+
+#[test]
+fn what_was_gone_back_to_is_told_at_each_look() -> Result<()> {
+    story("rolled-back-looks", async |story| {
+        stage(story, &charts::web("web", "1.0.0")).await?;
+        let mut spec = spec(0);
+        spec["interval"] = json!("1s");
+        story.release("app", "web", "1.0.0", spec).await?;
+        story.ready("app").await?;
+        story.patch("app", broken()).await?;
+        story.refused("app", Reason::RetriesExhausted, &["as revision 3"]).await?;
+        // What somebody writes into the status is put right by the next look, which tells the same once more.
+        let wrong = json!({ "status": { "conditions": [] } });
+        story.releases().patch_status("app", &PatchParams::default(), &Patch::Merge(&wrong)).await?;
+        let release = story.refused("app", Reason::RetriesExhausted, &["as revision 3"]).await?;
+        status::has(&release, "Remediated", "True", Reason::RolledBack)?;
+        status::has(&release, "Released", "False", Reason::UpgradeFailed)
     })
 }
