@@ -86,6 +86,11 @@ pub struct Args {
     #[arg(long, value_delimiter = ',')]
     pub remote_schema_hosts: Vec<String>,
 
+    /// Refuse `spec.kubeConfig`: releases are carried out in this cluster only. The operator then connects to no address that whoever
+    /// may write a Secret chooses.
+    #[arg(long)]
+    pub no_remote_clusters: bool,
+
     /// Let kubeconfigs of other clusters (`spec.kubeConfig`) name programs that tell the credentials, which then run in the
     /// operator's container as the operator: for those who alone write such Secrets.
     #[arg(long)]

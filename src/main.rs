@@ -226,6 +226,7 @@ fn setup(args: &Args, shutdown: &Shutdown) -> anyhow::Result<Setup> {
             allow_cross_namespace_secrets: args.allow_cross_namespace_secrets,
             default_service_account: args.default_service_account.clone(),
             remote_schemas: args.remote_schemas,
+            no_remote_clusters: args.no_remote_clusters,
             kube_configs: AllowedInKubeConfigs {
                 exec: args.insecure_kubeconfig_exec,
                 insecure_tls: args.insecure_kubeconfig_tls,

@@ -117,7 +117,7 @@ impl Expression {
             Ok(Ok(Value::Bool(answer))) => Ok(answer),
             Ok(Ok(_)) => Err("it is neither true nor false".to_owned()),
             Ok(Err(_)) if PURSE.get().is_none() => Err("it takes too many steps on an object of this size".to_owned()),
-            Ok(Err(error)) => Err(words(&error)),
+            Ok(Err(error)) => Err(words(&error, &self.text)),
             Err(_) => Err("its evaluation broke off".to_owned()),
         }
     }
@@ -363,9 +363,11 @@ fn first(errors: &ParseErrors) -> String {
 }
 
 /// Why an expression cannot be evaluated. What it quotes of its input is left out: that may be a Secret.
-fn words(error: &ExecutionError) -> String {
+fn words(error: &ExecutionError, expression: &str) -> String {
     match error {
-        ExecutionError::NoSuchKey(name) => format!("there is no field {name:?}"),
+        ExecutionError::NoSuchKey(name) if expression.contains(name.as_str()) => format!("there is no field {name:?}"),
+        // Its name is a value of the object.
+        ExecutionError::NoSuchKey(_) => "there is no field of a name that it computes".to_owned(),
         ExecutionError::UndeclaredReference(name) => format!("there is no {name:?}"),
         ExecutionError::NoSuchOverload(types) => types.to_string(),
         ExecutionError::UnexpectedType { want, .. } => format!("something in it is no {want}"),

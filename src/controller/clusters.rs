@@ -119,6 +119,10 @@ impl Clusters {
 ///
 /// Its Secret is missing or of no use, or it does not answer as it should.
 pub(crate) async fn open(key: &ClusterKey, context: &Arc<Context>) -> Result<Arc<Remote>, ReconcileError> {
+    if context.policy.no_remote_clusters {
+        let message = "spec.kubeConfig is set, and the operator runs with --no-remote-clusters: leave it out";
+        return Err(ReconcileError::new(Reason::AccessDenied, message));
+    }
     let text = read(key, context).await?;
     let digest: [u8; 32] = Sha256::digest(&text).into();
     let remote = {

@@ -48,6 +48,8 @@ pub struct Policy {
     pub default_service_account: Option<String>,
     /// What becomes of schemas that charts refer to by address.
     pub remote_schemas: RemoteSchemas,
+    /// Releases are carried out in the operator's own cluster only.
+    pub no_remote_clusters: bool,
     /// What kubeconfigs of other clusters may ask for besides a connection.
     pub kube_configs: Allowed,
 }

@@ -38,6 +38,7 @@ const MADE: &str = "helm-operator.ketches.cn/made";
 
 /// Keys of its data, beside Helm's for the release.
 const FORESEEN: &str = "foreseen";
+const VARIES: &str = "varies";
 const SUMMARY: &str = "summary";
 const DIFF: &str = "diff";
 
@@ -80,6 +81,8 @@ pub struct FrozenPlan {
     pub release: Release,
     /// What it makes of each object, and how that was found, a line for each.
     pub foreseen: Vec<String>,
+    /// The templates that make something else each time they are rendered.
+    pub varies: Vec<String>,
     /// What is told of it: bytes that are nobody's here.
     pub summary: Vec<u8>,
     /// What it changes, for people. None where it does not fit into the Secret beside the rest.
@@ -204,7 +207,9 @@ fn read(content: Secret, uid: &str) -> Option<FrozenPlan> {
         Some(diff)
     });
     let foreseen = foreseen.lines().map(str::to_owned).collect();
-    Some(FrozenPlan { planned, release, foreseen, summary: take(SUMMARY)?, diff })
+    let varies = take(VARIES).and_then(|lines| String::from_utf8(lines).ok()).unwrap_or_default();
+    let varies = varies.lines().map(str::to_owned).collect();
+    Some(FrozenPlan { planned, release, foreseen, varies, summary: take(SUMMARY)?, diff })
 }
 
 /// The request's body. What does not fit without its diff does not fit at all.
@@ -219,6 +224,7 @@ fn write(at: &SecretRef, metadata: ObjectMeta, mut plan: FrozenPlan) -> Result<V
     let mut data = BTreeMap::from([
         (storage::DATA_KEY.to_owned(), ByteString(encoded)),
         (FORESEEN.to_owned(), ByteString(foreseen)),
+        (VARIES.to_owned(), ByteString(plan.varies.join("\n").into_bytes())),
         (SUMMARY.to_owned(), ByteString(plan.summary.clone())),
     ]);
     let packed = plan.diff.as_deref().and_then(packed).filter(|packed| size + packed.len() <= MAX_SECRET_BYTES);
@@ -248,7 +254,14 @@ mod tests {
         let release =
             Release { name: "demo".to_owned(), namespace: "apps".to_owned(), version: 3, ..Release::default() };
         let foreseen = vec!["one".to_owned(), "two".to_owned()];
-        FrozenPlan { planned, release, foreseen, summary: b"{}".to_vec(), diff: Some(diff.to_owned()) }
+        FrozenPlan {
+            planned,
+            release,
+            foreseen,
+            varies: vec!["app/templates/a.yaml".to_owned()],
+            summary: b"{}".to_vec(),
+            diff: Some(diff.to_owned()),
+        }
     }
 
     /// As a server holds it.

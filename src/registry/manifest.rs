@@ -189,6 +189,12 @@ fn chart_layer(image: Result<OciImageManifest, String>, attempt: &Attempt) -> Re
     descriptor(layer.ok_or_else(|| not_a_chart(first()))?, attempt)
 }
 
+/// The type that `oras push` gives to a file for which none is named.
+const PLAIN_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+
+/// Annotation of a layer that is a packed folder.
+const UNPACK: &str = "io.deis.oras.content.unpack";
+
 /// The layer that is a file: each file that is pushed is a layer with its name as title.
 fn file_layer(
     image: Result<OciImageManifest, String>,
@@ -211,7 +217,10 @@ fn file_layer(
             files: layers.iter().take(MAX_NAMED).filter_map(|layer| title(layer)).collect(),
         });
     };
-    if ["tar", "gzip", "zstd"].iter().any(|packed| layer.media_type.contains(packed)) {
+    // A file that is pushed without a type gets that of a layer, and is as it is all the same.
+    let is_packed = ["tar", "gzip", "zstd"].iter().any(|packed| layer.media_type.contains(packed));
+    let is_unpacked = layer.annotations.as_ref().and_then(|all| all.get(UNPACK)).is_some_and(|unpack| unpack == "true");
+    if is_packed && (layer.media_type != PLAIN_LAYER || is_unpacked) {
         return Err(Error::NoFiles { attempt: attempt.clone(), media_type: layer.media_type.clone() });
     }
     descriptor(layer, attempt)

@@ -398,3 +398,20 @@ fn what_answers_and_is_no_cluster_is_told_without_its_words() -> Result<()> {
         story.delete("memo").await
     })
 }
+
+#[test]
+fn an_operator_can_be_told_to_know_no_other_cluster() -> Result<()> {
+    alone(
+        "no-remote",
+        async |_, setup| Ok(setup.argument("--no-remote-clusters")),
+        async |story| {
+            story.push(&charts::note("memo", "1.0.0")).await?;
+            story.open_repository().await?;
+            let remote = json!({ "kubeConfig": { "secretRef": { "name": "prod" } } });
+            story.release("memo", "memo", "1.0.0", remote).await?;
+            story.refused("memo", Reason::AccessDenied, &["spec.kubeConfig", "--no-remote-clusters"]).await?;
+            story.patch("memo", json!({ "spec": { "kubeConfig": null } })).await?;
+            story.ready("memo").await.map(drop)
+        },
+    )
+}

@@ -120,6 +120,24 @@ fn what_helm_installed_is_gone_on_with_where_its_history_is() -> Result<()> {
 }
 
 #[test]
+fn a_release_of_another_namespace_is_not_taken_over_by_its_records() -> Result<()> {
+    story("storage-other", async |story| {
+        let other = prepare(story).await?;
+        let chart = format!("{}/memo", story.charts_url().await?);
+        let arguments = ["install", "memo", &chart, "--version", "1.1.0", "--plain-http", "--namespace", &other];
+        story.helm.run(&arguments).await?;
+        for version in ["1.0.0", "1.1.0"] {
+            story.release("memo", "memo", version, json!({ "storageNamespace": other })).await?;
+            story.refused("memo", Reason::AdoptionRefused, &[&other, "spec.release.namespace"]).await?;
+        }
+        ensure!(history(story, &other).await? == "1 deployed", "a revision was made");
+        story.delete("memo").await?;
+        ensure!(history(story, &other).await? == "1 deployed", "it was uninstalled");
+        end(story, &other).await
+    })
+}
+
+#[test]
 fn a_history_of_somebody_elses_is_not_taken_for_a_copy() -> Result<()> {
     story("storage-stranger", async |story| {
         let other = prepare(story).await?;

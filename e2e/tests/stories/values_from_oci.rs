@@ -59,7 +59,9 @@ fn an_artifact_is_read_and_a_tag_that_moves_upgrades() -> Result<()> {
         let told = story.releases().get("memo").await?.status.context("a status")?.values_artifacts;
         ensure!(told.len() == 1 && told[0].url == format!("{url}:prod") && told[0].digest == first, "{told:?}");
 
-        let second = push(story, "shared", "prod", &[yaml("only.yaml", "greeting: moved\n")]).await?;
+        // The type that oras gives to a file for which none is named.
+        let plain: File<'_> = ("only.yaml", "application/vnd.oci.image.layer.v1.tar", b"greeting: moved\n");
+        let second = push(story, "shared", "prod", &[plain]).await?;
         greets(story, "moved").await?;
         story
             .eventually("the status tells the new digest", async || {

@@ -36,6 +36,7 @@ fn an_expression_is_true_or_not_or_says_what_is_missing() {
         ("'a-b'.split('-')[0] == 'a' && 'A'.lowerAscii() == 'a'", Ok(true)),
         ("metadata.generation == status.observedGeneration", Ok(true)),
         ("status.phase == 'Ready'", Err("there is no field \"phase\"")),
+        ("status[metadata.name] == 'x'", Err("there is no field of a name that it computes")),
         ("nothing.at.all", Err("there is no \"nothing\"")),
         ("spec.replicas", Err("it is neither true nor false")),
         ("status.conditions[7].type == 'x'", Err("an index is out of bounds")),

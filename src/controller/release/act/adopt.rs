@@ -23,6 +23,15 @@ pub(super) fn is_first(task: &Task<'_>) -> bool {
 
 /// Refuses to take over the release of another chart, unless that is declared.
 pub(super) fn admit_chart(there: Option<&Record>, declared: &str, task: &Task<'_>) -> Result<(), ReconcileError> {
+    let (identity, namespace) = (&task.desired.identity, there.map(|there| there.release.namespace.as_str()));
+    if let Some(namespace) = namespace.filter(|it| is_first(task) && *it != identity.namespace) {
+        let message = format!(
+            "the records of {} in namespace {} are of a release in namespace {namespace}, and this object declares one in namespace {}: set \
+             spec.release.namespace to {namespace} to take that one over, or choose another name in spec.release.name, or another spec.storageNamespace",
+            identity.release.name, identity.release.namespace, identity.namespace
+        );
+        return Err(ReconcileError::new(Reason::AdoptionRefused, message));
+    }
     let Some(there) = there.filter(|_| is_first(task) && !task.release.spec.adopt) else { return Ok(()) };
     let (release, there) = (&task.desired.identity.release, there.release.chart.name());
     if there == declared {

@@ -86,7 +86,8 @@ pub(super) async fn propose(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
     let status = status(&planned, &proposal, &outlook, gate, task);
     let diff = outlook.diff(&planned, &proposal, trace).await?;
     let summary = serde_json::to_vec(&status).unwrap_or_default();
-    let plan = FrozenPlan { planned, release: proposal.release, foreseen, summary, diff: Some(diff) };
+    let plan =
+        FrozenPlan { planned, release: proposal.release, foreseen, varies: proposal.varies, summary, diff: Some(diff) };
     let owner = task.release.owner_ref(&()).unwrap_or_default();
     task.place.context.plans().keep_plan(&key(task.release), owner, plan).await?;
     trace.plan = Some(status);
@@ -132,8 +133,8 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
         let chart = Box::pin(fetch::fetch(task.desired, task.resolved, task.slot, context, trace)).await?;
         Definitions::of(&chart, &prepare::given(step, &replaced, task), action)?
     };
-    let FrozenPlan { planned, release, foreseen, .. } = plan;
-    let mut proposal = Proposal { release, replaced, again: None, definitions };
+    let FrozenPlan { planned, release, foreseen, varies, .. } = plan;
+    let mut proposal = Proposal { release, replaced, again: None, varies, definitions };
     let outlook = Box::pin(look(step, &proposal, task, trace)).await?;
     let now = outlook.foreseen();
     if foreseen != now || planned.digest != digest(step, &proposal, (planned.made, &planned.basis), &now) {
@@ -199,7 +200,7 @@ struct Outlook {
 
 /// Asks the cluster what the step would make of it, and refuses what may not be touched.
 async fn look(step: &Step, proposal: &Proposal, task: &Task<'_>, trace: &mut Trace) -> Result<Outlook, ReconcileError> {
-    let Proposal { release, replaced, definitions, again: _ } = proposal;
+    let Proposal { release, replaced, definitions, .. } = proposal;
     let (cluster, definitions) = (&task.place.cluster, definitions.sources());
     let (action, options) = (prepare::action(step, task), prepare::options(prepare::action(step, task), task));
     let source = Source { origin: release.chart.name(), text: &release.manifest };
@@ -306,7 +307,7 @@ fn action(foreseen: Foreseen) -> (Option<PlannedAction>, &'static str) {
 
 /// A name for just this plan: of what is done, of what it rests on, and of when it was made.
 fn digest(step: &Step, proposal: &Proposal, (made, basis): (Timestamp, &str), foreseen: &[String]) -> String {
-    let Proposal { release, replaced, definitions, again: _ } = proposal;
+    let Proposal { release, replaced, definitions, .. } = proposal;
     let replaced: Vec<String> = replaced.iter().map(|record: &Record| record.revision().to_string()).collect();
     let (made, replaced) = (made.to_string(), replaced.join(" "));
     let (kind, revision) = (format!("{:?}", step.kind), step.revision.to_string());

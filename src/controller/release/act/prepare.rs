@@ -79,6 +79,8 @@ pub(super) struct Proposal {
     pub(super) replaced: Vec<Record>,
     /// What another render made, where some of it is left to chance.
     pub(super) again: Option<Again>,
+    /// The templates that make something else each time.
+    pub(super) varies: Vec<String>,
     /// The definitions in the chart's `crds/`, where they are installed.
     pub(super) definitions: Definitions,
 }
@@ -119,7 +121,8 @@ pub(super) async fn propose(
         trace.warn(reason, message);
     }
     let again = rendered.again.take();
-    Ok(Proposal { release: pending(step, task, (rendered, config), &replaced), replaced, again, definitions })
+    let (varies, release) = (random::named(again.as_ref()), pending(step, task, (rendered, config), &replaced));
+    Ok(Proposal { release, replaced, again, varies, definitions })
 }
 
 /// What the chart is rendered with.
@@ -157,7 +160,7 @@ pub(super) async fn is_there(
         let (_, claims) = Box::pin(objects(&deployed.release, action(step, task), task)).await?;
         Box::pin(adopt::admit(&claims, task, trace)).await?;
     }
-    let marks = Marks { varies: random::named(proposal.again.as_ref()), ..marks(step, task) };
+    let marks = Marks { varies: proposal.varies.clone(), ..marks(step, task) };
     Box::pin(record::adopt(deployed, &marks, task)).await?;
     Ok(true)
 }
@@ -165,14 +168,14 @@ pub(super) async fn is_there(
 /// Refuses what may not be touched, then records what is proposed as pending.
 pub(super) async fn commit(
     step: &Step,
-    Proposal { release, replaced, again, definitions: _ }: Proposal,
+    Proposal { release, replaced, again, varies, definitions: _ }: Proposal,
     task: &Task<'_>,
     trace: &mut Trace,
 ) -> Result<Pending, ReconcileError> {
     let action = action(step, task);
     let (objects, claims) = Box::pin(objects(&release, action, task)).await?;
     Box::pin(admit(&claims, &replaced, task, trace)).await?;
-    let mut marks = Marks { varies: random::named(again.as_ref()), ..marks(step, task) };
+    let mut marks = Marks { varies, ..marks(step, task) };
     drop(again);
     // What did not exist before is what cleaning up, or a rollback, may take away.
     if (action.cleanup_on_fail || task.desired.remedies.rollback) && step.kind == StepKind::Upgrade {

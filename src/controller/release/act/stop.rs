@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use helm::manifest::{Hook, HookEvent, HookPhase};
 use helm::release::Status;
 use k8s_openapi::jiff::SignedDuration;
 use kube::ResourceExt as _;
 
-use super::{Task, drift, health, helm_tests, keep, planning, record, rollback};
+use super::{Task, drift, health, helm_tests, keep, planning, record, rollback, uninstall};
 use crate::api::{APPROVE, PlannedChanges, REQUESTED_AT, Reason};
 use crate::controller::error::{self, NextAttempt, ReconcileError};
 use crate::controller::release::plan::{self, MOST_MADE, Stop};
@@ -101,10 +102,15 @@ async fn await_approval(planned: &Planned, task: &Task<'_>, trace: &mut Trace) -
             "; it can no longer be approved: annotate this object with {REQUESTED_AT} to have it made anew"
         )]);
     }
+    for former in uninstall::former(identity, task.place) {
+        message.extend([format!(
+            "; once it is deployed, the release {former}, which this object had before, is uninstalled"
+        )]);
+    }
+    let revisions = task.place.revisions.of(&identity.release);
     if let Some(other) = gate.approved.iter().find(|approved| *approved != digest) {
         message.extend([format!("; {other} is approved, which is not this plan: this one is {digest}")]);
     }
-    let revisions = task.place.revisions.of(&identity.release);
     if let Some(failed) = revisions.last().filter(|last| last.status == Status::Failed && plan::is_of(last, identity)) {
         message.extend([format!(
             "; revision {} failed before: {}",
@@ -127,13 +133,23 @@ async fn why(revision: u32, task: &Task<'_>) -> Result<String, ReconcileError> {
     let record = record::read(task.place, &task.desired.identity.release, revision).await?;
     let why = match &record {
         Some(record) if record.release.info.status == Status::Failed => record::why(record).to_owned(),
-        Some(_) => format!("the tests of revision {revision} failed"),
+        Some(record) => match record.release.hooks.iter().find(|hook| has_failed(hook)) {
+            Some(test) => {
+                format!("the tests of revision {revision} failed: {} {:?} of {} did", test.kind, test.name, test.path)
+            }
+            None => format!("the tests of revision {revision} failed"),
+        },
         None => format!("revision {revision} failed"),
     };
     Ok(match rollback::told(task) {
         Some(done) => format!("{why}; {done}"),
         None => why,
     })
+}
+
+/// Whether a test failed when it ran last.
+fn has_failed(hook: &Hook) -> bool {
+    hook.runs_at(&HookEvent::Test) && hook.last_run.phase == HookPhase::Failed
 }
 
 /// Somebody else's Helm works on a revision.
