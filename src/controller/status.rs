@@ -97,8 +97,16 @@ type Last = Arc<tokio::sync::Mutex<Option<Written>>>;
 /// What was written, and the object's resource version since.
 struct Written {
     status: Fingerprint,
+    /// The types of its conditions.
+    types: Vec<String>,
     resource_version: u64,
     at: Instant,
+}
+
+impl Written {
+    fn now(fingerprint: Fingerprint, status: &Value, resource_version: u64) -> Self {
+        Self { status: fingerprint, types: types(status), resource_version, at: Instant::now() }
+    }
 }
 
 /// What came of a write.
@@ -147,8 +155,7 @@ impl Writer {
         self.metrics.object_is(&K::kind(&()), &object.uid().unwrap_or_default(), state(&status["conditions"]));
         let before = without_nulls(serde_json::to_value(before).map_err(serialize)?);
         let lingering = lingering(&before, &status);
-        let watched =
-            Written { status: fingerprint(&before), resource_version: version(object.meta()), at: Instant::now() };
+        let watched = Written::now(fingerprint(&before), &before, version(object.meta()));
         let last_write = Arc::clone(self.lock().entry(object.uid().unwrap_or_default()).or_default());
         let write = Write::<K> {
             client: client.clone(),
@@ -167,13 +174,11 @@ impl Writer {
             if known.status == new {
                 return Ok(Sent::Needless);
             }
-            if last.as_ref().is_none_or(|last| last.status == new) && !lingering.is_empty() {
-                // It was written so before, and did not become so; or nobody knows who wrote it.
-                write.remove(&lingering).await?;
+            if last.as_ref().filter(is_newer).is_none() {
+                write.remove(&of_others(lingering, last.as_ref())).await?;
             }
             let resource_version = write.send(&status).await?;
-            *last =
-                resource_version.map(|resource_version| Written { status: new, resource_version, at: Instant::now() });
+            *last = resource_version.map(|version| Written::now(new, &status, version));
             Ok(last.as_ref().map_or(Sent::Gone, |_| Sent::Written))
         });
         match written.await {
@@ -221,6 +226,9 @@ impl<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>> Write<K> {
     /// Takes away conditions that another manager set, such as an earlier operator: an apply leaves them, whatever it says. Where
     /// they are not there any more nothing is taken away; the next write sees what there is.
     async fn remove(&self, lingering: &[(usize, String)]) -> Result<(), kube::Error> {
+        if lingering.is_empty() {
+            return Ok(());
+        }
         let operations = lingering.iter().flat_map(|(at, kind)| {
             let path = format!("/status/conditions/{at}");
             let test = json!({ "op": "test", "path": format!("{path}/type"), "value": kind });
@@ -267,12 +275,20 @@ impl<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>> Write<K> {
 
 /// The conditions of `before` that `status` does not have: by their place, the last first, and their type.
 fn lingering(before: &Value, status: &Value) -> Vec<(usize, String)> {
-    let types = |of: &Value| -> Vec<String> {
-        let conditions = of["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
-        conditions.iter().map(|condition| condition["type"].as_str().unwrap_or_default().to_owned()).collect()
-    };
     let now = types(status);
     types(before).into_iter().enumerate().rev().filter(|(_, kind)| !now.contains(kind)).collect()
+}
+
+/// Those that the last write did not have: they are there all the same, and so not ours to take away by an apply.
+fn of_others(lingering: Vec<(usize, String)>, last: Option<&Written>) -> Vec<(usize, String)> {
+    let is_ours = |kind: &String| last.is_some_and(|last| last.types.contains(kind));
+    lingering.into_iter().filter(|(_, kind)| !is_ours(kind)).collect()
+}
+
+/// The types of the conditions of a status, in their order.
+fn types(status: &Value) -> Vec<String> {
+    let conditions = status["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    conditions.iter().map(|condition| condition["type"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
 /// Kubernetes promises since 1.35 that resource versions of one kind compare as numbers.

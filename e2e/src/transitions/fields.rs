@@ -109,7 +109,7 @@ fn policies() -> Vec<(&'static str, [Value; 3])> {
             "healthCheckExprs",
             [
                 Value::Null,
-                json!([{ "apiVersion": "v1", "kind": "ConfigMap", "current": "has(data)" }]),
+                json!([{ "apiVersion": "v1", "kind": "ConfigMap", "current": "size(data) > 0" }]),
                 json!([{ "apiVersion": "v1", "kind": "Service", "current": "true", "failed": "has(status.failed)" }]),
             ],
         ),
