@@ -174,7 +174,7 @@ impl Writer {
             if known.status == new {
                 return Ok(Sent::Needless);
             }
-            if last.as_ref().filter(is_newer).is_none() {
+            if last.as_ref().is_none_or(|last| !is_newer(&last)) {
                 write.remove(&of_others(lingering, last.as_ref())).await?;
             }
             let resource_version = write.send(&status).await?;
