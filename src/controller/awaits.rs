@@ -64,10 +64,10 @@ pub(crate) fn watch(release: &HelmRelease, error: &ReconcileError, context: &Arc
         let (at_home, there): (Vec<Awaited>, Vec<Awaited>) = awaited.into_iter().partition(|awaited| awaited.home);
         let home = context.home.cluster.on_behalf_of(&object.namespace().unwrap_or_default());
         let ended = tokio::select! {
-            ended = home.changed(at_home.clone()), if !at_home.is_empty() => ended.map_err(|error| chain(&error)),
+            ended = home.changed(at_home), if !at_home.is_empty() => ended.map_err(|error| chain(&error)),
             ended = async {
                 match Place::of(&object, &context).await {
-                    Ok(place) => place.cluster.changed(there.clone()).await.map_err(|error| chain(&error)),
+                    Ok(place) => place.cluster.changed(there).await.map_err(|error| chain(&error)),
                     Err(error) => Err(error.message),
                 }
             }, if !there.is_empty() => ended,

@@ -30,7 +30,6 @@ use super::target::{ClusterKey, Target};
 use super::waits::Waits;
 use super::watch::Wake;
 use crate::api::{HelmRelease, HelmRepository};
-use crate::cluster::Reach;
 use crate::history::{History, RecordMeta};
 use crate::metrics::Metrics;
 use crate::permits::{Permit, Permits};
@@ -52,18 +51,6 @@ pub struct Policy {
     pub no_remote_clusters: bool,
     /// What kubeconfigs of other clusters may ask for besides a connection.
     pub kube_configs: Allowed,
-}
-
-impl Policy {
-    /// How far `release` may reach into the cluster. Into another one it may as far as the rights of its kubeconfig, which
-    /// are not the operator's to lend.
-    pub(crate) fn reach(&self, release: &HelmRelease) -> Reach {
-        if self.no_cross_namespace_refs && release.spec.kube_config.is_none() {
-            Reach::Namespace(release.namespace().unwrap_or_default())
-        } else {
-            Reach::Cluster
-        }
-    }
 }
 
 /// How many releases may be worked on at the same time, by what the work takes.

@@ -165,7 +165,8 @@ impl Place {
         self.remote.as_ref().map(|remote| remote.connection()).unwrap_or_default()
     }
 
-    /// How far what is done here may reach, whatever records say: they are written by whoever may write Secrets.
+    /// How far what is done here may reach, whatever charts and records say: these are written by whoever may write Secrets. In
+    /// another cluster that is as far as the rights of its kubeconfig, which are not the operator's to lend.
     pub(crate) fn reach(&self) -> Reach {
         if self.context.policy.no_cross_namespace_refs && self.key.is_none() {
             Reach::Namespace(self.subject.namespace.clone())

@@ -91,7 +91,7 @@ async fn outstanding(
     place: &Place,
 ) -> Result<Option<(String, Option<Awaited>)>, ReconcileError> {
     let ReadDependency { field, wanted, is_judged, is_neighbour, expression } = dependency;
-    let reach = place.context.policy.reach(release);
+    let reach = place.reach();
     let found = if *is_neighbour {
         // Releases are declared in the operator's own cluster, wherever they are carried out.
         let home = place.context.home.cluster.on_behalf_of(&place.subject.namespace);

@@ -91,7 +91,7 @@ pub(super) async fn render(
             is_upgrade: step.kind == StepKind::Upgrade,
         },
         capabilities: task.place.cluster.capabilities_with(missing).await?,
-        lookup: Arc::new(task.place.cluster.lookup(Handle::current(), task.reach())),
+        lookup: Arc::new(task.place.cluster.lookup(Handle::current(), task.place.reach())),
         now: task.place.context.now().to_zoned(TimeZone::UTC),
         schemas: Gathered::new(
             action.schemas.then_some(task.place.context.policy.remote_schemas),

@@ -54,7 +54,7 @@ pub(super) async fn admit(claims: &Existing, task: &Task<'_>, trace: &mut Trace)
         namespace: Some(namespace.to_owned()),
         name: name.to_owned(),
     };
-    let found = if task.reach().covers(&object) {
+    let found = if task.place.reach().covers(&object) {
         task.place.cluster.look_up(&object).await.map_err(ReconcileError::from)
     } else {
         Err(ReconcileError::new(Reason::Forbidden, "it is out of reach (--no-cross-namespace-refs)"))

@@ -42,7 +42,7 @@ pub(super) async fn make_way(step: &Step, definitions: &Definitions, task: &Task
     if sources.is_empty() {
         return Ok(());
     }
-    task.place.cluster.admit_crds(&sources, &task.reach()).await?;
+    task.place.cluster.admit_crds(&sources, &task.place.reach()).await?;
     task.slot.pause();
     task.place.cluster.install_crds(&sources, existing_crds(action), action.timeout).await?;
     task.slot.go_on().await;

@@ -59,7 +59,7 @@ pub(super) async fn watch(revision: u32, task: &Task<'_>, trace: &Trace) -> Resu
     let marks = revisions.iter().find(|meta| meta.revision == revision).and_then(|meta| meta.marks.as_ref());
     let fields = marks.map(|marks| marks.fields.as_slice()).filter(|fields| fields.len() == objects.len());
     let fields = |at: usize| fields.and_then(|fields| Fingerprint::from_number(fields[at]));
-    let (resources, reach, all) = (task.place.cluster.resources_of(&objects).await?, task.reach(), objects.len());
+    let (resources, reach, all) = (task.place.cluster.resources_of(&objects).await?, task.place.reach(), objects.len());
     let objects = objects.into_iter().zip(resources).enumerate();
     // What is out of reach is none of the release's business, though a record says so.
     let objects = objects.filter(|(_, (object, _))| reach.covers(object));

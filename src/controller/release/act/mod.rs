@@ -45,7 +45,7 @@ use super::removal::Leaving;
 use super::trace::Trace;
 use super::validate::{self, Action, DesiredRelease, Identity};
 use crate::api::{ADOPT, HelmRelease, Reason};
-use crate::cluster::{self, Reach, SecretValues, Source};
+use crate::cluster::{self, SecretValues, Source};
 use crate::controller::context::{Context, Slot};
 use crate::controller::error::{ReconcileError, chain};
 use crate::controller::place::Place;
@@ -71,13 +71,6 @@ pub(super) struct Task<'a> {
     pub(super) place: &'a Place,
     /// The plan that waits for approval, or has it.
     pub(super) planned: Option<&'a Planned>,
-}
-
-impl Task<'_> {
-    /// How far the release may reach.
-    pub(super) fn reach(&self) -> Reach {
-        self.place.context.policy.reach(self.release)
-    }
 }
 
 /// What a step does at the moment, where it takes a while: for the status.

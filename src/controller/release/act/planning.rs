@@ -205,8 +205,8 @@ async fn look(step: &Step, proposal: &Proposal, task: &Task<'_>, trace: &mut Tra
     let (action, options) = (prepare::action(step, task), prepare::options(prepare::action(step, task), task));
     let source = Source { origin: release.chart.name(), text: &release.manifest };
     let objects = cluster.objects_beside(&[source], &definitions, &release.namespace).await?;
-    task.reach().admit(&objects)?;
-    cluster.admit_crds(&definitions, &task.reach()).await?;
+    task.place.reach().admit(&objects)?;
+    cluster.admit_crds(&definitions, &task.place.reach()).await?;
     let claims = cluster.claim(&objects, &options).await?;
     Box::pin(prepare::admit(&claims, replaced, task, trace)).await?;
     let mut old = Vec::new();

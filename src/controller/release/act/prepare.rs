@@ -391,7 +391,7 @@ pub(super) async fn objects(
     task: &Task<'_>,
 ) -> Result<(Vec<Object>, Existing), ReconcileError> {
     let objects = manifest(release, task).await?;
-    task.reach().admit(&objects)?;
+    task.place.reach().admit(&objects)?;
     let claims = task.place.cluster.claim(&objects, &options(action, task)).await?;
     Ok((objects, claims))
 }
