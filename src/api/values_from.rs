@@ -19,7 +19,8 @@ pub struct ValuesReference {
     pub name: Option<String>,
     /// The OCI artifact, such as `oras push` makes: `oci://host/path:tag`, `oci://host/path@sha256:…`, or both, where the tag must
     /// have the digest. A tag is resolved again at each interval. The registry is asked as for a chart: with the credentials of the
-    /// most specific `HelmRepository` whose URL is above the artifact and that this namespace may use.
+    /// `HelmRepository` that `spec.chart.repository` names if its URL is above the artifact, else of the most specific one that is
+    /// above it and that this namespace may use.
     #[schemars(
         with = "String",
         length(max = 1024),

@@ -147,10 +147,7 @@ impl Wanted {
     pub(crate) fn of(release: &HelmRelease) -> Result<Self, ReconcileError> {
         let chart = &release.spec.chart;
         let namespace = release.namespace().unwrap_or_default();
-        let named = chart.repository.as_ref().map(|named| Key {
-            namespace: named.namespace.clone().unwrap_or_else(|| namespace.clone()),
-            name: named.name.clone(),
-        });
+        let named = named(release);
         let place = match (&chart.oci_repository, &chart.repository_url, &named) {
             (Some(reference), _, _) => {
                 Place::At(ChartReference::parse(reference).map_err(|error| wrong("ociRepository", &error))?)
@@ -167,14 +164,14 @@ impl Wanted {
 
     /// The OCI artifacts that the values of `release` are read from, those left out whose references cannot be any.
     pub(crate) fn artifacts(release: &HelmRelease) -> impl Iterator<Item = Self> {
-        let namespace = release.namespace().unwrap_or_default();
         let urls = release.spec.values_from.iter().filter_map(|reference| reference.url.as_deref());
-        urls.filter_map(move |url| Self::artifact(&namespace, url).ok())
+        urls.filter_map(|url| Self::artifact(release, url).ok())
     }
 
-    /// An OCI artifact that values of a release in `namespace` are read from. Fails where `url` cannot be its reference.
-    pub(crate) fn artifact(namespace: &str, url: &str) -> Result<Self, ReferenceError> {
-        Ok(Self { namespace: namespace.to_owned(), named: None, chart: Place::At(ChartReference::parse(url)?) })
+    /// An OCI artifact that values of `release` are read from. Fails where `url` cannot be its reference.
+    pub(crate) fn artifact(release: &HelmRelease, url: &str) -> Result<Self, ReferenceError> {
+        let namespace = release.namespace().unwrap_or_default();
+        Ok(Self { namespace, named: named(release), chart: Place::At(ChartReference::parse(url)?) })
     }
 
     /// The chart's reference, where the release itself says it whole.
@@ -194,6 +191,13 @@ impl Wanted {
             }
         }
     }
+}
+
+/// The repository that `release` names.
+fn named(release: &HelmRelease) -> Option<Key> {
+    let named = release.spec.chart.repository.as_ref()?;
+    let namespace = named.namespace.clone().or_else(|| release.namespace()).unwrap_or_default();
+    Some(Key { namespace, name: named.name.clone() })
 }
 
 fn wrong(field: &str, error: &dyn std::error::Error) -> ReconcileError {

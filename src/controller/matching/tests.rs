@@ -136,6 +136,25 @@ fn an_unnamed_chart_takes_the_most_specific_repository_that_its_namespace_may_us
 }
 
 #[test]
+fn values_take_the_repository_that_the_chart_names_where_it_is_above_them() {
+    let known = known(
+        &[
+            ("apps/all", "oci://r.example", json!({})),
+            ("apps/values", "oci://r.example/values", json!({})),
+            ("apps/charts", "oci://r.example/charts", json!({})),
+        ],
+        false,
+    );
+    let used_by = |named: &str| {
+        let release = release(&json!({ "name": "web", "repository": { "name": named } }));
+        let wanted = Wanted::artifact(&release, "oci://r.example/values/prod:1").expect("a reference");
+        used(&choose(&wanted, &known).expect("a choice")).map(|(key, _)| key)
+    };
+    assert_eq!(used_by("all").as_deref(), Some("apps/all"));
+    assert_eq!(used_by("charts").as_deref(), Some("apps/values"));
+}
+
+#[test]
 fn hosts_are_compared_by_what_answers() {
     let hub = known(&[("apps/hub", "oci://docker.io/library", json!({}))], false);
     let choice = choose(&unnamed("oci://registry-1.docker.io/library/web"), &hub).expect("a choice");

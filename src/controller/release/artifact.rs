@@ -31,7 +31,7 @@ pub(super) async fn read(
         ..error
     };
     let namespace = release.namespace().unwrap_or_default();
-    let wanted = Wanted::artifact(&namespace, url)
+    let wanted = Wanted::artifact(release, url)
         .map_err(|error| here(ReconcileError::new(Reason::ConfigurationError, chain(&error))))?;
     let choice = context.index().choose(&wanted).map_err(here)?;
     let (chart, used) = (choice.chart.clone(), choice.used.clone());
