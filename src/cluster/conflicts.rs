@@ -4,10 +4,10 @@ use helm::selector::{self, Chosen, Selector};
 use serde_json::{Map, Value};
 
 use super::apply::How;
-use super::fields;
 use super::object::Object;
 use super::request::Metadata;
 use super::{Error, FieldPath, ObjectRef, Resource};
+use super::{fields, pointers};
 
 /// What becomes of fields that both the chart and somebody else set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl<'a> Rules<'a> {
     }
 
     fn policy(&self, pointer: &str) -> Option<ConflictPolicy> {
-        self.0.iter().rev().find(|(path, _)| fields::covers(path, pointer)).map(|(_, policy)| *policy)
+        self.0.iter().rev().find(|(path, _)| pointers::covers(path, pointer)).map(|(_, policy)| *policy)
     }
 
     /// Takes those fields out of what is to be applied that are left to others who set them: those that are declared so,
@@ -78,7 +78,7 @@ impl<'a> Rules<'a> {
             return;
         }
         let mut object = Value::Object(std::mem::take(content));
-        for pointer in yielded.flat_map(|(path, _)| fields::expanded(&object, path)) {
+        for pointer in yielded.flat_map(|(path, _)| pointers::expanded(&object, path)) {
             for (_, others) in fields::of_others(existing) {
                 // Only what they set, not all that lies beside it.
                 let held = fields::held_below(others, &object, &pointer).into_iter();
@@ -88,7 +88,7 @@ impl<'a> Rules<'a> {
             }
         }
         left.retain(|field| !IDENTITY.contains(&field.as_str()));
-        fields::remove_all(&mut object, left);
+        pointers::remove_all(&mut object, left);
         if let Value::Object(rest) = object {
             *content = rest;
         }

@@ -6,8 +6,8 @@ use base64::prelude::BASE64_STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 
 use super::Error;
-use super::fields::OF_SERVER;
 use super::object::ObjectRef;
+use super::pointers::OF_SERVER;
 
 /// Changes `content`, which is of `object`, to what is applied. Returns what of it a person should know.
 pub(super) fn prepare(object: &ObjectRef, content: &mut Map<String, Value>) -> Vec<String> {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use kube::core::params::{DeleteParams, Preconditions, PropagationPolicy};
 
 use super::checks::Judge;
+use super::hooks::is_of_run;
 use super::object::{Object, ObjectRef};
 use super::order::{concurrently, uninstall_groups};
 use super::ownership::{self, Holder};
@@ -39,8 +40,8 @@ pub struct DeleteOptions {
     pub propagation: Propagation,
     /// How long to wait until everything is gone; `None` returns when all deletions are accepted.
     pub timeout: Option<Duration>,
-    /// Only what was made before that second: what is younger is somebody else's new object.
-    pub made_before: Option<Timestamp>,
+    /// But for what the run of a hook made that began then.
+    pub but_for_run: Option<Timestamp>,
 }
 
 /// What became of one object.
@@ -129,8 +130,7 @@ impl Cluster {
         if !object.is_uid(metadata.uid.as_deref()) {
             return Ok((Removed::NotOurs(None), None));
         }
-        let created = metadata.creation_timestamp.as_ref().map(|created| created.0.as_second());
-        if options.made_before.is_some_and(|limit| created.is_some_and(|created| created >= limit.as_second())) {
+        if options.but_for_run.is_some_and(|run| is_of_run(&metadata, run)) {
             return Ok((Removed::NotOurs(None), None));
         }
         // Helm deletes a hook by its own policies alone.

@@ -8,10 +8,10 @@ use serde_json::Value;
 use super::apply::{How, prepared};
 use super::conflicts::{ConflictPolicy, Paths};
 use super::content;
-use super::fields;
 use super::ownership::{self, Holder};
 use super::request::Metadata;
 use super::{Applied, ApplyOptions, Cluster, Error, Object};
+use super::{fields, pointers};
 
 /// How the objects of a release are looked at.
 #[derive(Clone, Copy)]
@@ -23,7 +23,8 @@ pub struct Drift<'a> {
 }
 
 impl Drift<'_> {
-    /// Who wins which field: what others may do to objects is left.
+    /// Who wins which field of a deployed release: what others may do to objects is left, whatever is declared of conflicts, which
+    /// is of upgrades in the first place.
     fn conflicts(&self) -> Vec<(Paths, ConflictPolicy)> {
         let ignored = self.ignore.iter().cloned().map(|paths| (paths, ConflictPolicy::Yield));
         self.options.conflicts.iter().cloned().chain(ignored).collect()
@@ -93,10 +94,10 @@ impl Cluster {
             },
         };
         for path in drift.ignore.iter().flat_map(|paths| paths.of(target, declared)) {
-            fields::remove(&mut live, path);
-            fields::remove(&mut wanted, path);
+            pointers::remove(&mut live, path);
+            pointers::remove(&mut wanted, path);
         }
-        let paths = fields::differences(&live, &wanted);
+        let paths = pointers::differences(&live, &wanted);
         if paths.is_empty() {
             return Ok(Deviation::None);
         }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::apply::{How, vanishes};
 use super::checks::Judge;
 use super::object::{Object, ObjectRef};
+use super::request::Metadata;
 use super::wait::{Question, Target, Unready, Unsettled, Version};
 use super::watch::Marks;
 use super::{Cluster, Error};
@@ -23,6 +24,18 @@ pub enum HookOutcome {
     TimedOut(Unready),
 }
 
+/// The annotation of a hook's object that says which run of the hook made it.
+const RUN: &str = "helm-operator.ketches.cn/hook-run";
+
+/// One run of a hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HookRun {
+    /// When it began, by the clock of whoever began it, which need not be the API server's. No two runs of a hook begin at the same time.
+    pub began: Timestamp,
+    /// Whether another process began it, and may have made its object.
+    pub is_resumed: bool,
+}
+
 /// A Job or Pod that a run of its hook has made.
 struct Begun {
     version: Version,
@@ -35,20 +48,16 @@ impl Cluster {
     /// every other kind has ended when it is applied.
     ///
     /// A Job or Pod that exists is not touched: it has run, or runs, for something else, and its end would be taken for
-    /// this hook's ([`Error::HookExists`]). But one that was made since `begun`, when an earlier attempt at this run
-    /// began, is the one to wait for.
-    pub async fn run_hook(
-        &self,
-        hook: &Object,
-        begun: Option<Timestamp>,
-        timeout: Duration,
-    ) -> Result<HookOutcome, Error> {
+    /// this hook's ([`Error::HookExists`]). But one that a run which is resumed has made is the one to wait for.
+    pub async fn run_hook(&self, hook: &Object, run: HookRun, timeout: Duration) -> Result<HookOutcome, Error> {
+        let hook = &hook.annotated(RUN, run.began.to_string());
         if !ends(hook.reference()) {
             let existing = self.requests.metadata(hook.resource(), hook.reference()).await?;
             self.apply_one(hook, existing.as_ref(), How::default()).await?;
             return Ok(HookOutcome::Succeeded);
         }
-        let begun = match self.left_by(hook, begun).await? {
+        let left = if run.is_resumed { self.left_by(hook, run.began).await? } else { None };
+        let begun = match left {
             Some(left) => left,
             None => self.create_hook(hook, timeout).await?,
         };
@@ -69,19 +78,17 @@ impl Cluster {
         }
     }
 
-    /// Whether the object of a hook is a Job or Pod that was made since `begun`.
-    pub async fn hook_stands(&self, hook: &Object, begun: Timestamp) -> Result<bool, Error> {
-        Ok(ends(hook.reference()) && self.left_by(hook, Some(begun)).await?.is_some())
+    /// Whether the object of a hook is a Job or Pod that the run made which began at `began`.
+    pub async fn hook_stands(&self, hook: &Object, began: Timestamp) -> Result<bool, Error> {
+        Ok(ends(hook.reference()) && self.left_by(hook, began).await?.is_some())
     }
 
-    /// The hook's object, if it was made since `begun` and nobody deletes it.
-    async fn left_by(&self, hook: &Object, begun: Option<Timestamp>) -> Result<Option<Begun>, Error> {
-        let Some(begun) = begun else { return Ok(None) };
+    /// The hook's object, if that run made it and nobody deletes it.
+    async fn left_by(&self, hook: &Object, began: Timestamp) -> Result<Option<Begun>, Error> {
         let Some(live) = self.requests.get(hook.resource(), hook.reference()).await? else { return Ok(None) };
-        let created = live["metadata"]["creationTimestamp"].as_str().and_then(|text| text.parse::<Timestamp>().ok());
-        // The server tells whole seconds.
-        let is_since = created.is_some_and(|created| created.as_second() >= begun.as_second());
-        Ok((is_since && live["metadata"]["deletionTimestamp"].is_null()).then(|| Begun::of(&live)))
+        let metadata: Metadata = serde_json::from_value(live["metadata"].clone()).unwrap_or_default();
+        let is_left = is_of_run(&metadata, began) && metadata.deletion_timestamp.is_none();
+        Ok(is_left.then(|| Begun::of(&live)))
     }
 
     async fn create_hook(&self, hook: &Object, timeout: Duration) -> Result<Begun, Error> {
@@ -124,6 +131,15 @@ impl Begun {
             },
             vanishes: vanishes(live.get("spec")),
         }
+    }
+}
+
+/// Whether the run that began at `began` made the object. Objects of earlier versions of the operator do not say by which run they
+/// were made: of those, it is what is not older, in whole seconds as the server tells them.
+pub(super) fn is_of_run(metadata: &Metadata, began: Timestamp) -> bool {
+    match metadata.annotations.as_ref().and_then(|annotations| annotations.get(RUN)) {
+        Some(run) => run.parse().is_ok_and(|run: Timestamp| run == began),
+        None => metadata.creation_timestamp.as_ref().is_some_and(|created| created.0.as_second() >= began.as_second()),
     }
 }
 

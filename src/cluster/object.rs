@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use helm::postrender::map_at;
 use serde_json::{Map, Value};
 
 use super::discovery::{Kinds, Resource, Served};
@@ -35,6 +36,26 @@ pub struct ObjectRef {
     pub namespace: Option<String>,
     /// Name.
     pub name: String,
+}
+
+/// What is special about built-in kinds.
+impl ObjectRef {
+    /// Whether it does its work once: made anew, it would do it again.
+    pub fn runs_once(&self) -> bool {
+        let once = [("batch", "Job"), ("", "Pod"), ("certificates.k8s.io", "CertificateSigningRequest")];
+        once.contains(&(&*self.group, &*self.kind))
+    }
+
+    /// Whether people keep data in it, which a new one would not have.
+    pub fn is_volume(&self) -> bool {
+        self.group.is_empty() && matches!(&*self.kind, "PersistentVolumeClaim" | "PersistentVolume")
+    }
+
+    /// Whether data goes with it: its own, or that of all objects of a kind which it defines.
+    pub fn holds_data(&self) -> bool {
+        let defines = (&*self.group, &*self.kind) == ("apiextensions.k8s.io", "CustomResourceDefinition");
+        self.is_volume() || defines
+    }
 }
 
 impl fmt::Display for ObjectRef {
@@ -94,6 +115,14 @@ impl Object {
     /// Whether it is a Job that removes itself when it is done.
     pub fn vanishes(&self) -> bool {
         apply::vanishes(self.content.get("spec"))
+    }
+
+    /// The same object with an annotation.
+    pub(super) fn annotated(&self, key: &str, value: String) -> Self {
+        let mut object = self.clone();
+        let metadata = map_at(&mut object.content, "metadata");
+        map_at(metadata, "annotations").insert(key.to_owned(), value.into());
+        object
     }
 
     /// An annotation as rendered.

@@ -1,6 +1,7 @@
 //! Who owns an object: Helm's label and annotations, written on every object we apply and checked before we touch
 //! one that exists.
 
+use helm::postrender::map_at;
 use serde_json::{Map, Value};
 
 use super::Owner;
@@ -94,20 +95,11 @@ pub(super) fn refuse(object: &ObjectRef, claim: Holder, owner: &Owner) -> Result
 
 /// Writes `owner`'s marks into an object that will be applied, over whatever the chart wrote there.
 pub(super) fn mark(content: &mut Map<String, Value>, owner: &Owner) {
-    let metadata = entry(content, "metadata");
-    entry(metadata, "labels").insert(MANAGED_BY.to_owned(), HELM.into());
-    let annotations = entry(metadata, "annotations");
+    let metadata = map_at(content, "metadata");
+    map_at(metadata, "labels").insert(MANAGED_BY.to_owned(), HELM.into());
+    let annotations = map_at(metadata, "annotations");
     annotations.insert(RELEASE_NAME.to_owned(), owner.release.as_str().into());
     annotations.insert(RELEASE_NAMESPACE.to_owned(), owner.namespace.as_str().into());
-}
-
-/// The map at `key`, made if it is absent or null.
-fn entry<'a>(parent: &'a mut Map<String, Value>, key: &str) -> &'a mut Map<String, Value> {
-    let slot = parent.entry(key).or_insert(Value::Null);
-    if !slot.is_object() {
-        *slot = Value::Object(Map::new());
-    }
-    slot.as_object_mut().expect("the slot was just made a map")
 }
 
 #[cfg(test)]

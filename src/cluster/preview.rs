@@ -11,7 +11,7 @@ use super::object::{Object, ObjectRef, Source};
 use super::order::{concurrently, uninstall_groups};
 use super::ownership::{self, Holder};
 use super::request::Metadata;
-use super::{ApplyOptions, Cluster, Error, ExistingCrds, Owner, content, fields};
+use super::{ApplyOptions, Cluster, Error, ExistingCrds, Owner, content, fields, pointers};
 
 /// What becomes of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,7 +149,7 @@ impl Cluster {
             }
             Err(refused) => return Err(refused),
         };
-        let paths = fields::differences(&live, &wanted);
+        let paths = pointers::differences(&live, &wanted);
         if paths.is_empty() {
             return Ok(Preview::new(object, Foreseen::Unchanged, (None, None), Value::Null));
         }
@@ -196,9 +196,9 @@ impl Preview {
 fn diff(name: &str, before: Option<Value>, after: Option<Value>, is_secret: bool) -> String {
     let bare = |object: Option<Value>| {
         let mut object = object.unwrap_or_default();
-        fields::remove(&mut object, "/status");
-        for field in fields::OF_SERVER {
-            fields::remove(&mut object, &format!("/metadata/{field}"));
+        pointers::remove(&mut object, "/status");
+        for field in pointers::OF_SERVER {
+            pointers::remove(&mut object, &format!("/metadata/{field}"));
         }
         object
     };
@@ -230,7 +230,7 @@ fn mask(before: &mut Value, after: &mut Value) {
         hide(after, field, (&other, &own), "after");
     }
     for object in [before, after] {
-        fields::remove(object, LAST_APPLIED);
+        pointers::remove(object, LAST_APPLIED);
     }
 }
 

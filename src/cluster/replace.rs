@@ -20,9 +20,6 @@ pub enum Immutable {
     ExpandVolumes,
 }
 
-/// Kinds that people keep data in.
-const VOLUMES: [&str; 2] = ["PersistentVolumeClaim", "PersistentVolume"];
-
 impl Cluster {
     /// Makes an object anew that `refused` to be changed in place, where `options` say so. A Job that is finished is without
     /// being named: it has done its work, and nothing of it goes on.
@@ -48,7 +45,7 @@ impl Cluster {
             owner: Some(options.owner.clone()),
             propagation,
             timeout: Some(TERMINATED),
-            made_before: None,
+            but_for_run: None,
         };
         let removed = self.delete(std::slice::from_ref(object), &deletion).await?;
         if removed.iter().any(|it| matches!(it.removed, Removed::Kept | Removed::NotOurs(_))) {
@@ -60,7 +57,7 @@ impl Cluster {
     async fn policy(&self, object: &Object, options: &ApplyOptions) -> Result<Immutable, Error> {
         let kind = object.reference().kind.as_str();
         Ok(match options.immutable.get(kind) {
-            _ if VOLUMES.contains(&kind) => Immutable::Fail,
+            _ if object.reference().is_volume() => Immutable::Fail,
             Some(policy) => *policy,
             None if kind == "Job" && self.is_finished(object).await? => Immutable::Recreate,
             None => Immutable::Fail,

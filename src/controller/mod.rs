@@ -15,6 +15,7 @@ mod events;
 mod finalizer;
 mod guarded;
 mod index;
+mod inventory;
 mod kubeconfig;
 mod live;
 mod matching;

@@ -74,7 +74,7 @@ impl Ground {
 
     fn delete_options(&self, release: &str) -> DeleteOptions {
         let owner = Some(self.owner(release));
-        DeleteOptions { owner, propagation: Propagation::Background, timeout: Some(LONG), made_before: None }
+        DeleteOptions { owner, propagation: Propagation::Background, timeout: Some(LONG), but_for_run: None }
     }
 
     /// Any kind in our namespace.

@@ -5,6 +5,7 @@ use e2e::faults::{Reply, Server, response};
 use e2e::story::{SOON, Story, alone, repository, story};
 use e2e::{charts, eventually, status};
 use helm_operator::api::{HelmRepository, Reason};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
@@ -162,6 +163,54 @@ fn an_operator_without_cross_namespace_references_refuses_them() -> Result<()> {
             story.release("own", "memo", "1.0.0", json!({})).await?;
             story.ready("own").await?;
             Ok(())
+        },
+    )
+}
+
+/// Runs before what holds it is deleted, in another namespace.
+const AWAY: &str = "{{- if .Values.away }}
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: planted
+  namespace: {{ .Values.away }}
+  annotations:
+    helm.sh/hook: pre-delete
+{{- end }}
+";
+
+#[test]
+fn a_hook_reaches_no_further_than_its_object_whatever_the_record_says() -> Result<()> {
+    alone(
+        "no-cross-hooks",
+        async |_, setup| Ok(setup.argument("--no-cross-namespace-refs")),
+        async |story| {
+            let chart = charts::note("memo", "1.0.0").file("templates/away.yaml", AWAY);
+            story.push(&chart).await?;
+            story.open_repository().await?;
+            let other = format!("{}-other", story.namespace);
+            story.kubectl.run(&["create", "namespace", &other]).await?;
+            story.release("memo", "memo", "1.0.0", json!({ "onForeignChange": "Hold" })).await?;
+            story.ready("memo").await?;
+
+            // A revision of somebody's, with the marks of an object of the other namespace.
+            let (url, away) = (format!("{}/memo", story.charts_url().await?), format!("away={other}"));
+            let upgrade = ["upgrade", "memo", &url, "--version", "1.0.0", "--plain-http", "--set", &away];
+            story.helm.run(&[&upgrade[..], &["--namespace", &story.namespace]].concat()).await?;
+            story.refused("memo", Reason::ReleaseHeld, &[]).await?;
+            let records = Api::<Secret>::namespaced(story.client.clone(), &story.namespace);
+            let marks = records.get("sh.helm.release.v1.memo.v1").await?.metadata.annotations.unwrap_or_default();
+            let mut marks = json!(marks);
+            marks["helm-operator.ketches.cn/owner"] = json!(format!("{other}/memo"));
+            let marks = Patch::Merge(json!({ "metadata": { "annotations": marks } }));
+            records.patch("sh.helm.release.v1.memo.v2", &PatchParams::default(), &marks).await?;
+
+            story.kubectl.run(&["delete", "helmrelease", "memo", "--wait=false", "-n", &story.namespace]).await?;
+            story.refused("memo", Reason::AccessDenied, &["planted", &other]).await?;
+            let planted = Api::<ConfigMap>::namespaced(story.client.clone(), &other).get_opt("planted").await?;
+            ensure!(planted.is_none(), "a hook was run in another namespace");
+            story.patch("memo", json!({ "spec": { "uninstall": { "disableHooks": true } } })).await?;
+            eventually::gone(&story.releases(), "memo", SOON).await
         },
     )
 }

@@ -267,3 +267,41 @@ fn what_was_gone_back_to_is_told_at_each_look() -> Result<()> {
         status::has(&release, "Released", "False", Reason::UpgradeFailed)
     })
 }
+
+/// Described twice, the second time as it is meant; and something that comes with a new version.
+const TWICE: &str = "apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: twice
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: twice
+data: {meant: 'yes'}
+{{- if .Values.podAnnotations }}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: zz-new
+{{- end }}
+";
+
+#[test]
+fn a_rollback_takes_away_what_the_failed_revision_made_and_nothing_else() -> Result<()> {
+    story("taken-away", async |story| {
+        stage(story, &charts::web("web", "1.0.0").file("templates/twice.yaml", TWICE)).await?;
+        story.release("app", "web", "1.0.0", spec(0)).await?;
+        story.ready("app").await?;
+        let uid = async |name: &str| -> Result<Option<String>> {
+            Ok(story.objects::<ConfigMap>().get_opt(name).await?.and_then(|map| map.metadata.uid))
+        };
+        let before = uid("twice").await?;
+        story.patch("app", broken()).await?;
+        story.refused("app", Reason::RetriesExhausted, &["revision 1 is deployed again"]).await?;
+        ensure!(uid("zz-new").await?.is_none(), "what the failed revision made is left behind");
+        ensure!(uid("twice").await? == before, "what was there before was taken away");
+        Ok(())
+    })
+}

@@ -150,8 +150,7 @@ impl Object {
 
     /// Whether it may be gone without being missed: it runs once, or was found to be there without Helm's label.
     fn may_be_absent(&self) -> bool {
-        const RUN_ONCE: [&str; 3] = ["Job", "Pod", "CertificateSigningRequest"];
-        RUN_ONCE.contains(&self.live.resource().kind.as_str()) || matches!(self.known, Known::Found(_, None))
+        self.live.object().runs_once() || matches!(self.known, Known::Found(_, None))
     }
 
     /// When there is something to do about it.

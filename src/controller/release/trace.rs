@@ -8,9 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::act::Doing;
 use super::validate::DesiredRelease;
-use crate::api::{
-    HelmRelease, Inventory, InventoryEntry, PlanStatus, Reason, ReleaseState, TakenDefaults, ValuesArtifact,
-};
+use crate::api::{HelmRelease, Inventory, PlanStatus, Reason, ReleaseState, TakenDefaults, ValuesArtifact};
 use crate::cluster::{Applied, Object, ObjectRef, Removal, Removed, SecretValues};
 use crate::controller::error::ReconcileError;
 use crate::controller::live::Standing;
@@ -142,7 +140,7 @@ impl Trace {
         for object in objects {
             *kinds.entry(object.reference().kind.clone()).or_default() += 1;
         }
-        let entries = objects.iter().take(LISTED).map(|object| entry(object.reference())).collect();
+        let entries = objects.iter().take(LISTED).map(|object| object.reference().clone().into()).collect();
         let inventory = Inventory { objects: kinds.values().sum(), kinds, entries };
         let notes = SecretValues::in_secrets(objects);
         let notes = excerpt(&self.secrets.mask(&notes.mask(&record.release.info.notes)));
@@ -152,9 +150,11 @@ impl Trace {
 
     /// Objects were applied: their uids are known.
     pub(super) fn applied(&mut self, applied: &[Applied]) {
-        let uids: BTreeMap<_, _> = applied.iter().map(|applied| (entry(&applied.object), &applied.uid)).collect();
+        let uids: BTreeMap<_, _> = applied.iter().map(|applied| (&applied.object, &applied.uid)).collect();
         for listed in self.contents.iter_mut().flat_map(|contents| &mut contents.inventory.entries) {
-            listed.uid = uids.get(listed).map(|uid| (*uid).clone());
+            if let Some(uid) = uids.get(&ObjectRef::from(listed.clone())) {
+                listed.uid = Some((*uid).clone());
+            }
         }
     }
 
@@ -229,12 +229,6 @@ impl Trace {
         }
         Ok(())
     }
-}
-
-/// How an object is listed, before its uid is known.
-fn entry(object: &ObjectRef) -> InventoryEntry {
-    let ObjectRef { group, kind, namespace, name } = object.clone();
-    InventoryEntry { group, kind, namespace, name, uid: None }
 }
 
 fn state(release: &Release, digest: Option<String>) -> ReleaseState {

@@ -5,6 +5,7 @@
 mod images;
 mod merge;
 mod patch;
+mod schema;
 
 use std::collections::BTreeMap;
 
@@ -269,8 +270,12 @@ fn of_hook(object: &Value) -> BTreeMap<String, String> {
     annotations
 }
 
-/// The map at `key`, made if it is absent or null.
-fn map_at<'a>(parent: &'a mut Map<String, Value>, key: &str) -> &'a mut Map<String, Value> {
+/// The map at `key`, made if it is absent or no map.
+///
+/// # Panics
+///
+/// Never: it is made a map first.
+pub fn map_at<'a>(parent: &'a mut Map<String, Value>, key: &str) -> &'a mut Map<String, Value> {
     let slot = parent.entry(key).or_insert(Value::Null);
     if !slot.is_object() {
         *slot = Value::Object(Map::new());

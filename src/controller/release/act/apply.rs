@@ -250,8 +250,8 @@ impl<'a> Run<'a> {
         place.cluster.apply_claimed(objects, claims, &options, &mut self.applied).await?;
         let mut old = Vec::new();
         for record in replaced {
-            let objects = place.objects_of(record).await?;
-            old.extend(if self.step.kind == StepKind::Rollback { made_by(record, objects) } else { objects });
+            let is_rollback = self.step.kind == StepKind::Rollback;
+            old.extend(if is_rollback { made_by(record, self.task).await? } else { place.objects_of(record).await? });
         }
         let gone = left_behind(&old, objects);
         if !gone.is_empty() {
@@ -351,16 +351,27 @@ impl<'a> Run<'a> {
 
 /// Of the objects of a revision that failed, those that it made itself, but for what people keep data in: a rollback takes
 /// nothing else away.
-fn made_by(record: &Record, objects: Vec<Object>) -> Vec<Object> {
+async fn made_by(record: &Record, task: &Task<'_>) -> Result<Vec<Object>, ReconcileError> {
     let absent = record.marks.as_ref().and_then(|marks| marks.absent.as_deref()).unwrap_or_default();
-    let made = objects.into_iter().enumerate().filter(|(at, _)| absent.contains(at)).map(|(_, object)| object);
-    made.filter(|object| !holds_data(object)).collect()
+    if absent.is_empty() {
+        return Ok(Vec::new());
+    }
+    let objects = match prepare::manifest(&record.release, task).await {
+        Ok(objects) => objects,
+        // Which object stands where cannot be told any more.
+        Err(error) if error.reason == Reason::UnknownKind => {
+            tracing::warn!(revision = record.revision(), error = %error.message, "what a failed revision made is left");
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(made(absent, &objects))
 }
 
-/// Whether people keep data in an object, or others of its kind would go with it.
-fn holds_data(object: &Object) -> bool {
-    const KINDS: [&str; 3] = ["PersistentVolumeClaim", "PersistentVolume", "CustomResourceDefinition"];
-    KINDS.contains(&object.reference().kind.as_str())
+/// Those of a manifest's objects that were `absent` before it was applied, by their positions, but for what data goes with.
+fn made(absent: &[usize], objects: &[Object]) -> Vec<Object> {
+    let made = absent.iter().filter_map(|at| objects.get(*at));
+    made.filter(|object| !object.reference().holds_data()).cloned().collect()
 }
 
 /// That something was not cleaned up.
@@ -393,7 +404,7 @@ fn deletion(task: &Task<'_>) -> DeleteOptions {
         owner: Some(prepare::owner(task)),
         propagation: Propagation::Background,
         timeout: None,
-        made_before: None,
+        but_for_run: None,
     }
 }
 
@@ -405,9 +416,7 @@ pub(super) async fn clean_up(mut record: Record, task: &Task<'_>) -> Result<(), 
     let declared = if is_rollback { &task.desired.rollback } else { &task.desired.upgrade };
     if declared.cleanup_on_fail && !absent.is_empty() {
         let objects = prepare::manifest(&record.release, task).await?;
-        let created = absent.iter().filter_map(|at| objects.get(*at)).filter(|object| !holds_data(object));
-        let created: Vec<Object> = created.cloned().collect();
-        task.place.cluster.delete(&created, &deletion(task)).await?;
+        task.place.cluster.delete(&made(&absent, &objects), &deletion(task)).await?;
     }
     record::update(task.place, record).await.map(drop)
 }

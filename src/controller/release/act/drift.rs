@@ -29,11 +29,6 @@ const WATCHED: usize = 5000;
 /// Most fields of one object that are named.
 const NAMED: usize = 8;
 
-/// Kinds of what runs once, and would run again, and of what people keep data in, which a new one would not have: made anew only
-/// where corrections are asked for.
-const NOT_BY_DEFAULT: [&str; 5] =
-    ["Job", "Pod", "CertificateSigningRequest", "PersistentVolumeClaim", "PersistentVolume"];
-
 /// Has the objects of a revision that is deployed watched.
 pub(super) async fn watch(revision: u32, task: &Task<'_>, trace: &Trace) -> Result<(), ReconcileError> {
     let (live, identity) = (&task.place.context.live, &task.desired.identity);
@@ -101,13 +96,7 @@ fn listed(revision: u32, task: &Task<'_>, trace: &Trace) -> Option<Vec<ObjectRef
         _ => return None,
     };
     let is_whole = usize::try_from(inventory.objects).is_ok_and(|objects| objects == inventory.entries.len());
-    let object = |entry: &crate::api::InventoryEntry| ObjectRef {
-        group: entry.group.clone(),
-        kind: entry.kind.clone(),
-        namespace: entry.namespace.clone(),
-        name: entry.name.clone(),
-    };
-    is_whole.then(|| inventory.entries.iter().map(object).collect())
+    is_whole.then(|| inventory.entries.iter().cloned().map(ObjectRef::from).collect())
 }
 
 /// Looks at the objects of a deployed revision of which the watches showed something, and does about it what is declared.
@@ -253,8 +242,8 @@ impl Inspection<'_> {
 
     /// Whether an object that is missing is made anew.
     fn is_made_anew(&self, suspect: &Suspect) -> bool {
-        let ObjectRef { group, kind, .. } = &suspect.object;
-        let by_default = !NOT_BY_DEFAULT.contains(&kind.as_str());
+        let ObjectRef { group, .. } = &suspect.object;
+        let by_default = !suspect.object.runs_once() && !suspect.object.is_volume();
         // What a controller we do not know takes away when it is done would be done again and again.
         let is_known = by_default && (!group.contains('.') || group.ends_with(".k8s.io"));
         self.tolerance.restore && (self.tolerance.correct || by_default) && (is_known || !suspect.was_restored)

@@ -3,12 +3,12 @@
 use helm::manifest::hook::in_run_order;
 use helm::manifest::{DeletePolicy, Hook, HookEvent, HookPhase};
 use helm::release::Release;
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::{Deadline, Doing, hook_logs, masked, record};
 use crate::api::Reason;
 use crate::cluster;
-use crate::cluster::{DeleteOptions, HookOutcome, Object, Propagation, Reach, SecretValues, Source};
+use crate::cluster::{DeleteOptions, HookOutcome, HookRun, Object, Propagation, SecretValues, Source};
 use crate::controller::error::ReconcileError;
 use crate::controller::place::Place;
 use crate::history::{HooksBegun, Record};
@@ -74,12 +74,15 @@ pub(super) async fn run(
         let told = (&record.release, hooks_begun(record));
         if !is_done(&hook, event, told) {
             let begun = begun(&hook, event, told);
-            if begun.is_none() {
-                note(record, at, (event, HookPhase::Running), place).await?;
-            }
+            let run = match begun {
+                Some(began) => HookRun { began, is_resumed: true },
+                None => {
+                    HookRun { began: note(record, at, (event, HookPhase::Running), place).await?, is_resumed: false }
+                }
+            };
             let what = format!("{} {:?} of {}", hook.kind, hook.name, hook.path);
             doing.send_replace(Some(format!("running the {} hook {what}", event.as_str())));
-            let outcome = run_one(&hook, begun, record, (deadline, secrets), place).await;
+            let outcome = run_one(&hook, run, record, (deadline, secrets), place).await;
             doing.send_replace(None);
             if let Err(error @ ReconcileError { reason: Reason::ClusterUnavailable, .. }) = outcome {
                 // The hook itself may have begun, and go on: the record goes on saying so.
@@ -134,7 +137,7 @@ async fn end(hooks: impl Iterator<Item = &Hook>, record: &Record, place: &Place)
             }
         }
         let options =
-            DeleteOptions { owner: None, propagation: Propagation::Background, timeout: None, made_before: None };
+            DeleteOptions { owner: None, propagation: Propagation::Background, timeout: None, but_for_run: None };
         place.cluster.delete(&standing, &options).await?;
     }
     Ok(())
@@ -196,9 +199,9 @@ async fn note(
     at: usize,
     (event, phase): (&HookEvent, HookPhase),
     place: &Place,
-) -> Result<(), ReconcileError> {
+) -> Result<Timestamp, ReconcileError> {
+    let now = after_all(place.context.now(), at, (&record.release, hooks_begun(record)));
     let run = &mut record.release.hooks[at].last_run;
-    let now = place.context.now();
     if phase == HookPhase::Running {
         (run.started_at, run.completed_at) = (Some(now), None);
     } else {
@@ -211,36 +214,49 @@ async fn note(
         marks.hooks = Some(HooksBegun { event: event.clone(), since: now });
     }
     *record = record::update(place, record.clone()).await?;
-    Ok(())
+    Ok(now)
+}
+
+/// `now`, but after all that the record tells of: another process, whose clock was ahead, may have written it, and by these times
+/// runs are told from each other.
+fn after_all(now: Timestamp, at: usize, (release, begun): Told<'_>) -> Timestamp {
+    let Release { info, hooks, .. } = release;
+    let run = hooks.get(at).and_then(|hook| hook.last_run.started_at);
+    let since = begun.map(|begun| begun.since);
+    let told = [info.last_deployed, info.deleted, run, since].into_iter().flatten().max();
+    let next = told.and_then(|told| told.checked_add(SignedDuration::from_micros(1)).ok());
+    next.map_or(now, |next| next.max(now))
 }
 
 fn key(hook: &Hook) -> (String, String) {
     (hook.path.clone(), hook.name.clone())
 }
 
-/// Runs one hook, or goes on with a run that `begun` at that time.
+/// Runs one hook, or goes on with its run.
 async fn run_one(
     hook: &Hook,
-    begun: Option<Timestamp>,
+    run: HookRun,
     record: &Record,
     (deadline, secrets): (Deadline, &SecretValues),
     place: &Place,
 ) -> Result<(), ReconcileError> {
     let objects = objects(hook, record, place).await?;
     let mut stands = false;
-    for (object, begun) in objects.iter().zip(begun) {
-        stands |= place.cluster.hook_stands(object, begun).await?;
+    for object in objects.iter().filter(|_| run.is_resumed) {
+        stands |= place.cluster.hook_stands(object, run.began).await?;
     }
     if !stands {
         // Who goes on with a run of another process may find that process alive.
-        delete(hook, (&DeletePolicy::BeforeHookCreation, begun), record, deadline, place).await?;
+        let but_for = run.is_resumed.then_some(run.began);
+        delete(hook, (&DeletePolicy::BeforeHookCreation, but_for), record, deadline, place).await?;
     }
     let limit = deadline.remaining().as_secs();
     for object in &objects {
-        let outcome = match place.cluster.run_hook(object, begun, deadline.remaining()).await {
+        let outcome = match place.cluster.run_hook(object, run, deadline.remaining()).await {
             // What was there before was just deleted: another process goes on with this very run.
             Err(cluster::Error::HookExists { .. }) if is_cleared(hook) => {
-                place.cluster.run_hook(object, noted(hook, record), deadline.remaining()).await?
+                let run = HookRun { is_resumed: true, ..run };
+                place.cluster.run_hook(object, run, deadline.remaining()).await?
             }
             outcome => outcome?,
         };
@@ -264,15 +280,9 @@ fn is_cleared(hook: &Hook) -> bool {
     hook.effective_delete_policies().contains(&DeletePolicy::BeforeHookCreation)
 }
 
-/// When the run that the record tells of began.
-fn noted(hook: &Hook, record: &Record) -> Option<Timestamp> {
-    let hook = record.release.hooks.iter().find(|other| key(other) == key(hook))?;
-    hook.last_run.started_at
-}
-
 async fn delete(
     hook: &Hook,
-    (policy, made_before): (&DeletePolicy, Option<Timestamp>),
+    (policy, but_for_run): (&DeletePolicy, Option<Timestamp>),
     record: &Record,
     deadline: Deadline,
     place: &Place,
@@ -285,7 +295,7 @@ async fn delete(
         owner: None,
         propagation: Propagation::Background,
         timeout: Some(deadline.remaining()),
-        made_before,
+        but_for_run,
     };
     place.cluster.delete(&objects(hook, record, place).await?, &options).await?;
     Ok(())
@@ -295,11 +305,7 @@ async fn delete(
 async fn objects(hook: &Hook, record: &Record, place: &Place) -> Result<Vec<Object>, ReconcileError> {
     let source = Source { origin: &hook.path, text: &hook.manifest };
     let objects = place.cluster.objects(&[source], &record.release.namespace).await?;
-    if place.context.policy.no_cross_namespace_refs && place.key.is_none() {
-        let owner = record.marks.as_ref().and_then(|marks| marks.owner.split_once('/'));
-        let own = owner.map_or(record.release.namespace.as_str(), |(namespace, _)| namespace);
-        Reach::Namespace(own.to_owned()).admit(&objects)?;
-    }
+    place.reach().admit(&objects)?;
     Ok(objects)
 }
 
@@ -309,7 +315,7 @@ mod tests {
     use helm::release::Release;
     use k8s_openapi::jiff::Timestamp;
 
-    use super::{HooksBegun, begun, is_done, is_of_removal, is_over};
+    use super::{HooksBegun, after_all, begun, is_done, is_of_removal, is_over};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).expect("a time")
@@ -408,6 +414,19 @@ mod tests {
         for marks in [None, Some(hooks_begun(&PreDelete, 210))] {
             assert!(!is_of_removal(&running, (&release(true), marks.as_ref())), "{marks:?}");
             assert!(is_of_removal(&own, (&release(true), marks.as_ref())), "{marks:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_begins_no_run_before_what_is_told() {
+        let told = |started| {
+            let hooks = vec![hook(&[HookEvent::PreInstall], HookPhase::Running, started)];
+            Release { hooks, ..release(false) }
+        };
+        assert_eq!(after_all(at(150), 0, (&told(120), None)), at(150));
+        for (now, started) in [(90, 90), (150, 160), (150, 150)] {
+            let began = after_all(at(now), 0, (&told(started), None));
+            assert!(began > at(100) && began > at(started), "{began} at {now} with {started}");
         }
     }
 }

@@ -40,7 +40,7 @@ use tokio::time::Instant;
 
 use super::blocked::Blocked;
 use super::dereference;
-use super::plan::{self, Plan};
+use super::plan::{self, Plan, Stop};
 use super::removal::Leaving;
 use super::trace::Trace;
 use super::validate::{self, Action, DesiredRelease, Identity};
@@ -112,6 +112,14 @@ pub(super) async fn act(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Resul
 
 /// Takes a step with a revision that is there already.
 async fn go_on(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
+    // A history elsewhere may be another's until its account is known to be let there: what it says is neither told nor changed.
+    let is_strange = matches!(
+        plan,
+        Plan::Supersede { .. } | Plan::Mark { .. } | Plan::EndHold { .. } | Plan::Stop(Stop::Hold { .. })
+    );
+    if is_strange && task.release.namespace().as_ref() != Some(&task.desired.identity.release.namespace) {
+        task.place.admit(&task.desired.identity.release).await?;
+    }
     match plan {
         Plan::EndHold { revision } => record::end_hold(record::get(task, revision).await?, task).await,
         Plan::Inspect { revision } => Box::pin(drift::inspect(revision, task, trace)).await,

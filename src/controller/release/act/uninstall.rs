@@ -347,7 +347,7 @@ async fn take_down(
         owner: Some(owner.clone()),
         propagation: propagation(removal.propagation),
         timeout: removal.wait.then(|| deadline.remaining()),
-        made_before: None,
+        but_for_run: None,
     };
     doing.send_replace(Some(format!("waiting until the objects of release {release} are gone")));
     let removed = place.cluster.delete(objects, &options).await?;
@@ -362,6 +362,8 @@ async fn take_down(
             supersede_others(&newest, release, place).await?;
             record::update(place, newest).await?;
         }
+        // What a history says that cannot be read is not known to be done with.
+        None if removal.keep_history => {}
         // The newest goes last: killed in between, it still says that an uninstall is to be ended.
         _ => {
             let revisions = place.revisions.of(release);
@@ -414,15 +416,10 @@ async fn objects(
     }
     let mut objects = distinct(manifests);
     let known: BTreeSet<ObjectRef> = objects.iter().map(|object| object.reference().clone()).collect();
-    let entries = inventory.iter().map(|entry| (reference(entry), entry.uid.clone()));
+    let entries = inventory.iter().map(|entry| (ObjectRef::from(entry.clone()), entry.uid.clone()));
     let others = entries.filter(|(reference, _)| !known.contains(reference)).collect();
     objects.extend(place.cluster.known_objects(others).await?);
     Ok(objects)
-}
-
-fn reference(entry: &InventoryEntry) -> ObjectRef {
-    let InventoryEntry { group, kind, namespace, name, uid: _ } = entry.clone();
-    ObjectRef { group, kind, namespace, name }
 }
 
 fn propagation(declared: DeletionPropagation) -> Propagation {
