@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DriftDetection {
-    /// What is done. Default: objects that are missing are made anew (but for Jobs and bare Pods), and changed fields are told
+    /// What is done. Default: objects that are missing are made anew (but for Jobs, bare Pods,
+    /// CertificateSigningRequests, volumes and their claims), and changed fields are told
     /// of in the condition `Drifted` and an Event.
     pub mode: Option<DriftMode>,
     /// Which fields others may change without being told of, or corrected.
@@ -28,7 +29,8 @@ pub enum DriftMode {
     Disabled,
 }
 
-/// Fields that others may change.
+/// Fields that others may change while a release is deployed. In an upgrade a rule of `spec.conflicts` about the same field goes
+/// before.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IgnoreRule {

@@ -13,20 +13,24 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::Api;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::context::Context;
 use super::error::{ReconcileError, chain};
+use super::events::Severity;
 use super::guarded::Guarded;
 use super::matching::Key;
+use super::release::{differences::Differences, postrender};
 use crate::api::{
-    ClusterHelmReleaseDefaults, DEFAULTS_NAME, HelmRelease, HelmReleaseDefaults, HelmReleaseDefaultsSpec, Reason,
-    TakenDefaults,
+    ClusterHelmReleaseDefaults, DEFAULTS_NAME, HelmRelease, HelmReleaseDefaults, HelmReleaseDefaultsSpec,
+    HelmReleaseSpec, Reason, TakenDefaults,
 };
 use crate::client::WatchBackoff;
 
@@ -57,8 +61,15 @@ impl Kind for ClusterHelmReleaseDefaults {
     }
 }
 
-/// What one object declares, or why it cannot be read.
-type Declared = Result<Arc<HelmReleaseDefaultsSpec>, String>;
+/// What one object declares, or why it cannot be used.
+type Declared = Result<Arc<HelmReleaseDefaultsSpec>, Unusable>;
+
+/// An object that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Unusable {
+    uid: Option<String>,
+    why: String,
+}
 
 /// The objects that are there, by kind and namespace, which is empty for the cluster's.
 type Objects = BTreeMap<(&'static str, String), Declared>;
@@ -96,8 +107,8 @@ impl Defaults {
         for (kind, place) in [(HelmReleaseDefaults::NAME, namespace.as_str()), (ClusterHelmReleaseDefaults::NAME, "")] {
             match known.objects.get(&(kind, place.to_owned())) {
                 Some(Ok(defaults)) => effective.take(kind, defaults, release),
-                Some(Err(why)) => {
-                    return Effective { trouble: Some(unreadable(kind, place, why)), ..Effective::default() };
+                Some(Err(Unusable { why, .. })) => {
+                    return Effective { trouble: Some(unusable(kind, place, why)), ..Effective::default() };
                 }
                 None => {}
             }
@@ -124,6 +135,22 @@ impl Defaults {
         let changed = places.filter(differs).cloned().chain(was_closed).collect();
         known.objects.extend(listed.into_iter().map(|(place, declared)| ((kind, place), declared)));
         changed
+    }
+
+    /// Tells by an Event what is wrong with an object that cannot be used.
+    fn tell(&self, kind: &'static str, place: &str, context: &Context) {
+        let known = self.lock().objects.get(&(kind, place.to_owned())).cloned();
+        let Some(Err(Unusable { uid, why })) = known else { return };
+        let regarding = ObjectReference {
+            api_version: Some(HelmReleaseDefaults::api_version(&()).into_owned()),
+            kind: Some(kind.to_owned()),
+            name: Some(DEFAULTS_NAME.to_owned()),
+            namespace: Some(place.to_owned()).filter(|place| !place.is_empty()),
+            uid,
+            ..ObjectReference::default()
+        };
+        let event = (Severity::Warning, Reason::DefaultsInvalid);
+        context.events.record(regarding, event, &unusable(kind, place, &why).message, context.now());
     }
 
     /// Whether none of a kind is known.
@@ -173,10 +200,10 @@ impl Effective {
     }
 }
 
-fn unreadable(kind: &str, place: &str, why: &str) -> ReconcileError {
+fn unusable(kind: &str, place: &str, why: &str) -> ReconcileError {
     let of = if place.is_empty() { String::new() } else { format!(" of namespace {place}") };
     let message = format!(
-        "{kind} {DEFAULTS_NAME:?}{of} cannot be read: {why}; correct it, or apply the CustomResourceDefinitions of this version of the \
+        "{kind} {DEFAULTS_NAME:?}{of} cannot be used: {why}; correct it, or apply the CustomResourceDefinitions of this version of the \
          operator. Until then the releases within its reach are left as they are"
     );
     ReconcileError::new(Reason::DefaultsInvalid, message)
@@ -233,6 +260,7 @@ async fn follow_kind<K: Kind>(context: &Context, listed: impl FnOnce()) {
             }
         };
         for place in &changed {
+            context.defaults.tell(K::NAME, place, context);
             let releases = context.releases.state();
             let reached = releases.iter().map(|release| Key::of(&**release));
             let reached: Vec<Key> = reached.filter(|key| place.is_empty() || key.namespace == *place).collect();
@@ -251,8 +279,20 @@ fn declared<K: Kind>(object: Guarded<K>) -> Option<(String, Declared)> {
     if object.name_any() != DEFAULTS_NAME {
         return None;
     }
-    let place = object.namespace().unwrap_or_default();
-    Some((place, object.0.map(|object| Arc::new(object.declared())).map_err(|undecodable| undecodable.error)))
+    let (place, uid) = (object.namespace().unwrap_or_default(), object.uid());
+    let spec = object.0.map(K::declared).map_err(|undecodable| undecodable.error);
+    let spec = spec.and_then(|spec| check(&spec).map(|()| Arc::new(spec)));
+    Some((place, spec.map_err(|why| Unusable { uid, why })))
+}
+
+/// Whether a release can have these defaults; what is wrong with them otherwise.
+fn check(defaults: &HelmReleaseDefaultsSpec) -> Result<(), String> {
+    let release = json!({ "chart": { "name": "any" } });
+    let mut release: HelmReleaseSpec = serde_json::from_value(release).map_err(|error| error.to_string())?;
+    fill::fill(&mut release, defaults);
+    postrender::of(&release).map_err(|error| error.message)?;
+    Differences::of(&release).map_err(|error| error.message)?;
+    Ok(())
 }
 
 fn entered(object: Option<(String, Option<Declared>)>, kind: &'static str, context: &Context) -> BTreeSet<String> {

@@ -65,7 +65,8 @@ impl Events {
             metadata: ObjectMeta {
                 // Unique enough: one object does not have two events in one nanosecond.
                 name: Some(format!("{name}.{:x}", now.as_nanosecond())),
-                namespace: regarding.namespace.clone(),
+                // Those about objects of the whole cluster are where kubectl looks for them.
+                namespace: Some(regarding.namespace.clone().unwrap_or_else(|| "default".to_owned())),
                 ..ObjectMeta::default()
             },
             action: Some("Reconcile".to_owned()),

@@ -201,7 +201,19 @@ fn drift_that_is_told_is_undone_once_the_defaults_say_so() -> Result<()> {
     })
 }
 
-/// Defaults that cannot be read hold what they reach, and nothing else: neither its removal, nor other namespaces.
+/// Waits until `kubectl describe` of the namespace's defaults says these words.
+async fn told(story: &Story<'_>, words: &[&str]) -> Result<()> {
+    story
+        .eventually("the defaults tell what is wrong with them", async || {
+            let said =
+                story.kubectl.run(&["describe", "helmreleasedefaults", "default", "-n", &story.namespace]).await?;
+            ensure!(words.iter().all(|word| said.contains(word)), "they say {said}");
+            Ok(())
+        })
+        .await
+}
+
+/// Defaults that cannot be used hold what they reach, and nothing else: neither its removal, nor other namespaces.
 async fn unreadable(story: &Story<'_>) -> Result<()> {
     story.release("leaving", "memo", "1.0.0", json!({})).await?;
     story.ready("leaving").await?;
@@ -223,6 +235,11 @@ async fn unreadable(story: &Story<'_>) -> Result<()> {
     story.refused("near", Reason::DefaultsInvalid, &words).await?;
     ensure!(story.history("near").await? == before, "a revision was made without its defaults");
     story.delete("leaving").await?;
+
+    // What the API server takes, and no object can have.
+    story.apply(&defaults("HelmReleaseDefaults", "default", labels(json!({ "no name": "a" })))).await?;
+    story.refused("near", Reason::DefaultsInvalid, &["commonMetadata.labels", "no name"]).await?;
+    told(story, &["DefaultsInvalid", "no name"]).await?;
     story.apply(&defaults("HelmReleaseDefaults", "default", labels(json!({ "team": "again" })))).await?;
     story.ready("near").await?;
     labelled(story, &story.namespace, "near", &[("team", Some("again"))]).await?;
