@@ -51,6 +51,14 @@ spec:
   selector: {app: web}
   ports: [{port: 80, name: http, targetPort: 8080}, {port: 443, name: https}]
 ---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: web
+spec:
+  podSelector: {}
+  ingress: [{ports: [{port: 443}, {port: 8443}]}]
+---
 apiVersion: v1
 kind: ConfigMap
 metadata:
@@ -66,7 +74,7 @@ spec:
 "#;
 
 /// A patch, and the kind that it is for where it names no object itself.
-const PATCHES: [(&str, &str); 25] = [
+const PATCHES: [(&str, &str); 28] = [
     ("spec: {template: {spec: {containers: [{name: side, stdin: true}]}}}", "Deployment"),
     (r#"[{"op": "replace", "path": "/spec/replicas", "value": 5}]"#, "Deployment"),
     (r#"[{"op": "add", "path": "/metadata/labels/new", "value": "1"}]"#, "Deployment"),
@@ -107,6 +115,9 @@ const PATCHES: [(&str, &str); 25] = [
     ),
     ("data: {color: null, more: \"2\"}", "ConfigMap"),
     ("spec: {ports: [{port: 80, nodePort: 30080}, {port: 8080, name: alt}]}", "Service"),
+    ("spec: {ports: [{port: 443, protocol: UDP, name: h3, targetPort: 8443}]}", "Service"),
+    ("spec: {ingress: [{ports: [{port: 80}]}]}", "NetworkPolicy"),
+    ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: app}\ndata: {twice: a}\n---\n", ""),
     ("spec: {containers: [{name: a, image: c}], more: {x: null, z: 1}}", "Thing"),
     ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: app}\ndata: {named: \"yes\"}", ""),
     ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: app}\n$patch: delete", ""),
@@ -135,9 +146,9 @@ fn objects(text: &str) -> Result<Objects> {
 }
 
 fn ours(patches: &[(&str, &str)], images: &[[Option<&str>; 4]]) -> Result<Objects> {
-    let parse = |(text, kind): &(&str, &str)| -> Result<Patch> {
+    let parse = |(text, kind): &(&str, &str)| -> Result<Vec<Patch>> {
         let target = Selector::parse(&Texts { kind: Some(kind), ..Texts::default() })?;
-        Ok(Patch::parse("a patch", text, (!kind.is_empty()).then_some(target))?)
+        Ok(Patch::parse("a patch", text, (!kind.is_empty()).then_some(&target))?)
     };
     let text = |text: Option<&str>| text.map(str::to_owned);
     let image = |[name, new_name, new_tag, digest]: &[Option<&str>; 4]| Image {
@@ -146,7 +157,7 @@ fn ours(patches: &[(&str, &str)], images: &[[Option<&str>; 4]]) -> Result<Object
         new_tag: text(*new_tag),
         digest: text(*digest),
     };
-    let patches = patches.iter().map(parse).collect::<Result<_>>()?;
+    let patches = patches.iter().map(parse).collect::<Result<Vec<_>>>()?.concat();
     let step = Step { patches, images: images.iter().map(image).collect() };
     let mut manifest = format!("---\n# Source: app/templates/all.yaml\n{OBJECTS}");
     PostRenderers { steps: vec![step], ..PostRenderers::default() }.apply(&mut manifest, &mut Vec::new())?;

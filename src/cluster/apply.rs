@@ -276,6 +276,9 @@ impl Cluster {
         if let Some(existing) = existing {
             self.take_over_fields(target, existing, before(object, existing, how)).await?;
         }
+        // Of an object that no managers are known of, as after they were reset, the server names one that is nobody.
+        let is_unmanaged = |existing: &Metadata| existing.managed_fields.as_ref().is_none_or(Vec::is_empty);
+        let force = force || existing.is_some_and(is_unmanaged);
         let (content, rules, doubled) = prepared(object, existing, how);
         for doubled in doubled {
             tracing::warn!(object = %object.reference(), "the environment variable {doubled} is set twice in the chart: the last counts");

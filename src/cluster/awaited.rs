@@ -123,7 +123,7 @@ impl Watched {
         let change = self.awaited.change;
         match self.subscription.look() {
             Look::NotYet | Look::Lost(_) => false,
-            Look::Absent => {
+            Look::Absent(_) => {
                 self.lacked = true;
                 matches!(change, Change::Gone | Change::Later(_))
             }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::apply::{How, vanishes};
+use super::apply::{How, prepared, vanishes};
 use super::checks::Judge;
 use super::object::{Object, ObjectRef};
 use super::request::Metadata;
 use super::wait::{Question, Target, Unready, Unsettled, Version};
 use super::watch::Marks;
-use super::{Cluster, Error};
+use super::{Cluster, Error, Owner};
 
 /// How a hook ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,12 +24,15 @@ pub enum HookOutcome {
     TimedOut(Unready),
 }
 
-/// The annotation of a hook's object that says which run of the hook made it.
+/// The annotation of a hook's object that says which run of the hook made it, and for which release:
+/// `namespace/name@time`. Hooks bear no other marks, as with Helm.
 const RUN: &str = "helm-operator.ketches.cn/hook-run";
 
 /// One run of a hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HookRun {
+pub struct HookRun<'a> {
+    /// The release.
+    pub of: &'a Owner,
     /// When it began, by the clock of whoever began it, which need not be the API server's. No two runs of a hook begin at the same time.
     pub began: Timestamp,
     /// Whether another process began it, and may have made its object.
@@ -49,8 +52,8 @@ impl Cluster {
     ///
     /// A Job or Pod that exists is not touched: it has run, or runs, for something else, and its end would be taken for
     /// this hook's ([`Error::HookExists`]). But one that a run which is resumed has made is the one to wait for.
-    pub async fn run_hook(&self, hook: &Object, run: HookRun, timeout: Duration) -> Result<HookOutcome, Error> {
-        let hook = &hook.annotated(RUN, run.began.to_string());
+    pub async fn run_hook(&self, hook: &Object, run: HookRun<'_>, timeout: Duration) -> Result<HookOutcome, Error> {
+        let hook = &hook.annotated(RUN, made_for(run.of) + &run.began.to_string());
         if !ends(hook.reference()) {
             let existing = self.requests.metadata(hook.resource(), hook.reference()).await?;
             self.apply_one(hook, existing.as_ref(), How::default()).await?;
@@ -106,7 +109,10 @@ impl Cluster {
             };
             self.wait_gone(vec![target], timeout).await?;
         }
-        let content = Value::Object(hook.content().clone());
+        let (content, _, doubled) = prepared(hook, None, How::default());
+        for doubled in doubled {
+            tracing::warn!(object = %reference, "the environment variable {doubled} is set twice in the chart: the last counts");
+        }
         let live = self.requests.apply((resource, reference), &content, false, false).await?;
         Ok(Begun::of(&live))
     }
@@ -138,9 +144,19 @@ impl Begun {
 /// were made: of those, it is what is not older, in whole seconds as the server tells them.
 pub(super) fn is_of_run(metadata: &Metadata, began: Timestamp) -> bool {
     match metadata.annotations.as_ref().and_then(|annotations| annotations.get(RUN)) {
-        Some(run) => run.parse().is_ok_and(|run: Timestamp| run == began),
+        Some(run) => run.rsplit('@').next().and_then(|run| run.parse().ok()) == Some(began),
         None => metadata.creation_timestamp.as_ref().is_some_and(|created| created.0.as_second() >= began.as_second()),
     }
+}
+
+/// Whether a hook of the release made the object. A chart may have the same object among those of the release, too, as Helm allows.
+pub(super) fn is_made_for(metadata: &Metadata, owner: &Owner) -> bool {
+    let annotations = metadata.annotations.as_ref();
+    annotations.and_then(|annotations| annotations.get(RUN)).is_some_and(|run| run.starts_with(&made_for(owner)))
+}
+
+fn made_for(owner: &Owner) -> String {
+    format!("{}/{}@", owner.namespace, owner.release)
 }
 
 /// Whether a hook of this kind is waited for until it ends.

@@ -94,7 +94,7 @@ impl Live {
                 Verdict::InProgress(words) | Verdict::Failed(words) => words,
                 Verdict::Current => String::new(),
             },
-            Look::Absent => "it does not exist".to_owned(),
+            Look::Absent(_) => "it does not exist".to_owned(),
             Look::NotYet | Look::Lost(_) => String::new(),
         }
     }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::Owner;
 use super::error::Error;
+use super::hooks::is_made_for;
 use super::object::ObjectRef;
 use super::request::Metadata;
 
@@ -62,6 +63,7 @@ pub(super) fn claim(metadata: &Metadata, owner: &Owner) -> Holder {
         (_, Some(release), Some(namespace)) if release != owner.release || namespace != owner.namespace => {
             Holder::Theirs { release: release.to_owned(), namespace: namespace.to_owned() }
         }
+        _ if is_made_for(metadata, owner) => Holder::Ours,
         _ => {
             let marks = [(MANAGED_BY, label), (RELEASE_NAME, release), (RELEASE_NAMESPACE, namespace)];
             Holder::Nobody { missing: describe(marks) }

@@ -242,7 +242,7 @@ impl Open {
         for number in woken {
             let Some(mut pending) = self.pending.remove(&number) else { continue };
             let look = pending.subscription.look();
-            let is_deleted = pending.seen && matches!(look, Look::Absent);
+            let is_deleted = pending.seen && matches!(look, Look::Absent(_));
             pending.seen |= matches!(&look, Look::Seen(seen) if pending.target.question.is_answered_by(seen));
             let standing = match look {
                 Look::Lost(_) if pending.subscription.has_alternative() => {
@@ -252,7 +252,7 @@ impl Open {
                 // With its kind an object is gone, too.
                 Look::Lost(Refusal { code: 404, .. }) if pending.target.question.is_of_absence() => Standing::Done,
                 Look::Lost(refusal) => return Err(Unsettled::Unwatchable(pending.target.object, refusal.message)),
-                Look::Absent if is_deleted && matches!(pending.target.question, Question::Complete(_, false)) => {
+                Look::Absent(_) if is_deleted && matches!(pending.target.question, Question::Complete(_, false)) => {
                     Standing::Failed("somebody deleted it before it was complete".to_owned())
                 }
                 look => standing(&pending.target.question, &look),
@@ -284,11 +284,17 @@ const NOT_SEEN: &str = "its state could not be read yet";
 fn standing(question: &Question, look: &Look) -> Standing {
     match (question, look) {
         (_, Look::NotYet | Look::Lost(_)) => Standing::Pending(NOT_SEEN.to_owned()),
-        (Question::Gone { .. } | Question::Ready(_, true) | Question::Complete(_, true), Look::Absent) => {
-            Standing::Done
-        }
-        (Question::Ready(_, false) | Question::Complete(_, false), Look::Absent) => {
+        (Question::Gone { .. }, Look::Absent(_)) => Standing::Done,
+        (Question::Ready(_, false) | Question::Complete(_, false), Look::Absent(_)) => {
             Standing::Pending("it does not exist any more".to_owned())
+        }
+        (Question::Ready(version, true) | Question::Complete(version, true), Look::Absent(absence)) => {
+            match &absence.last {
+                Some(last) if !is_older(last, version) => ended(question, last),
+                _ if absence.is_certain => Standing::Done,
+                // One of that name that was there before may have gone, and the new one not be known yet.
+                _ => Standing::Pending(NOT_SEEN.to_owned()),
+            }
         }
         (Question::Gone { uid }, Look::Seen(seen)) if *uid != seen.uid => Standing::Done,
         (Question::Gone { .. }, Look::Seen(seen)) => Standing::Pending(holders(seen)),
@@ -297,6 +303,17 @@ fn standing(question: &Question, look: &Look) -> Standing {
         }
         (Question::Ready(..), Look::Seen(seen)) => seen.assessment.ready.clone().into(),
         (Question::Complete(..), Look::Seen(seen)) => seen.assessment.complete.clone().into(),
+    }
+}
+
+/// How a Job that removed itself had ended.
+fn ended(question: &Question, last: &Seen) -> Standing {
+    match (question, &last.assessment.complete) {
+        (Question::Complete(..), Verdict::InProgress(_)) => {
+            Standing::Failed("it is gone, and was not seen to complete".to_owned())
+        }
+        (Question::Complete(..), complete) => complete.clone().into(),
+        _ => Standing::Done,
     }
 }
 
@@ -330,7 +347,7 @@ fn holders(seen: &Seen) -> String {
 mod tests {
     use super::{Question, Standing, Version, standing};
     use crate::cluster::ready::{Assessment, Verdict};
-    use crate::cluster::watch::{Look, Seen};
+    use crate::cluster::watch::{Absence, Look, Seen};
 
     fn seen(resource_version: &str) -> Look {
         Look::Seen(Seen {
@@ -363,13 +380,38 @@ mod tests {
     #[test]
     fn absence_is_what_a_deletion_waits_for_and_what_a_vanishing_job_ends_with() {
         let gone = Question::Gone { uid: "u1".to_owned() };
-        assert_eq!(standing(&gone, &Look::Absent), Standing::Done);
+        let absent = || Look::Absent(Absence::default());
+        let certain = Look::Absent(Absence { is_certain: true, last: None });
+        assert_eq!(standing(&gone, &absent()), Standing::Done);
         assert_eq!(standing(&gone, &seen("1")), Standing::Pending("held by finalizers example.com/hold".to_owned()));
         assert_eq!(standing(&Question::Gone { uid: "u0".to_owned() }, &seen("1")), Standing::Done);
-        assert_eq!(standing(&Question::Complete(version("1"), true), &Look::Absent), Standing::Done);
-        assert_eq!(standing(&Question::Ready(version("1"), true), &Look::Absent), Standing::Done);
-        assert!(matches!(standing(&Question::Complete(version("1"), false), &Look::Absent), Standing::Pending(_)));
-        assert!(matches!(standing(&Question::Ready(version("1"), false), &Look::Absent), Standing::Pending(_)));
+        for question in [Question::Complete(version("1"), true), Question::Ready(version("1"), true)] {
+            assert_eq!(standing(&question, &certain), Standing::Done);
+            // The feed may not have heard of it yet.
+            assert!(matches!(standing(&question, &absent()), Standing::Pending(_)));
+        }
+        for question in [Question::Complete(version("1"), false), Question::Ready(version("1"), false)] {
+            assert!(matches!(standing(&question, &certain), Standing::Pending(_)));
+        }
+    }
+
+    #[test]
+    fn a_job_that_removed_itself_ended_as_it_was_last_seen() {
+        let gone = |resource_version: &str, complete: Verdict| {
+            let Look::Seen(seen) = seen(resource_version) else { unreachable!() };
+            let assessment = Assessment { complete, ..seen.assessment };
+            Look::Absent(Absence { last: Some(Seen { assessment, ..seen }), is_certain: false })
+        };
+        let complete = Question::Complete(version("100"), true);
+        let failed = || Verdict::Failed("Job Failed".to_owned());
+        assert_eq!(standing(&complete, &gone("101", Verdict::Current)), Standing::Done);
+        assert_eq!(standing(&complete, &gone("101", failed())), Standing::Failed("Job Failed".to_owned()));
+        let running = gone("101", Verdict::InProgress("runs".to_owned()));
+        assert!(matches!(standing(&complete, &running), Standing::Failed(_)));
+        // The one before it proves nothing.
+        for before in [Verdict::Current, failed()] {
+            assert!(matches!(standing(&complete, &gone("99", before)), Standing::Pending(_)));
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 mod subscription;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -34,6 +34,9 @@ const LINGER: Duration = Duration::from_secs(5);
 
 /// Feeds of single namespaces for one kind, beyond which a feed of all namespaces is started.
 const NAMESPACES: usize = 4;
+
+/// How many objects that went a feed remembers.
+const GONE: usize = 1024;
 
 /// How long a feed is refused before it ends; an API server that is just starting refuses, too.
 const REFUSED: Duration = Duration::from_secs(3);
@@ -87,11 +90,20 @@ pub(super) enum Look {
     /// The feed has not seen everything yet.
     NotYet,
     /// The object does not exist.
-    Absent,
+    Absent(Absence),
     /// The object as last seen.
     Seen(Seen),
     /// The feed cannot be kept: the server refuses it.
     Lost(Refusal),
+}
+
+/// What is known of an object that a feed does not show.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Absence {
+    /// As it was when it went, if that was seen lately: told of Jobs, which may remove themselves.
+    pub(super) last: Option<Seen>,
+    /// Whether it is not there since the subscription began. Else the feed may not have heard yet that it was made.
+    pub(super) is_certain: bool,
 }
 
 /// Why the server refuses a feed.
@@ -173,10 +185,13 @@ impl Hub {
             feed
         });
         feed.subscribers.send_modify(|count| *count += 1);
-        lock(&feed.state).waiting.entry(place.clone()).or_default().push(waiter.clone());
+        let mut state = lock(&feed.state);
+        state.waiting.entry(place.clone()).or_default().push(waiter.clone());
+        let lists = state.lists_begun;
+        drop(state);
         // A feed that runs already may have told all it knows before this.
         waiter.0.wake(waiter.1);
-        Subscription { feed: feed.clone(), place, waiter: waiter.clone() }
+        Subscription { feed: feed.clone(), place, waiter: waiter.clone(), lists }
     }
 
     /// Removes `feed` unless somebody subscribed meanwhile.
@@ -228,6 +243,11 @@ struct State {
     synced: bool,
     lost: Option<Refusal>,
     seen: BTreeMap<Place, Seen>,
+    /// Jobs that went, as they were last, the latest at the end.
+    gone: VecDeque<(Place, Seen)>,
+    /// How many lists were begun, and the last of them that was whole.
+    lists_begun: u64,
+    listed_whole: u64,
     /// Places seen in the listing that is under way.
     listed: BTreeSet<Place>,
     waiting: BTreeMap<Place, Vec<Waiting>>,
@@ -334,22 +354,31 @@ impl Feed {
 impl State {
     fn take(&mut self, of: &FeedKey, event: watcher::Event<DynamicObject>) {
         match event {
-            watcher::Event::Init => self.listed.clear(),
+            watcher::Event::Init => {
+                self.listed.clear();
+                self.lists_begun += 1;
+            }
             watcher::Event::InitApply(object) => {
                 self.listed.insert(place(&object));
                 self.show(of, object);
             }
             watcher::Event::Apply(object) => self.show(of, object),
-            watcher::Event::Delete(object) => self.vanish(&place(&object)),
+            watcher::Event::Delete(object) => {
+                // What it was at its end is told with that.
+                let place = place(&object);
+                self.seen.insert(place.clone(), see(of, object));
+                self.vanish(of, &place);
+            }
             watcher::Event::InitDone => {
                 let listed = std::mem::take(&mut self.listed);
                 let gone: Vec<_> = self.seen.keys().filter(|place| !listed.contains(*place)).cloned().collect();
                 for place in &gone {
-                    self.vanish(place);
+                    self.vanish(of, place);
                 }
-                if !std::mem::replace(&mut self.synced, true) {
-                    self.waiting.values().flatten().for_each(|(waiter, number)| waiter.wake(*number));
-                }
+                self.listed_whole = self.lists_begun;
+                self.synced = true;
+                // A list proves what is not there.
+                self.waiting.values().flatten().for_each(|(waiter, number)| waiter.wake(*number));
             }
         }
     }
@@ -360,9 +389,21 @@ impl State {
         self.wake(&place);
     }
 
-    fn vanish(&mut self, place: &Place) {
-        self.seen.remove(place);
+    fn vanish(&mut self, (resource, ..): &FeedKey, place: &Place) {
+        if let Some(last) = self.seen.remove(place).filter(|_| resource.kind == "Job") {
+            self.gone.retain(|(gone, _)| gone != place);
+            self.gone.push_back((place.clone(), last));
+            if self.gone.len() > GONE {
+                self.gone.pop_front();
+            }
+        }
         self.wake(place);
+    }
+
+    /// What is known of what is not there, by who subscribed when so many lists had begun.
+    fn absence(&self, place: &Place, lists: u64) -> Absence {
+        let last = self.gone.iter().find(|(gone, _)| gone == place).map(|(_, last)| last.clone());
+        Absence { last, is_certain: self.listed_whole > lists }
     }
 
     fn wake(&self, place: &Place) {

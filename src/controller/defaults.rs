@@ -290,7 +290,7 @@ fn check(defaults: &HelmReleaseDefaultsSpec) -> Result<(), String> {
     let release = json!({ "chart": { "name": "any" } });
     let mut release: HelmReleaseSpec = serde_json::from_value(release).map_err(|error| error.to_string())?;
     fill::fill(&mut release, defaults);
-    postrender::of(&release).map_err(|error| error.message)?;
+    postrender::of(&release, "").map_err(|error| error.message)?;
     Differences::of(&release).map_err(|error| error.message)?;
     Ok(())
 }

@@ -4,22 +4,23 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use e2e::kwok::play;
-use helm_operator::cluster::{DeleteOptions, Error, HookOutcome, HookRun, Propagation};
+use helm_operator::cluster::{DeleteOptions, Error, HookOutcome, HookRun, Owner, Propagation};
 use serde_json::json;
 
 use crate::{Ground, LONG, config_map, job};
 
 /// A run that begins now.
-fn new() -> HookRun {
-    HookRun { began: jiff::Timestamp::now(), is_resumed: false }
+fn new(of: &Owner) -> HookRun<'_> {
+    HookRun { of, began: jiff::Timestamp::now(), is_resumed: false }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hook_ends_with_its_job_and_can_be_run_again_after_deletion() -> Result<()> {
     let ground = Ground::new("hook-job").await?;
+    let of = ground.owner("shop");
     let hooks = ground.objects(&[job("migrate", "")]).await?;
     for _ in 0..2 {
-        let outcome = ground.cluster.run_hook(&hooks[0], new(), LONG).await?;
+        let outcome = ground.cluster.run_hook(&hooks[0], new(&of), LONG).await?;
         ensure!(outcome == HookOutcome::Succeeded, "{outcome:?}");
         let before_creation =
             DeleteOptions { owner: None, propagation: Propagation::Background, timeout: Some(LONG), but_for_run: None };
@@ -31,12 +32,14 @@ async fn a_hook_ends_with_its_job_and_can_be_run_again_after_deletion() -> Resul
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hook_that_fails_or_hangs_says_so() -> Result<()> {
     let ground = Ground::new("hook-fails").await?;
+    let of = ground.owner("shop");
     let hooks = ground.objects(&[job("broken", play::FAIL), job("hangs", play::HANG)]).await?;
-    let HookOutcome::Failed(broken) = ground.cluster.run_hook(&hooks[0], new(), LONG).await? else {
+    let HookOutcome::Failed(broken) = ground.cluster.run_hook(&hooks[0], new(&of), LONG).await? else {
         bail!("no failure")
     };
     ensure!(broken.message.starts_with("Job Failed"), "{broken}");
-    let HookOutcome::TimedOut(hangs) = ground.cluster.run_hook(&hooks[1], new(), Duration::from_secs(2)).await? else {
+    let HookOutcome::TimedOut(hangs) = ground.cluster.run_hook(&hooks[1], new(&of), Duration::from_secs(2)).await?
+    else {
         bail!("it ended")
     };
     ensure!(hangs.message == "Job in progress", "{hangs}");
@@ -46,10 +49,37 @@ async fn a_hook_that_fails_or_hangs_says_so() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hook_of_another_kind_has_ended_when_it_is_applied() -> Result<()> {
     let ground = Ground::new("hook-config").await?;
+    let of = ground.owner("shop");
     let hooks = ground.objects(&[config_map("seed", json!({ "a": "1" }))]).await?;
-    ensure!(ground.cluster.run_hook(&hooks[0], new(), LONG).await? == HookOutcome::Succeeded, "not ended");
+    ensure!(ground.cluster.run_hook(&hooks[0], new(&of), LONG).await? == HookOutcome::Succeeded, "not ended");
     let live = ground.live("v1", "ConfigMap", "seed").await?;
     ensure!(live["metadata"]["labels"].is_null(), "hooks bear no marks: {live}");
+
+    // What is a part of the release, too, is its own; of another release it is not.
+    let foreign = ground.cluster.claim(&hooks, &ground.apply_options("other")).await;
+    ensure!(matches!(foreign, Err(Error::Unowned { .. })), "{foreign:?}");
+    let options = ground.apply_options("shop");
+    ground.cluster.claim(&hooks, &options).await?;
+    ground.cluster.apply(&hooks, &options).await?;
+    let live = ground.live("v1", "ConfigMap", "seed").await?;
+    ensure!(live["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "Helm", "it bears no marks: {live}");
+    let annotations = live["metadata"]["annotations"].to_string();
+    ensure!(!annotations.contains("hook-run"), "it says that it is a hook: {annotations}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_variable_that_a_hook_sets_twice_is_set_once() -> Result<()> {
+    let ground = Ground::new("hook-doubled").await?;
+    let of = ground.owner("shop");
+    let mut doubled = job("migrate", "");
+    doubled["spec"]["template"]["spec"]["containers"][0]["env"] =
+        json!([{ "name": "A", "value": "1" }, { "name": "A", "value": "2" }]);
+    let hooks = ground.objects(&[doubled]).await?;
+    ensure!(ground.cluster.run_hook(&hooks[0], new(&of), LONG).await? == HookOutcome::Succeeded, "not ended");
+    let live = ground.live("batch/v1", "Job", "migrate").await?;
+    let env = &live["spec"]["template"]["spec"]["containers"][0]["env"];
+    ensure!(*env == json!([{ "name": "A", "value": "2" }]), "{env}");
     Ok(())
 }
 
@@ -57,15 +87,16 @@ async fn a_hook_of_another_kind_has_ended_when_it_is_applied() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_exists_is_neither_touched_nor_taken_for_this_run() -> Result<()> {
     let ground = Ground::new("hook-exists").await?;
+    let of = ground.owner("shop");
     let hooks = ground.objects(&[job("migrate", ""), job("migrate-again", "")]).await?;
     // A clock of whoever runs it is none of the API server's.
     let minute = Duration::from_mins(1);
     for (at, began) in [jiff::Timestamp::now() - minute, jiff::Timestamp::now() + minute].into_iter().enumerate() {
-        let run = HookRun { began, is_resumed: false };
+        let run = HookRun { of: &of, began, is_resumed: false };
         ground.cluster.run_hook(&hooks[at], run, LONG).await?;
         let name = hooks[at].reference().name.clone();
         let first = ground.live("batch/v1", "Job", &name).await?;
-        let refused = ground.cluster.run_hook(&hooks[at], new(), LONG).await;
+        let refused = ground.cluster.run_hook(&hooks[at], new(&of), LONG).await;
         let Err(error @ Error::HookExists { .. }) = refused else { bail!("{refused:?}") };
         ensure!(error.to_string().contains("before-hook-creation"), "{error}");
 
@@ -74,7 +105,7 @@ async fn a_job_that_exists_is_neither_touched_nor_taken_for_this_run() -> Result
         let outcome = ground.cluster.run_hook(&hooks[at], resumed, LONG).await?;
         ensure!(outcome == HookOutcome::Succeeded, "{outcome:?}");
         for other in [began - minute, began + Duration::from_millis(1)] {
-            let run = HookRun { began: other, is_resumed: true };
+            let run = HookRun { of: &of, began: other, is_resumed: true };
             let refused = ground.cluster.run_hook(&hooks[at], run, LONG).await;
             ensure!(matches!(refused, Err(Error::HookExists { .. })), "{refused:?}");
         }
@@ -95,13 +126,48 @@ async fn a_job_that_exists_is_neither_touched_nor_taken_for_this_run() -> Result
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hook_that_is_to_be_kept_is_deleted_before_it_is_created_again() -> Result<()> {
     let ground = Ground::new("hook-keep").await?;
+    let of = ground.owner("shop");
     let mut kept = job("migrate", "");
     kept["metadata"]["annotations"] = json!({ "helm.sh/resource-policy": "keep" });
     let hooks = ground.objects(&[kept]).await?;
-    ground.cluster.run_hook(&hooks[0], new(), LONG).await?;
+    ground.cluster.run_hook(&hooks[0], new(&of), LONG).await?;
     let before_creation =
         DeleteOptions { owner: None, propagation: Propagation::Background, timeout: Some(LONG), but_for_run: None };
     ground.cluster.delete(&hooks, &before_creation).await?;
     ensure!(ground.api("batch/v1", "Job").get_opt("migrate").await?.is_none(), "it was kept");
+    Ok(())
+}
+
+/// What removes itself when it is done is done when it is gone: but not for being gone that the last one of its name is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_removes_itself_is_not_taken_for_the_one_before_it() -> Result<()> {
+    let ground = Ground::new("hook-vanishes").await?;
+    let of = ground.owner("shop");
+    let vanishing = |play: &str, ttl: i32| {
+        let mut job = job("migrate", play);
+        job["spec"]["ttlSecondsAfterFinished"] = json!(ttl);
+        job
+    };
+    let before_creation =
+        DeleteOptions { owner: None, propagation: Propagation::Background, timeout: Some(LONG), but_for_run: None };
+    for _ in 0..5 {
+        let fails = ground.objects(&[vanishing(play::FAIL, 100)]).await?;
+        let outcome = ground.cluster.run_hook(&fails[0], new(&of), LONG).await?;
+        ensure!(matches!(outcome, HookOutcome::Failed(_)), "{outcome:?}");
+        ground.cluster.delete(&fails, &before_creation).await?;
+        let hangs = ground.objects(&[vanishing(play::HANG, 100)]).await?;
+        let outcome = ground.cluster.run_hook(&hangs[0], new(&of), Duration::from_secs(1)).await?;
+        ensure!(matches!(outcome, HookOutcome::TimedOut(_)), "{outcome:?}");
+        ground.cluster.delete(&hangs, &before_creation).await?;
+    }
+    // Gone as soon as it has ended.
+    for play in ["", play::FAIL] {
+        let hooks = ground.objects(&[vanishing(play, 0)]).await?;
+        let outcome = ground.cluster.run_hook(&hooks[0], new(&of), LONG).await?;
+        let as_it_ended =
+            if play.is_empty() { outcome == HookOutcome::Succeeded } else { matches!(outcome, HookOutcome::Failed(_)) };
+        ensure!(as_it_ended, "{play:?}: {outcome:?}");
+        ground.cluster.delete(&hooks, &before_creation).await?;
+    }
     Ok(())
 }

@@ -181,3 +181,17 @@ fn of_what_is_yielded_only_what_others_set_is_left_and_the_charts_own_stays() ->
         Ok(())
     })
 }
+
+#[test]
+fn an_object_of_which_no_managers_are_known_is_taken_over() -> Result<()> {
+    story("conflicts-reset", async |story| {
+        deployed(story, "app", json!({})).await?;
+        // As before Kubernetes 1.18, and as people reset it.
+        let reset = Patch::Merge(json!({ "metadata": { "managedFields": [{}] } }));
+        story.objects::<Deployment>().patch("app", &PatchParams::default(), &reset).await?;
+        story.patch("app", values(&json!({ "tag": "b" }))).await?;
+        story.ready("app").await?;
+        ensure!(live(story, "app").await? == (Some(1), "main:b".to_owned()), "{:?}", live(story, "app").await?);
+        Ok(())
+    })
+}

@@ -8,7 +8,7 @@ use e2e::status;
 use e2e::story::{SOON, Story, alone, as_it_is, story};
 use helm_operator::api::Reason;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, ServiceAccount};
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::json;
@@ -225,5 +225,31 @@ fn taking_ownership_and_forcing_are_declared_where_the_message_says() -> Result<
         story.patch("memo", json!({ "spec": { "upgrade": { "force": true } } })).await?;
         story.ready("memo").await?;
         Ok(())
+    })
+}
+
+/// Of one name: made before all else, and a part of the release.
+fn doubled(event: &str) -> String {
+    let account = "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: {{ .Release.Name }}-account\n";
+    format!("{account}  annotations:\n    helm.sh/hook: {event}\n---\n{account}")
+}
+
+#[test]
+fn an_object_may_be_a_hook_and_a_part_of_the_release_as_with_helm() -> Result<()> {
+    story("hook-doubled", async |story| {
+        for (version, event) in [("1.0.0", "pre-install"), ("1.1.0", "pre-upgrade"), ("1.2.0", "pre-upgrade")] {
+            story.push(&charts::note("hooked", version).file("templates/account.yaml", doubled(event))).await?;
+        }
+        story.open_repository().await?;
+        story.release("app", "hooked", "1.0.0", json!({})).await?;
+        let accounts = story.objects::<ServiceAccount>();
+        for version in ["1.0.0", "1.1.0", "1.2.0"] {
+            story.patch("app", json!({ "spec": { "chart": { "version": version } } })).await?;
+            story.ready("app").await?;
+            let account = accounts.get("app-account").await?;
+            ensure!(account.labels().get("app.kubernetes.io/managed-by").is_some(), "{version}: it bears no marks");
+        }
+        story.delete("app").await?;
+        eventually::gone(&accounts, "app-account", SOON).await
     })
 }

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use e2e::process::Scratch;
 use e2e::story::{SOON, Story, story};
 use e2e::{charts, eventually, status};
-use helm_operator::api::{HelmRelease, REQUESTED_AT};
+use helm_operator::api::{HelmRelease, REQUESTED_AT, Reason};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use kube::api::ListParams;
@@ -142,4 +142,30 @@ async fn shows(story: &Story<'_>, version: &str, history: &str) -> Result<()> {
 
 fn revision(release: &HelmRelease) -> Option<i64> {
     Some(release.status.as_ref()?.helm_release.as_ref()?.revision)
+}
+
+/// The namespace of the release, as some charts bring it.
+const NAMESPACE: &str = "{{- if .Values.namespace }}
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: {{ .Release.Namespace }}
+{{- end }}
+";
+
+#[test]
+fn the_namespace_that_holds_the_release_stays_when_it_leaves_the_chart() -> Result<()> {
+    story("own-namespace", async |story| {
+        story.push(&charts::note("memo", "1.0.0").file("templates/namespace.yaml", NAMESPACE)).await?;
+        story.open_repository().await?;
+        let options = json!({ "values": { "namespace": true }, "install": { "takeOwnership": true } });
+        story.release("memo", "memo", "1.0.0", options).await?;
+        story.ready("memo").await?;
+        story.patch("memo", json!({ "spec": { "values": { "namespace": null } } })).await?;
+        story.event("memo", Reason::ChartWarning, "has left the chart").await?;
+        story.ready("memo").await?;
+        let namespace = story.kubectl.run(&["get", "namespace", &story.namespace, "-o", "yaml"]).await?;
+        ensure!(!namespace.contains("deletionTimestamp"), "{namespace}");
+        Ok(())
+    })
 }

@@ -194,3 +194,47 @@ fn records_that_name_another_namespace_reach_no_further_than_their_object_may() 
         },
     )
 }
+
+/// A Job before the uninstall.
+const FAREWELL: &str = "apiVersion: batch/v1
+kind: Job
+metadata:
+  name: farewell
+  annotations: {helm.sh/hook: pre-delete}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: main, image: \"main:1\"}]
+";
+
+#[test]
+fn a_namespace_that_went_is_made_anew_and_keeps_nothing_from_being_deleted() -> Result<()> {
+    story("storage-gone", async |story| {
+        for version in ["1.0.0", "1.1.0"] {
+            story.push(&charts::note("memo", version).file("templates/farewell.yaml", FAREWELL)).await?;
+        }
+        story.open_repository().await?;
+        let target = format!("{}-target", story.namespace);
+        let release = json!({ "namespace": target, "createNamespace": true });
+        let spec = json!({ "release": release, "storageNamespace": story.namespace });
+        story.release("memo", "memo", "1.0.0", spec).await?;
+        story.ready("memo").await?;
+        let maps = Api::<ConfigMap>::namespaced(story.client.clone(), &target);
+        // By a correction, then by an upgrade.
+        for version in ["1.0.0", "1.1.0"] {
+            story.kubectl.run(&["delete", "namespace", &target]).await?;
+            story.patch("memo", json!({ "spec": { "chart": { "version": version } } })).await?;
+            story
+                .eventually("the objects are there again", async || {
+                    ensure!(maps.get_opt("memo-config").await?.is_some(), "there is no object");
+                    Ok(())
+                })
+                .await?;
+            story.ready("memo").await?;
+        }
+        story.patch("memo", json!({ "spec": { "release": { "createNamespace": false } } })).await?;
+        story.kubectl.run(&["delete", "namespace", &target]).await?;
+        story.delete("memo").await
+    })
+}

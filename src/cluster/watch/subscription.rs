@@ -12,6 +12,8 @@ pub(in crate::cluster) struct Subscription {
     pub(super) feed: Arc<Feed>,
     pub(super) place: Place,
     pub(super) waiter: Waiting,
+    /// How many lists the feed had begun when it was subscribed to.
+    pub(super) lists: u64,
 }
 
 impl Subscription {
@@ -21,7 +23,7 @@ impl Subscription {
         match (&state.lost, state.seen.get(&self.place)) {
             (Some(refusal), _) => Look::Lost(refusal.clone()),
             (None, Some(seen)) => Look::Seen(seen.clone()),
-            (None, None) if state.synced => Look::Absent,
+            (None, None) if state.synced => Look::Absent(state.absence(&self.place, self.lists)),
             (None, None) => Look::NotYet,
         }
     }

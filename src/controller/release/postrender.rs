@@ -22,8 +22,8 @@ const NAME: usize = 63;
 /// The longest prefix of a name.
 const PREFIX: usize = 253;
 
-/// Parses what is declared.
-pub(crate) fn of(spec: &HelmReleaseSpec) -> Result<Changes, ReconcileError> {
+/// Parses what is declared of a release in `namespace`.
+pub(crate) fn of(spec: &HelmReleaseSpec, namespace: &str) -> Result<Changes, ReconcileError> {
     let common = spec.common_metadata.clone().unwrap_or_default();
     check(&common)?;
     let steps = spec.post_renderers.iter().enumerate().filter_map(|(at, it)| Some((at, it.kustomize.as_ref()?)));
@@ -32,7 +32,7 @@ pub(crate) fn of(spec: &HelmReleaseSpec) -> Result<Changes, ReconcileError> {
             let KustomizePatch { patch, target } = declared;
             let name = format!("spec.postRenderers[{at}].kustomize.patches[{number}]");
             let target = target.as_ref().map(|target| selector(Some(target), &format!("{name}.target"))).transpose()?;
-            Patch::parse(&name, patch, target)
+            Patch::parse(&name, patch, target.as_ref())
                 .map_err(|error| ReconcileError::new(Reason::ConfigurationError, chain(&error)))
         };
         let image = |declared: &KustomizeImage| {
@@ -40,7 +40,13 @@ pub(crate) fn of(spec: &HelmReleaseSpec) -> Result<Changes, ReconcileError> {
             Image { name, new_name, new_tag, digest }
         };
         Ok(Step {
-            patches: kustomize.patches.iter().enumerate().map(patch).collect::<Result<_, ReconcileError>>()?,
+            patches: kustomize
+                .patches
+                .iter()
+                .enumerate()
+                .map(patch)
+                .collect::<Result<Vec<_>, ReconcileError>>()?
+                .concat(),
             images: kustomize.images.iter().map(image).collect(),
         })
     };
@@ -49,6 +55,7 @@ pub(crate) fn of(spec: &HelmReleaseSpec) -> Result<Changes, ReconcileError> {
         labels: common.labels,
         annotations: common.annotations,
         skips_hooks: spec.post_render_strategy == Some(PostRenderStrategy::Nohooks),
+        namespace: namespace.to_owned(),
     };
     if post.is_empty() {
         return Ok(Changes::default());

@@ -202,6 +202,11 @@ async fn write(release: &HelmRelease, status: &HelmReleaseStatus, context: &Cont
 }
 
 /// One Event and one log line.
+/// A Warning Event of a release, at once.
+pub(super) fn warn(release: &HelmRelease, (reason, message): (Reason, &str), context: &Context) {
+    record(release, (Severity::Warning, reason), message, context);
+}
+
 fn record(
     object: &impl Resource<DynamicType = ()>,
     (severity, reason): (Severity, Reason),

@@ -324,7 +324,7 @@ pub(crate) fn validate(
         access,
         source: references.source,
         max_age,
-        changes: Arc::new(postrender::of(&release.spec)?),
+        changes: Arc::new(postrender::of(&release.spec, &matching::namespace(release))?),
         checks: checks::health(release)?,
         dependencies: checks::dependencies(release)?,
         differences: Differences::of(&release.spec)?,

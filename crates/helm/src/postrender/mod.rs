@@ -37,6 +37,8 @@ pub struct PostRenderers {
     pub annotations: BTreeMap<String, String>,
     /// Whether hooks are left as they are.
     pub skips_hooks: bool,
+    /// The namespace of objects that name none.
+    pub namespace: String,
 }
 
 /// Why changes cannot be made.
@@ -119,8 +121,8 @@ impl PostRenderers {
         for hook in &hooks[..of_hooks] {
             documents.push(Document::parse(String::new(), hook.manifest.clone(), &hook.path)?);
         }
-        for (at, step) in self.steps.iter().enumerate() {
-            step.apply(at, &mut documents)?;
+        for step in &self.steps {
+            step.apply(&self.namespace, &mut documents)?;
         }
         let changed = documents.split_off(documents.len() - of_hooks);
         let (mut written, mut size) = (String::new(), 0);
@@ -148,15 +150,14 @@ impl PostRenderers {
 }
 
 impl Step {
-    fn apply(&self, at: usize, documents: &mut [Document]) -> Result<(), Error> {
-        for (number, patch) in self.patches.iter().enumerate() {
-            let name = format!("spec.postRenderers[{at}].kustomize.patches[{number}]");
+    fn apply(&self, namespace: &str, documents: &mut [Document]) -> Result<(), Error> {
+        for patch in &self.patches {
             let mut is_found = false;
             for document in documents.iter_mut() {
-                document.patch(patch, &name, &mut is_found)?;
+                document.patch(patch, namespace, &mut is_found)?;
             }
             if let Some(object) = patch.needed().filter(|_| !is_found) {
-                return Err(Error::NoTarget { patch: name, object });
+                return Err(Error::NoTarget { patch: patch.name().to_owned(), object });
             }
         }
         for document in documents {
@@ -191,16 +192,16 @@ impl Document {
         }
     }
 
-    fn patch(&mut self, patch: &Patch, name: &str, is_found: &mut bool) -> Result<(), Error> {
+    fn patch(&mut self, patch: &Patch, namespace: &str, is_found: &mut bool) -> Result<(), Error> {
         let mut kept = Vec::with_capacity(self.objects.len());
         for mut object in std::mem::take(&mut self.objects) {
-            if !patch.is_for(&object) {
+            if !patch.is_for(&object, namespace) {
                 kept.push(object);
                 continue;
             }
             (*is_found, self.changed) = (true, true);
             let (described, hook) = (describe(&object), of_hook(&object));
-            let failed = |why| Error::Apply { patch: name.to_owned(), object: described, why };
+            let failed = |why| Error::Apply { patch: patch.name().to_owned(), object: described, why };
             match patch.apply(&mut object) {
                 // When a hook runs was read before.
                 Ok(true) if of_hook(&object) != hook => {

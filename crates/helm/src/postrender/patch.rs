@@ -4,12 +4,15 @@ use json_patch::{AddOperation, PatchOperation, ReplaceOperation};
 use serde_json::Value;
 
 use super::merge::merge;
+use super::schema::{self, Type};
 use super::{Error, chosen, describe};
 use crate::selector::Selector;
 
 /// One patch.
 #[derive(Debug, Clone)]
 pub struct Patch {
+    /// What errors call it.
+    name: String,
     /// Which objects it is for; the one that it names, where it is none.
     target: Option<Selector>,
     change: Change,
@@ -50,15 +53,18 @@ fn lenient(operation: &PatchOperation, object: &Value) -> PatchOperation {
 }
 
 impl Patch {
-    /// Parses a patch in YAML or JSON: a list of operations, which needs a target, or an object to merge. `name` is what errors
-    /// call it.
-    pub fn parse(name: &str, text: &str, target: Option<Selector>) -> Result<Self, Error> {
+    /// Parses patches in YAML or JSON, one for each document: a list of operations, which needs a target, or an object to merge. `name`
+    /// is what errors call them.
+    pub fn parse(name: &str, text: &str, target: Option<&Selector>) -> Result<Vec<Self>, Error> {
         let wrong = |why: String| Error::Patch { patch: name.to_owned(), why };
         let documents = formats::yaml::parse_all(text.as_bytes()).map_err(|error| wrong(error.to_string()))?;
-        let [document] = documents.as_slice() else {
-            return Err(wrong(format!("it holds {} documents", documents.len())));
-        };
-        let parsed = formats::json::to_serde(document);
+        let parsed = documents.iter().map(formats::json::to_serde).filter(|document| !document.is_null());
+        let patches: Vec<Self> = parsed.map(|parsed| Self::of(name, parsed, target)).collect::<Result<_, _>>()?;
+        if patches.is_empty() { Err(wrong("it is empty".to_owned())) } else { Ok(patches) }
+    }
+
+    fn of(name: &str, parsed: Value, target: Option<&Selector>) -> Result<Self, Error> {
+        let wrong = |why: String| Error::Patch { patch: name.to_owned(), why };
         if size(&parsed) > BYTES {
             return Err(wrong(format!("it holds more than {BYTES} bytes")));
         }
@@ -78,12 +84,20 @@ impl Patch {
             }
             _ => return Err(wrong("it is a single value".to_owned())),
         };
-        Ok(Self { target, change })
+        Ok(Self { name: name.to_owned(), target: target.cloned(), change })
     }
 
-    /// Whether it is for this object.
-    pub(super) fn is_for(&self, object: &Value) -> bool {
-        let there = chosen(object);
+    /// What errors call it.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it is for this object of a release in `namespace`, which an object is in that names none.
+    pub(super) fn is_for(&self, object: &Value, namespace: &str) -> bool {
+        let mut there = chosen(object);
+        if there.namespace.is_empty() && !schema::is_cluster_scoped(there.group, there.kind) {
+            there.namespace = namespace;
+        }
         match (&self.target, &self.change) {
             (Some(target), _) => target.matches(&there),
             (None, Change::Merge(patch)) => {
@@ -119,7 +133,7 @@ impl Patch {
             }
             Change::Merge(patch) => {
                 let mut patch = patch.clone();
-                let is_custom = chosen(object).group.contains('.') && !chosen(object).group.ends_with(".k8s.io");
+                let of = Type::of_kind(chosen(object).group, chosen(object).kind);
                 // Whichever object it is for stays what it is.
                 for field in ["apiVersion", "kind"] {
                     patch.as_object_mut().map(|patch| patch.remove(field));
@@ -130,7 +144,7 @@ impl Patch {
                     metadata.remove("name");
                     metadata.remove("namespace");
                 }
-                merge(object, &patch, is_custom)
+                merge(object, &patch, of)
             }
         }
     }

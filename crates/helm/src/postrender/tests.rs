@@ -39,8 +39,13 @@ fn kind(kind: &str) -> Selector {
 }
 
 fn patched(patches: &[(&str, Option<Selector>)], images: Vec<Image>) -> Result<String, String> {
-    let parse = |(text, target): &(&str, Option<Selector>)| Patch::parse("the patch", text, target.clone());
-    let patches = patches.iter().map(parse).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+    let parse = |(text, target): &(&str, Option<Selector>)| Patch::parse("the patch", text, target.as_ref());
+    let patches = patches
+        .iter()
+        .map(parse)
+        .collect::<Result<Vec<_>, _>>()
+        .map(|all| all.concat())
+        .map_err(|error| error.to_string())?;
     let post = PostRenderers { steps: vec![Step { patches, images }], ..PostRenderers::default() };
     let mut manifest = MANIFEST.to_owned();
     post.apply(&mut manifest, &mut Vec::new()).map_err(|error| error.to_string())?;
@@ -174,9 +179,9 @@ fn all_objects_get_labels_and_annotations_and_hooks_unless_they_are_left_out() {
 #[test]
 fn the_objects_of_a_list_are_changed_each_for_itself_and_integers_keep_their_digits() {
     let mut manifest = "---\n# Source: a\napiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: app}, id: 1234567890123456789}\n- {apiVersion: v1, kind: Secret, metadata: {name: app}}\n".to_owned();
-    let patch = Patch::parse("p", "metadata: {labels: {a: b}}", Some(kind("Secret"))).expect("a patch");
+    let patches = Patch::parse("p", "metadata: {labels: {a: b}}", Some(&kind("Secret"))).expect("a patch");
     let post = PostRenderers {
-        steps: vec![Step { patches: vec![patch], images: Vec::new() }],
+        steps: vec![Step { patches, images: Vec::new() }],
         annotations: [("note".to_owned(), "c".to_owned())].into(),
         ..PostRenderers::default()
     };
@@ -184,6 +189,75 @@ fn the_objects_of_a_list_are_changed_each_for_itself_and_integers_keep_their_dig
     assert_eq!(manifest.matches("note: c\n").count(), 2, "{manifest}");
     assert_eq!(manifest.matches("a: b\n").count(), 1, "{manifest}");
     assert!(manifest.contains("id: 1234567890123456789\n") && manifest.contains("kind: List\n"), "{manifest}");
+}
+
+const DNS: &str = "---
+# Source: app/templates/dns.yaml
+apiVersion: v1
+kind: Service
+metadata:
+  name: dns
+spec:
+  ports:
+  - {port: 53, name: tcp}
+  - {port: 53, name: udp, protocol: UDP}
+---
+# Source: app/templates/role.yaml
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: dns
+";
+
+/// What becomes of the objects of [`DNS`] in a release in namespace `net`.
+fn dns(patch: &str, target: Option<&Selector>) -> Result<Vec<Value>, String> {
+    let patches = Patch::parse("the patch", patch, target).map_err(|error| error.to_string())?;
+    let steps = vec![Step { patches, images: Vec::new() }];
+    let post = PostRenderers { steps, namespace: "net".to_owned(), ..PostRenderers::default() };
+    let mut manifest = DNS.to_owned();
+    post.apply(&mut manifest, &mut Vec::new()).map_err(|error| error.to_string())?;
+    let documents = formats::yaml::parse_all(manifest.as_bytes()).map_err(|error| error.to_string())?;
+    Ok(documents.iter().map(formats::json::to_serde).filter(Value::is_object).collect())
+}
+
+#[test]
+fn ports_of_one_number_differ_by_their_protocols() {
+    let of =
+        |port: &str| format!("{{apiVersion: v1, kind: Service, metadata: {{name: dns}}, spec: {{ports: [{port}]}}}}");
+    let cases = [
+        ("{port: 53, protocol: UDP, targetPort: 5353}", json!([["udp", 5353], ["tcp", null]])),
+        ("{port: 53, targetPort: 5353}", json!([["tcp", 5353], ["udp", null]])),
+        ("{port: 443, protocol: UDP}", json!([[null, null], ["tcp", null], ["udp", null]])),
+        ("{port: 53, protocol: TCP, $patch: delete}", json!([["udp", null]])),
+    ];
+    for (patch, expected) in cases {
+        let objects = dns(&of(patch), None).expect("it can be applied");
+        let ports = objects[0]["spec"]["ports"].as_array().expect("ports").iter();
+        let ports: Vec<Value> = ports.map(|port| json!([port["name"], port["targetPort"]])).collect();
+        assert_eq!(Value::from(ports), expected, "{patch}");
+    }
+}
+
+#[test]
+fn a_patch_may_hold_several_documents_and_empty_ones() {
+    let named = |kind: &str, version: &str| {
+        format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: dns, labels: {{a: b}}}}\n---\n")
+    };
+    let both = named("Service", "v1") + &named("ClusterRole", "rbac.authorization.k8s.io/v1");
+    let objects = dns(&both, None).expect("it can be applied");
+    assert!(objects.iter().all(|object| object["metadata"]["labels"]["a"] == "b"), "{objects:?}");
+    assert!(dns("---\n", None).is_err_and(|error| error.contains("empty")));
+}
+
+#[test]
+fn an_object_without_a_namespace_is_in_that_of_the_release() {
+    for (namespace, expected) in [("net", [true, false]), ("other", [false, false])] {
+        let target = Texts { namespace: Some(namespace), ..Texts::default() };
+        let target = Selector::parse(&target).expect("a selector");
+        let objects = dns("metadata: {labels: {a: b}}", Some(&target)).expect("it can be applied");
+        let labelled: Vec<bool> = objects.iter().map(|object| object["metadata"]["labels"]["a"] == "b").collect();
+        assert_eq!(labelled, expected, "{namespace}");
+    }
 }
 
 #[test]

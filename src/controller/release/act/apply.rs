@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use helm::manifest::HookEvent;
 use helm::release::Status;
+use kube::ResourceExt as _;
 
 use super::hooks::{self, Course};
 use super::prepare::{self, Pending};
@@ -253,7 +254,8 @@ impl<'a> Run<'a> {
             let is_rollback = self.step.kind == StepKind::Rollback;
             old.extend(if is_rollback { made_by(record, self.task).await? } else { place.objects_of(record).await? });
         }
-        let gone = left_behind(&old, objects);
+        let mut gone = left_behind(&old, objects);
+        gone.retain(|object| !self.holds_all(object));
         if !gone.is_empty() {
             // As Helm: what left the manifest is deleted, and its end not waited for.
             place.cluster.delete(&gone, &deletion(self.task)).await?;
@@ -266,6 +268,19 @@ impl<'a> Run<'a> {
         }
         self.note_fields(objects, 0);
         Ok(())
+    }
+
+    /// Whether the release, its records or its HelmRelease would go with an object that left the chart: then it is left, and told.
+    fn holds_all(&self, object: &Object) -> bool {
+        let (identity, reference) = (&self.task.desired.identity, object.reference());
+        let own = self.task.release.namespace().unwrap_or_default();
+        let is_namespace = reference.group.is_empty() && reference.kind == "Namespace";
+        let holds = is_namespace && [&identity.namespace, &identity.release.namespace, &own].contains(&&reference.name);
+        if holds {
+            let message = format!("{reference} has left the chart, and is left: with it the release would be deleted");
+            publish::warn(self.task.release, (Reason::ChartWarning, &message), &self.task.place.context);
+        }
+        holds
     }
 
     /// Notes which fields were applied, of what was applied after the first `since` objects: what becomes of them while the release is deployed is seen by that.

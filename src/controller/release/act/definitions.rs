@@ -49,9 +49,12 @@ pub(super) async fn make_way(step: &Step, definitions: &Definitions, task: &Task
     Ok(())
 }
 
-/// Whether the release's namespace is made where it is missing.
+/// Whether the release's namespace is made where it is missing: at an install; and where the records are elsewhere, so that they
+/// outlive it, whenever something is made in it.
 pub(super) fn makes_namespace(step: &Step, task: &Task<'_>) -> bool {
-    task.desired.create_namespace && step.kind == StepKind::Install
+    let identity = &task.desired.identity;
+    let may_be_gone = step.kind == StepKind::Install || identity.namespace != identity.release.namespace;
+    task.desired.create_namespace && may_be_gone
 }
 
 /// What becomes of definitions that exist.

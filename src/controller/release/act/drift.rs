@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{Task, masked, prepare, record};
 use crate::api::{ConditionType, HelmReleaseStatus, REQUESTED_AT, Reason};
-use crate::cluster::{Deviation, Drift, Error, Fingerprint, Object, ObjectRef};
+use crate::cluster::{Applied, Deviation, Drift, Error, Fingerprint, Object, ObjectRef};
 use crate::controller::error::ReconcileError;
 use crate::controller::live::{self, CORRECTIONS, FOUGHT_WITHIN, Finding, Suspect, Watch};
 use crate::controller::matching::{self, Key};
@@ -228,7 +228,7 @@ impl Inspection<'_> {
                 FOUGHT_WITHIN.as_secs() / 60
             ));
         }
-        match self.task.place.cluster.correct(object, self.drift).await {
+        match self.correct(object).await {
             Ok(applied) => {
                 trace.corrected.push(words);
                 Finding::Corrected(Box::new(applied))
@@ -237,6 +237,20 @@ impl Inspection<'_> {
                 let error = self.words(error, trace).await;
                 Finding::Failed(format!("{words}, and could not be made as it was: {error}"))
             }
+        }
+    }
+
+    /// Makes an object as it was applied, with its namespace where that went, too, and is the release's to make.
+    async fn correct(&self, object: &Object) -> Result<Applied, Error> {
+        let (cluster, desired) = (&self.task.place.cluster, self.task.desired);
+        match cluster.correct(object, self.drift).await {
+            Err(Error::NamespaceMissing { namespace, .. })
+                if desired.create_namespace && namespace == desired.identity.namespace =>
+            {
+                cluster.ensure_namespace(&namespace).await?;
+                cluster.correct(object, self.drift).await
+            }
+            corrected => corrected,
         }
     }
 

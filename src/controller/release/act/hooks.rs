@@ -8,7 +8,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use super::{Deadline, Doing, hook_logs, masked, record};
 use crate::api::Reason;
 use crate::cluster;
-use crate::cluster::{DeleteOptions, HookOutcome, HookRun, Object, Propagation, SecretValues, Source};
+use crate::cluster::{DeleteOptions, HookOutcome, HookRun, Object, Owner, Propagation, SecretValues, Source};
 use crate::controller::error::ReconcileError;
 use crate::controller::place::Place;
 use crate::history::{HooksBegun, Record};
@@ -74,12 +74,12 @@ pub(super) async fn run(
         let told = (&record.release, hooks_begun(record));
         if !is_done(&hook, event, told) {
             let begun = begun(&hook, event, told);
-            let run = match begun {
-                Some(began) => HookRun { began, is_resumed: true },
-                None => {
-                    HookRun { began: note(record, at, (event, HookPhase::Running), place).await?, is_resumed: false }
-                }
+            let of = Owner { release: record.release.name.clone(), namespace: record.release.namespace.clone() };
+            let began = match begun {
+                Some(began) => began,
+                None => note(record, at, (event, HookPhase::Running), place).await?,
             };
+            let run = HookRun { of: &of, began, is_resumed: begun.is_some() };
             let what = format!("{} {:?} of {}", hook.kind, hook.name, hook.path);
             doing.send_replace(Some(format!("running the {} hook {what}", event.as_str())));
             let outcome = run_one(&hook, run, record, (deadline, secrets), place).await;
@@ -235,7 +235,7 @@ fn key(hook: &Hook) -> (String, String) {
 /// Runs one hook, or goes on with its run.
 async fn run_one(
     hook: &Hook,
-    run: HookRun,
+    run: HookRun<'_>,
     record: &Record,
     (deadline, secrets): (Deadline, &SecretValues),
     place: &Place,

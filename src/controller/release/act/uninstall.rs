@@ -341,7 +341,7 @@ async fn take_down(
         hooks::end_interrupted(newest, place).await?;
     }
     if let Some(newest) = newest.as_mut().filter(|_| removal.hooks) {
-        hooks::run(&HookEvent::PreDelete, newest, &course, place).await.map_err(with_way_out)?;
+        or_nowhere(hooks::run(&HookEvent::PreDelete, newest, &course, place).await, release)?;
     }
     let options = DeleteOptions {
         owner: Some(owner.clone()),
@@ -353,7 +353,7 @@ async fn take_down(
     let removed = place.cluster.delete(objects, &options).await?;
     doing.send_replace(None);
     if let Some(newest) = newest.as_mut().filter(|_| removal.hooks) {
-        hooks::run(&HookEvent::PostDelete, newest, &course, place).await.map_err(with_way_out)?;
+        or_nowhere(hooks::run(&HookEvent::PostDelete, newest, &course, place).await, release)?;
     }
     match newest {
         Some(mut newest) if removal.keep_history => {
@@ -380,6 +380,17 @@ async fn take_down(
         }
     }
     Ok(removed)
+}
+
+/// The end of the hooks of an uninstall: where their namespace is gone, or goes, they have nothing to do any more.
+fn or_nowhere(ended: Result<(), ReconcileError>, release: &ReleaseKey) -> Result<(), ReconcileError> {
+    match ended {
+        Err(error) if error.reason == Reason::NamespaceNotFound => {
+            tracing::warn!(%release, error = %error.message, "a hook of the uninstall is left out: its namespace is gone");
+            Ok(())
+        }
+        ended => ended.map_err(with_way_out),
+    }
 }
 
 /// A hook that failed, and how the uninstall goes on without it.
