@@ -28,6 +28,7 @@ use super::object::ObjectRef;
 use super::ownership::{HELM, MANAGED_BY};
 use super::ready::{Assessment, HEALTH, IGNORED, Subject};
 use crate::client::WatchBackoff;
+use crate::off_thread;
 
 /// How long a feed outlives its last subscriber.
 const LINGER: Duration = Duration::from_secs(5);
@@ -259,7 +260,8 @@ impl Feed {
                     if !matches!(event, watcher::Event::Init) {
                         refused_since = None;
                     }
-                    lock(&self.state).take(&self.key, event);
+                    let event = seen(&self.key, event).await;
+                    lock(&self.state).take(event);
                 }
                 Some(Err(error)) => {
                     let refusal = refusal(&error);
@@ -332,15 +334,15 @@ impl Feed {
 }
 
 impl State {
-    fn take(&mut self, of: &FeedKey, event: watcher::Event<DynamicObject>) {
+    fn take(&mut self, event: watcher::Event<(Place, Option<Seen>)>) {
         match event {
             watcher::Event::Init => self.listed.clear(),
-            watcher::Event::InitApply(object) => {
-                self.listed.insert(place(&object));
-                self.show(of, object);
+            watcher::Event::InitApply((place, seen)) => {
+                self.listed.insert(place.clone());
+                self.show(place, seen);
             }
-            watcher::Event::Apply(object) => self.show(of, object),
-            watcher::Event::Delete(object) => self.vanish(&place(&object)),
+            watcher::Event::Apply((place, seen)) => self.show(place, seen),
+            watcher::Event::Delete((place, _)) => self.vanish(&place),
             watcher::Event::InitDone => {
                 let listed = std::mem::take(&mut self.listed);
                 let gone: Vec<_> = self.seen.keys().filter(|place| !listed.contains(*place)).cloned().collect();
@@ -354,9 +356,8 @@ impl State {
         }
     }
 
-    fn show(&mut self, of: &FeedKey, object: DynamicObject) {
-        let place = place(&object);
-        self.seen.insert(place.clone(), see(of, object));
+    fn show(&mut self, place: Place, seen: Option<Seen>) {
+        self.seen.extend(seen.map(|seen| (place.clone(), seen)));
         self.wake(&place);
     }
 
@@ -383,6 +384,29 @@ fn with_metadata(event: watcher::Event<PartialObjectMeta<DynamicObject>>) -> wat
         watcher::Event::Init => watcher::Event::Init,
         watcher::Event::InitDone => watcher::Event::InitDone,
     }
+}
+
+/// What an event shows; of an object that goes, where it was.
+async fn seen(of: &FeedKey, event: watcher::Event<DynamicObject>) -> watcher::Event<(Place, Option<Seen>)> {
+    match event {
+        watcher::Event::Apply(object) => watcher::Event::Apply(judged(of, object).await),
+        watcher::Event::InitApply(object) => watcher::Event::InitApply(judged(of, object).await),
+        watcher::Event::Delete(object) => watcher::Event::Delete((place(&object), None)),
+        watcher::Event::Init => watcher::Event::Init,
+        watcher::Event::InitDone => watcher::Event::InitDone,
+    }
+}
+
+/// What is known of an object. People's expressions are evaluated where they hold up nobody else's connections.
+async fn judged(of: &FeedKey, object: DynamicObject) -> (Place, Option<Seen>) {
+    let place = place(&object);
+    let seen = if of.2.evaluates() {
+        let of = of.clone();
+        off_thread::evaluate(move || see(&of, object)).await
+    } else {
+        see(of, object)
+    };
+    (place, Some(seen))
 }
 
 fn see((resource, _, judge): &FeedKey, object: DynamicObject) -> Seen {
