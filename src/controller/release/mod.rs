@@ -250,7 +250,7 @@ async fn bring_nearer(
     if let Some(gate) = &mut desired.gate {
         gate.ways.push_str(&place.connection());
     }
-    trace.secrets = SecretValues::of(&desired.secrets);
+    trace.secrets = SecretValues::of_all(&desired.secrets).await;
     Box::pin(act::storage::gather(&desired.identity, place)).await?;
     let resolved = Box::pin(fetch::resolve(&desired, release, context, trace)).await?;
     let asked = is_requested(release);
@@ -299,7 +299,7 @@ async fn remove(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trace
         return Err(waits);
     }
     // A hook that fails may quote them.
-    trace.secrets = SecretValues::of(&Box::pin(dereference::secret_values(release, context)).await);
+    trace.secrets = SecretValues::of_all(&Box::pin(dereference::secret_values(release, context)).await).await;
     let (leaving, doing) = (Leaving::of(release), trace.doing.subscribe());
     tokio::select! {
         ended = Box::pin(act::clusters::uninstall(&leaving, context, trace)) => ended?,
