@@ -245,8 +245,10 @@ async fn bring_nearer(
         return Ok(Outcome::Suspended);
     }
     effective.check()?;
-    let references = Box::pin(dereference::dereference(release, context, trace)).await?;
+    let mut references = Box::pin(dereference::dereference(release, (context, &slot), trace)).await?;
+    let _room = references.room.take();
     let mut desired = Box::new(validate::validate(release, references)?);
+    slot.pause();
     if let Some(gate) = &mut desired.gate {
         gate.ways.push_str(&place.connection());
     }
