@@ -213,6 +213,10 @@ fn other_secrets_are_refused_by_name() {
         let secret = "release secret \"apps/sh.helm.release.v1.demo.v3\"";
         assert_eq!(error, format!("{secret} is no release record: it has no valid {words}"));
     }
+    // A copy beside the record, as a backup has it.
+    let mut copy = secret::new_metadata(("apps", &release()), &marks(), time(5));
+    copy.name = Some("sh.helm.release.v1.demo.v3-bak".to_owned());
+    assert!(matches!(RecordMeta::from_metadata(&copy), Err(Error::NotARecord { .. })));
     let mut empty = stored(secret::new_metadata(("apps", &release()), &marks(), time(5)), &release());
     empty.data = None;
     assert!(matches!(read(empty), Err(Error::NotARecord { missing: "key \"release\" in its data", .. })));
