@@ -34,6 +34,7 @@ fn marks() -> Marks {
         made: Made { since: time(100), revisions: 3 },
         why: Why::next(None, &[("Secret a".to_owned(), "1a2b3c4d".to_owned())], ""),
         applied: true,
+        unapplied: true,
         ended: Some("NotReady".to_owned()),
         absent: Some(vec![0, 12]),
         remedies: Some(Remedied {
@@ -118,6 +119,7 @@ fn a_new_secret_is_what_helm_makes_with_our_marks() {
                     "helm-operator.ketches.cn/fields": "0000000000001a2bffffffff",
                     "helm-operator.ketches.cn/hooks": "post-upgrade/1970-01-01T00:01:40Z",
                     "helm-operator.ketches.cn/hooked": "true",
+                    "helm-operator.ketches.cn/unapplied": "true",
                     "helm-operator.ketches.cn/unremedied": "true",
                     "helm-operator.ketches.cn/varies": "demo/templates/a.yaml\ndemo/templates/b.yaml",
                     "helm-operator.ketches.cn/remedies": "6/5/2/NotReady/ef56/sha256:a/b",

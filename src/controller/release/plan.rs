@@ -15,7 +15,7 @@ use super::rate;
 use super::validate::{Identity, Remedies, Tests};
 use crate::controller::target;
 use crate::controller::waits::Progress;
-use crate::history::{Made, Outcome, Planned, RecordMeta, Tested};
+use crate::history::{MOST_STANDING, Made, Outcome, Planned, RecordMeta, Tested};
 
 pub(crate) use self::steps::{Plan, Step, StepKind, Stop};
 
@@ -299,13 +299,19 @@ fn resumed(facts: &Facts<'_>, last: &RecordMeta) -> Step {
     Step { kind, revision: last.revision, replaces: replaced(before).1, attempt, made, remedies, forced }
 }
 
-/// What comes after `before`, and the revisions whose objects it replaces.
+/// What comes after `before`, and the revisions whose objects it replaces: the one that was deployed, the last, and between
+/// them the newest that may have left something.
 fn replaced(before: &[RecordMeta]) -> (StepKind, Vec<u32>) {
     let uninstalled = before.iter().rposition(|meta| meta.status == Status::Uninstalled).map_or(0, |at| at + 1);
     let since = &before[uninstalled..];
     let deployed = since.iter().rposition(RecordMeta::was_deployed);
     let kind = if deployed.is_some() { StepKind::Upgrade } else { StepKind::Install };
-    (kind, since[deployed.unwrap_or(0)..].iter().map(|meta| meta.revision).collect())
+    let Some((last, earlier)) = since[deployed.unwrap_or(0)..].split_last() else { return (kind, Vec::new()) };
+    let (good, failed) = earlier.split_at(usize::from(deployed.is_some() && !earlier.is_empty()));
+    let mut standing: Vec<&RecordMeta> = failed.iter().filter(|meta| !meta.left_nothing()).collect();
+    standing.drain(..standing.len().saturating_sub(MOST_STANDING));
+    let all = good.iter().chain(standing).chain([last]);
+    (kind, all.map(|meta| meta.revision).collect())
 }
 
 #[cfg(test)]

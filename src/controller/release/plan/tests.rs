@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{FOREIGN_LOCK, Facts, MOST_MADE, Plan, Prompt, Step, StepKind, Stop, plan};
+use super::{FOREIGN_LOCK, Facts, MOST_MADE, MOST_STANDING, Plan, Prompt, Step, StepKind, Stop, plan};
 use crate::api::Reason;
 use crate::controller::error::NextAttempt;
 use crate::controller::release::approval::Gate;
@@ -467,6 +467,19 @@ fn every_reason_can_be_read_back_from_a_record() {
         assert_eq!(Reason::parse(&reason.to_string()), Some(*reason));
     }
     assert_eq!(Reason::parse("Superseded"), None);
+}
+
+#[test]
+fn a_new_revision_replaces_what_may_stand_and_no_more_than_fits() {
+    let mut revisions = history("deployed=old failed=a failed=b failed=c");
+    for meta in [1, 3] {
+        let marks = revisions[meta].marks.as_mut().expect("marks");
+        (marks.unapplied, marks.ended) = (true, Some("HookFailed".to_owned()));
+    }
+    assert_eq!(super::standing(&revisions), [1, 3, 4], "the last is read, though nothing of it stands");
+    let many = history(&format!("superseded=old deployed=old {}", "failed=a ".repeat(100)));
+    let standing = super::standing(&many);
+    assert_eq!((standing.len(), standing[0], standing.last()), (MOST_STANDING + 2, 2, Some(&102)));
 }
 
 #[test]
