@@ -48,19 +48,12 @@ pub(crate) fn by_dependents(release: &HelmRelease, context: &Context) -> Option<
         other.and_then(|other| other.0.as_ref().ok().map(dereference::keys)).unwrap_or_default()
     };
     let dependents: Vec<Key> = context.index().depending_on_release(&own).cloned().collect();
-    let counts = |key: &Key| !context.policy.no_cross_namespace_refs || key.namespace == own.namespace;
-    let mut remaining: Vec<String> = Vec::new();
-    let mut elsewhere = 0;
-    for key in dependents.iter().filter(|key| counts(key) && **key != own && !dependencies::reaches(&wanted, key, of)) {
-        // What is in other namespaces is not told here.
-        if key.namespace == own.namespace { remaining.push(key.name.clone()) } else { elsewhere += 1 }
-    }
-    if elsewhere > 0 {
-        remaining.push(format!("{elsewhere} of other namespaces"));
-    }
+    // Whoever may declare releases of another namespace may not keep this one from going.
+    let counts = |key: &Key| key.namespace == own.namespace && *key != own && !dependencies::reaches(&wanted, key, of);
+    let remaining: Vec<&str> = dependents.iter().filter(|key| counts(key)).map(|key| key.name.as_str()).collect();
     (!remaining.is_empty()).then(|| {
         let message = format!(
-            "it is not uninstalled yet, since spec.uninstall.dependents is Wait and HelmReleases depend on it: {}. It goes on as soon as they are \
+            "it is not uninstalled yet, since spec.uninstall.dependents is Wait and HelmReleases of its namespace depend on it: {}. It goes on as soon as they are \
              gone, or no longer name it in spec.dependsOn",
             remaining.join(", ")
         );
