@@ -110,11 +110,11 @@ pub(super) async fn reconcile(
     for error in outcome.as_mut().err().into_iter().chain(&mut trace.source) {
         context.retries.failed(release, error, release.spec.interval(), context.now());
     }
-    match &outcome {
+    match &mut outcome {
         Ok(Outcome::Superseded) => {}
         Ok(Outcome::Waiting(_)) => context.awaits.end(release),
         Ok(ended @ (Outcome::Deployed | Outcome::Suspended | Outcome::Gone)) => {
-            if *ended != Outcome::Deployed {
+            if !matches!(ended, Outcome::Deployed) {
                 context.live.end(&release.uid().unwrap_or_default());
             }
             context.awaits.end(release);
