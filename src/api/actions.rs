@@ -293,8 +293,8 @@ pub struct Uninstall {
 pub enum Dependents {
     /// It does not.
     Ignore,
-    /// It begins once those whose `dependsOn` names this one are gone, or name it no more; but for those on which this one depends
-    /// itself.
+    /// It begins once those of its own namespace whose `dependsOn` names this one are gone, or name it no more; but for those on
+    /// which this one depends itself.
     Wait,
 }
 

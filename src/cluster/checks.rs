@@ -81,6 +81,11 @@ impl Judge {
         !matches!(self, Self::Declared(_)) && ready::ready_by_existing(group, kind)
     }
 
+    /// Whether it evaluates what people declare, which may take a while.
+    pub(super) fn evaluates(&self) -> bool {
+        matches!(self, Self::Declared(_))
+    }
+
     /// Whether what was made of an object by its kind is this judge's verdict, too.
     pub(super) fn is_by_kind(&self) -> bool {
         *self == Self::Kind

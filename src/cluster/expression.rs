@@ -1,10 +1,11 @@
 //! Expressions in CEL over objects, such as `status.phase == 'Ready'`: compiled once, and bounded in what they cost. Pure.
 //!
-//! The interpreter cannot be interrupted, so what is compiled pays as it goes, out of [`BUDGET`]: a loop, before it begins, for
+//! The interpreter cannot be interrupted, so what is compiled pays as it goes, out of a budget (`cost`): a loop, before it begins, for
 //! its range and for each run of its body; a call, a list and a map for what they are given. What is left without a loop is
 //! bounded by the length of the expression. Parsing recurses deeper than a worker's stack allows, and has a thread of its own.
 
-use std::cell::Cell;
+mod cost;
+
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fmt;
@@ -12,11 +13,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
 
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
-use cel::common::types::{CelBool, CelInt, CelList, CelMap, CelOptional, CelString, DYN_TYPE, STRING_TYPE};
-use cel::common::value::{CowVal, Val};
+use cel::common::types::{CelInt, DYN_TYPE, STRING_TYPE};
 use cel::objects::{Key, Map};
 use cel::{Context, Env, ExecutionError, ParseErrors, Value};
-use regex::RegexBuilder;
 use serde_json::Value as Json;
 
 /// The longest text, in bytes.
@@ -27,15 +26,6 @@ const DEEPEST: usize = 32;
 
 /// The stack on which a text is parsed: enough for the deepest that fits into it.
 const STACK: usize = 256 << 20;
-
-/// What one evaluation may cost: about as many elements or steps are looked at. Some ten milliseconds, and some megabytes.
-const BUDGET: usize = 300_000;
-
-/// What a match of a regular expression costs, which is compiled for it.
-const MATCH: usize = 1000;
-
-/// The largest regular expression, compiled, in bytes.
-const PATTERN: usize = 256 << 10;
 
 /// Functions that may be called, in both ways, and how: those of the language, of its optional values and of its strings.
 const FUNCTIONS: [&str; 29] = [
@@ -111,12 +101,13 @@ impl Expression {
 
     /// Whether it is true of `input`; or why that cannot be told, in words that quote nothing of the input.
     pub fn is_true(&self, input: &Input) -> Result<bool, String> {
-        PURSE.set(Some(BUDGET));
+        cost::begin();
         let evaluated = catch_unwind(AssertUnwindSafe(|| Value::resolve(&self.program, &input.0)));
+        let is_exhausted = cost::end();
         match evaluated {
             Ok(Ok(Value::Bool(answer))) => Ok(answer),
             Ok(Ok(_)) => Err("it is neither true nor false".to_owned()),
-            Ok(Err(_)) if PURSE.get().is_none() => Err("it takes too many steps on an object of this size".to_owned()),
+            Ok(Err(_)) if is_exhausted => Err("it takes too many steps on an object of this size".to_owned()),
             Ok(Err(error)) => Err(words(&error, &self.text)),
             Err(_) => Err("its evaluation broke off".to_owned()),
         }
@@ -167,67 +158,14 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     // Each of them fails only where the name is taken already, and then a test does.
     let declared = [
         env.add_extension(cel::extensions::strings),
-        env.add_overload("@use", "@use", vec![DYN_TYPE], used),
-        env.add_overload("@loop", "@loop", vec![DYN_TYPE, DYN_TYPE], looped),
-        env.add_overload("@matches", "@matches", vec![STRING_TYPE, STRING_TYPE], matched),
+        env.add_overload("@use", "@use", vec![DYN_TYPE], cost::used),
+        env.add_overload("@loop", "@loop", vec![DYN_TYPE, DYN_TYPE], cost::looped),
+        env.add_overload("@sought", "@sought", vec![DYN_TYPE], cost::sought),
+        env.add_overload("@matches", "@matches", vec![STRING_TYPE, STRING_TYPE], cost::matched),
     ];
     debug_assert!(declared.iter().all(Result::is_ok), "{declared:?}");
     Arc::new(env)
 });
-
-thread_local! {
-    /// What is left of the [`BUDGET`] of the evaluation that goes on; `None` once it is used up.
-    static PURSE: Cell<Option<usize>> = const { Cell::new(None) };
-}
-
-/// Takes what something costs out of the purse. What comes after it was used up costs nothing any more, and fails.
-fn pay(cost: impl FnOnce() -> usize) -> Result<(), ExecutionError> {
-    let left = PURSE.get().and_then(|left| left.checked_sub(cost()));
-    PURSE.set(left);
-    left.map(drop).ok_or_else(|| ExecutionError::function_error("@use", "too expensive"))
-}
-
-/// Pays for a value that is given on.
-fn used<'b, 'v>(mut arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
-    let value = arguments.pop().ok_or_else(ExecutionError::missing_argument_or_target)?;
-    pay(|| size(value.as_ref()))?;
-    Ok(value)
-}
-
-/// Pays for a loop over a value, whose body is of so many steps.
-fn looped<'b, 'v>(mut arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
-    let steps = arguments.pop().and_then(|steps| steps.downcast_ref::<CelInt>().map(|steps| *steps.inner()));
-    let range = arguments.pop().ok_or_else(ExecutionError::missing_argument_or_target)?;
-    let runs = range.as_sizer().map_or(0, |sizer| *sizer.size().inner());
-    let runs = usize::try_from(runs.saturating_mul(steps.unwrap_or(i64::MAX))).unwrap_or(usize::MAX);
-    pay(|| runs.saturating_add(size(range.as_ref())))?;
-    Ok(range)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "so the library calls functions")]
-fn matched<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
-    let texts: Option<Vec<&CelString<'v>>> = arguments.iter().map(|it| it.downcast_ref::<CelString<'v>>()).collect();
-    let Some([text, pattern]) = texts.as_deref() else { return Err(ExecutionError::missing_argument_or_target()) };
-    pay(|| MATCH)?;
-    let pattern = RegexBuilder::new(pattern.inner()).size_limit(PATTERN).build();
-    let pattern =
-        pattern.map_err(|_| ExecutionError::function_error("matches", "no regular expression, or one too large"))?;
-    Ok(CowVal::owned(CelBool::from(pattern.is_match(text.inner()))))
-}
-
-/// About how many words of memory a value takes.
-fn size(value: &dyn Val) -> usize {
-    if let Some(list) = value.downcast_ref::<CelList<'_>>() {
-        return list.inner().iter().fold(1, |sum, item| sum + size(item.as_ref()));
-    }
-    if let Some(map) = value.downcast_ref::<CelMap<'_>>() {
-        return map.inner().values().fold(1, |sum, item| sum + 2 + size(item.as_ref()));
-    }
-    if let Some(optional) = value.downcast_ref::<CelOptional<'_>>() {
-        return 1 + optional.inner().map_or(0, size);
-    }
-    1 + value.as_sizer().map_or(0, |sizer| usize::try_from(*sizer.size().inner()).unwrap_or(usize::MAX >> 8) / 16)
-}
 
 /// Makes an expression pay, and refuses what it may not say.
 struct Meter<'a> {
@@ -287,8 +225,13 @@ impl Meter<'_> {
         let is_accumulated =
             matches!(call.args.first(), Some(IdedExpr { expr: Expr::Ident(name), .. }) if name.starts_with('@'));
         if is_plain || copies || is_accumulated {
-            let steps =
-                call.args.iter_mut().try_fold(0, |sum, it| Ok::<_, String>(sum + self.expression(it, depth)?))?;
+            let is_index = [op::INDEX, op::OPT_INDEX].contains(&name);
+            let mut steps = 0;
+            for (at, argument) in call.args.iter_mut().enumerate() {
+                // A key is compared with those that are there, however long it is.
+                let is_key = is_index && at == 1;
+                steps += if is_key { self.used(argument, depth)? } else { self.expression(argument, depth)? };
+            }
             return Ok((steps, copies));
         }
         let is_operator = name.starts_with('_') || name.starts_with('@') || name == op::NEGATE;
@@ -302,9 +245,16 @@ impl Meter<'_> {
             Some(target) => steps += self.used(target, depth)?,
             None => {}
         }
-        if call.func_name == "matches" {
-            "@matches".clone_into(&mut call.func_name);
-            call.args.splice(0..0, call.target.take().map(|target| *target));
+        match call.func_name.as_str() {
+            "matches" => {
+                if let Some(Expr::Literal(LiteralValue::String(pattern))) = call.args.last().map(|last| &last.expr) {
+                    cost::check(pattern.inner())?;
+                }
+                "@matches".clone_into(&mut call.func_name);
+                call.args.splice(0..0, call.target.take().map(|target| *target));
+            }
+            "indexOf" | "lastIndexOf" => call.args.first_mut().into_iter().for_each(|it| wrap(it, "@sought", None)),
+            _ => {}
         }
         Ok((steps, false))
     }

@@ -28,6 +28,7 @@ use super::object::ObjectRef;
 use super::ownership::{HELM, MANAGED_BY};
 use super::ready::{Assessment, HEALTH, IGNORED, Subject};
 use crate::client::WatchBackoff;
+use crate::off_thread;
 
 /// How long a feed outlives its last subscriber.
 const LINGER: Duration = Duration::from_secs(5);
@@ -243,6 +244,8 @@ struct State {
     synced: bool,
     lost: Option<Refusal>,
     seen: BTreeMap<Place, Seen>,
+    /// Whether these are Jobs, which may remove themselves.
+    is_of_jobs: bool,
     /// Jobs that went, as they were last, the latest at the end.
     gone: VecDeque<(Place, Seen)>,
     /// How many lists were begun, and the last of them that was whole.
@@ -255,7 +258,8 @@ struct State {
 
 impl Feed {
     fn new(key: FeedKey) -> Self {
-        Self { key, subscribers: watch::Sender::new(0), state: Mutex::default() }
+        let state = State { is_of_jobs: is_job(&key), ..State::default() };
+        Self { key, subscribers: watch::Sender::new(0), state: Mutex::new(state) }
     }
 
     async fn run(self: Arc<Self>, client: kube::Client, hub: Weak<Hub>) {
@@ -279,7 +283,8 @@ impl Feed {
                     if !matches!(event, watcher::Event::Init) {
                         refused_since = None;
                     }
-                    lock(&self.state).take(&self.key, event);
+                    let event = seen(&self.key, event).await;
+                    lock(&self.state).take(event);
                 }
                 Some(Err(error)) => {
                     let refusal = refusal(&error);
@@ -352,28 +357,26 @@ impl Feed {
 }
 
 impl State {
-    fn take(&mut self, of: &FeedKey, event: watcher::Event<DynamicObject>) {
+    fn take(&mut self, event: watcher::Event<(Place, Option<Seen>)>) {
         match event {
             watcher::Event::Init => {
                 self.listed.clear();
                 self.lists_begun += 1;
             }
-            watcher::Event::InitApply(object) => {
-                self.listed.insert(place(&object));
-                self.show(of, object);
+            watcher::Event::InitApply((place, seen)) => {
+                self.listed.insert(place.clone());
+                self.show(place, seen);
             }
-            watcher::Event::Apply(object) => self.show(of, object),
-            watcher::Event::Delete(object) => {
-                // What it was at its end is told with that.
-                let place = place(&object);
-                self.seen.insert(place.clone(), see(of, object));
-                self.vanish(of, &place);
+            watcher::Event::Apply((place, seen)) => self.show(place, seen),
+            watcher::Event::Delete((place, last)) => {
+                self.seen.extend(last.map(|last| (place.clone(), last)));
+                self.vanish(&place);
             }
             watcher::Event::InitDone => {
                 let listed = std::mem::take(&mut self.listed);
                 let gone: Vec<_> = self.seen.keys().filter(|place| !listed.contains(*place)).cloned().collect();
                 for place in &gone {
-                    self.vanish(of, place);
+                    self.vanish(place);
                 }
                 self.listed_whole = self.lists_begun;
                 self.synced = true;
@@ -383,14 +386,13 @@ impl State {
         }
     }
 
-    fn show(&mut self, of: &FeedKey, object: DynamicObject) {
-        let place = place(&object);
-        self.seen.insert(place.clone(), see(of, object));
+    fn show(&mut self, place: Place, seen: Option<Seen>) {
+        self.seen.extend(seen.map(|seen| (place.clone(), seen)));
         self.wake(&place);
     }
 
-    fn vanish(&mut self, (resource, ..): &FeedKey, place: &Place) {
-        if let Some(last) = self.seen.remove(place).filter(|_| resource.kind == "Job") {
+    fn vanish(&mut self, place: &Place) {
+        if let Some(last) = self.seen.remove(place).filter(|_| self.is_of_jobs) {
             self.gone.retain(|(gone, _)| gone != place);
             self.gone.push_back((place.clone(), last));
             if self.gone.len() > GONE {
@@ -424,6 +426,35 @@ fn with_metadata(event: watcher::Event<PartialObjectMeta<DynamicObject>>) -> wat
         watcher::Event::Init => watcher::Event::Init,
         watcher::Event::InitDone => watcher::Event::InitDone,
     }
+}
+
+fn is_job((resource, ..): &FeedKey) -> bool {
+    resource.group == "batch" && resource.kind == "Job"
+}
+
+/// What an event shows; of an object that goes, where it was.
+async fn seen(of: &FeedKey, event: watcher::Event<DynamicObject>) -> watcher::Event<(Place, Option<Seen>)> {
+    match event {
+        watcher::Event::Apply(object) => watcher::Event::Apply(judged(of, object).await),
+        watcher::Event::InitApply(object) => watcher::Event::InitApply(judged(of, object).await),
+        // What a Job was at its end is told with that.
+        watcher::Event::Delete(object) if is_job(of) => watcher::Event::Delete(judged(of, object).await),
+        watcher::Event::Delete(object) => watcher::Event::Delete((place(&object), None)),
+        watcher::Event::Init => watcher::Event::Init,
+        watcher::Event::InitDone => watcher::Event::InitDone,
+    }
+}
+
+/// What is known of an object. People's expressions are evaluated where they hold up nobody else's connections.
+async fn judged(of: &FeedKey, object: DynamicObject) -> (Place, Option<Seen>) {
+    let place = place(&object);
+    let seen = if of.2.evaluates() {
+        let of = of.clone();
+        off_thread::evaluate(move || see(&of, object)).await
+    } else {
+        see(of, object)
+    };
+    (place, Some(seen))
 }
 
 fn see((resource, _, judge): &FeedKey, object: DynamicObject) -> Seen {

@@ -59,6 +59,7 @@ async fn read(
         .get(&wanted.namespace, &wanted.name)
         .await
         .map_err(|error| api_error(&format!("read Secret {wanted}"), &error))?;
+    context.forget_unused();
     if !consents(found.as_deref(), &wanted, &own, &context.policy) {
         return Err(ReconcileError::new(Reason::AccessDenied, needs_consent(&wanted, repository)));
     }

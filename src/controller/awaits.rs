@@ -14,15 +14,26 @@ use super::place::Place;
 use crate::api::HelmRelease;
 use crate::cluster::Awaited;
 
-/// The most releases for which something is watched; others are tried again by their back-off alone. Each costs a
-/// watch connection for each object.
-const MAX_WATCHED: usize = 256;
+/// The most objects that are watched for releases, each by a connection; beyond, releases are tried again by their back-off
+/// alone, and say nothing else.
+const MOST: usize = 256;
+
+/// So many of them are for namespaces alone for which none is watched yet: nobody takes all.
+const RESERVED: usize = MOST / 4;
 
 /// The watches of failed releases, by uid.
 #[derive(Default)]
 pub(crate) struct Awaits {
-    watches: Mutex<BTreeMap<String, AbortHandle>>,
+    watches: Mutex<BTreeMap<String, Watch>>,
     cleared: Mutex<BTreeSet<String>>,
+}
+
+/// What is watched for one release.
+struct Watch {
+    namespace: String,
+    /// How many objects.
+    objects: usize,
+    task: AbortHandle,
 }
 
 impl Awaits {
@@ -40,13 +51,25 @@ impl Awaits {
     pub(crate) fn end_of(&self, uid: &str) {
         lock(&self.cleared).remove(uid);
         if let Some(watch) = lock(&self.watches).remove(uid) {
-            watch.abort();
+            watch.task.abort();
         }
     }
 }
 
-/// Watches what `error` names for `release`, in place of what was watched for it before.
-pub(crate) fn watch(release: &HelmRelease, error: &ReconcileError, context: &Arc<Context>) {
+/// Whether so many objects may be watched for a release of `namespace`, beside what is watched.
+fn has_room<'w>(watches: impl Iterator<Item = (&'w str, usize)>, namespace: &str, wanted: usize) -> bool {
+    let (mut all, mut own) = (0, 0);
+    for (other, objects) in watches {
+        all += objects;
+        own += if other == namespace { objects } else { 0 };
+    }
+    let most = if own == 0 { MOST } else { MOST - RESERVED };
+    all + wanted <= most
+}
+
+/// Watches what `error` names for `release`, in place of what was watched for it before. Where it cannot, the error names it no
+/// more: it says what is noticed.
+pub(crate) fn watch(release: &HelmRelease, error: &mut ReconcileError, context: &Arc<Context>) {
     // An error that repeats what a record tells names no objects: what it told of first is still watched.
     if error.awaits.is_empty() {
         return;
@@ -54,13 +77,15 @@ pub(crate) fn watch(release: &HelmRelease, error: &ReconcileError, context: &Arc
     context.awaits.end(release);
     let uid = release.uid().unwrap_or_default();
     let mut watches = lock(&context.awaits.watches);
-    if watches.len() >= MAX_WATCHED {
+    let (namespace, objects) = (release.namespace().unwrap_or_default(), error.awaits.len());
+    if !has_room(watches.values().map(|watch| (watch.namespace.as_str(), watch.objects)), &namespace, objects) {
+        error.awaits.clear();
         return;
     }
     let (awaited, object) = (error.awaits.clone(), release.clone());
     let (release, context) = (ObjectRef::from_obj(release).erase(), Arc::clone(context));
     let key = uid.clone();
-    let watch = spawn_local(async move {
+    let task = spawn_local(async move {
         let (at_home, there): (Vec<Awaited>, Vec<Awaited>) = awaited.into_iter().partition(|awaited| awaited.home);
         let home = context.home.cluster.on_behalf_of(&object.namespace().unwrap_or_default());
         let ended = tokio::select! {
@@ -86,9 +111,33 @@ pub(crate) fn watch(release: &HelmRelease, error: &ReconcileError, context: &Arc
             }
         }
     });
-    watches.insert(uid, watch.abort_handle());
+    watches.insert(uid, Watch { namespace, objects, task: task.abort_handle() });
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST, RESERVED, has_room};
+
+    #[test]
+    fn no_namespace_takes_all_watches() {
+        for (watches, namespace, wanted, expected) in [
+            (vec![], "a", MOST, true),
+            (vec![], "a", MOST + 1, false),
+            (vec![("a", MOST - RESERVED)], "a", 1, false),
+            (vec![("a", MOST - RESERVED)], "b", 2, true),
+            (vec![("a", MOST - RESERVED), ("b", 2)], "b", 1, false),
+            (vec![("a", 10), ("b", 2)], "b", 64, true),
+            (vec![("a", MOST - 3), ("b", 2)], "c", 2, false),
+        ] {
+            assert_eq!(
+                has_room(watches.iter().copied(), namespace, wanted),
+                expected,
+                "{watches:?} {namespace} {wanted}"
+            );
+        }
+    }
 }

@@ -20,6 +20,7 @@ use super::guarded::Guarded;
 use super::index::Index;
 use super::kubeconfig::Allowed;
 use super::live::LiveReleases;
+use super::matching::Key;
 use super::place::Site;
 use super::referents::Referents;
 use super::repository::KnownCharts;
@@ -29,7 +30,7 @@ use super::status;
 use super::target::{ClusterKey, Target};
 use super::waits::Waits;
 use super::watch::Wake;
-use crate::api::{HelmRelease, HelmRepository};
+use crate::api::{HelmRelease, HelmRepository, ValuesKind};
 use crate::history::{History, RecordMeta};
 use crate::metrics::Metrics;
 use crate::permits::{Permit, Permits};
@@ -61,9 +62,14 @@ pub(crate) struct Bounds {
     pub(crate) large: Permits,
     /// Uninstalling.
     pub(crate) removals: Permits,
+    /// Having values in memory that take more than those of most releases.
+    pub(crate) large_values: Permits,
     /// Waiting for a moment with a whole revision in memory.
     pub(crate) moments: Semaphore,
 }
+
+/// Releases at the same time whose values are large: together as much as a large render.
+const LARGE_VALUES: usize = 8;
 
 /// Revisions at the same time that are waited for with all of them in memory.
 const MOMENTS: usize = 32;
@@ -75,6 +81,7 @@ impl Bounds {
             work: Permits::new(concurrent),
             large: Permits::new(large),
             removals: Permits::new(concurrent),
+            large_values: Permits::new(LARGE_VALUES),
             moments: Semaphore::new(MOMENTS),
         }
     }
@@ -197,6 +204,16 @@ impl Context {
                 && metadata.generation == release.metadata.generation
                 && metadata.deletion_timestamp == release.metadata.deletion_timestamp
         })
+    }
+
+    /// Forgets what nobody refers to any more.
+    pub(crate) fn forget_unused(&self) {
+        let reads = |kind: ValuesKind, key: &Key| self.index().reading_values(kind, key).next().is_some();
+        self.config_maps.forget_unused(|map| reads(ValuesKind::ConfigMap, map));
+        self.secrets.forget_unused(|secret| {
+            let is_named = self.index().naming_secret(secret).next().is_some();
+            is_named || reads(ValuesKind::Secret, secret) || !self.index().naming_kube_config(secret).is_empty()
+        });
     }
 
     /// Forgets an object of either kind that is gone.

@@ -44,7 +44,7 @@ impl Records {
             Event::InitApply(secret) => {
                 if let Ok(meta) = RecordMeta::from_metadata(&secret.metadata) {
                     self.present.entry(meta.release.clone()).or_default().push(meta.revision);
-                    self.revisions.seen(meta);
+                    self.revisions.listed(meta);
                 }
             }
             Event::InitDone => {

@@ -33,8 +33,9 @@ struct State {
     owned: BTreeMap<String, BTreeMap<ReleaseKey, usize>>,
     /// Writes of ours that have no answer yet.
     writes: BTreeMap<Key, InFlight>,
-    /// The uids of records that we deleted, until the watch has told of it: what it says of them before is old.
-    deleted: BTreeMap<Key, String>,
+    /// The uids of records that we deleted, and during which list, until the watch has told of it: what it says of them before
+    /// is old.
+    deleted: BTreeMap<Key, (String, u64)>,
     /// How many times the watch began a new list.
     lists: u64,
 }
@@ -56,6 +57,8 @@ struct InFlight {
 enum Seen {
     /// It is there, like this.
     Present(Box<RecordMeta>),
+    /// The same in a list of all, with the number of that list.
+    Listed(Box<RecordMeta>, u64),
     /// It is gone.
     Gone,
 }
@@ -115,6 +118,13 @@ impl Revisions {
     pub(crate) fn seen(&self, meta: RecordMeta) {
         let key = (meta.release.clone(), meta.revision);
         self.take(key, Seen::Present(Box::new(meta)));
+    }
+
+    /// The list that is under way holds a record.
+    pub(crate) fn listed(&self, meta: RecordMeta) {
+        let key = (meta.release.clone(), meta.revision);
+        let list = self.lock().lists;
+        self.take(key, Seen::Listed(Box::new(meta), list));
     }
 
     /// The watch says that a record is gone.
@@ -177,10 +187,11 @@ impl Revisions {
     fn settle(&self, key: Key, outcome: Option<Seen>) {
         let mut state = self.lock();
         match outcome {
-            Some(Seen::Present(meta)) => drop(state.enter(&key, *meta)),
+            Some(Seen::Present(meta) | Seen::Listed(meta, _)) => drop(state.enter(&key, *meta, None)),
             Some(Seen::Gone) => {
                 if let Some(uid) = state.uid(&key) {
-                    state.deleted.insert(key.clone(), uid);
+                    let during = state.lists;
+                    state.deleted.insert(key.clone(), (uid, during));
                 }
                 state.remove(&key);
             }
@@ -213,7 +224,8 @@ impl State {
     /// Takes in what is said of a record; whether that was news.
     fn apply(&mut self, key: &Key, seen: Seen) -> bool {
         match seen {
-            Seen::Present(meta) => self.enter(key, *meta),
+            Seen::Present(meta) => self.enter(key, *meta, None),
+            Seen::Listed(meta, list) => self.enter(key, *meta, Some(list)),
             Seen::Gone => {
                 self.deleted.remove(key);
                 self.remove(key)
@@ -221,14 +233,20 @@ impl State {
         }
     }
 
-    /// An entry is never replaced by an older one.
-    fn enter(&mut self, (release, revision): &Key, meta: RecordMeta) -> bool {
-        if self.deleted.get(&(release.clone(), *revision)).is_some_and(|uid| *uid == meta.uid) {
+    /// An entry is never replaced by an older one, but for one that stands in a list which was asked for after all that is
+    /// known of the record was: then the cluster's store was put back to what it was before, and its versions with it.
+    fn enter(&mut self, (release, revision): &Key, meta: RecordMeta, list: Option<u64>) -> bool {
+        let is_before = |entered: u64| list.is_some_and(|list| entered < list);
+        let deleted = self.deleted.get(&(release.clone(), *revision));
+        if deleted.is_some_and(|(uid, during)| *uid == meta.uid && !is_before(*during)) {
             return false;
         }
         let entered = self.lists;
         let revisions = self.releases.entry(release.clone()).or_default();
-        let news = revisions.get(revision).is_none_or(|known| version(&known.meta) < version(&meta));
+        let news = revisions.get(revision).is_none_or(|known| {
+            let is_another = version(&known.meta) != version(&meta) || known.meta.uid != meta.uid;
+            version(&known.meta) < version(&meta) || is_another && is_before(known.entered)
+        });
         if news {
             if let Some(marks) = &meta.marks {
                 *self.owned.entry(marks.owner.clone()).or_default().entry(release.clone()).or_default() += 1;

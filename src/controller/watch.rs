@@ -38,7 +38,7 @@ use super::context::Context;
 use super::guarded::Guarded;
 use super::matching::{Key, Labels};
 use super::records::Records;
-use super::referents::Referents;
+use super::referents::{Referents, Weighed};
 use super::target::{ClusterKey, Target};
 use crate::api::{
     ADOPT, APPROVE, ConditionType, FORCE_AT, HelmRelease, HelmRepository, REQUESTED_AT, TEST_AT, ValuesKind,
@@ -231,6 +231,7 @@ where
         + Clone
         + DeserializeOwned
         + std::fmt::Debug
+        + Weighed
         + Send
         + 'static,
 {

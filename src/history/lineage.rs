@@ -6,7 +6,16 @@ use helm::release::Status;
 
 use super::RecordMeta;
 
+/// Most revisions since the one that was deployed last that are kept, and read, for what they may have left in the cluster.
+/// Each is read whole when the next is made.
+pub const MOST_STANDING: usize = 16;
+
 impl RecordMeta {
+    /// Whether nothing of it can stand in the cluster: it ended before anything of it was applied.
+    pub fn left_nothing(&self) -> bool {
+        self.marks.as_ref().is_some_and(|marks| marks.unapplied && !marks.applied && marks.ended.is_some())
+    }
+
     /// Whether the revision was deployed once. One that we ended before it was complete never was, though Helm's word
     /// for it is the same as for one that another replaced.
     pub fn was_deployed(&self) -> bool {
@@ -23,7 +32,8 @@ impl RecordMeta {
 /// Kept beyond the limit: the newest, which tells how the last attempt went; every deployed one; the last that was
 /// deployed once, to which a rollback goes; and of those since then whose objects may stand in the cluster one for
 /// each set of inputs, since it alone tells what they are. Once a later revision was applied whole, what an earlier
-/// one had and it does not have was deleted.
+/// one had and it does not have was deleted. Of those the last [`MOST_STANDING`]: a release that fails at each of a thousand
+/// commits fails at the same objects.
 pub fn surplus(revisions: &[RecordMeta], max: u32) -> Vec<u32> {
     let surplus = match usize::try_from(max) {
         Ok(max @ 1..) => revisions.len().saturating_sub(max),
@@ -40,7 +50,8 @@ fn kept(revisions: &[RecordMeta]) -> BTreeSet<u32> {
     kept.extend(last_good.map(|at| revisions[at].revision));
     kept.extend(revisions.last().map(|meta| meta.revision));
     let mut known = BTreeSet::new();
-    for meta in revisions[last_good.map_or(0, |at| at + 1)..].iter().rev() {
+    let since = revisions[last_good.map_or(0, |at| at + 1)..].iter().rev();
+    for meta in since.filter(|meta| !meta.left_nothing()).take(MOST_STANDING) {
         let Some(marks) = &meta.marks else {
             kept.insert(meta.revision);
             continue;
@@ -61,13 +72,14 @@ mod tests {
     use crate::history::{Marks, ReleaseKey};
 
     /// Revisions counted from 1: `failed` is somebody's, `failed=a` ours for inputs `a`, `failed=a+` one whose objects
-    /// were all applied, `superseded!=a` one that we ended.
+    /// were all applied, `superseded!=a` one that we ended, `failed!=a-` one that ended before anything was applied.
     fn revisions(words: &str) -> Vec<RecordMeta> {
         let meta = |(word, revision): (&str, u32)| {
             let (status, inputs) = word.split_once('=').map_or((word, None), |(status, inputs)| (status, Some(inputs)));
             let (status, ended) = status.strip_suffix('!').map_or((status, None), |status| (status, Some("x")));
             let marks = inputs.map(|inputs| Marks {
-                inputs: inputs.trim_end_matches('+').to_owned(),
+                inputs: inputs.trim_end_matches(['+', '-']).to_owned(),
+                unapplied: inputs.ends_with('-'),
                 applied: inputs.ends_with('+'),
                 ended: ended.map(str::to_owned),
                 ..Marks::default()
@@ -125,8 +137,18 @@ mod tests {
             // Killed between superseding the old one and deploying the new one: the old one is what was good last.
             ("superseded superseded=a failed=b failed=b", 1, vec![1, 3]),
             ("deployed deployed failed=a", 1, vec![]),
+            // What ended in its hooks left nothing; the last tells how it went.
+            ("deployed=a failed!=b- failed!=c- failed!=d-", 2, vec![2, 3]),
+            ("failed!=b- failed!=c failed!=d-", 1, vec![1]),
         ] {
             assert_eq!(surplus(&revisions(words), max), expected, "{words}, at most {max}");
         }
+    }
+
+    #[test]
+    fn a_release_that_fails_at_each_of_many_inputs_keeps_a_bounded_number() {
+        let failed: Vec<String> = (0..500).map(|at| format!("failed!=i{at}")).collect();
+        let surplus = surplus(&revisions(&format!("deployed=a {}", failed.join(" "))), 10);
+        assert_eq!(surplus, (2..=501 - u32::try_from(MOST_STANDING).expect("a number")).collect::<Vec<_>>());
     }
 }

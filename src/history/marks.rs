@@ -17,6 +17,7 @@ const DIGEST: &str = "helm-operator.ketches.cn/digest";
 const ATTEMPT: &str = "helm-operator.ketches.cn/attempt";
 const MADE: &str = "helm-operator.ketches.cn/made";
 const APPLIED: &str = "helm-operator.ketches.cn/applied";
+const UNAPPLIED: &str = "helm-operator.ketches.cn/unapplied";
 const ENDED: &str = "helm-operator.ketches.cn/ended";
 const ABSENT: &str = "helm-operator.ketches.cn/absent";
 const REMEDIES: &str = "helm-operator.ketches.cn/remedies";
@@ -36,9 +37,9 @@ const COUNTED: &str = "helm-operator.ketches.cn/counted";
 const BYTES: &str = "helm-operator.ketches.cn/bytes";
 
 /// All of them.
-const KEYS: [&str; 23] = [
+const KEYS: [&str; 24] = [
     OWNER, UID, GENERATION, INPUTS, DECLARED, CHART, DIGEST, ATTEMPT, MADE, APPLIED, ENDED, ABSENT, REMEDIES, HOOKED,
-    CLUSTER, FIELDS, FORCED, HOOKS, NAMESPACE, TESTED, UNREMEDIED, VARIES, WHY,
+    CLUSTER, FIELDS, FORCED, HOOKS, NAMESPACE, TESTED, UNAPPLIED, UNREMEDIED, VARIES, WHY,
 ];
 
 /// "This revision was made by us for that."
@@ -70,6 +71,8 @@ pub struct Marks {
     pub why: Why,
     /// Whether all objects of the manifest were applied.
     pub applied: bool,
+    /// For a revision that ended: whether none of them was, since the hooks before did not all succeed.
+    pub unapplied: bool,
     /// Why it did not end well: the reason that the object's condition gives. `None` while it goes on, and after success.
     pub ended: Option<String>,
     /// Which objects of the manifest, by their position in it, were not there before: what may be deleted when the revision
@@ -292,6 +295,7 @@ impl Marks {
             made: annotations.get(MADE).and_then(|made| Made::parse(made)).unwrap_or_default(),
             why: annotations.get(WHY).map(|why| Why::parse(why)).unwrap_or_default(),
             applied: annotations.contains_key(APPLIED),
+            unapplied: annotations.contains_key(UNAPPLIED),
             ended: text(ENDED),
             absent: annotations.get(ABSENT).map(|list| list.split(',').filter_map(|at| at.parse().ok()).collect()),
             remedies: annotations.get(REMEDIES).and_then(|remedies| Remedied::parse(remedies)),
@@ -325,6 +329,7 @@ impl Marks {
             made,
             why,
             applied,
+            unapplied,
             ended,
             absent,
             remedies,
@@ -350,6 +355,7 @@ impl Marks {
             (MADE, Some(format!("{}/{}", made.since.as_second(), made.revisions))),
             (WHY, why.text()),
             (APPLIED, applied.then(|| "true".to_owned())),
+            (UNAPPLIED, unapplied.then(|| "true".to_owned())),
             (ENDED, ended),
             (ABSENT, absent.map(|absent| absent.iter().map(usize::to_string).collect::<Vec<_>>().join(","))),
             (REMEDIES, remedies.map(|remedied| remedied.text())),

@@ -46,7 +46,8 @@ impl RecordMeta {
 
     /// Reads the labels and annotations of a release Secret; pass the metadata of a `PartialObjectMeta<Secret>` too.
     ///
-    /// Fails with [`Error::NotARecord`] for any other Secret.
+    /// Fails with [`Error::NotARecord`] for any other Secret, a copy of a record under another name included: Helm finds
+    /// records by their names.
     pub fn from_metadata(metadata: &ObjectMeta) -> Result<Self, Error> {
         let lacks = |missing| Error::NotARecord { secret: SecretRef::of(metadata), missing };
         let label = |key: &str| metadata.labels.as_ref().and_then(|labels| labels.get(key));
@@ -57,6 +58,9 @@ impl RecordMeta {
         let revision = label(storage::VERSION_LABEL).and_then(|version| version.parse().ok());
         let revision = revision.ok_or_else(|| lacks("label \"version\""))?;
         let status = label(storage::STATUS_LABEL).ok_or_else(|| lacks("label \"status\""))?;
+        if metadata.name.as_deref() != Some(storage::secret_name(release, revision).as_str()) {
+            return Err(lacks("name: its labels are those of another"));
+        }
         let created_at = metadata.creation_timestamp.as_ref().map(|time| time.0);
         let modified = label(storage::MODIFIED_LABEL).and_then(|seconds| seconds.parse().ok());
         let modified_at = modified.and_then(|seconds| Timestamp::from_second(seconds).ok());

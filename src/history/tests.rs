@@ -34,6 +34,7 @@ fn marks() -> Marks {
         made: Made { since: time(100), revisions: 3 },
         why: Why::next(None, &[("Secret a".to_owned(), "1a2b3c4d".to_owned())], ""),
         applied: true,
+        unapplied: true,
         ended: Some("NotReady".to_owned()),
         absent: Some(vec![0, 12]),
         remedies: Some(Remedied {
@@ -118,6 +119,7 @@ fn a_new_secret_is_what_helm_makes_with_our_marks() {
                     "helm-operator.ketches.cn/fields": "0000000000001a2bffffffff",
                     "helm-operator.ketches.cn/hooks": "post-upgrade/1970-01-01T00:01:40Z",
                     "helm-operator.ketches.cn/hooked": "true",
+                    "helm-operator.ketches.cn/unapplied": "true",
                     "helm-operator.ketches.cn/unremedied": "true",
                     "helm-operator.ketches.cn/varies": "demo/templates/a.yaml\ndemo/templates/b.yaml",
                     "helm-operator.ketches.cn/remedies": "6/5/2/NotReady/ef56/sha256:a/b",
@@ -213,6 +215,10 @@ fn other_secrets_are_refused_by_name() {
         let secret = "release secret \"apps/sh.helm.release.v1.demo.v3\"";
         assert_eq!(error, format!("{secret} is no release record: it has no valid {words}"));
     }
+    // A copy beside the record, as a backup has it.
+    let mut copy = secret::new_metadata(("apps", &release()), &marks(), time(5));
+    copy.name = Some("sh.helm.release.v1.demo.v3-bak".to_owned());
+    assert!(matches!(RecordMeta::from_metadata(&copy), Err(Error::NotARecord { .. })));
     let mut empty = stored(secret::new_metadata(("apps", &release()), &marks(), time(5)), &release());
     empty.data = None;
     assert!(matches!(read(empty), Err(Error::NotARecord { missing: "key \"release\" in its data", .. })));

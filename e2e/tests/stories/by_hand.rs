@@ -7,8 +7,9 @@ use e2e::kwok::{PLAY, play};
 use e2e::story::{SOON, Story, story};
 use helm_operator::api::{REQUESTED_AT, Reason};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, ListParams, PostParams};
 use serde_json::{Value, json};
 
 async fn deployed(story: &Story<'_>, names: &[&str], spec: &Value) -> Result<()> {
@@ -142,5 +143,33 @@ fn a_helm_that_is_at_work_is_waited_for_and_its_failure_mended() -> Result<()> {
         ensure!(upgraded.is_err(), "Helm's upgrade did not fail: the story is void");
         history_is(story, "web", "1 superseded, 2 failed, 3 deployed").await?;
         story.ready("web").await.map(drop)
+    })
+}
+
+/// A backup beside the record has its labels, and another name.
+#[test]
+fn a_copy_of_a_record_is_no_record() -> Result<()> {
+    story("copied-record", async |story| {
+        deployed(story, &["memo"], &json!({ "upgrade": { "timeout": "1m" } })).await?;
+        let secrets = story.objects::<Secret>();
+        let mut copy = secrets.get("sh.helm.release.v1.memo.v1").await?;
+        copy.metadata = ObjectMeta {
+            name: Some("sh.helm.release.v1.memo.v1-bak".to_owned()),
+            labels: copy.metadata.labels,
+            annotations: copy.metadata.annotations,
+            ..ObjectMeta::default()
+        };
+        secrets.create(&PostParams::default(), &copy).await?;
+        // What needs the record meets it: a demand, and an object that is missing.
+        story.objects::<ConfigMap>().delete("memo-config", &DeleteParams::default()).await?;
+        eventually::object(&story.objects::<ConfigMap>(), "memo-config", SOON, |_| Ok(())).await?;
+        secrets.delete("sh.helm.release.v1.memo.v1-bak", &DeleteParams::default()).await?;
+        story.patch("memo", json!({ "spec": { "values": { "greeting": "again" } } })).await?;
+        story.ready("memo").await?;
+        ensure!(story.history("memo").await? == "1 superseded, 2 deployed", "{}", story.history("memo").await?);
+        story.delete("memo").await?;
+        let left = secrets.list(&ListParams::default().labels("owner=helm")).await?.items;
+        ensure!(left.is_empty(), "{} records are left", left.len());
+        Ok(())
     })
 }

@@ -221,6 +221,19 @@ fn what_others_depend_on_goes_after_them_where_that_is_declared() -> Result<()> 
             story.release(name, "memo", "1.0.0", needs(&["database"])).await?;
             story.ready(name).await?;
         }
+        // Whoever may declare releases elsewhere does not hold it.
+        let elsewhere = format!("{}-b", story.namespace);
+        story.kubectl.run(&["create", "namespace", &elsewhere]).await?;
+        let stranger = json!({
+            "apiVersion": "helm-operator.ketches.cn/v1alpha1",
+            "kind": "HelmRelease",
+            "metadata": { "name": "stranger" },
+            "spec": {
+                "chart": { "name": "oci://127.0.0.1:1/nothing", "version": "1.0.0" },
+                "dependsOn": [{ "name": "database", "namespace": story.namespace }],
+            },
+        });
+        story.kubectl.apply(&elsewhere, &stranger.to_string()).await?;
         story.releases().delete("database", &DeleteParams::default()).await?;
         let waits = |words: &'static [&str]| {
             let releases = story.releases();
@@ -234,12 +247,14 @@ fn what_others_depend_on_goes_after_them_where_that_is_declared() -> Result<()> 
                 .await
             }
         };
-        waits(&["depend on it: jobs, web", "spec.uninstall.dependents is Wait"]).await?;
+        waits(&["of its namespace depend on it: jobs, web. ", "spec.uninstall.dependents is Wait"]).await?;
         story.delete("web").await?;
         waits(&["depend on it: jobs."]).await?;
         ensure!(story.history("database").await? == "1 deployed", "it was uninstalled");
         story.patch("jobs", needs_nothing()).await?;
         eventually::gone(&story.releases(), "database", SOON).await?;
+        story.kubectl.run(&["delete", "helmrelease", "stranger", "--namespace", &elsewhere]).await?;
+        story.kubectl.run(&["delete", "namespace", &elsewhere, "--wait=false"]).await?;
 
         // Two that depend on each other wait for ever for nothing.
         for (name, other) in [("a", "b"), ("b", "a")] {

@@ -8,7 +8,7 @@ use e2e::status;
 use e2e::story::{SOON, Story, story};
 use helm_operator::api::Reason;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 const PASSWORD: &str = "hunter2-is-the-word";
@@ -173,5 +173,31 @@ fn what_a_secret_holds_is_told_nowhere() -> Result<()> {
         let secrets = story.objects::<Secret>();
         secrets.patch("login", &PatchParams::default(), &Patch::Merge(patch)).await?;
         story.ready("strict").await.map(drop)
+    })
+}
+
+#[test]
+fn what_values_are_read_from_is_bounded_in_all() -> Result<()> {
+    story("values-large", async |story| {
+        story.push(&charts::note("memo", "1.0.0")).await?;
+        story.open_repository().await?;
+        // More than most releases have, and less than is refused.
+        for at in 0..6 {
+            let large = format!("filler{at}: {}\ngreeting: from {at}\n", "x".repeat(1_000_000));
+            let map = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": format!("large-{at}") }, "data": { "values.yaml": large } });
+            let map = serde_json::from_value(map)?;
+            story.objects::<ConfigMap>().create(&PostParams::default(), &map).await?;
+        }
+        let from = |maps: std::ops::Range<usize>| {
+            let references = maps.map(|at| json!({ "kind": "ConfigMap", "name": format!("large-{at}") }));
+            json!({ "valuesFrom": references.collect::<Vec<_>>() })
+        };
+        story.release("memo", "memo", "1.0.0", from(0..6)).await?;
+        story
+            .refused("memo", Reason::ValuesInvalid, &["spec.valuesFrom", "bytes or more in all, more than 4194304"])
+            .await?;
+        story.patch("memo", json!({ "spec": from(0..3) })).await?;
+        story.ready("memo").await?;
+        greets(story, "from 2").await
     })
 }

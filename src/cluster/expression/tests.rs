@@ -118,7 +118,7 @@ fn no_expression_costs_more_than_its_budget() {
         "status.conditions.all(a, !status.conditions.exists(b, b.type == a.message))".to_owned(),
         "status.conditions.all(a, status == status)".to_owned(),
         "status.conditions.map(a, status).size() == 1".to_owned(),
-        "status.conditions.all(a, a.message.matches('(\\\\w{20}){20}'))".to_owned(),
+        "status.conditions.all(a, !a.message.matches('(\\\\w{20}){20}'))".to_owned(),
         format!("['{}']{}[0] == ''", "a".repeat(500), ".map(x,x+x)".repeat(20)),
         format!("[1]{}.size() == 1", ".map(x,[x,x])".repeat(24)),
     ] {
@@ -135,4 +135,45 @@ fn no_expression_costs_more_than_its_budget() {
         assert_eq!(evaluated(text, &few), Ok(true), "{text}");
     }
     assert_eq!(evaluated("status.conditions.all(e, e.status == 'True')", &many), Ok(true));
+}
+
+#[test]
+fn no_pattern_and_no_text_costs_more_than_its_budget() {
+    let folded = r"(?i)[\pL\pN]".repeat(150);
+    let object = json!({
+        "data": (0..300).map(|at| (format!("key{at}"), json!("value"))).collect::<serde_json::Map<_, _>>(),
+        "long": "a".repeat(1 << 20),
+        "pattern": r"(?i)[\pL\pN\pS]".repeat(60_000),
+        "needle": format!("{}b", "a".repeat(200_000)),
+        "folded": folded,
+    });
+    let patterns = [
+        format!("data.exists(k, k.matches(r'{folded}x'))"),
+        "data.exists(k, k.matches(folded + k))".to_owned(),
+        "data.exists(k, k.matches(pattern + k))".to_owned(),
+        r"data.exists(k, k.matches(r'(\w{30}){30}' + k))".to_owned(),
+        r"long.matches(r'(.*a){8}(.*b){8}$')".to_owned(),
+        r"data.exists(k, long.matches(r'(a|b|ab)*c' + k))".to_owned(),
+        // Compared at each place, and hashed each time.
+        "long.indexOf(needle) == 3".to_owned(),
+        "long.lastIndexOf('c' + needle, 900000) == 3".to_owned(),
+        "data.exists(k, k in data && data[long] == k)".to_owned(),
+        "data.all(k, data[?long] == optional.none())".to_owned(),
+    ];
+    for text in patterns {
+        let started = Instant::now();
+        let answer = evaluated(&text, &object);
+        assert!(answer.is_err(), "{text}");
+        assert!(started.elapsed() < Duration::from_secs(2), "{text}: {:?}", started.elapsed());
+    }
+    // One pattern is compiled once, and ordinary ones are cheap.
+    for text in [
+        r"data.all(k, k.matches('^key[0-9]+$'))",
+        r"data.all(k, k.matches(r'^[\pL\pN]+$'))",
+        "long.indexOf('b') == -1 && long.matches('^a+$')",
+    ] {
+        assert_eq!(evaluated(text, &object), Ok(true), "{text}");
+    }
+    let refused = evaluated("folded.matches('a(b')", &object).expect_err("no pattern");
+    assert!(refused.contains("missing closing )"), "{refused}");
 }

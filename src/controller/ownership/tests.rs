@@ -51,7 +51,7 @@ fn history(words: &str) -> Vec<RecordMeta> {
         });
         // Made from its metadata, as the watch does.
         let secret = json!({
-            "name": "x",
+            "name": format!("sh.helm.release.v1.{}.v{revision}", TARGET.1),
             "namespace": TARGET.0,
             "creationTimestamp": DEPLOYED,
             "labels": { "owner": "helm", "name": TARGET.1, "version": revision.to_string(), "status": status },

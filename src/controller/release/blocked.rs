@@ -6,12 +6,13 @@ use super::checks::ReadDependency;
 use super::validate::DesiredRelease;
 use super::{dependencies, dereference};
 use crate::api::{DeletionPolicy, Dependents, HelmRelease, Reason};
-use crate::cluster::{Awaited, Dependency, Expression, Input};
+use crate::cluster::{Awaited, Dependency, Expression, Input, ObjectRef};
 use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
 use crate::controller::matching::Key;
 use crate::controller::place::Place;
 use crate::controller::watch;
+use crate::off_thread;
 
 /// Why a release has to wait.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,19 +48,12 @@ pub(crate) fn by_dependents(release: &HelmRelease, context: &Context) -> Option<
         other.and_then(|other| other.0.as_ref().ok().map(dereference::keys)).unwrap_or_default()
     };
     let dependents: Vec<Key> = context.index().depending_on_release(&own).cloned().collect();
-    let counts = |key: &Key| !context.policy.no_cross_namespace_refs || key.namespace == own.namespace;
-    let mut remaining: Vec<String> = Vec::new();
-    let mut elsewhere = 0;
-    for key in dependents.iter().filter(|key| counts(key) && **key != own && !dependencies::reaches(&wanted, key, of)) {
-        // What is in other namespaces is not told here.
-        if key.namespace == own.namespace { remaining.push(key.name.clone()) } else { elsewhere += 1 }
-    }
-    if elsewhere > 0 {
-        remaining.push(format!("{elsewhere} of other namespaces"));
-    }
+    // Whoever may declare releases of another namespace may not keep this one from going.
+    let counts = |key: &Key| key.namespace == own.namespace && *key != own && !dependencies::reaches(&wanted, key, of);
+    let remaining: Vec<&str> = dependents.iter().filter(|key| counts(key)).map(|key| key.name.as_str()).collect();
     (!remaining.is_empty()).then(|| {
         let message = format!(
-            "it is not uninstalled yet, since spec.uninstall.dependents is Wait and HelmReleases depend on it: {}. It goes on as soon as they are \
+            "it is not uninstalled yet, since spec.uninstall.dependents is Wait and HelmReleases of its namespace depend on it: {}. It goes on as soon as they are \
              gone, or no longer name it in spec.dependsOn",
             remaining.join(", ")
         );
@@ -90,7 +84,7 @@ async fn outstanding(
     desired: &DesiredRelease,
     place: &Place,
 ) -> Result<Option<(String, Option<Awaited>)>, ReconcileError> {
-    let ReadDependency { field, wanted, is_judged, is_neighbour, expression } = dependency;
+    let ReadDependency { field, wanted, is_neighbour, .. } = dependency;
     let reach = place.reach();
     let found = if *is_neighbour {
         // Releases are declared in the operator's own cluster, wherever they are carried out.
@@ -118,22 +112,36 @@ async fn outstanding(
         }
         Dependency::There(object, content) => (object, content),
     };
-    let unready = || desired.checks.outstanding(&object, &content).map(|why| format!("{object} is not ready: {why}"));
-    let otherwise = || {
-        let why = untrue(expression.as_ref()?, release, &content)?;
+    let version = content["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
+    let why = judged(dependency, &object, content, (release, desired)).await;
+    Ok(why.map(|why| (why, Some(of_home(Awaited::later(object, &version))))))
+}
+
+/// Why an object that is depended on does not do yet; none where it does. Expressions are evaluated off the controllers' thread.
+async fn judged(
+    dependency: &ReadDependency,
+    object: &ObjectRef,
+    content: Value,
+    (release, desired): (&HelmRelease, &DesiredRelease),
+) -> Option<String> {
+    let ReadDependency { field, is_judged, expression, .. } = dependency.clone();
+    let checks = is_judged.then(|| desired.checks.clone());
+    let own = expression.as_ref().map(|_| serde_json::to_value(release).unwrap_or_default());
+    let object = object.clone();
+    off_thread::evaluate(move || {
+        let unready = checks.and_then(|checks| checks.outstanding(&object, &content));
+        if let Some(why) = unready {
+            return Some(format!("{object} is not ready: {why}"));
+        }
+        let why = untrue(expression.as_ref()?, own?, content)?;
         Some(format!("{field}.readyExpr is not true of {object}{why}"))
-    };
-    let why = if *is_judged { unready() } else { None }.or_else(otherwise);
-    Ok(why.map(|why| {
-        let version = content["metadata"]["resourceVersion"].as_str().unwrap_or_default();
-        (why, Some(of_home(Awaited::later(object, version))))
-    }))
+    })
+    .await
 }
 
 /// Why an expression is not true of a dependency, in words that follow others; none where it is.
-fn untrue(expression: &Expression, release: &HelmRelease, dependency: &Value) -> Option<String> {
-    let own = without_nulls(serde_json::to_value(release).unwrap_or_default());
-    let mut dependency = dependency.clone();
+fn untrue(expression: &Expression, release: Value, mut dependency: Value) -> Option<String> {
+    let own = without_nulls(release);
     if let Some(metadata) = dependency["metadata"].as_object_mut() {
         metadata.remove("managedFields");
     }

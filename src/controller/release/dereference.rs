@@ -1,7 +1,10 @@
 //! First stage: everything a release refers to, read; nothing judged but that it exists and may be used.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use bytes::Bytes;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt as _;
 
 use super::artifact;
@@ -11,7 +14,7 @@ use super::values::{self, Referenced};
 use crate::api::{ADOPT, HelmRelease, Reason, ValuesKind, ValuesReference, shortened};
 use crate::controller::access::{self, DereferencedRepository};
 use crate::controller::causes::api_error;
-use crate::controller::context::Context;
+use crate::controller::context::{Context, Slot};
 use crate::controller::error::ReconcileError;
 use crate::controller::guarded::Guarded;
 use crate::controller::matching::{self, Key, Wanted, dependencies};
@@ -21,6 +24,7 @@ use crate::controller::status;
 use crate::controller::target::{self, Target};
 use crate::controller::watch;
 use crate::history::{RecordMeta, ReleaseKey};
+use crate::permits::Permit;
 use crate::registry::ChartReference;
 
 pub(crate) use crate::controller::matching::target;
@@ -35,12 +39,14 @@ pub(crate) struct DereferencedRelease {
     pub(crate) source: Source,
     /// What `valuesFrom` names.
     pub(crate) values: Vec<Referenced>,
+    /// Where that is much: one of the few places in memory for so much, to be held as long as it is.
+    pub(crate) room: Option<Permit>,
 }
 
-/// Reads what `release` refers to: its repository, and that one's Secrets.
+/// Reads what `release` refers to: its repository, and that one's Secrets. The slot is held at the end where values were read.
 pub(crate) async fn dereference(
     release: &HelmRelease,
-    context: &Context,
+    (context, slot): (&Context, &Slot<'_>),
     trace: &mut Trace,
 ) -> Result<DereferencedRelease, ReconcileError> {
     let Target { cluster, release: ReleaseKey { namespace: records, .. } } = target(release);
@@ -67,7 +73,7 @@ pub(crate) async fn dereference(
         Some(used) => Some(access::dereference(used.repository, used.gives, context).await?),
         None => None,
     };
-    let values = match Box::pin(values(release, context, trace)).await {
+    let (values, room) = match Box::pin(values(release, (context, slot), trace)).await {
         // What it depends on may be what makes them.
         Err(error) if error.reason == Reason::ValuesNotFound => {
             let why = blocked(release, context)?.map(|why| ReconcileError::new(Reason::DependencyNotReady, why));
@@ -75,81 +81,130 @@ pub(crate) async fn dereference(
         }
         values => values?,
     };
-    Ok(DereferencedRelease { chart, repository, source: Source::new(own.namespace, choice), values })
+    Ok(DereferencedRelease { chart, repository, source: Source::new(own.namespace, choice), values, room })
 }
 
 /// The values of a release that come from Secrets, as far as they can be read.
 pub(crate) async fn secret_values(release: &HelmRelease, context: &Context) -> Vec<serde_json::Value> {
-    let mut referenced = Vec::new();
+    let (mut referenced, mut room) = (Vec::new(), None);
     for reference in release.spec.values_from.iter().filter(|reference| reference.kind == ValuesKind::Secret) {
-        let held = contents(reference, release, context).await;
-        referenced.push(Referenced { reference: reference.clone(), content: held.ok().and_then(Result::ok) });
+        let Ok(Ok(held)) = contents(reference, release, context).await else { continue };
+        let content = held.get(values::key(reference)).unwrap_or_default();
+        if values::check_size(&referenced, content.len()).is_err() {
+            break;
+        }
+        if room.is_none() && values::size(&referenced) + content.len() > values::ORDINARY {
+            room = Some(context.bounds.large_values.acquire(&release.namespace().unwrap_or_default()).await);
+        }
+        referenced.push(Referenced { reference: reference.clone(), content: Some(content.to_vec()) });
     }
     values::merge(None, &referenced).map(|merged| merged.secrets).unwrap_or_default()
 }
 
-/// Reads what `valuesFrom` names.
+/// Reads what `valuesFrom` names: within a slot, and what is much once there is room for it.
 async fn values(
     release: &HelmRelease,
-    context: &Context,
+    (context, slot): (&Context, &Slot<'_>),
     trace: &mut Trace,
-) -> Result<Vec<Referenced>, ReconcileError> {
-    let mut found = Vec::with_capacity(release.spec.values_from.len());
-    let mut artifacts = Vec::new();
-    for (at, reference) in release.spec.values_from.iter().enumerate() {
-        if let Some(url) = &reference.url {
-            let read = Box::pin(artifact::read(at, (url, reference), release, context, trace)).await?;
-            let file = read.map(|(artifact, bytes)| {
-                artifacts.push(artifact);
-                bytes.to_vec()
-            });
-            found.push(Referenced { reference: reference.clone(), content: file });
-            // Many large ones are not all held before they are found to be too many.
-            values::check_size(&found)?;
+) -> Result<(Vec<Referenced>, Option<Permit>), ReconcileError> {
+    let references = &release.spec.values_from;
+    let mut found: Vec<Referenced> = Vec::with_capacity(references.len());
+    let (mut artifacts, mut room) = (Vec::new(), None);
+    while let Some(reference) = references.get(found.len()) {
+        let at = found.len();
+        let (artifact, held) = match &reference.url {
+            Some(url) => {
+                // A registry may take its time.
+                slot.pause();
+                let read = Box::pin(artifact::read(at, (url, reference), release, context, trace)).await?;
+                let (artifact, file) = read.unzip();
+                (artifact, file.map(Held::File))
+            }
+            None => {
+                slot.resume().await;
+                let held = contents(reference, release, context).await?;
+                (None, required(held, reference, at)?)
+            }
+        };
+        let content = held.as_ref().and_then(|held| held.get(values::key(reference)));
+        let bytes = content.map_or(0, <[u8]>::len);
+        // Many large ones are not all held before they are found to be too many.
+        values::check_size(&found, bytes)?;
+        if room.is_none() && values::size(&found) + bytes > values::ORDINARY {
+            // Nothing is held meanwhile that others could have.
+            drop(held);
+            slot.pause();
+            room = Some(context.bounds.large_values.acquire(&release.namespace().unwrap_or_default()).await);
             continue;
         }
-        let held = contents(reference, release, context).await?;
-        let missing = match &held {
-            Ok(_) => None,
-            Err(missing) => Some(missing).filter(|_| !reference.optional),
-        };
-        if let Some(missing) = missing {
+        artifacts.extend(artifact);
+        found.push(Referenced { reference: reference.clone(), content: content.map(<[u8]>::to_vec) });
+    }
+    trace.artifacts = Some(artifacts);
+    context.forget_unused();
+    Ok((found, room))
+}
+
+/// An object that holds values, as it is kept.
+enum Held {
+    ConfigMap(Arc<ConfigMap>),
+    Secret(Arc<Secret>),
+    /// A file of an artifact.
+    File(Bytes),
+}
+
+impl Held {
+    /// What a key of it holds.
+    fn get(&self, key: &str) -> Option<&[u8]> {
+        match self {
+            Self::ConfigMap(map) => {
+                let text = map.data.as_ref().and_then(|data| data.get(key)).map(String::as_bytes);
+                text.or_else(|| Some(map.binary_data.as_ref()?.get(key)?.0.as_slice()))
+            }
+            Self::Secret(secret) => Some(secret.data.as_ref()?.get(key)?.0.as_slice()),
+            Self::File(bytes) => Some(bytes),
+        }
+    }
+}
+
+/// What a reference led to; none where it is optional, and there is none.
+fn required(
+    held: Result<Held, String>,
+    reference: &ValuesReference,
+    at: usize,
+) -> Result<Option<Held>, ReconcileError> {
+    match held {
+        Ok(held) => Ok(Some(held)),
+        Err(_) if reference.optional => Ok(None),
+        Err(missing) => {
             let message = format!(
                 "{missing}, which spec.valuesFrom[{at}] names: create it, or set optional: true there; it is noticed at once"
             );
-            return Err(ReconcileError::new(Reason::ValuesNotFound, message));
+            Err(ReconcileError::new(Reason::ValuesNotFound, message))
         }
-        found.push(Referenced { reference: reference.clone(), content: held.ok() });
     }
-    trace.artifacts = Some(artifacts);
-    Ok(found)
 }
 
-/// What the object that `reference` names holds, or what is missing.
+/// The object that `reference` names, which has the key that it names; or what is missing.
 async fn contents(
     reference: &ValuesReference,
     release: &HelmRelease,
     context: &Context,
-) -> Result<Result<Vec<u8>, String>, ReconcileError> {
+) -> Result<Result<Held, String>, ReconcileError> {
     let (kind, wanted) = (reference.kind, values::key(reference));
     let key =
         &Key { namespace: release.namespace().unwrap_or_default(), name: reference.name.clone().unwrap_or_default() };
     let Key { namespace, name } = key;
     let unread = |error| api_error(&format!("read {} {key}", kind.as_str()), &error);
     let held = match kind {
-        ValuesKind::ConfigMap => context.config_maps.get(namespace, name).await.map_err(unread)?.map(|map| {
-            let text = map.data.as_ref().and_then(|data| data.get(wanted)).map(|text| text.clone().into_bytes());
-            text.or_else(|| Some(map.binary_data.as_ref()?.get(wanted)?.0.clone()))
-        }),
-        ValuesKind::Secret => {
-            let secret = context.secrets.get(namespace, name).await.map_err(unread)?;
-            secret.map(|secret| Some(secret.data.as_ref()?.get(wanted)?.0.clone()))
-        }
+        ValuesKind::ConfigMap => context.config_maps.get(namespace, name).await.map_err(unread)?.map(Held::ConfigMap),
+        ValuesKind::Secret => context.secrets.get(namespace, name).await.map_err(unread)?.map(Held::Secret),
         // From before the API server asked for one.
         ValuesKind::OciArtifact => return Ok(Err("an OCIArtifact without url".to_owned())),
     };
     Ok(match held {
-        Some(held) => held.ok_or_else(|| format!("{} {key} has no key {wanted:?}", kind.as_str())),
+        Some(held) if held.get(wanted).is_none() => Err(format!("{} {key} has no key {wanted:?}", kind.as_str())),
+        Some(held) => Ok(held),
         None => Err(format!("there is no {} {key}", kind.as_str())),
     })
 }

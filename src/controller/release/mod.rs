@@ -110,11 +110,11 @@ pub(super) async fn reconcile(
     for error in outcome.as_mut().err().into_iter().chain(&mut trace.source) {
         context.retries.failed(release, error, release.spec.interval(), context.now());
     }
-    match &outcome {
+    match &mut outcome {
         Ok(Outcome::Superseded) => {}
         Ok(Outcome::Waiting(_)) => context.awaits.end(release),
         Ok(ended @ (Outcome::Deployed | Outcome::Suspended | Outcome::Gone)) => {
-            if *ended != Outcome::Deployed {
+            if !matches!(ended, Outcome::Deployed) {
                 context.live.end(&release.uid().unwrap_or_default());
             }
             context.awaits.end(release);
@@ -245,12 +245,14 @@ async fn bring_nearer(
         return Ok(Outcome::Suspended);
     }
     effective.check()?;
-    let references = Box::pin(dereference::dereference(release, context, trace)).await?;
+    let mut references = Box::pin(dereference::dereference(release, (context, &slot), trace)).await?;
+    let _room = references.room.take();
     let mut desired = Box::new(validate::validate(release, references)?);
+    slot.pause();
     if let Some(gate) = &mut desired.gate {
         gate.ways.push_str(&place.connection());
     }
-    trace.secrets = SecretValues::of(&desired.secrets);
+    trace.secrets = SecretValues::of_all(&desired.secrets).await;
     Box::pin(act::storage::gather(&desired.identity, place)).await?;
     let resolved = Box::pin(fetch::resolve(&desired, release, context, trace)).await?;
     let asked = is_requested(release);
@@ -299,7 +301,7 @@ async fn remove(release: &HelmRelease, context: &Arc<Context>, trace: &mut Trace
         return Err(waits);
     }
     // A hook that fails may quote them.
-    trace.secrets = SecretValues::of(&Box::pin(dereference::secret_values(release, context)).await);
+    trace.secrets = SecretValues::of_all(&Box::pin(dereference::secret_values(release, context)).await).await;
     let (leaving, doing) = (Leaving::of(release), trace.doing.subscribe());
     tokio::select! {
         ended = Box::pin(act::clusters::uninstall(&leaving, context, trace)) => ended?,

@@ -15,13 +15,16 @@ use super::rate;
 use super::validate::{Identity, Remedies, Tests};
 use crate::controller::target;
 use crate::controller::waits::Progress;
-use crate::history::{Made, Outcome, Planned, RecordMeta, Tested};
+use crate::history::{MOST_STANDING, Made, Outcome, Planned, RecordMeta, Tested};
 
 pub(crate) use self::steps::{Plan, Step, StepKind, Stop};
 
 /// How long somebody else's pending revision is left alone after it was last written: longer than Helm's own default
 /// timeout of 5 minutes.
 const FOREIGN_LOCK: Duration = Duration::from_mins(15);
+
+/// How far clocks may be apart.
+const SKEW: SignedDuration = SignedDuration::from_mins(1);
 
 /// The most revisions made for one generation of an object within [`MADE_WITHIN`]. Attempts that fail come ever later
 /// and stay far below it; it ends loops of another kind, such as two writers that undo each other.
@@ -218,8 +221,19 @@ pub(super) fn is_pending(status: Status) -> bool {
 
 /// How long to leave a revision that somebody else works on alone; `None` for one left by somebody gone.
 fn foreign_lock(last: &RecordMeta, now: Timestamp) -> Option<Duration> {
-    let age = Duration::try_from(now.duration_since(last.modified_at?)).unwrap_or_default();
+    last.modified_at?;
+    let age = Duration::try_from(now.duration_since(written(last, now).unwrap_or(now))).unwrap_or_default();
     FOREIGN_LOCK.checked_sub(age).filter(|remaining| !remaining.is_zero())
+}
+
+/// When a revision was last written. A time that is yet to come is of a clock that is wrong, and is not waited for: then it
+/// is when the API server says that the record was made.
+fn written(meta: &RecordMeta, now: Timestamp) -> Option<Timestamp> {
+    [meta.modified_at, meta.created_at].into_iter().flatten().find(|time| !is_to_come(*time, now))
+}
+
+fn is_to_come(time: Timestamp, now: Timestamp) -> bool {
+    time.duration_since(now) > SKEW
 }
 
 /// The revisions whose objects may stand in the cluster: the deployed one, and all since. Oldest first.
@@ -240,7 +254,7 @@ fn next_step(facts: &Facts<'_>) -> Plan {
     let second = Timestamp::from_second(facts.now.as_second()).unwrap_or(facts.now);
     let end = |made: &Made| made.since.checked_add(SignedDuration::try_from(MADE_WITHIN).ok()?).ok();
     let last = rate::last(facts.revisions, facts.identity).map(|(made, _)| made);
-    let recent = last.filter(|made| end(made).is_some_and(|end| facts.now < end));
+    let recent = last.filter(|made| !is_to_come(made.since, facts.now) && end(made).is_some_and(|end| facts.now < end));
     let made = match recent {
         Some(made) if made.revisions >= MOST_MADE && !is_asked(facts) => {
             return Plan::Stop(Stop::TooMany { until: end(&made).unwrap_or(facts.now) });
@@ -285,13 +299,19 @@ fn resumed(facts: &Facts<'_>, last: &RecordMeta) -> Step {
     Step { kind, revision: last.revision, replaces: replaced(before).1, attempt, made, remedies, forced }
 }
 
-/// What comes after `before`, and the revisions whose objects it replaces.
+/// What comes after `before`, and the revisions whose objects it replaces: the one that was deployed, the last, and between
+/// them the newest that may have left something.
 fn replaced(before: &[RecordMeta]) -> (StepKind, Vec<u32>) {
     let uninstalled = before.iter().rposition(|meta| meta.status == Status::Uninstalled).map_or(0, |at| at + 1);
     let since = &before[uninstalled..];
     let deployed = since.iter().rposition(RecordMeta::was_deployed);
     let kind = if deployed.is_some() { StepKind::Upgrade } else { StepKind::Install };
-    (kind, since[deployed.unwrap_or(0)..].iter().map(|meta| meta.revision).collect())
+    let Some((last, earlier)) = since[deployed.unwrap_or(0)..].split_last() else { return (kind, Vec::new()) };
+    let (good, failed) = earlier.split_at(usize::from(deployed.is_some() && !earlier.is_empty()));
+    let mut standing: Vec<&RecordMeta> = failed.iter().filter(|meta| !meta.left_nothing()).collect();
+    standing.drain(..standing.len().saturating_sub(MOST_STANDING));
+    let all = good.iter().chain(standing).chain([last]);
+    (kind, all.map(|meta| meta.revision).collect())
 }
 
 #[cfg(test)]

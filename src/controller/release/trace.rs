@@ -108,9 +108,9 @@ impl Trace {
     }
 
     /// A revision is to be carried out.
-    pub(super) fn begun(&mut self, record: &Record, objects: &[Object]) {
+    pub(super) async fn begun(&mut self, record: &Record, objects: &[Object]) {
         self.acted = true;
-        self.stands(record, objects);
+        self.stands(record, objects).await;
     }
 
     /// A revision that was begun is gone on with. What it consists of stands in the status, unless that was lost.
@@ -129,21 +129,21 @@ impl Trace {
         if known.is_some_and(is_this) {
             self.record(record);
         } else {
-            self.stands(record, &place.objects_of(record).await?);
+            self.stands(record, &place.objects_of(record).await?).await;
         }
         Ok(())
     }
 
     /// What a revision consists of.
-    fn stands(&mut self, record: &Record, objects: &[Object]) {
+    async fn stands(&mut self, record: &Record, objects: &[Object]) {
         let mut kinds = BTreeMap::<String, i64>::new();
         for object in objects {
             *kinds.entry(object.reference().kind.clone()).or_default() += 1;
         }
         let entries = objects.iter().take(LISTED).map(|object| object.reference().clone().into()).collect();
         let inventory = Inventory { objects: kinds.values().sum(), kinds, entries };
-        let notes = SecretValues::in_secrets(objects);
-        let notes = excerpt(&self.secrets.mask(&notes.mask(&record.release.info.notes)));
+        let own = SecretValues::in_secrets(objects).await;
+        let notes = excerpt(&SecretValues::masked_start(&record.release.info.notes, &[&own, &self.secrets]));
         self.contents = Some(Contents { inventory, notes });
         self.record(record);
     }
@@ -225,7 +225,7 @@ impl Trace {
             return Ok(());
         }
         if let Some(record) = place.history.get(target, revision).await? {
-            self.stands(&record, &place.objects_of(&record).await?);
+            self.stands(&record, &place.objects_of(&record).await?).await;
         }
         Ok(())
     }

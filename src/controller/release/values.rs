@@ -53,12 +53,22 @@ pub(crate) struct Merged {
 /// The most bytes that references of one release lead to: more than a record of them could hold.
 pub(super) const REFERENCED: usize = 4 << 20;
 
-/// Whether `references` lead to more than may be.
-pub(super) fn check_size(references: &[Referenced]) -> Result<(), ReconcileError> {
-    let bytes: usize = references.iter().filter_map(|it| it.content.as_ref()).map(Vec::len).sum();
+/// How many bytes of references most releases have; of those with more a few have them in memory at the same time.
+pub(super) const ORDINARY: usize = 128 << 10;
+
+/// How many bytes `references` lead to.
+pub(super) fn size(references: &[Referenced]) -> usize {
+    references.iter().filter_map(|it| it.content.as_ref()).map(Vec::len).sum()
+}
+
+/// Whether `references`, and one that leads to `more` bytes, lead to more than may be.
+pub(super) fn check_size(references: &[Referenced], more: usize) -> Result<(), ReconcileError> {
+    let bytes = size(references) + more;
     if bytes > REFERENCED {
-        let message =
-            format!("what spec.valuesFrom refers to has {bytes} bytes or more in all, more than {REFERENCED}");
+        let message = format!(
+            "what spec.valuesFrom refers to has {bytes} bytes or more in all, more than {REFERENCED}: the record of a release would not hold \
+             it. Leave some of it out"
+        );
         return Err(ReconcileError::new(Reason::ValuesInvalid, message));
     }
     Ok(())
@@ -67,7 +77,7 @@ pub(super) fn check_size(references: &[Referenced]) -> Result<(), ReconcileError
 /// Puts the values together.
 pub(crate) fn merge(own: Option<&Value>, references: &[Referenced]) -> Result<Merged, ReconcileError> {
     let mut merged = Merged::default();
-    check_size(references)?;
+    check_size(references, 0)?;
     for (at, Referenced { reference, content }) in references.iter().enumerate() {
         let Some(content) = content else { continue };
         let wrong = |why: &str| Err(invalid(at, reference, why));

@@ -152,6 +152,42 @@ fn a_new_list_takes_out_what_it_lacks_but_not_what_was_written_since() {
 }
 
 #[test]
+fn a_store_that_was_put_back_to_an_earlier_state_is_believed() {
+    let (revisions, mut news) = Revisions::new();
+    let list = |metas: &[RecordMeta]| {
+        metas.iter().cloned().for_each(|meta| revisions.listed(meta));
+        revisions.list_ended(&[(release(), vec![1])].into());
+    };
+    revisions.list_begins();
+    list(&[at(2000)]);
+    revisions.seen(at(900));
+    assert_eq!((known(&revisions), woken(&mut news)), (vec!["2000".to_owned()], 1), "an event that comes late is old");
+    revisions.list_begins();
+    list(&[at(900)]);
+    assert_eq!((known(&revisions), woken(&mut news)), (vec!["900".to_owned()], 1), "a list is what there is");
+    revisions.list_begins();
+    list(&[at(900)]);
+    assert_eq!(woken(&mut news), 0, "nothing changed");
+
+    revisions.list_begins();
+    revisions.write(release(), 1).written(at(950));
+    list(&[at(900)]);
+    assert_eq!((known(&revisions), woken(&mut news)), (vec!["950".to_owned()], 0), "it was asked for before the write");
+    let write = revisions.write(release(), 1);
+    revisions.list_begins();
+    list(&[at(800)]);
+    drop(write);
+    assert_eq!((known(&revisions), woken(&mut news)), (vec!["800".to_owned()], 1), "a write that nothing came of");
+
+    revisions.write(release(), 1).deleted();
+    revisions.seen(at(800));
+    assert!(known(&revisions).is_empty(), "an event from before the deletion");
+    revisions.list_begins();
+    list(&[at(700)]);
+    assert_eq!((known(&revisions), woken(&mut news)), (vec!["700".to_owned()], 1), "a deletion that was undone");
+}
+
+#[test]
 fn the_bytes_of_all_records_and_of_the_largest_release_are_counted() {
     let (revisions, _news) = Revisions::new();
     for (name, revision, bytes) in [("a", 1, 10), ("a", 2, 20), ("b", 1, 25), ("c", 1, 0)] {

@@ -34,6 +34,7 @@ mod random;
 mod reflection;
 mod regex;
 
+pub use regex::Pattern;
 pub(crate) use regex::{pattern_error, pattern_matches, pattern_states, pattern_weight};
 pub(crate) use urls::check_url;
 mod runes;

@@ -47,7 +47,7 @@ pub(super) async fn carry_out(
         // The record has all of it.
         Box::pin(planning::discard(task.release, &task.place.context)).await?;
     }
-    trace.begun(&pending.record, &pending.objects);
+    trace.begun(&pending.record, &pending.objects).await;
     let release = &pending.record.release;
     let (chart, version, revision) = (release.chart.name(), release.chart.version(), pending.record.revision());
     tracing::info!(object = %task.desired.identity.owner, revision, "applying {chart} {version} as release {}/{}", release.namespace, release.name);
@@ -226,7 +226,7 @@ impl<'a> Run<'a> {
             return Ok(false);
         }
         self.task.slot.pause();
-        let secrets = SecretValues::of(&self.task.desired.secrets);
+        let secrets = SecretValues::of_all(&self.task.desired.secrets).await;
         let course = Course::new(self.deadline, &self.doing, secrets);
         hooks::run(&event, &mut self.record, &course, self.task.place).await?;
         Ok(true)

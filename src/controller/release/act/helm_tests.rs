@@ -28,7 +28,7 @@ pub(super) async fn run(revision: u32, task: &Task<'_>, trace: &mut Trace) -> Re
     let now = task.place.context.now();
     let age = begun.and_then(|begun| Duration::try_from(now.duration_since(begun)).ok()).unwrap_or_default();
     let deadline = Deadline::resumed(tests.timeout, age);
-    let secrets = SecretValues::of(&task.desired.secrets);
+    let secrets = SecretValues::of_all(&task.desired.secrets).await;
     let course = Course { wanted: &|name| tests.wants(name), ..Course::new(deadline, &doing, secrets) };
     let ended = tokio::select! {
         ended = Box::pin(hooks::run(&HookEvent::Test, &mut record, &course, task.place)) => ended,

@@ -228,7 +228,9 @@ async fn look(step: &Step, proposal: &Proposal, task: &Task<'_>, trace: &mut Tra
     let hooks = if action.hooks { hooks(step, release) } else { Vec::new() };
     let known = &task.desired.secrets;
     let former = replaced.iter().flat_map(|record| values::former(known, &record.release.config));
-    let secrets = [SecretValues::in_secrets(&objects), SecretValues::in_secrets(&old), SecretValues::of(former)];
+    let former: Vec<_> = former.cloned().collect();
+    let (new, old) = (SecretValues::in_secrets(&objects).await, SecretValues::in_secrets(&old).await);
+    let secrets = [new, old, SecretValues::of_all(&former).await];
     Ok(Outlook { before, applied, ended, hooks, secrets })
 }
 
@@ -288,9 +290,8 @@ impl Outlook {
         }
         let sources: Vec<Source<'_>> = release.hooks.iter().map(Source::from).collect();
         let in_hooks = SecretValues::in_texts(&sources).await?;
-        let masked =
-            self.secrets.iter().chain([&in_hooks]).fold(text, |text, secrets| secrets.mask(&text).into_owned());
-        Ok(trace.without_secrets(masked))
+        let all = self.secrets.iter().chain([&in_hooks, &trace.secrets]).cloned().collect();
+        Ok(SecretValues::masked_by_all(text, all).await)
     }
 }
 

@@ -467,6 +467,7 @@ fn marks(step: &Step, task: &Task<'_>) -> Marks {
         made: step.made,
         why: rate::why(step.made, &task.place.revisions.of(&identity.release), identity, (task.inputs, &parts)),
         applied: false,
+        unapplied: false,
         ended: None,
         absent: None,
         remedies: None,

@@ -9,7 +9,7 @@ use crate::api::Reason;
 use crate::controller::causes::panicked;
 use crate::controller::error::ReconcileError;
 use crate::controller::place::Place;
-use crate::history::{Counted, Marks, Record, RecordMeta, ReleaseKey, surplus};
+use crate::history::{Counted, HooksBegun, Marks, Record, RecordMeta, ReleaseKey, surplus};
 
 /// The mark of a revision that was ended without having failed.
 const SUPERSEDED: &str = "Superseded";
@@ -129,8 +129,10 @@ pub(super) async fn fail(mut record: Record, error: &ReconcileError, place: &Pla
     record.release.info.status = Status::Failed;
     record.release.chart.slim();
     note_hooks(&mut record);
+    let unapplied = is_in_hooks(record.marks.as_ref(), &record.release.hooks);
     if let Some(marks) = &mut record.marks {
         marks.ended = Some(error.reason.to_string());
+        marks.unapplied = unapplied;
     }
     update(place, record).await
 }
@@ -144,6 +146,14 @@ pub(super) fn note_hooks(record: &mut Record) {
     if let Some(marks) = &mut record.marks {
         marks.hooked = hooked;
     }
+}
+
+/// Whether a revision did not get beyond the hooks before its apply: they are begun, and did not all succeed.
+fn is_in_hooks(marks: Option<&Marks>, hooks: &[Hook]) -> bool {
+    let Some(Marks { hooks: Some(HooksBegun { event, .. }), applied, .. }) = marks else { return false };
+    let is_before = matches!(event, HookEvent::PreInstall | HookEvent::PreUpgrade | HookEvent::PreRollback);
+    let is_open = |hook: &Hook| hook.runs_at(event) && hook.last_run.phase != HookPhase::Succeeded;
+    is_before && !applied && hooks.iter().any(is_open)
 }
 
 /// Why a failed revision failed, in the words that were told then.
@@ -168,7 +178,9 @@ pub(super) async fn supersede(mut record: Record, why: &str, place: &Place) -> R
     record.release.info.status = Status::Superseded;
     record.release.info.description = format!("Ended before it was complete: {why}");
     record.release.chart.slim();
+    let unapplied = is_in_hooks(record.marks.as_ref(), &record.release.hooks);
     if let Some(marks) = &mut record.marks {
+        marks.unapplied = unapplied;
         marks.ended = Some(SUPERSEDED.to_owned());
         marks.absent = None;
     }
@@ -197,4 +209,40 @@ pub(super) async fn prune(task: &Task<'_>) -> Result<(), ReconcileError> {
         delete(task.place, meta).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use helm::manifest::{Hook, HookEvent, HookPhase};
+
+    use super::is_in_hooks;
+    use crate::history::{HooksBegun, Marks};
+
+    #[test]
+    fn a_revision_that_ends_in_its_first_hooks_has_applied_nothing() {
+        let hook = |events: &[HookEvent], phase| {
+            let mut hook = Hook { events: events.to_vec(), ..Hook::default() };
+            hook.last_run.phase = phase;
+            hook
+        };
+        let (before, after) = (HookEvent::PreUpgrade, HookEvent::PostUpgrade);
+        let begun = |event: &HookEvent| Some(HooksBegun { event: event.clone(), since: jiff::Timestamp::UNIX_EPOCH });
+        for (begun, phase, applied, expected) in [
+            (begun(&before), HookPhase::Failed, false, true),
+            (begun(&before), HookPhase::Running, false, true),
+            // It was about to be applied, or was.
+            (begun(&before), HookPhase::Succeeded, false, false),
+            (begun(&before), HookPhase::Failed, true, false),
+            (begun(&after), HookPhase::Failed, false, false),
+            // Hooks are not run, or none was begun.
+            (None, HookPhase::Unknown, false, false),
+        ] {
+            let told = format!("{begun:?} {phase:?} {applied}");
+            let hooks =
+                [hook(&[before.clone(), after.clone()], phase), hook(&[HookEvent::PreInstall], HookPhase::Unknown)];
+            let marks = Marks { hooks: begun, applied, ..Marks::default() };
+            assert_eq!(is_in_hooks(Some(&marks), &hooks), expected, "{told}");
+        }
+        assert!(!is_in_hooks(None, &[hook(&[before], HookPhase::Failed)]));
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use super::{Facts, Plan, Step, StepKind, Stop, is_asked, release, replaced, standing};
+use super::{Facts, Plan, Step, StepKind, Stop, is_asked, release, replaced, standing, written};
 use crate::api::Reason;
 use crate::controller::error::{self, NextAttempt};
 use crate::history::{RecordMeta, Remedied};
@@ -62,7 +62,7 @@ pub(super) fn after_remedy(last: &RecordMeta, facts: &Facts<'_>) -> Plan {
     let due = || {
         let reason = Reason::parse(&remedied.reason)?;
         let delay = error::delay(reason, failed, facts.interval, &facts.identity.uid)?;
-        let due = last.modified_at?.checked_add(SignedDuration::try_from(delay).ok()?).ok()?;
+        let due = written(last, facts.now)?.checked_add(SignedDuration::try_from(delay).ok()?).ok()?;
         is_early(due, facts).then_some(Plan::Stop(Stop::BackOff {
             revision,
             reason,
@@ -98,6 +98,7 @@ pub(super) fn back_off(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
     let reason = marks.ended.as_deref().and_then(Reason::parse)?;
     let kind = replaced(&facts.revisions[..facts.revisions.len() - 1]).0;
     let pace = Pace { longest: facts.interval, fixed: facts.remedies.retried_after(kind) };
+    let last = &RecordMeta { modified_at: written(last, facts.now), ..last.clone() };
     let next = next_attempt(last, pace, &facts.identity.uid)?;
     is_early(next.due, facts).then_some(Plan::Stop(Stop::BackOff { revision: last.revision, reason, next }))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{FOREIGN_LOCK, Facts, MOST_MADE, Plan, Prompt, Step, StepKind, Stop, plan};
+use super::{FOREIGN_LOCK, Facts, MOST_MADE, MOST_STANDING, Plan, Prompt, Step, StepKind, Stop, plan};
 use crate::api::Reason;
 use crate::controller::error::NextAttempt;
 use crate::controller::release::approval::Gate;
@@ -434,11 +434,52 @@ fn a_loop_ends_after_so_many_revisions() {
 }
 
 #[test]
+fn a_time_that_is_yet_to_come_is_not_waited_for() {
+    let month = 30 * 24 * 3600;
+    let ahead = |words: &str, made_ago: i64| {
+        let mut history = history(words);
+        let last = history.last_mut().expect("a revision");
+        (last.created_at, last.modified_at) = (Some(at(NOW - made_ago)), Some(at(NOW + month)));
+        history
+    };
+    let idle = Prompt::default();
+    let lock = FOREIGN_LOCK.as_secs();
+    for (made_ago, left) in [(60, Some(lock - 60)), (i64::try_from(lock).expect("seconds") + 1, None)] {
+        let is_left = match planned(OWNER, &ahead("deployed=now pending-upgrade@0", made_ago), idle) {
+            Plan::Stop(Stop::AwaitOther { remaining, .. }) => Some(remaining.as_secs()),
+            _ => None,
+        };
+        assert_eq!(is_left, left, "made {made_ago} seconds ago");
+    }
+    let failed = "deployed=old failed=now:NotReady:1@0";
+    let Plan::Stop(Stop::BackOff { next, .. }) = planned(OWNER, &ahead(failed, 1), idle) else { panic!("too early") };
+    assert!(next.due < at(NOW + 3600), "{}", next.due);
+    let due = planned(OWNER, &ahead(failed, 100_000), idle);
+    assert!(matches!(due, Plan::Release(_)), "{due:?}");
+    let mut many = history("superseded=old deployed");
+    many[0].marks.as_mut().expect("marks").made = Made { since: at(NOW + month), revisions: MOST_MADE };
+    assert!(matches!(planned(OWNER, &many, idle), Plan::Release(Step { made: Made { revisions: 1, .. }, .. })));
+}
+
+#[test]
 fn every_reason_can_be_read_back_from_a_record() {
     for reason in Reason::ALL {
         assert_eq!(Reason::parse(&reason.to_string()), Some(*reason));
     }
     assert_eq!(Reason::parse("Superseded"), None);
+}
+
+#[test]
+fn a_new_revision_replaces_what_may_stand_and_no_more_than_fits() {
+    let mut revisions = history("deployed=old failed=a failed=b failed=c");
+    for meta in [1, 3] {
+        let marks = revisions[meta].marks.as_mut().expect("marks");
+        (marks.unapplied, marks.ended) = (true, Some("HookFailed".to_owned()));
+    }
+    assert_eq!(super::standing(&revisions), [1, 3, 4], "the last is read, though nothing of it stands");
+    let many = history(&format!("superseded=old deployed=old {}", "failed=a ".repeat(100)));
+    let standing = super::standing(&many);
+    assert_eq!((standing.len(), standing[0], standing.last()), (MOST_STANDING + 2, 2, Some(&102)));
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn desired(spec: &Value) -> Result<DesiredRelease, ReconcileError> {
     let release = release(spec);
     let choice = Index::default().choose(&Wanted::of(&release)?)?;
     let (chart, source) = (choice.chart.clone(), Source::new("apps".to_owned(), choice));
-    validate(&release, DereferencedRelease { chart, repository: None, source, values: Vec::new() })
+    validate(&release, DereferencedRelease { chart, repository: None, source, values: Vec::new(), room: None })
 }
 
 #[test]

@@ -128,6 +128,15 @@ fn longest(node: &Node) -> Option<u64> {
     }
 }
 
+/// Whether `pattern` can be read, and is not too long to be compiled.
+pub(super) fn check(pattern: &[u8]) -> Result<(), Error> {
+    if pattern.len() > MAX_PATTERN_BYTES {
+        return Err(Error::ExceedLimit);
+    }
+    syntax::parse(pattern)?;
+    Ok(())
+}
+
 /// About how many states compiling `pattern` makes, told without doing so; none of what does not parse.
 pub(super) fn states(pattern: &[u8]) -> u64 {
     syntax::parse(pattern).map_or(0, |expression| count(&expression.root, &class_states))

@@ -44,6 +44,37 @@ pub(crate) fn pattern_matches(pattern: &str, text: &str) -> bool {
     compile(pattern.as_bytes()).is_ok_and(|expression| expression.regex.is_match(text))
 }
 
+/// A regular expression as Go reads it, compiled; what each step costs can be told before it is taken.
+#[derive(Clone)]
+pub struct Pattern(Arc<Compiled>);
+
+impl Pattern {
+    /// Why a text is no regular expression, in Go's words. Compiles nothing.
+    pub fn check(text: &str) -> Result<(), String> {
+        compile::check(text.as_bytes()).map_err(|error| error.to_string())
+    }
+
+    /// About how many states compiling a text makes; none of one that is no regular expression.
+    pub fn states(text: &str) -> u64 {
+        pattern_states(text)
+    }
+
+    /// Compiles a text; or says, in Go's words, why it is no regular expression.
+    pub fn compile(text: &str) -> Result<Self, String> {
+        compile(text.as_bytes()).map(Self).map_err(|error| error.to_string())
+    }
+
+    /// About how many states a search can be in at once: what each byte of a text costs at the most.
+    pub fn weight(&self) -> u64 {
+        self.0.weight
+    }
+
+    /// Whether it matches somewhere in a text.
+    pub fn matches(&self, text: &str) -> bool {
+        self.0.regex.is_match(text)
+    }
+}
+
 pub(super) const TABLE: &[Function<Host>] = &[
     hosted("mustRegexFind", PATTERN_TEXT, |interp, args| find(interp, args, Strictness::Must)),
     hosted("mustRegexFindAll", PATTERN_TEXT_COUNT, |interp, args| find_all(interp, args, Strictness::Must)),
