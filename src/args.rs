@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::controller::RemoteSchemas;
-use crate::{diff, template};
+use crate::{client, diff, template};
 
 /// Keeps Helm releases from OCI registries as declared.
 #[derive(Debug, Parser)]
@@ -131,13 +131,9 @@ pub struct Effective {
     /// The name of the `HelmRelease`.
     pub name: String,
 
-    /// Its namespace. Default: the one of the kubeconfig's context.
-    #[arg(long, short)]
-    pub namespace: Option<String>,
-
-    /// The kubeconfig. Default: `KUBECONFIG`, or the one of the home folder.
-    #[arg(long)]
-    pub kubeconfig: Option<PathBuf>,
+    /// In which cluster, and as whom.
+    #[command(flatten)]
+    pub person: client::Person,
 }
 
 /// How log lines look.

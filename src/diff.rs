@@ -2,17 +2,12 @@
 //!
 //! It reads the object and the Secret beside it, and nothing else: the difference was made when the plan was.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-
 use clap::Args;
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
-use kube::{Api, Config, ResourceExt as _};
+use kube::{Api, ResourceExt as _};
 
 use crate::api::HelmRelease;
-use crate::client::{self, Limits};
+use crate::client::{self, Person};
 use crate::history::{self, History, PlanKey};
-use crate::metrics::Metrics;
 
 /// Whose plan, and in which cluster.
 #[derive(Debug, Clone, Default, Args)]
@@ -20,25 +15,14 @@ pub struct Options {
     /// The name of the `HelmRelease`.
     pub name: String,
 
-    /// Its namespace. Default: that of the kubeconfig's context.
-    #[arg(short, long)]
-    pub namespace: Option<String>,
-
-    /// The kubeconfig. Default: what `KUBECONFIG` names, else `~/.kube/config`, else the service account of the pod.
-    #[arg(long)]
-    pub kubeconfig: Option<PathBuf>,
-
-    /// The context of the kubeconfig. Default: its current one.
-    #[arg(long)]
-    pub context: Option<String>,
+    /// In which cluster, and as whom.
+    #[command(flatten)]
+    pub person: Person,
 }
 
 /// Why the command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The kubeconfig cannot be used.
-    #[error("failed to read the kubeconfig")]
-    Kubeconfig(#[source] KubeconfigError),
     /// There is no connection.
     #[error(transparent)]
     Connect(#[from] client::Error),
@@ -68,9 +52,7 @@ pub enum Error {
 
 /// What the plan of the object changes; `None` where none waits. Must be called within a Tokio runtime.
 pub async fn waiting(options: &Options) -> Result<Option<String>, Error> {
-    let config = config(options).await?;
-    let namespace = options.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    let client = client::build(config, Arc::new(Metrics::default()), Limits::default())?;
+    let (client, namespace) = options.person.connect().await?;
     let releases = Api::<HelmRelease>::namespaced(client.clone(), &namespace);
     let release = releases.get(&options.name).await.map_err(|source| Error::Release {
         namespace: namespace.clone(),
@@ -82,15 +64,4 @@ pub async fn waiting(options: &Options) -> Result<Option<String>, Error> {
     let plan = if waits { History::new(client).plan(&key).await.map_err(Error::Plan)? } else { None };
     let Some(plan) = plan else { return Ok(None) };
     plan.diff.map(Some).ok_or(Error::LeftOut { digest: plan.planned.digest })
-}
-
-async fn config(options: &Options) -> Result<Config, Error> {
-    let chosen = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
-    let kubeconfig = match &options.kubeconfig {
-        Some(file) => Kubeconfig::read_from(file),
-        None if options.context.is_none() => return Ok(Config::infer().await.map_err(client::Error::InferConfig)?),
-        None => Kubeconfig::read(),
-    };
-    let kubeconfig = kubeconfig.map_err(Error::Kubeconfig)?;
-    Config::from_custom_kubeconfig(kubeconfig, &chosen).await.map_err(Error::Kubeconfig)
 }

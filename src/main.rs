@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser as _;
 use helm_operator::args::{Args, Command, Effective};
+use helm_operator::chain::chain;
 use helm_operator::controller::{self, AllowedInKubeConfigs, Memory, Policy, Setup};
 use helm_operator::leader::Election;
 use helm_operator::metrics::Metrics;
@@ -66,7 +67,7 @@ fn explain(error: &clap::Error) -> ExitCode {
 
 #[expect(clippy::print_stderr, reason = "the last word of a process that cannot go on")]
 fn complain(error: &anyhow::Error) -> ExitCode {
-    eprintln!("helm-operator: {error:#}");
+    eprintln!("helm-operator: {}", chain(error.as_ref()));
     ExitCode::FAILURE
 }
 
@@ -79,12 +80,12 @@ fn print_crds() -> anyhow::Result<()> {
 }
 
 fn print_effective(options: &Effective) -> anyhow::Result<()> {
-    let Effective { name, namespace, kubeconfig } = options;
+    let Effective { name, person } = options;
     install_tls_provider()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let text = runtime.block_on(async {
-        let client = client::of_person(kubeconfig.as_deref()).await?;
-        anyhow::Ok(controller::effective(client, namespace.as_deref(), name).await?)
+        let (client, namespace) = person.connect().await?;
+        anyhow::Ok(controller::effective(client, &namespace, name).await?)
     })?;
     print(&text)
 }
@@ -124,7 +125,7 @@ fn print_template(options: &template::Options) -> ExitCode {
 #[expect(clippy::print_stderr, reason = "it is no difference, and not to be taken for one")]
 fn print_diff(options: &diff::Options) -> ExitCode {
     let ask = || -> anyhow::Result<Option<String>> {
-        use_ring()?;
+        install_tls_provider()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(runtime.block_on(diff::waiting(options))?)
     };
@@ -143,13 +144,6 @@ fn print_diff(options: &diff::Options) -> ExitCode {
             ExitCode::from(2)
         }
     }
-}
-
-/// One provider for all of rustls: with two to choose from it would refuse to choose.
-fn use_ring() -> anyhow::Result<()> {
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))
 }
 
 /// Runs the operator until it is asked to end, or must.

@@ -196,7 +196,7 @@ impl Wanted {
     }
 }
 
-fn wrong(field: &str, error: &dyn std::error::Error) -> ReconcileError {
+fn wrong(field: &str, error: &(dyn std::error::Error + 'static)) -> ReconcileError {
     ReconcileError::new(Reason::ConfigurationError, format!("spec.chart.{field}: {}", super::error::chain(error)))
 }
 
