@@ -120,8 +120,8 @@ pub enum Command {
     Effective(Effective),
     /// Render a chart as `helm template` does, without a cluster.
     Template(Box<template::Options>),
-    /// Print what the plan changes that waits for approval. Ends with 0 where none waits, with 1 where one does, and with
-    /// more where something is wrong, as `kubectl diff`.
+    /// Print what the plan changes that waits for approval, or with `-f` what applying a file would change. Ends with 0 where
+    /// nothing does, with 1 where something does, and with more where something is wrong, as `kubectl diff`.
     Diff(diff::Options),
 }
 

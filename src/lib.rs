@@ -16,7 +16,7 @@
 //! - [`args`], [`chain`], [`client`], [`leader`], [`telemetry`], [`metrics`], [`server`], [`shutdown`]: the process around it.
 //!
 //! Apart from it: [`template`], the command that renders a chart without a cluster, and [`diff`], which prints what a plan
-//! changes that waits for approval.
+//! changes that waits for approval, or what applying a file would change.
 //!
 //! What a chart means, [`helm`] computes, what a template means, [`gotmpl`], and what YAML says, [`formats`]: none of them sees
 //! a cluster, a registry or a clock.

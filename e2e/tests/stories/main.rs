@@ -10,6 +10,7 @@ mod defaults;
 mod definitions;
 mod demo;
 mod depends_on;
+mod diff_of_files;
 mod drift;
 mod five_guides;
 mod health;

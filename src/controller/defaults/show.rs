@@ -49,7 +49,8 @@ pub async fn effective(client: Client, namespace: &str, name: &str) -> Result<St
     print(&release, &defaults)
 }
 
-fn enter<K: Kind>(defaults: &Defaults, place: String, object: Option<K>) {
+/// Enters what one object of a kind declares, or that there is none.
+pub(crate) fn enter<K: Kind>(defaults: &Defaults, place: String, object: Option<K>) {
     let declared = object.map(|object| (place, Ok(Arc::new(object.declared()))));
     defaults.listed(K::NAME, declared.into_iter().collect::<BTreeMap<_, _>>());
 }

@@ -15,6 +15,7 @@ mod dependencies;
 mod dereference;
 mod differences;
 mod fetch;
+pub(super) mod foresee;
 mod inputs;
 mod observe;
 mod plan;

@@ -259,6 +259,32 @@ fn next_step(facts: &Facts<'_>) -> Plan {
     gated(Step { kind, revision, replaces, attempt, made, remedies: None, forced }, facts)
 }
 
+/// The step that would be made for what is declared, were nothing in its way: too early, held, or not approved. None where the
+/// newest revision is what is declared, or becomes it.
+pub(super) fn foreseen(facts: &Facts<'_>) -> Option<Step> {
+    let prompt = Prompt { asked: true, cleared: true, inspected: true };
+    let free = Facts { gate: None, planned: None, is_blocked: false, prompt, ..*facts };
+    let is_new = |step: &Step| step.remedies.is_none();
+    match plan(&free) {
+        Plan::Release(step) if is_new(&step) => return Some(step),
+        Plan::Keep { .. }
+        | Plan::Test { .. }
+        | Plan::Resume(_)
+        | Plan::Await(_)
+        | Plan::Finish(_)
+        | Plan::Stop(Stop::TestsFailed { .. }) => return None,
+        _ => {}
+    }
+    let last = facts.revisions.last();
+    let is_made = last.is_some_and(|last| {
+        last.status == Status::Deployed && last.marks.as_ref().is_some_and(|marks| marks.inputs == facts.inputs)
+    });
+    match next_step(&free) {
+        Plan::Release(step) if !is_made => Some(step),
+        _ => None,
+    }
+}
+
 /// A new revision, once it is approved where it has to be.
 fn gated(step: Step, facts: &Facts<'_>) -> Plan {
     let Some(gate) = facts.gate else { return Plan::Release(step) };

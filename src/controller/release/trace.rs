@@ -38,6 +38,8 @@ pub(super) struct Trace {
     pub(super) acted: bool,
     /// What a person should know though nothing failed.
     pub(super) warnings: Vec<(Reason, String)>,
+    /// What a person should know who asks what would be done.
+    pub(super) notices: Vec<String>,
     /// Why the registry's answer could not be had, where what is deployed is as declared without it.
     pub(super) source: Option<ReconcileError>,
     /// What the release took from defaults; none where that is not known.
@@ -93,6 +95,12 @@ impl Trace {
             Some(_) => {}
             None => self.warnings.push((reason, message)),
         }
+    }
+
+    /// What a person should know who asks what would be done.
+    pub(super) fn notice(&mut self, message: String) {
+        let message = self.without_secrets(message);
+        self.notices.push(message);
     }
 
     /// `error` without the values that come from Secrets.

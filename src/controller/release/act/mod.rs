@@ -33,6 +33,8 @@ mod stop;
 pub(super) mod storage;
 pub(super) mod uninstall;
 
+pub(super) use self::outlook::foreseen;
+
 use std::time::Duration;
 
 use helm::release::{Release, Status};

@@ -5,8 +5,9 @@ use helm::manifest::hook::in_run_order;
 use helm::release::Release;
 
 use super::definitions;
-use super::prepare::{self, Proposal};
-use super::{Task, masked};
+use super::deployed::{self, Deployed};
+use super::prepare::{self, Proposal, Writes};
+use super::{Task, masked, uninstall};
 use crate::api::PlannedAction;
 use crate::cluster::{Foreseen, Object, Preview, SecretValues, Source, left_behind};
 use crate::controller::error::ReconcileError;
@@ -27,6 +28,46 @@ pub(super) struct Outlook {
     pub(super) hooks: Vec<(HookEvent, usize)>,
     /// What the Secrets among the objects hold, new and old, and what was read from Secrets for the revisions before.
     secrets: [SecretValues; 3],
+}
+
+/// What a step would change, and the move of the records from one namespace to another, for people; none where nothing changes.
+pub(in crate::controller::release) async fn foreseen(
+    step: Option<&Step>,
+    (name, moves): (&str, Option<[String; 2]>),
+    task: &Task<'_>,
+    trace: &mut Trace,
+) -> Result<Option<String>, ReconcileError> {
+    let moves = moves.map(|[from, to]| format!("\n# move the records of the release from namespace {from} to {to}\n"));
+    let proposal = match step {
+        Some(step) => Some((step, Box::pin(prepare::propose(step, Writes::Forbidden, task, trace)).await?)),
+        None => None,
+    };
+    let Some((step, proposal)) = proposal else { return Ok(moves.map(|moves| format!("# {name}\n{moves}"))) };
+    match Box::pin(deployed::compare(step, &proposal, task, trace)).await? {
+        Deployed::Other => {}
+        Deployed::Same(_) => return Ok(moves.map(|moves| format!("# {name}\n{moves}"))),
+        Deployed::Held(held) => {
+            trace.notice(format!(
+                "revision {} was made by somebody else, with helm perhaps, and is held: the release stays as it is",
+                held.revision()
+            ));
+            return Ok(None);
+        }
+    }
+    prepare::warn_of_others(step, task, trace);
+    let outlook = Box::pin(look(step, &proposal, task, trace)).await?;
+    let chart = &proposal.release.chart;
+    let mut header = format!("# {name}: revision {}, {} {}\n", step.revision, chart.name(), chart.version());
+    header.extend(moves);
+    for former in uninstall::former(&task.desired.identity, task.place) {
+        header.extend([format!(
+            "\n# uninstall the release {former}, which this object had before, once this one is deployed\n"
+        )]);
+    }
+    if outlook.all().next().is_none() {
+        header.push_str("\n# no object changes: the revision is recorded\n");
+    }
+    outlook.diff(&header, &proposal, trace).await.map(Some)
 }
 
 /// Asks the cluster what the step would make of it, and refuses what may not be touched.

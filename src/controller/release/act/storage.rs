@@ -46,6 +46,13 @@ pub(in crate::controller::release) async fn gather(identity: &Identity, place: &
     Ok(())
 }
 
+/// Where the records of the release are, which `identity` then names, and where they are to be; none where they are there.
+pub(in crate::controller::release) fn moved(identity: &mut Identity, place: &Place) -> Option<[String; 2]> {
+    let from = elsewhere(identity, place).into_iter().next()?;
+    let to = std::mem::replace(&mut identity.release, from);
+    Some([identity.release.namespace.clone(), to.namespace])
+}
+
 /// Where else there are records of the release whose objects are those that are declared.
 fn elsewhere(identity: &Identity, place: &Place) -> Vec<ReleaseKey> {
     let owned = place.revisions.owned_by(&identity.owner, &identity.uid).into_iter();
