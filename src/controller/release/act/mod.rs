@@ -84,10 +84,7 @@ pub(super) type Doing = watch::Sender<Option<String>>;
 /// before.
 pub(super) async fn keep(revision: u32, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     Box::pin(trace.keep(task.release, task.desired, revision, task.place)).await?;
-    if task.release.status.as_ref().is_some_and(|status| status.plan.is_some()) {
-        // Carried out, or no longer needed.
-        Box::pin(planning::discard(task.release, &task.place.context)).await?;
-    }
+    planning::end(task).await?;
     Box::pin(drift::watch(revision, task, trace)).await?;
     Box::pin(health::examine(revision, task, trace)).await?;
     let identity = &task.desired.identity;

@@ -63,6 +63,14 @@ pub(in crate::controller::release) async fn discard(
     Ok(())
 }
 
+/// Deletes the plan that the status tells of: it is carried out, or no longer needed.
+pub(super) async fn end(task: &Task<'_>) -> Result<(), ReconcileError> {
+    if task.release.status.as_ref().is_some_and(|status| status.plan.is_some()) {
+        Box::pin(discard(task.release, &task.place.context)).await?;
+    }
+    Ok(())
+}
+
 fn is_manual(release: &HelmRelease) -> bool {
     release.spec.plan.as_ref().is_some_and(|plan| plan.mode == Some(crate::api::PlanMode::Manual))
 }
