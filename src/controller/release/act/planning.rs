@@ -140,8 +140,9 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
         let chart = Box::pin(fetch::fetch(task.desired, task.resolved, task.slot, context, trace)).await?;
         Definitions::of(&chart, &prepare::given(step, &replaced, task), action)?
     };
-    let FrozenPlan { planned, release, foreseen, varies, .. } = plan;
-    let mut proposal = Proposal { release, replaced, again: None, varies, definitions };
+    let (planned, foreseen) = (plan.planned, plan.foreseen);
+    let mut proposal =
+        Proposal { release: plan.release, replaced, again: None, varies: plan.varies, definitions, planned: None };
     let outlook = Box::pin(outlook::look(step, &proposal, task, trace)).await?;
     let now = outlook.foreseen();
     if foreseen != now || planned.digest != digest(step, &proposal, (planned.made, &planned.basis), &now) {
@@ -156,6 +157,7 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
     prepare::warn_of_others(step, task, trace);
     Box::pin(definitions::make_way(step, &proposal.definitions, task)).await?;
     begin_now(&mut proposal.release, task);
+    proposal.planned = Some(planned.digest);
     Box::pin(prepare::commit(step, proposal, task, trace)).await.map(|pending| Prepared::Recorded(Box::new(pending)))
 }
 

@@ -81,6 +81,8 @@ pub(super) struct Proposal {
     pub(super) varies: Vec<String>,
     /// The definitions in the chart's `crds/`, where they are installed.
     pub(super) definitions: Definitions,
+    /// The digest of the plan that it was approved by, if by one.
+    pub(super) planned: Option<String>,
 }
 
 /// Whether anything may be written before a revision is recorded.
@@ -120,7 +122,7 @@ pub(super) async fn propose(
     }
     let again = rendered.again.take();
     let (varies, release) = (random::named(again.as_ref()), pending(step, task, (rendered, config), &replaced));
-    Ok(Proposal { release, replaced, again, varies, definitions })
+    Ok(Proposal { release, replaced, again, varies, definitions, planned: None })
 }
 
 /// What the chart is rendered with.
@@ -134,14 +136,14 @@ pub(super) fn given(step: &Step, replaced: &[Record], task: &Task<'_>) -> Given 
 /// Refuses what may not be touched, then records what is proposed as pending.
 pub(super) async fn commit(
     step: &Step,
-    Proposal { release, replaced, again, varies, definitions: _ }: Proposal,
+    Proposal { release, replaced, again, varies, definitions: _, planned }: Proposal,
     task: &Task<'_>,
     trace: &mut Trace,
 ) -> Result<Pending, ReconcileError> {
     let action = action(step, task);
     let (objects, claims) = Box::pin(objects(&release, action, task)).await?;
     Box::pin(admit(&claims, &replaced, task, trace)).await?;
-    let mut marks = Marks { varies, ..marks(step, task) };
+    let mut marks = Marks { planned, varies, ..marks(step, task) };
     drop(again);
     // What did not exist before is what cleaning up, or a rollback, may take away.
     if (action.cleanup_on_fail || task.desired.remedies.rollback) && step.kind == StepKind::Upgrade {
@@ -419,6 +421,7 @@ pub(super) fn marks(step: &Step, task: &Task<'_>) -> Marks {
         unremedied: false,
         tested: None,
         forced: step.forced.clone(),
+        planned: None,
         fields: Vec::new(),
         hooks: None,
         cluster: target::mark(identity.cluster.as_ref()),

@@ -108,9 +108,7 @@ async fn await_approval(planned: &Planned, task: &Task<'_>, trace: &mut Trace) -
         )]);
     }
     let revisions = task.place.revisions.of(&identity.release);
-    if let Some(other) = gate.approved.iter().find(|approved| *approved != digest) {
-        message.extend([format!("; {other} is approved, which is not this plan: this one is {digest}")]);
-    }
+    message.extend(gate.unfit(digest, &revisions).map(|told| format!("; {told}")));
     if let Some(failed) = revisions.last().filter(|last| last.status == Status::Failed && plan::is_of(last, identity)) {
         message.extend([format!(
             "; revision {} failed before: {}",

@@ -65,3 +65,18 @@ fn the_remedy_of_an_approved_upgrade_needs_no_approval() {
     let planned = plan(&Facts { gate: Some(&gate), remedies, ..facts });
     assert!(matches!(&planned, Plan::Release(step) if step.kind == StepKind::Rollback), "{planned:?}");
 }
+
+#[test]
+fn an_approval_that_fits_no_plan_is_told_unless_it_was_carried_out() {
+    let told = |approved: &str, planned: Option<&str>| {
+        let mut revisions = history("deployed=old");
+        revisions[0].marks.as_mut().expect("marks").planned = planned.map(str::to_owned);
+        let gate = Gate { approved: vec![approved.to_owned()], ..Gate::default() };
+        gate.unfit("sha256:this", &revisions).unwrap_or_default()
+    };
+    let other = format!("sha256:{}", "0a".repeat(32));
+    assert!(told(&other, None).contains("is not this plan"));
+    assert_eq!(told(&other, Some(&other)), "");
+    assert_eq!(told("sha256:this", None), "");
+    assert!(told("yes", None).contains("its whole digest"));
+}
