@@ -106,7 +106,7 @@ fn shown(plan: &PlanStatus) -> Vec<String> {
 }
 
 /// What the command prints, and its exit code.
-async fn diff(story: &Story<'_>, arguments: &[&str]) -> Result<(String, i32)> {
+pub(super) async fn diff(story: &Story<'_>, arguments: &[&str]) -> Result<(String, i32)> {
     let mut command = Command::new(binary().await?);
     command.arg("diff").args(arguments).args(["--namespace", &story.namespace]);
     let output = command.arg("--kubeconfig").arg(story.stage.plane.kubeconfig()).output().await?;
@@ -115,7 +115,7 @@ async fn diff(story: &Story<'_>, arguments: &[&str]) -> Result<(String, i32)> {
 }
 
 /// Secrets with plans.
-async fn plans(story: &Story<'_>) -> Result<usize> {
+pub(super) async fn plans(story: &Story<'_>) -> Result<usize> {
     let of_plans = ListParams::default().fields("type=helm-operator.ketches.cn/plan.v1");
     Ok(story.objects::<Secret>().list(&of_plans).await?.items.len())
 }

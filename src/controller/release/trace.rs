@@ -60,6 +60,8 @@ pub(super) struct Trace {
     pub(super) drift: Option<Standing>,
     /// The plan that waits for approval.
     pub(super) plan: Option<PlanStatus>,
+    /// Whether the plan that the status tells of waits no more.
+    pub(super) withdrawn: bool,
     /// What is done at the moment, where it takes a while.
     pub(super) doing: Doing,
     /// The values that come from Secrets: nothing that is told holds one.

@@ -26,7 +26,7 @@ use super::{Task, deployed, record};
 use crate::api::{HelmRelease, PlanStatus, PlannedAction, PlannedChanges, PlannedObject, Reason};
 use crate::cluster::{Foreseen, Preview};
 use crate::controller::context::Context;
-use crate::controller::error::ReconcileError;
+use crate::controller::error::{ReconcileError, Retry, retry};
 use crate::controller::release::approval::{Gate, Standing};
 use crate::controller::release::fetch;
 use crate::controller::release::inputs;
@@ -75,9 +75,35 @@ fn is_manual(release: &HelmRelease) -> bool {
     release.spec.plan.as_ref().is_some_and(|plan| plan.mode == Some(crate::api::PlanMode::Manual))
 }
 
-/// Makes the plan of a step, in place of the one that there is. Nothing is done of it.
+/// Makes the plan of a step, in place of the one that there is. Nothing is done of it. Where it cannot be made, the one that there
+/// is waits no more, unless the trouble passes by itself and it is what is declared.
 pub(super) async fn propose(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     let Some(gate) = &task.desired.gate else { return Ok(()) };
+    let made = Box::pin(make(step, gate, task, trace)).await;
+    let Err(error) = made else { return Ok(()) };
+    let standing = task.planned.map(|before| gate.judge(before, task.inputs, task.place.context.now()));
+    let is_over = standing.is_none_or(|standing| matches!(standing, Standing::Outdated | Standing::Late));
+    if is_over || stays(&error) {
+        withdraw(task, trace).await?;
+    }
+    Err(error)
+}
+
+/// Whether what is wrong stays until somebody changes something.
+fn stays(error: &ReconcileError) -> bool {
+    retry(error.reason) == Retry::OnChange
+}
+
+/// Deletes a plan that nobody is to approve any more.
+async fn withdraw(task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
+    trace.withdrawn = true;
+    if task.planned.is_none() {
+        return Ok(());
+    }
+    discard(task.release, &task.place.context).await
+}
+
+async fn make(step: &Step, gate: &Gate, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     let proposal = Box::pin(prepare::propose(step, Writes::Forbidden, task, trace)).await?;
     if Box::pin(deployed::is_there(step, &proposal, task, trace)).await? {
         return Ok(());
@@ -143,7 +169,18 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
     let (planned, foreseen) = (plan.planned, plan.foreseen);
     let mut proposal =
         Proposal { release: plan.release, replaced, again: None, varies: plan.varies, definitions, planned: None };
-    let outlook = Box::pin(outlook::look(step, &proposal, task, trace)).await?;
+    let outlook = match Box::pin(outlook::look(step, &proposal, task, trace)).await {
+        Err(error) if stays(&error) => {
+            let digest = &planned.digest;
+            trace.warn(
+                Reason::PlanOutdated,
+                format!("the plan {digest} is approved, and is withdrawn: as things are now it cannot be carried out"),
+            );
+            withdraw(task, trace).await?;
+            return Err(error);
+        }
+        outlook => outlook?,
+    };
     let now = outlook.foreseen();
     if foreseen != now || planned.digest != digest(step, &proposal, (planned.made, &planned.basis), &now) {
         let why = format!(
