@@ -1,6 +1,6 @@
 //! What is told of plans, and what becomes of those that do not fit any more.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use e2e::eventually;
 use e2e::status;
 use e2e::story::{SOON, story};
@@ -67,6 +67,25 @@ fn an_approval_that_was_carried_out_is_no_wrong_one_and_digits_alone_approve() -
         approve(story, second.digest.trim_start_matches("sha256:")).await?;
         story.ready("app").await?;
         ensure!(color(story).await? == "green", "it is not carried out");
+        Ok(())
+    })
+}
+
+#[test]
+fn while_a_plan_waits_the_status_tells_what_is_deployed_by_now() -> Result<()> {
+    story("plan-by-hand", async |story| {
+        deployed(story, json!({ "onForeignChange": "Revert" })).await?;
+        declare(story, json!({ "color": "blue" })).await?;
+        story.helm.run(&["rollback", "app", "1", "--force-conflicts", "--namespace", &story.namespace]).await?;
+        let releases = story.releases();
+        eventually::object(&releases, "app", SOON, |release| {
+            status::failed(release, Reason::ApprovalNeeded)?;
+            let state = release.status.as_ref().and_then(|status| status.helm_release.as_ref());
+            let state = state.context("a state of the Helm release")?;
+            ensure!(state.revision == 2 && state.status == "deployed", "{state:?}");
+            Ok(())
+        })
+        .await?;
         Ok(())
     })
 }

@@ -68,11 +68,15 @@ pub(super) async fn stop(stop: Stop, task: &Task<'_>, trace: &mut Trace) -> Resu
 }
 
 /// What is deployed is looked after, though something else is declared.
-async fn watch_deployed(task: &Task<'_>, trace: &Trace) -> Result<(), ReconcileError> {
+async fn watch_deployed(task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     let identity = &task.desired.identity;
     let newest = task.place.revisions.of(&identity.release).pop();
-    let deployed = newest.filter(|newest| newest.status == Status::Deployed && plan::is_of(newest, identity));
-    let Some(deployed) = deployed else { return Ok(()) };
+    let Some(deployed) = newest.filter(|newest| newest.status == Status::Deployed) else { return Ok(()) };
+    // Somebody may have made another, with helm perhaps.
+    Box::pin(trace.keep(task.release, task.desired, deployed.revision, task.place)).await?;
+    if !plan::is_of(&deployed, identity) {
+        return Ok(());
+    }
     Box::pin(drift::watch(deployed.revision, task, trace)).await?;
     Box::pin(health::examine(deployed.revision, task, trace)).await
 }
