@@ -3,13 +3,20 @@
 use anyhow::{Context as _, Result, ensure};
 use e2e::eventually;
 use e2e::status;
-use e2e::story::{SOON, story};
+use e2e::story::{SOON, Story, story};
 use helm_operator::api::Reason;
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Patch, PatchParams};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use kube::Api;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use crate::plans::{approve, color, declare, deployed, diff, plans, told, waits};
+
+/// How many of Helm's records there are in a namespace.
+async fn records(story: &Story<'_>, namespace: &str) -> Result<usize> {
+    let secrets = Api::<Secret>::namespaced(story.client.clone(), namespace);
+    Ok(secrets.list(&ListParams::default().labels("owner=helm,name=app")).await?.items.len())
+}
 
 #[test]
 fn a_plan_that_cannot_be_carried_out_is_withdrawn() -> Result<()> {
@@ -50,6 +57,47 @@ fn a_plan_that_cannot_be_carried_out_is_withdrawn() -> Result<()> {
 }
 
 #[test]
+fn records_move_once_that_is_approved() -> Result<()> {
+    story("plan-records", async |story| {
+        deployed(story, json!({})).await?;
+        let target = format!("{}-records", story.namespace);
+        let namespaces = Api::<Namespace>::all(story.client.clone());
+        let namespace = serde_json::from_value(json!({ "metadata": { "name": target } }))?;
+        namespaces.create(&PostParams::default(), &namespace).await?;
+        story.patch("app", json!({ "spec": { "storageNamespace": target } })).await?;
+        let plan = waits(story).await?;
+        let note = plan.note.clone().unwrap_or_default();
+        ensure!(note.contains(&format!("move from namespace {} to {target}", story.namespace)), "{note:?}");
+        told(story, &["the records of the release move"]).await?;
+        let history = story.releases().get("app").await?.status.context("a status")?.history;
+        ensure!(history.len() == 1, "the status tells of no revision: {history:?}");
+        let (text, code) = diff(story, &["app"]).await?;
+        ensure!(code == 1 && text.contains("the records of the release move"), "{code}: {text}");
+        let counts = (records(story, &story.namespace).await?, records(story, &target).await?);
+        ensure!(counts == (1, 0), "they moved without approval: {counts:?}");
+
+        approve(story, &plan.digest).await?;
+        let release = story.ready("app").await?;
+        let counts = (records(story, &story.namespace).await?, records(story, &target).await?);
+        ensure!(counts == (0, 1), "they did not move: {counts:?}");
+        ensure!(release.status.context("a status")?.plan.is_none() && plans(story).await? == 0, "a plan is left");
+
+        // Back, together with an upgrade: one approval for both.
+        story.patch("app", json!({ "spec": { "storageNamespace": null, "values": { "color": "blue" } } })).await?;
+        let plan = waits(story).await?;
+        ensure!(plan.changes.changed == 1 && plan.note.is_some(), "{plan:?}");
+        ensure!(records(story, &target).await? == 1 && color(story).await? == "red", "it was carried out");
+        approve(story, &plan.digest).await?;
+        story.ready("app").await?;
+        let counts = (records(story, &story.namespace).await?, records(story, &target).await?);
+        ensure!(counts == (2, 0) && color(story).await? == "blue", "{counts:?}");
+        story.delete("app").await?;
+        namespaces.delete(&target, &DeleteParams::default()).await?;
+        Ok(())
+    })
+}
+
+#[test]
 fn an_approval_that_was_carried_out_is_no_wrong_one_and_digits_alone_approve() -> Result<()> {
     story("plan-approvals", async |story| {
         deployed(story, json!({})).await?;
@@ -67,6 +115,23 @@ fn an_approval_that_was_carried_out_is_no_wrong_one_and_digits_alone_approve() -
         approve(story, second.digest.trim_start_matches("sha256:")).await?;
         story.ready("app").await?;
         ensure!(color(story).await? == "green", "it is not carried out");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_plan_that_changes_nothing_says_why_it_is_there() -> Result<()> {
+    story("plan-forced", async |story| {
+        deployed(story, json!({})).await?;
+        let forced = json!({ "metadata": { "annotations": { "helm-operator.ketches.cn/forceAt": "now" } } });
+        story.patch("app", forced).await?;
+        let plan = waits(story).await?;
+        let note = plan.note.clone().unwrap_or_default();
+        ensure!(note.contains("forceAt asks for one more revision, though nothing changes"), "{note:?}");
+        told(story, &["forceAt asks for one more revision"]).await?;
+        approve(story, &plan.digest).await?;
+        story.ready("app").await?;
+        ensure!(story.history("app").await? == "1 superseded, 2 deployed", "{}", story.history("app").await?);
         Ok(())
     })
 }

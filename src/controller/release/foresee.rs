@@ -56,7 +56,7 @@ async fn look_ahead(
     let mut desired = Box::new(validate::validate(release, references)?);
     trace.secrets = SecretValues::of(&desired.secrets);
     // Records that are to move are looked at where they are.
-    let moves = storage::moved(&mut desired.identity, &place);
+    desired.identity = storage::where_it_is(&desired.identity, &place)?;
     let resolved = Box::pin(fetch::resolve(&desired, release, context, trace)).await?;
     let observed = observe::observe(release, &desired, &resolved, &place).await?;
     if let Some(blocked) = &observed.blocked {
@@ -70,8 +70,8 @@ async fn look_ahead(
     let step = plan::foreseen(&facts(&desired, &observed, release, (Prompt::default(), context)));
     let slot = Slot::new(release, context);
     let (resolved, inputs) = (&resolved, observed.inputs.as_str());
-    let task =
-        Task { release, desired: &desired, resolved, inputs, blocked: None, slot: &slot, place: &place, planned: None };
+    let (desired, slot, place, moves) = (&*desired, &slot, &place, observed.moves.as_ref());
+    let task = Task { release, desired, resolved, inputs, blocked: None, slot, place, planned: None, moves };
     let name = format!("HelmRelease {}/{}", release.namespace().unwrap_or_default(), release.name_any());
-    Box::pin(act::foreseen(step.as_ref(), (&name, moves), &task, trace)).await
+    Box::pin(act::foreseen(step.as_ref(), &name, &task, trace)).await
 }

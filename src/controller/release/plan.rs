@@ -43,6 +43,7 @@ pub(crate) struct Prompt {
 
 /// What a decision depends on.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact")]
 pub(crate) struct Facts<'a> {
     /// The release and the object that declares it.
     pub(crate) identity: &'a Identity,
@@ -60,6 +61,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) interval: Duration,
     /// A person's demand for one more revision that the status does not call answered.
     pub(crate) force: Option<&'a str>,
+    /// Whether the records are to move once that is approved.
+    pub(crate) moves: bool,
     /// Why the history is looked at now.
     pub(crate) prompt: Prompt,
     /// Which tests are to be run, if any.
@@ -110,7 +113,7 @@ fn regardless_of_drift(facts: &Facts<'_>) -> Plan {
         }
         Status::Deployed if is_held(last, facts) => Plan::Stop(Stop::Hold { revision }),
         Status::Deployed if made_for_this && !is_alive(last, facts.identity) => Plan::Mark { revision },
-        Status::Deployed if ours && is_forced(facts) => release(facts),
+        Status::Deployed if ours && (is_forced(facts) || facts.moves) => release(facts),
         Status::Deployed if made_for_this => tests(last, facts).unwrap_or(Plan::Keep { revision }),
         Status::Failed if ours && is_to_be_cleaned(last, facts) => Plan::CleanUp { revision },
         Status::Deployed | Status::Failed if ours && remedied(last, facts).is_some() => after_remedy(last, facts),
@@ -263,7 +266,7 @@ fn next_step(facts: &Facts<'_>) -> Plan {
 /// newest revision is what is declared, or becomes it.
 pub(super) fn foreseen(facts: &Facts<'_>) -> Option<Step> {
     let prompt = Prompt { asked: true, cleared: true, inspected: true };
-    let free = Facts { gate: None, planned: None, is_blocked: false, prompt, ..*facts };
+    let free = Facts { gate: None, planned: None, is_blocked: false, moves: false, prompt, ..*facts };
     let is_new = |step: &Step| step.remedies.is_none();
     match plan(&free) {
         Plan::Release(step) if is_new(&step) => return Some(step),

@@ -60,6 +60,8 @@ pub(super) struct Trace {
     pub(super) drift: Option<Standing>,
     /// The plan that waits for approval.
     pub(super) plan: Option<PlanStatus>,
+    /// Where the release's records are, once that is known: elsewhere than declared while they wait to be moved.
+    pub(super) records: Option<Target>,
     /// Whether the plan that the status tells of waits no more.
     pub(super) withdrawn: bool,
     /// What is done at the moment, where it takes a while.

@@ -75,6 +75,8 @@ pub(super) struct Task<'a> {
     pub(super) place: &'a Place,
     /// The plan that waits for approval, or has it.
     pub(super) planned: Option<&'a Planned>,
+    /// From which namespace to which the records are to move once that is approved.
+    pub(super) moves: Option<&'a [String; 2]>,
 }
 
 /// What a step does at the moment, where it takes a while: for the status.

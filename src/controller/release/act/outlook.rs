@@ -33,11 +33,12 @@ pub(super) struct Outlook {
 /// What a step would change, and the move of the records from one namespace to another, for people; none where nothing changes.
 pub(in crate::controller::release) async fn foreseen(
     step: Option<&Step>,
-    (name, moves): (&str, Option<[String; 2]>),
+    name: &str,
     task: &Task<'_>,
     trace: &mut Trace,
 ) -> Result<Option<String>, ReconcileError> {
-    let moves = moves.map(|[from, to]| format!("\n# move the records of the release from namespace {from} to {to}\n"));
+    let moves =
+        task.moves.map(|[from, to]| format!("\n# move the records of the release from namespace {from} to {to}\n"));
     let proposal = match step {
         Some(step) => Some((step, Box::pin(prepare::propose(step, Writes::Forbidden, task, trace)).await?)),
         None => None,

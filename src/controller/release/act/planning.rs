@@ -23,7 +23,7 @@ use super::definitions::{self, Definitions};
 use super::outlook::{self, Outlook};
 use super::prepare::{self, Prepared, Proposal, Writes};
 use super::{Task, deployed, record};
-use crate::api::{HelmRelease, PlanStatus, PlannedAction, PlannedChanges, PlannedObject, Reason};
+use crate::api::{FORCE_AT, HelmRelease, PlanStatus, PlannedAction, PlannedChanges, PlannedObject, Reason};
 use crate::cluster::{Foreseen, Preview};
 use crate::controller::context::Context;
 use crate::controller::error::{ReconcileError, Retry, retry};
@@ -105,7 +105,8 @@ async fn withdraw(task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileErr
 
 async fn make(step: &Step, gate: &Gate, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     let proposal = Box::pin(prepare::propose(step, Writes::Forbidden, task, trace)).await?;
-    if Box::pin(deployed::is_there(step, &proposal, task, trace)).await? {
+    // Records that are to move wait for approval though nothing else changes.
+    if task.moves.is_none() && Box::pin(deployed::is_there(step, &proposal, task, trace)).await? {
         return Ok(());
     }
     if let Some(why) = task.planned.and_then(|before| outdated(before, gate, task)) {
@@ -116,8 +117,9 @@ async fn make(step: &Step, gate: &Gate, task: &Task<'_>, trace: &mut Trace) -> R
     let (basis, foreseen) = (gate.basis(task.inputs), outlook.foreseen());
     let digest = digest(step, &proposal, (made, basis.as_str()), &foreseen);
     let planned = Planned { digest, basis, revision: step.revision, made };
-    let status = status(&planned, &proposal, &outlook, gate, task);
-    let diff = outlook.diff(&header(&planned, &proposal), &proposal, trace).await?;
+    let note = note(step, &outlook, task);
+    let status = PlanStatus { note, ..status(&planned, &proposal, &outlook, gate, task) };
+    let diff = outlook.diff(&header(&planned, &proposal, status.note.as_deref()), &proposal, trace).await?;
     let summary = serde_json::to_vec(&status).unwrap_or_default();
     let plan =
         FrozenPlan { planned, release: proposal.release, foreseen, varies: proposal.varies, summary, diff: Some(diff) };
@@ -231,9 +233,25 @@ fn moved(before: &[String], now: &[String]) -> String {
 }
 
 /// The first line of a plan's difference.
-fn header(planned: &Planned, proposal: &Proposal) -> String {
+fn header(planned: &Planned, proposal: &Proposal, note: Option<&str>) -> String {
     let chart = &proposal.release.chart;
-    format!("# {}: revision {}, {} {}\n", planned.digest, planned.revision, chart.name(), chart.version())
+    let note = note.map(|note| format!("# {note}\n")).unwrap_or_default();
+    format!("# {}: revision {}, {} {}\n{note}", planned.digest, planned.revision, chart.name(), chart.version())
+}
+
+/// Why there is a plan, where what it changes does not say it.
+fn note(step: &Step, outlook: &Outlook, task: &Task<'_>) -> Option<String> {
+    let changes_nothing = outlook.all().next().is_none();
+    let moves = task.moves.map(|[from, to]| {
+        let only = if changes_nothing { "; no object changes" } else { "" };
+        format!("the records of the release move from namespace {from} to {to}, as spec.storageNamespace says{only}")
+    });
+    let forced = step.forced.as_ref().map(|_| {
+        let though = if changes_nothing { ", though nothing changes" } else { "" };
+        format!("the annotation {FORCE_AT} asks for one more revision{though}")
+    });
+    let notes: Vec<String> = moves.into_iter().chain(forced).collect();
+    (!notes.is_empty()).then(|| notes.join("; "))
 }
 
 /// A name for just this plan: of what is done, of what it rests on, and of when it was made.
@@ -296,6 +314,7 @@ fn status(planned: &Planned, proposal: &Proposal, outlook: &Outlook, gate: &Gate
             hooks: i64::try_from(outlook.hooks.len()).unwrap_or(i64::MAX),
         },
         objects: objects.take(LISTED).collect(),
+        note: None,
     }
 }
 

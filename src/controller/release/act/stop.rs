@@ -96,6 +96,7 @@ async fn await_approval(planned: &Planned, task: &Task<'_>, trace: &mut Trace) -
          {hooks} hooks. `helm-operator diff {name} -n {namespace}` shows it",
         plan.revision, identity.release, plan.chart
     );
+    message.extend(plan.note.iter().map(|note| format!("; {note}")));
     if plan.expires.0 > now {
         let expires = plan.expires.0.strftime("%Y-%m-%d %H:%M:%S UTC");
         message.extend([format!(

@@ -112,6 +112,7 @@ fn facts<'a>(identity: &'a Identity, revisions: &'a [RecordMeta], prompt: Prompt
         has_suspects: false,
         interval,
         force: None,
+        moves: false,
         prompt,
         tests: None,
         remedies: Remedies::default(),

@@ -67,6 +67,16 @@ fn the_remedy_of_an_approved_upgrade_needs_no_approval() {
 }
 
 #[test]
+fn records_that_are_to_move_wait_for_approval_though_nothing_else_changes() {
+    let (revisions, identity, gate) = (history("deployed=now"), identity(OWNER), gate());
+    let facts = facts(&identity, &revisions, Prompt::default(), Progress::Unknown);
+    let upgrade = step(StepKind::Upgrade, 2, &[1]);
+    let planned = |planned: Option<&Planned>| plan(&Facts { gate: Some(&gate), moves: true, planned, ..facts });
+    assert_eq!(planned(None), Plan::Propose(upgrade.clone()));
+    assert_eq!(planned(Some(&kept("yes", "now", 2, 10))), Plan::CarryOut(upgrade));
+}
+
+#[test]
 fn an_approval_that_fits_no_plan_is_told_unless_it_was_carried_out() {
     let told = |approved: &str, planned: Option<&str>| {
         let mut revisions = history("deployed=old");
