@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::controller::RemoteSchemas;
-use crate::{diff, template};
+use crate::{client, diff, template};
 
 /// Keeps Helm releases from OCI registries as declared.
 #[derive(Debug, Parser)]
@@ -120,8 +120,8 @@ pub enum Command {
     Effective(Effective),
     /// Render a chart as `helm template` does, without a cluster.
     Template(Box<template::Options>),
-    /// Print what the plan changes that waits for approval. Ends with 0 where none waits, with 1 where one does, and with
-    /// more where something is wrong, as `kubectl diff`.
+    /// Print what the plan changes that waits for approval, or with `-f` what applying a file would change. Ends with 0 where
+    /// nothing does, with 1 where something does, and with more where something is wrong, as `kubectl diff`.
     Diff(diff::Options),
 }
 
@@ -131,13 +131,9 @@ pub struct Effective {
     /// The name of the `HelmRelease`.
     pub name: String,
 
-    /// Its namespace. Default: the one of the kubeconfig's context.
-    #[arg(long, short)]
-    pub namespace: Option<String>,
-
-    /// The kubeconfig. Default: `KUBECONFIG`, or the one of the home folder.
-    #[arg(long)]
-    pub kubeconfig: Option<PathBuf>,
+    /// In which cluster, and as whom.
+    #[command(flatten)]
+    pub person: client::Person,
 }
 
 /// How log lines look.

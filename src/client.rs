@@ -6,15 +6,15 @@
 
 mod backoff;
 mod limit;
+mod person;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
 use kube::client::ClientBuilder;
 use kube::client::retry::RetryPolicy;
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tower::ServiceBuilder;
 use tower::buffer::BufferLayer;
@@ -25,6 +25,7 @@ pub use self::backoff::WatchBackoff;
 pub(crate) use self::backoff::jittered;
 use self::limit::LimitLayer;
 pub use self::limit::Limits;
+pub use self::person::Person;
 use crate::metrics::Metrics;
 use crate::off_thread::off_thread;
 use crate::shutdown::{Gate, Shutdown};
@@ -54,10 +55,10 @@ pub enum Error {
     #[error("failed to find the API server: set KUBECONFIG, or run in a pod with a service account")]
     InferConfig(#[source] kube::config::InferConfigError),
     /// The given kubeconfig cannot be used.
-    #[error("failed to read the kubeconfig {}", .file.display())]
+    #[error("failed to read the kubeconfig{}", file.as_ref().map(|file| format!(" {}", file.display())).unwrap_or_default())]
     Kubeconfig {
-        /// Which.
-        file: PathBuf,
+        /// Which; none for the one that `KUBECONFIG` or the home folder names.
+        file: Option<PathBuf>,
         /// Why.
         #[source]
         source: kube::config::KubeconfigError,
@@ -76,17 +77,6 @@ pub enum Error {
 pub async fn connect(metrics: Arc<Metrics>, shutdown: Option<Shutdown>) -> Result<Client, Error> {
     let config = Config::infer().await.map_err(Error::InferConfig)?;
     assemble(config, metrics, Limits::default(), &Gate(shutdown))
-}
-
-/// A client for the cluster that a person's kubeconfig names: this file, else as [`connect`].
-pub async fn of_person(kubeconfig: Option<&Path>) -> Result<Client, Error> {
-    let Some(file) = kubeconfig else { return connect(Arc::default(), None).await };
-    let read = async {
-        let kubeconfig = Kubeconfig::read_from(file)?;
-        Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await
-    };
-    let config = read.await.map_err(|source| Error::Kubeconfig { file: file.to_owned(), source })?;
-    build(config, Arc::default(), Limits::default())
 }
 
 /// A client for the cluster of `config`, whose requests `metrics` counts. Must be called within a Tokio runtime.

@@ -1,44 +1,56 @@
-//! `helm-operator diff`: the whole of what the plan changes that waits for approval, as `status.plan` counts it.
+//! `helm-operator diff`: what a plan changes that waits for approval, or what applying a file would change.
 //!
-//! It reads the object and the Secret beside it, and nothing else: the difference was made when the plan was.
+//! Of a plan it reads the object and the Secret beside it, and nothing else: the difference was made when the plan was. What a
+//! file declares is looked at as the operator would look at it ([`foresee`](crate::controller::foresee)).
+
+mod declared;
+mod file;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
-use kube::{Api, Config, ResourceExt as _};
+use kube::{Api, ResourceExt as _};
 
 use crate::api::HelmRelease;
-use crate::client::{self, Limits};
+use crate::client::{self, Person};
+use crate::controller::{Setup, Unforeseen};
 use crate::history::{self, History, PlanKey};
-use crate::metrics::Metrics;
 
-/// Whose plan, and in which cluster.
+/// What is compared with what, and in which cluster.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Options {
-    /// The name of the `HelmRelease`.
-    pub name: String,
+    /// The name of the `HelmRelease` whose plan waits for approval.
+    #[arg(required_unless_present = "filename", conflicts_with = "filename")]
+    pub name: Option<String>,
 
-    /// Its namespace. Default: that of the kubeconfig's context.
-    #[arg(short, long)]
-    pub namespace: Option<String>,
+    /// A file with a `HelmRelease`, or several: what applying it would change is printed. `-` is the standard input. A
+    /// `HelmRepository` in it is used as it is there; nothing else in it is looked at.
+    #[arg(short, long, value_name = "FILE")]
+    pub filename: Option<PathBuf>,
 
-    /// The kubeconfig. Default: what `KUBECONFIG` names, else `~/.kube/config`, else the service account of the pod.
-    #[arg(long)]
-    pub kubeconfig: Option<PathBuf>,
+    /// With a file: PEM certificates of authorities that are trusted besides the system's, for all registries.
+    #[arg(long, value_name = "FILE", env = "HELM_OPERATOR_CA_FILE")]
+    pub ca_file: Option<PathBuf>,
 
-    /// The context of the kubeconfig. Default: its current one.
-    #[arg(long)]
-    pub context: Option<String>,
+    /// In which cluster, and as whom.
+    #[command(flatten)]
+    pub person: Person,
+}
+
+/// What is to be printed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// The differences; empty where there are none.
+    pub differences: String,
+    /// What to know besides.
+    pub notices: Vec<String>,
+    /// What could not be compared, and why.
+    pub failures: Vec<String>,
 }
 
 /// Why the command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The kubeconfig cannot be used.
-    #[error("failed to read the kubeconfig")]
-    Kubeconfig(#[source] KubeconfigError),
     /// There is no connection.
     #[error(transparent)]
     Connect(#[from] client::Error),
@@ -64,33 +76,84 @@ pub enum Error {
         /// The plan's digest.
         digest: String,
     },
+    /// The file cannot be read.
+    #[error("failed to read {file}")]
+    ReadFile {
+        /// Which.
+        file: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is no YAML.
+    #[error("{file} is no YAML")]
+    NoYaml {
+        /// Which.
+        file: String,
+        /// Where, and why.
+        #[source]
+        source: formats::yaml::Error,
+    },
+    /// A document is none of an object that could be applied, or the file has none that is looked at.
+    #[error("{file}: {problem}")]
+    Malformed {
+        /// Which file.
+        file: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The API server would not take an object.
+    #[error("applying {object} would fail")]
+    Refused {
+        /// Which.
+        object: String,
+        /// What it said.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// What the API server made of an object is none of our kind.
+    #[error(
+        "{object} cannot be read as the API server would store it: apply the CustomResourceDefinitions of this version"
+    )]
+    Undecodable {
+        /// Which.
+        object: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// It is not known what would become of any release.
+    #[error(transparent)]
+    Unforeseen(#[from] Unforeseen),
 }
 
-/// What the plan of the object changes; `None` where none waits. Must be called within a Tokio runtime.
-pub async fn waiting(options: &Options) -> Result<Option<String>, Error> {
-    let config = config(options).await?;
-    let namespace = options.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    let client = client::build(config, Arc::new(Metrics::default()), Limits::default())?;
+/// What is to be shown. Must be called within a Tokio runtime. Nothing is written to the cluster.
+///
+/// # Errors
+///
+/// Nothing can be compared.
+pub async fn show(options: &Options, setup: Setup) -> Result<Shown, Error> {
+    match (&options.filename, &options.name) {
+        (Some(file), _) => declared::show(file, &options.person, setup).await,
+        (None, name) => waiting(name.as_deref().unwrap_or_default(), &options.person).await,
+    }
+}
+
+/// What the plan of the object changes. Must be called within a Tokio runtime.
+async fn waiting(name: &str, person: &Person) -> Result<Shown, Error> {
+    let (client, namespace) = person.connect().await?;
     let releases = Api::<HelmRelease>::namespaced(client.clone(), &namespace);
-    let release = releases.get(&options.name).await.map_err(|source| Error::Release {
+    let release = releases.get(name).await.map_err(|source| Error::Release {
         namespace: namespace.clone(),
-        name: options.name.clone(),
+        name: name.to_owned(),
         source: Box::new(source),
     })?;
     let waits = release.status.as_ref().is_some_and(|status| status.plan.is_some());
     let key = PlanKey { namespace, name: release.name_any(), uid: release.uid().unwrap_or_default() };
     let plan = if waits { History::new(client).plan(&key).await.map_err(Error::Plan)? } else { None };
-    let Some(plan) = plan else { return Ok(None) };
-    plan.diff.map(Some).ok_or(Error::LeftOut { digest: plan.planned.digest })
-}
-
-async fn config(options: &Options) -> Result<Config, Error> {
-    let chosen = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
-    let kubeconfig = match &options.kubeconfig {
-        Some(file) => Kubeconfig::read_from(file),
-        None if options.context.is_none() => return Ok(Config::infer().await.map_err(client::Error::InferConfig)?),
-        None => Kubeconfig::read(),
+    let Some(plan) = plan else {
+        return Ok(Shown { notices: vec![format!("no plan of {name} waits for approval")], ..Shown::default() });
     };
-    let kubeconfig = kubeconfig.map_err(Error::Kubeconfig)?;
-    Config::from_custom_kubeconfig(kubeconfig, &chosen).await.map_err(Error::Kubeconfig)
+    let differences = plan.diff.ok_or(Error::LeftOut { digest: plan.planned.digest })?;
+    Ok(Shown { differences, ..Shown::default() })
 }

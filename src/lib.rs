@@ -13,10 +13,10 @@
 //! - [`cluster`]: the one door to users' objects: find kinds, apply, delete, wait by watching.
 //! - [`history`]: the one door to Helm's release Secrets.
 //! - [`controller`]: what is watched, and the two sentences `reconcile`.
-//! - [`args`], [`client`], [`leader`], [`telemetry`], [`metrics`], [`server`], [`shutdown`]: the process around it.
+//! - [`args`], [`chain`], [`client`], [`leader`], [`telemetry`], [`metrics`], [`server`], [`shutdown`]: the process around it.
 //!
 //! Apart from it: [`template`], the command that renders a chart without a cluster, and [`diff`], which prints what a plan
-//! changes that waits for approval.
+//! changes that waits for approval, or what applying a file would change.
 //!
 //! What a chart means, [`helm`] computes, what a template means, [`gotmpl`], and what YAML says, [`formats`]: none of them sees
 //! a cluster, a registry or a clock.
@@ -26,6 +26,7 @@
 
 pub mod api;
 pub mod args;
+pub mod chain;
 pub mod client;
 pub mod cluster;
 pub mod controller;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser as _;
 use helm_operator::args::{Args, Command, Effective};
+use helm_operator::chain::chain;
 use helm_operator::controller::{self, AllowedInKubeConfigs, Memory, Policy, Setup};
 use helm_operator::leader::Election;
 use helm_operator::metrics::Metrics;
@@ -31,6 +32,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The largest chart archive that is pulled.
 const CHART_BYTES: u64 = 20 << 20;
 
+/// How `diff` ends where it is not known whether there is a difference.
+const TROUBLE: u8 = 2;
+
 /// The stack of the controllers' thread: as much as a main thread has.
 const CONTROLLERS_STACK: usize = 8 << 20;
 
@@ -43,7 +47,7 @@ const GIVE_BACK: Duration = Duration::from_secs(2);
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => return explain(&error),
+        Err(error) => return explain(&error, std::env::args_os().nth(1).is_some_and(|command| command == "diff")),
     };
     let result = match args.command {
         Some(Command::Crds) => print_crds(),
@@ -58,15 +62,20 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints what clap has to say: help, or what is wrong with the flags. Like kubectl and Helm the latter ends with 1, not 2.
-fn explain(error: &clap::Error) -> ExitCode {
+/// Prints what clap has to say: help, or what is wrong with the flags. Like kubectl and Helm the latter ends with 1, not 2; but
+/// for `diff`, of which that would say that there is a difference.
+fn explain(error: &clap::Error, is_diff: bool) -> ExitCode {
     let printed = error.print();
-    if error.use_stderr() || printed.is_err() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    match error.use_stderr() || printed.is_err() {
+        true if is_diff => ExitCode::from(TROUBLE),
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "the last word of a process that cannot go on")]
 fn complain(error: &anyhow::Error) -> ExitCode {
-    eprintln!("helm-operator: {error:#}");
+    eprintln!("helm-operator: {}", chain(error.as_ref()));
     ExitCode::FAILURE
 }
 
@@ -79,12 +88,12 @@ fn print_crds() -> anyhow::Result<()> {
 }
 
 fn print_effective(options: &Effective) -> anyhow::Result<()> {
-    let Effective { name, namespace, kubeconfig } = options;
+    let Effective { name, person } = options;
     install_tls_provider()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let text = runtime.block_on(async {
-        let client = client::of_person(kubeconfig.as_deref()).await?;
-        anyhow::Ok(controller::effective(client, namespace.as_deref(), name).await?)
+        let (client, namespace) = person.connect().await?;
+        anyhow::Ok(controller::effective(client, &namespace, name).await?)
     })?;
     print(&text)
 }
@@ -123,33 +132,48 @@ fn print_template(options: &template::Options) -> ExitCode {
 /// As `kubectl diff`: its exit code tells whether there is a difference, and is greater than 1 where that is not known.
 #[expect(clippy::print_stderr, reason = "it is no difference, and not to be taken for one")]
 fn print_diff(options: &diff::Options) -> ExitCode {
-    let ask = || -> anyhow::Result<Option<String>> {
-        use_ring()?;
+    let show = || -> anyhow::Result<diff::Shown> {
+        install_tls_provider()?;
+        let setup = setup_of_person(options.ca_file.as_deref())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(runtime.block_on(diff::waiting(options))?)
+        let shown = runtime.block_on(Box::pin(diff::show(options, setup)));
+        // What still computes is of no use to anybody.
+        runtime.shutdown_background();
+        Ok(shown?)
     };
-    match ask() {
-        Ok(None) => {
-            eprintln!("no plan of {} waits for approval", options.name);
-            ExitCode::SUCCESS
-        }
-        Ok(Some(text)) => {
-            // Who reads may have enough; that there is a difference stays true.
-            drop(std::io::stdout().write_all(text.as_bytes()));
-            ExitCode::FAILURE
-        }
+    let diff::Shown { differences, notices, failures } = match show() {
+        Ok(shown) => shown,
         Err(error) => {
             complain(&error);
-            ExitCode::from(2)
+            return ExitCode::from(TROUBLE);
         }
+    };
+    for notice in notices {
+        eprintln!("{notice}");
+    }
+    // Who reads may have enough; that there is a difference stays true.
+    drop(std::io::stdout().write_all(differences.as_bytes()));
+    for failure in &failures {
+        eprintln!("helm-operator: {failure}");
+    }
+    match (failures.is_empty(), differences.is_empty()) {
+        (false, _) => ExitCode::from(TROUBLE),
+        (true, false) => ExitCode::FAILURE,
+        (true, true) => ExitCode::SUCCESS,
     }
 }
 
-/// One provider for all of rustls: with two to choose from it would refuse to choose.
-fn use_ring() -> anyhow::Result<()> {
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))
+/// What a command of a person needs to look at releases as the operator does. Nothing is kept on disk.
+fn setup_of_person(ca_file: Option<&Path>) -> anyhow::Result<Setup> {
+    Ok(Setup {
+        instance: "helm-operator-diff".to_owned(),
+        registry: Settings { ca: ca_file.map(authorities).transpose()?, ..Settings::new("", 0, CHART_BYTES) },
+        concurrent: 1,
+        memory: Memory::of_container(),
+        policy: Policy::default(),
+        schema_hosts: Vec::new(),
+        shutdown: Shutdown::default(),
+    })
 }
 
 /// Runs the operator until it is asked to end, or must.

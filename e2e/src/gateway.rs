@@ -93,6 +93,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     writes: Vec<String>,
+    persisted: Vec<String>,
     requests: u64,
     trap: Option<(usize, Moment)>,
     // While true nothing more is let through: what was asked after the trap comes from a dead operator.
@@ -175,6 +176,11 @@ impl Gateway {
     /// The writes seen so far, as `METHOD path`.
     pub fn writes(&self) -> Vec<String> {
         self.shared.lock().writes.clone()
+    }
+
+    /// The writes seen so far that ask for more than what would become of them, as `METHOD path`.
+    pub fn persisted(&self) -> Vec<String> {
+        self.shared.lock().persisted.clone()
     }
 
     /// All requests seen so far, watches included.
@@ -295,7 +301,10 @@ impl State {
             return Fate::Refused;
         }
         let path = asked.path.split('?').next().unwrap_or_default();
-        if asked.kind != Kind::Write || is_chatter(path) {
+        if asked.persists() {
+            self.persisted.push(format!("{} {path}", asked.method));
+        }
+        if asked.kind != Kind::Write || asked.is_chatter() {
             return if self.shut { Fate::Refused } else { Fate::Passes(None) };
         }
         let (number, write) = (self.writes.len(), format!("{} {path}", asked.method));
@@ -461,11 +470,6 @@ async fn whole(answer: reqwest::Response) -> Result<Whole> {
     headers.remove(TRANSFER_ENCODING);
     headers.remove(CONTENT_LENGTH);
     Ok(Whole { status, headers, body: answer.bytes().await? })
-}
-
-/// Events, leases and access reviews tell or ask; they do not move a release.
-fn is_chatter(path: &str) -> bool {
-    ["/events", "/leases", "accessreviews"].iter().any(|part| path.contains(part))
 }
 
 fn client(config: &kube::Config) -> Result<Client> {

@@ -47,6 +47,9 @@ pub struct PlanStatus {
     pub chart: String,
     /// How much it changes.
     pub changes: PlannedChanges,
+    /// Why there is a plan, where what it changes does not say it: one more revision is asked for, or records move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// What it changes, 200 objects at most; `helm-operator diff` shows all of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub objects: Vec<PlannedObject>,

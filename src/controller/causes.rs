@@ -5,11 +5,14 @@ use crate::api::Reason;
 use crate::cluster::{Awaited, ObjectRef};
 use crate::{cluster, history, registry};
 
+/// What helps where the API server forbids something.
+pub(crate) const GRANT: &str = "; grant it to the operator's service account";
+
 /// What a request of the controllers' own to the API server failed with; `what` was tried.
 pub(crate) fn api_error(what: &str, error: &kube::Error) -> ReconcileError {
     let code = if let kube::Error::Api(status) = error { status.code } else { 0 };
     if matches!(code, 401 | 403) {
-        let message = format!("failed to {what}: {}; grant it to the operator's service account", chain(error));
+        let message = format!("failed to {what}: {}{GRANT}", chain(error));
         return ReconcileError::new(Reason::Forbidden, message);
     }
     ReconcileError::new(Reason::ClusterUnavailable, format!("failed to {what}: {}", chain(error)))

@@ -13,6 +13,8 @@ use sha2::{Digest as _, Sha256};
 use crate::api::{ConditionType, Conditions, REQUESTED_AT, Reason};
 use crate::cluster::Awaited;
 
+pub(crate) use crate::chain::chain;
+
 /// A reconcile stopped short of its goal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ReconcileError {
@@ -114,24 +116,9 @@ impl ReconcileError {
     }
 
     /// An error with the whole chain of an error as its message.
-    pub(crate) fn caused(reason: Reason, error: &dyn Error) -> Self {
+    pub(crate) fn caused(reason: Reason, error: &(dyn Error + 'static)) -> Self {
         Self::new(reason, chain(error))
     }
-}
-
-/// An error and its sources in one line, each once.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 /// The reaction to each reason. Nobody else chooses a delay.

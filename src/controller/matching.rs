@@ -200,7 +200,7 @@ fn named(release: &HelmRelease) -> Option<Key> {
     Some(Key { namespace, name: named.name.clone() })
 }
 
-fn wrong(field: &str, error: &dyn std::error::Error) -> ReconcileError {
+fn wrong(field: &str, error: &(dyn std::error::Error + 'static)) -> ReconcileError {
     ReconcileError::new(Reason::ConfigurationError, format!("spec.chart.{field}: {}", super::error::chain(error)))
 }
 

@@ -13,6 +13,7 @@ mod defaults;
 mod error;
 mod events;
 mod finalizer;
+mod foresee;
 mod guarded;
 mod index;
 mod inventory;
@@ -60,6 +61,7 @@ use crate::shutdown::Shutdown;
 
 pub use self::context::Policy;
 pub use self::defaults::show::{Error as EffectiveError, effective};
+pub use self::foresee::{Declared, Foreseen, Unforeseen, foresee};
 pub use self::kubeconfig::Allowed as AllowedInKubeConfigs;
 pub use self::memory::Memory;
 pub use self::schemas::RemoteSchemas;
@@ -91,6 +93,21 @@ pub struct Setup {
 
 /// Runs both controllers until the process ends.
 pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
+    let (context, stores, write_events) = assemble(&client, setup, metrics);
+    let all = async {
+        let mut tasks = start(&context, stores);
+        tasks.spawn_local(write_events);
+        ended(tasks).await;
+    };
+    LocalSet::new().run_until(all).await;
+}
+
+/// What every reconcile may use, with nothing known yet; what makes it known; and what writes the Events.
+fn assemble(
+    client: &kube::Client,
+    setup: Setup,
+    metrics: Arc<Metrics>,
+) -> (Arc<Context>, Stores, impl Future<Output = ()> + use<>) {
     let (releases, release_writer) = reflector::store();
     let (repositories, repository_writer) = reflector::store();
     let (wake_releases, woken_releases) = unbounded();
@@ -102,7 +119,7 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
     let registry = Registry::new(&setup.registry);
     let context = Arc::new(Context {
         schemas: registry.schemas(setup.schema_hosts),
-        home: place::Site::new(&client, revisions),
+        home: place::Site::new(client, revisions),
         clusters: clusters::Clusters::new(setup.shutdown),
         registry,
         releases,
@@ -127,12 +144,7 @@ pub async fn run(client: kube::Client, setup: Setup, metrics: Arc<Metrics>) {
         client: client.clone(),
     });
     let stores = Stores { release_writer, repository_writer, woken_releases, woken_repositories, written_by_others };
-    let all = async {
-        let mut tasks = start(&context, stores);
-        tasks.spawn_local(write_events);
-        ended(tasks).await;
-    };
-    LocalSet::new().run_until(all).await;
+    (context, stores, write_events)
 }
 
 /// What the watches write into, and what they wake.

@@ -12,6 +12,9 @@ use super::revisions::Revisions;
 use crate::client::WatchBackoff;
 use crate::history::{RecordMeta, ReleaseKey};
 
+/// What tells them from other Secrets: by a field, and by a label.
+pub(crate) const OF_HELM: [&str; 2] = ["type=helm.sh/release.v1", "owner=helm"];
+
 /// What happens to release Secrets: their metadata alone.
 pub(crate) type Seen = Event<PartialObjectMeta<Secret>>;
 
@@ -30,7 +33,7 @@ impl Records {
 
     /// What is to be [taken in](Self::take), without end.
     pub(crate) fn watch(client: kube::Client) -> impl Stream<Item = Result<Seen, watcher::Error>> + Send {
-        let config = watcher::Config::default().fields("type=helm.sh/release.v1").labels("owner=helm");
+        let config = watcher::Config::default().fields(OF_HELM[0]).labels(OF_HELM[1]);
         watcher(Api::<PartialObjectMeta<Secret>>::all(client), config).backoff(WatchBackoff::default()).boxed()
     }
 

@@ -30,6 +30,7 @@ const CLUSTER: &str = "helm-operator.ketches.cn/cluster";
 const NAMESPACE: &str = "helm-operator.ketches.cn/namespace";
 const HELD: &str = "helm-operator.ketches.cn/held";
 const COPY_OF: &str = "helm-operator.ketches.cn/copy-of";
+const PLANNED: &str = "helm-operator.ketches.cn/planned";
 const FORCED: &str = "helm-operator.ketches.cn/forced";
 const FIELDS: &str = "helm-operator.ketches.cn/fields";
 const WHY: &str = "helm-operator.ketches.cn/why";
@@ -37,9 +38,9 @@ const COUNTED: &str = "helm-operator.ketches.cn/counted";
 const BYTES: &str = "helm-operator.ketches.cn/bytes";
 
 /// All of them.
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 25] = [
     OWNER, UID, GENERATION, INPUTS, DECLARED, CHART, DIGEST, ATTEMPT, MADE, APPLIED, ENDED, ABSENT, REMEDIES, HOOKED,
-    CLUSTER, FIELDS, FORCED, HOOKS, NAMESPACE, TESTED, UNAPPLIED, UNREMEDIED, VARIES, WHY,
+    CLUSTER, FIELDS, FORCED, HOOKS, NAMESPACE, PLANNED, TESTED, UNAPPLIED, UNREMEDIED, VARIES, WHY,
 ];
 
 /// "This revision was made by us for that."
@@ -88,6 +89,8 @@ pub struct Marks {
     pub tested: Option<Tested>,
     /// The demand of a person that it answers, by that person's word for it, where it was made though nothing had changed.
     pub forced: Option<String>,
+    /// The digest of the plan that was approved, where it is the revision of one.
+    pub planned: Option<String>,
     /// Which fields of each object of the manifest were applied, by a number for each in its order; 0 where that is not known.
     pub fields: Vec<u32>,
     /// Whose hooks were begun last: a hook of several events has one record of its last run for all of them.
@@ -303,6 +306,7 @@ impl Marks {
             unremedied: annotations.contains_key(UNREMEDIED),
             tested: annotations.get(TESTED).and_then(|tested| Tested::parse(tested)),
             forced: text(FORCED),
+            planned: text(PLANNED),
             fields: annotations.get(FIELDS).map(|fields| numbers(fields)).unwrap_or_default(),
             hooks: annotations.get(HOOKS).and_then(|hooks| HooksBegun::parse(hooks)),
             cluster: text(CLUSTER).unwrap_or_default(),
@@ -337,6 +341,7 @@ impl Marks {
             unremedied,
             tested,
             forced,
+            planned,
             fields,
             hooks,
             cluster,
@@ -363,6 +368,7 @@ impl Marks {
             (UNREMEDIED, unremedied.then(|| "true".to_owned())),
             (TESTED, tested.map(|tested| tested.text())),
             (FORCED, forced),
+            (PLANNED, planned),
             (FIELDS, (!fields.is_empty()).then(|| digits(&fields))),
             (VARIES, (!varies.is_empty()).then(|| varies.join("\n"))),
             (HOOKS, hooks.map(|HooksBegun { event, since }| format!("{event}/{since}"))),

@@ -99,6 +99,24 @@ impl Asked {
         };
         Self { kind, method: method.clone(), path }
     }
+
+    /// Events, leases and access reviews tell or ask; they do not move a release.
+    pub(super) fn is_chatter(&self) -> bool {
+        let (path, _) = self.parts();
+        ["/events", "/leases", "accessreviews"].iter().any(|part| path.contains(part))
+    }
+
+    /// Whether it changes something: no read, no review, no dry run.
+    pub(super) fn persists(&self) -> bool {
+        let (path, query) = self.parts();
+        self.kind == Kind::Write
+            && !path.contains("accessreviews")
+            && !query.split('&').any(|pair| pair == "dryRun=All")
+    }
+
+    fn parts(&self) -> (&str, &str) {
+        self.path.split_once('?').unwrap_or((&self.path, ""))
+    }
 }
 
 /// What becomes of the answer to a write that the API server has carried out.

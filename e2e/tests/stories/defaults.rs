@@ -245,3 +245,29 @@ async fn unreadable(story: &Story<'_>) -> Result<()> {
     labelled(story, &story.namespace, "near", &[("team", Some("again"))]).await?;
     eventually::gone(&story.releases(), "leaving", stories::SOON).await
 }
+
+#[test]
+fn the_commands_take_a_context_and_tell_what_the_api_server_answered() -> Result<()> {
+    story("effective-context", async |story| {
+        let ask = async |command: &str, context: &str| {
+            let mut asked = Command::new(binary().await?);
+            asked.args([command, "nothing", "--namespace", &story.namespace, "--context", context, "--kubeconfig"]);
+            asked.arg(story.stage.plane.kubeconfig());
+            let output = tokio::task::spawn_blocking(move || asked.output()).await??;
+            ensure!(!output.status.success(), "{command} says that all is well");
+            anyhow::Ok(String::from_utf8_lossy(&output.stderr).into_owned())
+        };
+        let context = story.kubectl.run(&["config", "current-context"]).await?;
+        for command in ["effective", "diff"] {
+            let told = ask(command, "of-nobody").await?;
+            ensure!(told.contains("of-nobody") && told.contains("the kubeconfig"), "{command}: {told}");
+            let told = ask(command, context.trim()).await?;
+            let words = format!(
+                "helm-operator: failed to read HelmRelease {}/nothing: helmreleases.helm-operator.ketches.cn \"nothing\" not found\n",
+                story.namespace
+            );
+            ensure!(told == words, "{command}: {told}");
+        }
+        Ok(())
+    })
+}

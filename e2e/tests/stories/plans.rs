@@ -37,7 +37,7 @@ data: {by: {{ .Values.extra | quote }}}
 ";
 
 /// Installed without being asked, then `Manual`.
-async fn deployed(story: &Story<'_>, spec: Value) -> Result<()> {
+pub(super) async fn deployed(story: &Story<'_>, spec: Value) -> Result<()> {
     let values = "color: red\npassword: correct-horse\nextra: before\n";
     story.push(&Chart::new("app", "1.0.0").file("values.yaml", values).file("templates/all.yaml", OBJECTS)).await?;
     story.open_repository().await?;
@@ -48,13 +48,13 @@ async fn deployed(story: &Story<'_>, spec: Value) -> Result<()> {
 }
 
 /// Declares other values, and waits for the plan.
-async fn declare(story: &Story<'_>, values: Value) -> Result<PlanStatus> {
+pub(super) async fn declare(story: &Story<'_>, values: Value) -> Result<PlanStatus> {
     story.patch("app", json!({ "spec": { "values": values } })).await?;
     waits(story).await
 }
 
 /// The plan that waits for what is declared now.
-async fn waits(story: &Story<'_>) -> Result<PlanStatus> {
+pub(super) async fn waits(story: &Story<'_>) -> Result<PlanStatus> {
     let release = story.failed("app", Reason::ApprovalNeeded).await?;
     for kind in ["Stalled", "Reconciling"] {
         let conditions = &release.status.as_ref().context("a status")?.conditions;
@@ -78,7 +78,7 @@ async fn another(story: &Story<'_>, than: &PlanStatus) -> Result<PlanStatus> {
 }
 
 /// Waits until it is told that a plan waits, in a message that holds all of `words`.
-async fn told(story: &Story<'_>, words: &[&str]) -> Result<()> {
+pub(super) async fn told(story: &Story<'_>, words: &[&str]) -> Result<()> {
     let releases = story.releases();
     let told = eventually::object(&releases, "app", SOON, |release| {
         status::failed(release, Reason::ApprovalNeeded)?;
@@ -89,11 +89,11 @@ async fn told(story: &Story<'_>, words: &[&str]) -> Result<()> {
     told.await.map(drop)
 }
 
-async fn approve(story: &Story<'_>, digest: &str) -> Result<()> {
+pub(super) async fn approve(story: &Story<'_>, digest: &str) -> Result<()> {
     story.patch("app", json!({ "metadata": { "annotations": { APPROVE: digest } } })).await.map(drop)
 }
 
-async fn color(story: &Story<'_>) -> Result<String> {
+pub(super) async fn color(story: &Story<'_>) -> Result<String> {
     let data = story.objects::<ConfigMap>().get("app").await?.data.context("data")?;
     Ok(data["color"].clone())
 }
@@ -106,7 +106,7 @@ fn shown(plan: &PlanStatus) -> Vec<String> {
 }
 
 /// What the command prints, and its exit code.
-async fn diff(story: &Story<'_>, arguments: &[&str]) -> Result<(String, i32)> {
+pub(super) async fn diff(story: &Story<'_>, arguments: &[&str]) -> Result<(String, i32)> {
     let mut command = Command::new(binary().await?);
     command.arg("diff").args(arguments).args(["--namespace", &story.namespace]);
     let output = command.arg("--kubeconfig").arg(story.stage.plane.kubeconfig()).output().await?;
@@ -115,7 +115,7 @@ async fn diff(story: &Story<'_>, arguments: &[&str]) -> Result<(String, i32)> {
 }
 
 /// Secrets with plans.
-async fn plans(story: &Story<'_>) -> Result<usize> {
+pub(super) async fn plans(story: &Story<'_>) -> Result<usize> {
     let of_plans = ListParams::default().fields("type=helm-operator.ketches.cn/plan.v1");
     Ok(story.objects::<Secret>().list(&of_plans).await?.items.len())
 }

@@ -27,14 +27,14 @@ pub enum Error {
     Serialize(#[from] serde_json::Error),
 }
 
-/// The release `name` of `namespace` (default: the client's) as it is carried out, as YAML: its spec with the defaults that the
+/// The release `name` of `namespace` as it is carried out, as YAML: its spec with the defaults that the
 /// cluster has for it now, each with the object it comes from in a comment.
 ///
 /// # Errors
 ///
 /// What cannot be read: the release, or one of the two objects of defaults.
-pub async fn effective(client: Client, namespace: Option<&str>, name: &str) -> Result<String, Error> {
-    let namespace = namespace.unwrap_or_else(|| client.default_namespace()).to_owned();
+pub async fn effective(client: Client, namespace: &str, name: &str) -> Result<String, Error> {
+    let namespace = namespace.to_owned();
     let read = |what: String| move |source| Error::Read { what, source };
     let releases = Api::<HelmRelease>::namespaced(client.clone(), &namespace);
     let release = releases.get(name).await.map_err(read(format!("HelmRelease {namespace}/{name}")))?;
@@ -49,7 +49,8 @@ pub async fn effective(client: Client, namespace: Option<&str>, name: &str) -> R
     print(&release, &defaults)
 }
 
-fn enter<K: Kind>(defaults: &Defaults, place: String, object: Option<K>) {
+/// Enters what one object of a kind declares, or that there is none.
+pub(crate) fn enter<K: Kind>(defaults: &Defaults, place: String, object: Option<K>) {
     let declared = object.map(|object| (place, Ok(Arc::new(object.declared()))));
     defaults.listed(K::NAME, declared.into_iter().collect::<BTreeMap<_, _>>());
 }

@@ -15,6 +15,7 @@ mod dependencies;
 mod dereference;
 pub(super) mod differences;
 mod fetch;
+pub(super) mod foresee;
 mod inputs;
 mod observe;
 mod plan;
@@ -221,6 +222,22 @@ async fn advance(
     done.map_err(|error| place.told(error))
 }
 
+/// Holds a release that stays, and takes it over where it is another object's, before anything is done in its place.
+async fn enter(release: &HelmRelease, slot: &Slot<'_>, place: &Place, trace: &mut Trace) -> Result<(), ReconcileError> {
+    let context = &place.context;
+    place.revisions.quiet(&dereference::target(release).release).await;
+    if !release.spec.suspend || act::is_adopter(release, context) {
+        hold(release, slot, context).await?;
+        Box::pin(act::clusters::enter(release, place, trace)).await?;
+    }
+    // Asked again: it may have queued for long.
+    if act::is_adopter(release, context) {
+        // Suspended or not: whose place it takes is about to go.
+        Box::pin(act::take_over(release, place)).await?;
+    }
+    Ok(())
+}
+
 /// The stages of a release that stays, in its place.
 async fn bring_nearer(
     release: &HelmRelease,
@@ -229,17 +246,8 @@ async fn bring_nearer(
     trace: &mut Trace,
 ) -> Result<Outcome, ReconcileError> {
     let context = &place.context;
-    place.revisions.quiet(&dereference::target(release).release).await;
     let slot = Slot::new(release, context);
-    if !release.spec.suspend || act::is_adopter(release, context) {
-        hold(release, &slot, context).await?;
-        Box::pin(act::clusters::enter(release, place, trace)).await?;
-    }
-    // Asked again: it may have queued for long.
-    if act::is_adopter(release, context) {
-        // Suspended or not: whose place it takes is about to go.
-        Box::pin(act::take_over(release, place)).await?;
-    }
+    Box::pin(enter(release, &slot, place, trace)).await?;
     if release.spec.suspend {
         Box::pin(act::pause(release, place, trace)).await?;
         return Ok(Outcome::Suspended);
@@ -253,7 +261,8 @@ async fn bring_nearer(
         gate.ways.push_str(&place.connection());
     }
     trace.secrets = SecretValues::of_all(&desired.secrets).await;
-    Box::pin(act::storage::gather(&desired.identity, place)).await?;
+    Box::pin(act::storage::settle(&mut desired, place)).await?;
+    trace.records = Some(desired.identity.target());
     let resolved = Box::pin(fetch::resolve(&desired, release, context, trace)).await?;
     let asked = is_requested(release);
     if asked {
@@ -264,9 +273,15 @@ async fn bring_nearer(
         let mut observed = observe::observe(release, &desired, &resolved, place).await?;
         let (plan, planned) = Box::pin(decide(&mut observed, &desired, release, (prompt, place))).await?;
         let observe::Observed { inputs, blocked, .. } = &observed;
-        let (blocked, planned) = (blocked.as_ref(), planned.as_deref());
-        let task =
-            act::Task { release, desired: &desired, resolved: &resolved, inputs, blocked, slot: &slot, place, planned };
+        let (blocked, planned, moves) = (blocked.as_ref(), planned.as_deref(), observed.moves.as_ref());
+        if moves.is_some() && matches!(plan, Plan::CarryOut(_)) {
+            desired.identity = validate::identity(release)?;
+            Box::pin(act::storage::gather(&desired.identity, place)).await?;
+            trace.records = None;
+            continue;
+        }
+        let (desired, resolved, slot) = (&*desired, &resolved, &slot);
+        let task = act::Task { release, desired, resolved, inputs, blocked, slot, place, planned, moves };
         match plan {
             Plan::Keep { revision } => {
                 Box::pin(act::keep(revision, &task, trace)).await?;
@@ -353,6 +368,7 @@ fn facts<'a>(
         has_suspects: observed.has_suspects && !prompt.inspected,
         interval: release.spec.interval(),
         force: forced(release),
+        moves: observed.moves.is_some(),
         prompt,
         tests: desired.tests.as_ref(),
         remedies: desired.remedies,

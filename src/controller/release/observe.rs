@@ -11,6 +11,8 @@ use crate::registry::Resolved;
 
 /// What is there.
 pub(crate) struct Observed {
+    /// From which namespace to which the records are to move once that is approved.
+    pub(crate) moves: Option<[String; 2]>,
     /// The revisions, oldest first.
     pub(crate) revisions: Vec<RecordMeta>,
     /// Whether the release is gone on with in another object's place.
@@ -34,7 +36,9 @@ pub(crate) async fn observe(
     let minor = format!("{}.{}", kubernetes.major, kubernetes.minor);
     let revisions = place.revisions.of(&desired.identity.release);
     let newest = revisions.last().map_or(0, |last| last.revision);
+    let (here, declared) = (&desired.identity.release.namespace, dereference::target(release).release.namespace);
     Ok(Observed {
+        moves: (*here != declared).then(|| [here.clone(), declared]),
         // Asked again: it may have changed hands since the references were read, or the object was read before that.
         takes_over: dereference::takes_over(release, &place.context)?,
         blocked: dereference::blocked(release, &place.context)?.map(|why| Blocked { why, awaits: Vec::new() }),

@@ -46,6 +46,7 @@ pub(crate) struct Prompt {
 
 /// What a decision depends on.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact")]
 pub(crate) struct Facts<'a> {
     /// The release and the object that declares it.
     pub(crate) identity: &'a Identity,
@@ -63,6 +64,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) interval: Duration,
     /// A person's demand for one more revision that the status does not call answered.
     pub(crate) force: Option<&'a str>,
+    /// Whether the records are to move once that is approved.
+    pub(crate) moves: bool,
     /// Why the history is looked at now.
     pub(crate) prompt: Prompt,
     /// Which tests are to be run, if any.
@@ -113,7 +116,7 @@ fn regardless_of_drift(facts: &Facts<'_>) -> Plan {
         }
         Status::Deployed if is_held(last, facts) => Plan::Stop(Stop::Hold { revision }),
         Status::Deployed if made_for_this && !is_alive(last, facts.identity) => Plan::Mark { revision },
-        Status::Deployed if ours && is_forced(facts) => release(facts),
+        Status::Deployed if ours && (is_forced(facts) || facts.moves) => release(facts),
         Status::Deployed if made_for_this => tests(last, facts).unwrap_or(Plan::Keep { revision }),
         Status::Failed if ours && is_to_be_cleaned(last, facts) => Plan::CleanUp { revision },
         Status::Deployed | Status::Failed if ours && remedied(last, facts).is_some() => after_remedy(last, facts),
@@ -271,6 +274,32 @@ fn next_step(facts: &Facts<'_>) -> Plan {
     let revision = facts.revisions.last().map_or(1, |last| last.revision.saturating_add(1));
     let forced = facts.force.filter(|_| is_forced(facts)).map(str::to_owned);
     gated(Step { kind, revision, replaces, attempt, made, remedies: None, forced }, facts)
+}
+
+/// The step that would be made for what is declared, were nothing in its way: too early, held, or not approved. None where the
+/// newest revision is what is declared, or becomes it.
+pub(super) fn foreseen(facts: &Facts<'_>) -> Option<Step> {
+    let prompt = Prompt { asked: true, cleared: true, inspected: true };
+    let free = Facts { gate: None, planned: None, is_blocked: false, moves: false, prompt, ..*facts };
+    let is_new = |step: &Step| step.remedies.is_none();
+    match plan(&free) {
+        Plan::Release(step) if is_new(&step) => return Some(step),
+        Plan::Keep { .. }
+        | Plan::Test { .. }
+        | Plan::Resume(_)
+        | Plan::Await(_)
+        | Plan::Finish(_)
+        | Plan::Stop(Stop::TestsFailed { .. }) => return None,
+        _ => {}
+    }
+    let last = facts.revisions.last();
+    let is_made = last.is_some_and(|last| {
+        last.status == Status::Deployed && last.marks.as_ref().is_some_and(|marks| marks.inputs == facts.inputs)
+    });
+    match next_step(&free) {
+        Plan::Release(step) if !is_made => Some(step),
+        _ => None,
+    }
 }
 
 /// A new revision, once it is approved where it has to be.

@@ -48,7 +48,8 @@ pub(super) async fn publish(
         let status = report::progress(release, step, progress, trace, context.now());
         return write(release, &status, context).await.map(drop);
     }
-    let revisions = context.revisions_of(&dereference::target(release));
+    let records = trace.records.clone().unwrap_or_else(|| dereference::target(release));
+    let revisions = context.revisions_of(&records);
     let status = report::report(release, outcome, trace, &revisions, context.now());
     if !write(release, &status, context).await? {
         return Ok(());

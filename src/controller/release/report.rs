@@ -340,7 +340,7 @@ fn carried_over(before: HelmReleaseStatus, trace: &Trace) -> HelmReleaseStatus {
         defaults: trace.defaults.clone().unwrap_or(before.defaults),
         values_artifacts: trace.artifacts.clone().unwrap_or(before.values_artifacts),
         // Once a revision of it is recorded it waits no more.
-        plan: if trace.acted { None } else { trace.plan.clone().or(before.plan) },
+        plan: trace.plan.clone().or_else(|| before.plan.filter(|_| !trace.withdrawn)).filter(|_| !trace.acted),
         helm_release: trace.state.clone().or(before.helm_release),
         kube_configs: trace.kube_configs.clone().unwrap_or(before.kube_configs),
         inventory: contents.map(|contents| contents.inventory.clone()).or(before.inventory),

@@ -36,6 +36,8 @@ pub(super) struct Trace {
     pub(super) acted: bool,
     /// What a person should know though nothing failed.
     pub(super) warnings: Vec<(Reason, String)>,
+    /// What a person should know who asks what would be done.
+    pub(super) notices: Vec<String>,
     /// Why the registry's answer could not be had, where what is deployed is as declared without it.
     pub(super) source: Option<ReconcileError>,
     /// What the release took from defaults; none where that is not known.
@@ -56,6 +58,10 @@ pub(super) struct Trace {
     pub(super) drift: Option<Standing>,
     /// The plan that waits for approval.
     pub(super) plan: Option<PlanStatus>,
+    /// Where the release's records are, once that is known: elsewhere than declared while they wait to be moved.
+    pub(super) records: Option<Target>,
+    /// Whether the plan that the status tells of waits no more.
+    pub(super) withdrawn: bool,
     /// What is done at the moment, where it takes a while.
     pub(super) doing: Doing,
     /// The values that come from Secrets: nothing that is told holds one.
@@ -91,6 +97,12 @@ impl Trace {
             Some(_) => {}
             None => self.warnings.push((reason, message)),
         }
+    }
+
+    /// What a person should know who asks what would be done.
+    pub(super) fn notice(&mut self, message: String) {
+        let message = self.without_secrets(message);
+        self.notices.push(message);
     }
 
     /// `error` without the values that come from Secrets.

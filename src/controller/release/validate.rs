@@ -367,7 +367,7 @@ pub(super) fn anonymous() -> Access {
 
 fn pinned(chart: ChartReference, digest: Option<&str>) -> Result<ChartReference, ReconcileError> {
     let Some(text) = digest else { return Ok(chart) };
-    let wrong = |error: &dyn std::error::Error| {
+    let wrong = |error: &(dyn std::error::Error + 'static)| {
         ReconcileError::new(Reason::ConfigurationError, format!("spec.chart.digest: {}", chain(error)))
     };
     let digest: Digest = text.parse().map_err(|error| wrong(&error))?;

@@ -43,10 +43,8 @@ pub(super) async fn carry_out(
     task: &Task<'_>,
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
-    if task.release.status.as_ref().is_some_and(|status| status.plan.is_some()) {
-        // The record has all of it.
-        Box::pin(planning::discard(task.release, &task.place.context)).await?;
-    }
+    // The record has all of it.
+    planning::end(task).await?;
     trace.begun(&pending.record, &pending.objects).await;
     let release = &pending.record.release;
     let (chart, version, revision) = (release.chart.name(), release.chart.version(), pending.record.revision());

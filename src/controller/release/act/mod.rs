@@ -17,11 +17,13 @@ mod adopt;
 mod apply;
 pub(super) mod clusters;
 mod definitions;
+mod deployed;
 mod drift;
 mod health;
 mod helm_tests;
 mod hook_logs;
 mod hooks;
+mod outlook;
 pub(super) mod planning;
 mod prepare;
 mod random;
@@ -30,6 +32,8 @@ mod rollback;
 mod stop;
 pub(super) mod storage;
 pub(super) mod uninstall;
+
+pub(super) use self::outlook::foreseen;
 
 use std::time::Duration;
 
@@ -71,6 +75,8 @@ pub(super) struct Task<'a> {
     pub(super) place: &'a Place,
     /// The plan that waits for approval, or has it.
     pub(super) planned: Option<&'a Planned>,
+    /// From which namespace to which the records are to move once that is approved.
+    pub(super) moves: Option<&'a [String; 2]>,
 }
 
 /// What a step does at the moment, where it takes a while: for the status.
@@ -80,10 +86,7 @@ pub(super) type Doing = watch::Sender<Option<String>>;
 /// before.
 pub(super) async fn keep(revision: u32, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     Box::pin(trace.keep(task.release, task.desired, revision, task.place)).await?;
-    if task.release.status.as_ref().is_some_and(|status| status.plan.is_some()) {
-        // Carried out, or no longer needed.
-        Box::pin(planning::discard(task.release, &task.place.context)).await?;
-    }
+    planning::end(task).await?;
     Box::pin(drift::watch(revision, task, trace)).await?;
     Box::pin(health::examine(revision, task, trace)).await?;
     let identity = &task.desired.identity;

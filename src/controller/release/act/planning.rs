@@ -14,25 +14,24 @@
 use std::collections::BTreeSet;
 
 use helm::manifest::HookEvent;
-use helm::manifest::hook::in_run_order;
 use helm::release::Release;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::{Resource as _, ResourceExt as _};
 
 use super::definitions::{self, Definitions};
+use super::outlook::{self, Outlook};
 use super::prepare::{self, Prepared, Proposal, Writes};
-use super::{Task, masked, record};
-use crate::api::{HelmRelease, PlanStatus, PlannedAction, PlannedChanges, PlannedObject, Reason};
-use crate::cluster::{Foreseen, Object, Preview, SecretValues, Source, left_behind};
+use super::{Task, deployed, record};
+use crate::api::{FORCE_AT, HelmRelease, PlanStatus, PlannedAction, PlannedChanges, PlannedObject, Reason};
+use crate::cluster::{Foreseen, Preview};
 use crate::controller::context::Context;
-use crate::controller::error::ReconcileError;
+use crate::controller::error::{ReconcileError, Retry, retry};
 use crate::controller::release::approval::{Gate, Standing};
 use crate::controller::release::fetch;
 use crate::controller::release::inputs;
-use crate::controller::release::plan::{Step, StepKind};
+use crate::controller::release::plan::Step;
 use crate::controller::release::trace::Trace;
-use crate::controller::release::values;
 use crate::history::{FrozenPlan, PlanKey, Planned, Record};
 
 /// Most objects that a status lists.
@@ -64,27 +63,63 @@ pub(in crate::controller::release) async fn discard(
     Ok(())
 }
 
+/// Deletes the plan that the status tells of: it is carried out, or no longer needed.
+pub(super) async fn end(task: &Task<'_>) -> Result<(), ReconcileError> {
+    if task.release.status.as_ref().is_some_and(|status| status.plan.is_some()) {
+        Box::pin(discard(task.release, &task.place.context)).await?;
+    }
+    Ok(())
+}
+
 fn is_manual(release: &HelmRelease) -> bool {
     release.spec.plan.as_ref().is_some_and(|plan| plan.mode == Some(crate::api::PlanMode::Manual))
 }
 
-/// Makes the plan of a step, in place of the one that there is. Nothing is done of it.
+/// Makes the plan of a step, in place of the one that there is. Nothing is done of it. Where it cannot be made, the one that there
+/// is waits no more, unless the trouble passes by itself and it is what is declared.
 pub(super) async fn propose(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     let Some(gate) = &task.desired.gate else { return Ok(()) };
+    let made = Box::pin(make(step, gate, task, trace)).await;
+    let Err(error) = made else { return Ok(()) };
+    let standing = task.planned.map(|before| gate.judge(before, task.inputs, task.place.context.now()));
+    let is_over = standing.is_none_or(|standing| matches!(standing, Standing::Outdated | Standing::Late));
+    if is_over || stays(&error) {
+        withdraw(task, trace).await?;
+    }
+    Err(error)
+}
+
+/// Whether what is wrong stays until somebody changes something.
+fn stays(error: &ReconcileError) -> bool {
+    retry(error.reason) == Retry::OnChange
+}
+
+/// Deletes a plan that nobody is to approve any more.
+async fn withdraw(task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
+    trace.withdrawn = true;
+    if task.planned.is_none() {
+        return Ok(());
+    }
+    discard(task.release, &task.place.context).await
+}
+
+async fn make(step: &Step, gate: &Gate, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     let proposal = Box::pin(prepare::propose(step, Writes::Forbidden, task, trace)).await?;
-    if Box::pin(prepare::is_there(step, &proposal, task, trace)).await? {
+    // Records that are to move wait for approval though nothing else changes.
+    if task.moves.is_none() && Box::pin(deployed::is_there(step, &proposal, task, trace)).await? {
         return Ok(());
     }
     if let Some(why) = task.planned.and_then(|before| outdated(before, gate, task)) {
         trace.warn(Reason::PlanOutdated, why);
     }
-    let outlook = Box::pin(look(step, &proposal, task, trace)).await?;
+    let outlook = Box::pin(outlook::look(step, &proposal, task, trace)).await?;
     let made = task.place.context.now();
     let (basis, foreseen) = (gate.basis(task.inputs), outlook.foreseen());
     let digest = digest(step, &proposal, (made, basis.as_str()), &foreseen);
     let planned = Planned { digest, basis, revision: step.revision, made };
-    let status = status(&planned, &proposal, &outlook, gate, task);
-    let diff = outlook.diff(&planned, &proposal, trace).await?;
+    let note = note(step, &outlook, task);
+    let status = PlanStatus { note, ..status(&planned, &proposal, &outlook, gate, task) };
+    let diff = outlook.diff(&header(&planned, &proposal, status.note.as_deref()), &proposal, trace).await?;
     let summary = serde_json::to_vec(&status).unwrap_or_default();
     let plan =
         FrozenPlan { planned, release: proposal.release, foreseen, varies: proposal.varies, summary, diff: Some(diff) };
@@ -133,9 +168,21 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
         let chart = Box::pin(fetch::fetch(task.desired, task.resolved, task.slot, context, trace)).await?;
         Definitions::of(&chart, &prepare::given(step, &replaced, task), action)?
     };
-    let FrozenPlan { planned, release, foreseen, varies, .. } = plan;
-    let mut proposal = Proposal { release, replaced, again: None, varies, definitions };
-    let outlook = Box::pin(look(step, &proposal, task, trace)).await?;
+    let (planned, foreseen) = (plan.planned, plan.foreseen);
+    let mut proposal =
+        Proposal { release: plan.release, replaced, again: None, varies: plan.varies, definitions, planned: None };
+    let outlook = match Box::pin(outlook::look(step, &proposal, task, trace)).await {
+        Err(error) if stays(&error) => {
+            let digest = &planned.digest;
+            trace.warn(
+                Reason::PlanOutdated,
+                format!("the plan {digest} is approved, and is withdrawn: as things are now it cannot be carried out"),
+            );
+            withdraw(task, trace).await?;
+            return Err(error);
+        }
+        outlook => outlook?,
+    };
     let now = outlook.foreseen();
     if foreseen != now || planned.digest != digest(step, &proposal, (planned.made, &planned.basis), &now) {
         let why = format!(
@@ -149,6 +196,7 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
     prepare::warn_of_others(step, task, trace);
     Box::pin(definitions::make_way(step, &proposal.definitions, task)).await?;
     begin_now(&mut proposal.release, task);
+    proposal.planned = Some(planned.digest);
     Box::pin(prepare::commit(step, proposal, task, trace)).await.map(|pending| Prepared::Recorded(Box::new(pending)))
 }
 
@@ -184,126 +232,26 @@ fn moved(before: &[String], now: &[String]) -> String {
     format!("{named}{more} changed since it was made")
 }
 
-/// What a step would make of the cluster.
-struct Outlook {
-    /// The namespace and the definitions.
-    before: Vec<Preview>,
-    /// What is applied.
-    applied: Vec<Preview>,
-    /// What is deleted.
-    ended: Vec<Preview>,
-    /// The hooks that are run.
-    hooks: Vec<(HookEvent, usize)>,
-    /// What the Secrets among the objects hold, new and old, and what was read from Secrets for the revisions before.
-    secrets: [SecretValues; 3],
+/// The first line of a plan's difference.
+fn header(planned: &Planned, proposal: &Proposal, note: Option<&str>) -> String {
+    let chart = &proposal.release.chart;
+    let note = note.map(|note| format!("# {note}\n")).unwrap_or_default();
+    format!("# {}: revision {}, {} {}\n{note}", planned.digest, planned.revision, chart.name(), chart.version())
 }
 
-/// Asks the cluster what the step would make of it, and refuses what may not be touched.
-async fn look(step: &Step, proposal: &Proposal, task: &Task<'_>, trace: &mut Trace) -> Result<Outlook, ReconcileError> {
-    let Proposal { release, replaced, definitions, .. } = proposal;
-    let (cluster, definitions) = (&task.place.cluster, definitions.sources());
-    let (action, options) = (prepare::action(step, task), prepare::options(prepare::action(step, task), task));
-    let source = Source { origin: release.chart.name(), text: &release.manifest };
-    let objects = cluster.objects_beside(&[source], &definitions, &release.namespace).await?;
-    task.place.reach().admit(&objects)?;
-    cluster.admit_crds(&definitions, &task.place.reach()).await?;
-    let claims = cluster.claim(&objects, &options).await?;
-    Box::pin(prepare::admit(&claims, replaced, task, trace)).await?;
-    let mut old = Vec::new();
-    for record in replaced {
-        old.extend(task.place.objects_of(record).await?);
-    }
-    let gone: Vec<Object> = left_behind(&old, &objects);
-    let namespace = definitions::makes_namespace(step, task).then_some(release.namespace.as_str());
-    let asked = async {
-        let before = cluster.preview_before(namespace, &definitions, definitions::existing_crds(action)).await?;
-        let applied = cluster.preview(&objects, &options).await?;
-        Ok::<_, ReconcileError>((before, applied, cluster.preview_deletion(&gone, &options.owner).await?))
-    };
-    let (before, applied, ended) = match Box::pin(asked).await {
-        Ok(asked) => asked,
-        // A webhook may quote what it was shown.
-        Err(error) => return Err(masked(error, release).await),
-    };
-    let hooks = if action.hooks { hooks(step, release) } else { Vec::new() };
-    let known = &task.desired.secrets;
-    let former = replaced.iter().flat_map(|record| values::former(known, &record.release.config));
-    let former: Vec<_> = former.cloned().collect();
-    let (new, old) = (SecretValues::in_secrets(&objects).await, SecretValues::in_secrets(&old).await);
-    let secrets = [new, old, SecretValues::of_all(&former).await];
-    Ok(Outlook { before, applied, ended, hooks, secrets })
-}
-
-/// The hooks that a step runs, by their place among all of them, in their order.
-fn hooks(step: &Step, release: &Release) -> Vec<(HookEvent, usize)> {
-    let events = match step.kind {
-        StepKind::Install => [HookEvent::PreInstall, HookEvent::PostInstall],
-        StepKind::Upgrade => [HookEvent::PreUpgrade, HookEvent::PostUpgrade],
-        StepKind::Rollback => [HookEvent::PreRollback, HookEvent::PostRollback],
-    };
-    let place = |hook: &helm::manifest::Hook| release.hooks.iter().position(|it| std::ptr::eq(it, hook));
-    let of = |event: HookEvent| {
-        let ordered: Vec<_> = in_run_order(&release.hooks, &event).into_iter().filter_map(place).collect();
-        ordered.into_iter().map(move |at| (event.clone(), at))
-    };
-    events.into_iter().flat_map(of).collect()
-}
-
-impl Outlook {
-    /// All that changes.
-    fn all(&self) -> impl Iterator<Item = &Preview> {
-        let all = self.before.iter().chain(&self.applied).chain(&self.ended);
-        all.filter(|preview| preview.foreseen != Foreseen::Unchanged)
-    }
-
-    /// What the plan rests on: what it makes of each object of the release, and how that is now. The namespace and the
-    /// definitions are none: they are made before the revision is recorded, and may be there after a crash.
-    fn foreseen(&self) -> Vec<String> {
-        let line = |preview: &Preview| {
-            let Preview { object, foreseen, paths, stands, diff: _ } = preview;
-            let parts = [format!("{foreseen:?}"), paths.join(" "), stands.to_string()];
-            format!("{object}\t{}", inputs::digest(&parts.each_ref().map(String::as_str)))
-        };
-        self.applied.iter().chain(&self.ended).map(line).collect()
-    }
-
-    /// The whole difference, for people. Holds no value of a Secret.
-    async fn diff(&self, planned: &Planned, proposal: &Proposal, trace: &Trace) -> Result<String, ReconcileError> {
-        let release = &proposal.release;
-        let (chart, version) = (release.chart.name(), release.chart.version());
-        let mut text = format!("# {}: revision {}, {chart} {version}\n", planned.digest, planned.revision);
-        for preview in self.all() {
-            text.extend(["\n# ", action(preview.foreseen).1, " ", &preview.object.to_string(), "\n", &preview.diff]);
-        }
-        for (event, at) in &self.hooks {
-            let hook = &release.hooks[*at];
-            text.extend([format!(
-                "\n# run {} {:?} of {} as a {} hook\n",
-                hook.kind,
-                hook.name,
-                hook.path,
-                event.as_str()
-            )]);
-            let is_secret = hook.kind == "Secret";
-            let lines = hook.manifest.trim().lines().filter(|_| !is_secret);
-            lines.for_each(|line| text.extend(["+", line, "\n"]));
-        }
-        let sources: Vec<Source<'_>> = release.hooks.iter().map(Source::from).collect();
-        let in_hooks = SecretValues::in_texts(&sources).await?;
-        let all = self.secrets.iter().chain([&in_hooks, &trace.secrets]).cloned().collect();
-        Ok(SecretValues::masked_by_all(text, all).await)
-    }
-}
-
-/// What is done with an object, as the API names it and in a word for people.
-fn action(foreseen: Foreseen) -> (Option<PlannedAction>, &'static str) {
-    match foreseen {
-        Foreseen::Created => (Some(PlannedAction::Create), "create"),
-        Foreseen::Changed => (Some(PlannedAction::Change), "change"),
-        Foreseen::Replaced => (Some(PlannedAction::Replace), "replace"),
-        Foreseen::Deleted => (Some(PlannedAction::Delete), "delete"),
-        Foreseen::Unchanged => (None, "keep"),
-    }
+/// Why there is a plan, where what it changes does not say it.
+fn note(step: &Step, outlook: &Outlook, task: &Task<'_>) -> Option<String> {
+    let changes_nothing = outlook.all().next().is_none();
+    let moves = task.moves.map(|[from, to]| {
+        let only = if changes_nothing { "; no object changes" } else { "" };
+        format!("the records of the release move from namespace {from} to {to}, as spec.storageNamespace says{only}")
+    });
+    let forced = step.forced.as_ref().map(|_| {
+        let though = if changes_nothing { ", though nothing changes" } else { "" };
+        format!("the annotation {FORCE_AT} asks for one more revision{though}")
+    });
+    let notes: Vec<String> = moves.into_iter().chain(forced).collect();
+    (!notes.is_empty()).then(|| notes.join("; "))
 }
 
 /// A name for just this plan: of what is done, of what it rests on, and of when it was made.
@@ -328,14 +276,11 @@ fn digest(step: &Step, proposal: &Proposal, (made, basis): (Timestamp, &str), fo
 
 /// What the object's status tells of a plan.
 fn status(planned: &Planned, proposal: &Proposal, outlook: &Outlook, gate: &Gate, task: &Task<'_>) -> PlanStatus {
-    let count = |wanted: &[Foreseen]| {
-        let all = outlook.before.iter().chain(&outlook.applied).chain(&outlook.ended);
-        i64::try_from(all.filter(|preview| wanted.contains(&preview.foreseen)).count()).unwrap_or(i64::MAX)
-    };
+    let count = |wanted: &[Foreseen]| i64::try_from(outlook.count(wanted)).unwrap_or(i64::MAX);
     let object = |preview: &Preview| {
         let Preview { object, paths, .. } = preview;
         Some(PlannedObject {
-            action: action(preview.foreseen).0?,
+            action: outlook::action(preview.foreseen).0?,
             group: object.group.clone(),
             kind: object.kind.clone(),
             namespace: object.namespace.clone(),
@@ -369,6 +314,7 @@ fn status(planned: &Planned, proposal: &Proposal, outlook: &Outlook, gate: &Gate
             hooks: i64::try_from(outlook.hooks.len()).unwrap_or(i64::MAX),
         },
         objects: objects.take(LISTED).collect(),
+        note: None,
     }
 }
 

@@ -6,19 +6,17 @@
 use std::time::Duration;
 
 use helm::engine::Warning;
-use helm::manifest::Hook;
 use helm::release::{ApplyMethod, Info, Release, Status};
 use serde_json::{Map, Value};
 
 use super::definitions::{Definitions, make_way};
-use super::{Deadline, Task, adopt, random, record, rollback, uninstall};
-use crate::api::{ADOPT, ForeignChange, Reason};
+use super::{Deadline, Task, adopt, deployed, random, record, rollback, uninstall};
+use crate::api::{ADOPT, Reason};
 use crate::cluster::{ApplyOptions, Existing, Object, Owner, Reach, Source};
 use crate::controller::error::ReconcileError;
 use crate::controller::matching::{self, Key};
 use crate::controller::place::Place;
 use crate::controller::release::fetch;
-use crate::controller::release::is_requested;
 use crate::controller::release::plan::{self, Step, StepKind};
 use crate::controller::release::rate;
 use crate::controller::release::render::{self, Again};
@@ -64,7 +62,7 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
         };
     }
     let proposal = Box::pin(propose(step, Writes::Allowed, task, trace)).await?;
-    if Box::pin(is_there(step, &proposal, task, trace)).await? {
+    if Box::pin(deployed::is_there(step, &proposal, task, trace)).await? {
         return Ok(Prepared::Adopted);
     }
     warn_of_others(step, task, trace);
@@ -83,6 +81,8 @@ pub(super) struct Proposal {
     pub(super) varies: Vec<String>,
     /// The definitions in the chart's `crds/`, where they are installed.
     pub(super) definitions: Definitions,
+    /// The digest of the plan that it was approved by, if by one.
+    pub(super) planned: Option<String>,
 }
 
 /// Whether anything may be written before a revision is recorded.
@@ -122,7 +122,7 @@ pub(super) async fn propose(
     }
     let again = rendered.again.take();
     let (varies, release) = (random::named(again.as_ref()), pending(step, task, (rendered, config), &replaced));
-    Ok(Proposal { release, replaced, again, varies, definitions })
+    Ok(Proposal { release, replaced, again, varies, definitions, planned: None })
 }
 
 /// What the chart is rendered with.
@@ -133,49 +133,17 @@ pub(super) fn given(step: &Step, replaced: &[Record], task: &Task<'_>) -> Given 
     }
 }
 
-/// Whether what is proposed needs no revision: it is deployed as it is, or what is deployed is held.
-pub(super) async fn is_there(
-    step: &Step,
-    proposal: &Proposal,
-    task: &Task<'_>,
-    trace: &mut Trace,
-) -> Result<bool, ReconcileError> {
-    if step.forced.is_some() {
-        return Ok(false);
-    }
-    let deployed = proposal.replaced.iter().find(|record| record.release.info.status == Status::Deployed);
-    let Some(deployed) = deployed.filter(|deployed| is_last(deployed, task)) else { return Ok(false) };
-    let is_first = adopt::is_first(task);
-    let is_same = same(&deployed.release, &proposal.release)
-        || (is_first && adopt::is_same(&deployed.release, &proposal.release))
-        || random::is_same(&deployed.release, &proposal.release, proposal.again.as_ref());
-    if !is_same {
-        let is_held = is_to_be_held(deployed, task);
-        if is_held {
-            record::hold(deployed, task).await?;
-        }
-        return Ok(is_held);
-    }
-    if is_first {
-        let (_, claims) = Box::pin(objects(&deployed.release, action(step, task), task)).await?;
-        Box::pin(adopt::admit(&claims, task, trace)).await?;
-    }
-    let marks = Marks { varies: proposal.varies.clone(), ..marks(step, task) };
-    Box::pin(record::adopt(deployed, &marks, task)).await?;
-    Ok(true)
-}
-
 /// Refuses what may not be touched, then records what is proposed as pending.
 pub(super) async fn commit(
     step: &Step,
-    Proposal { release, replaced, again, varies, definitions: _ }: Proposal,
+    Proposal { release, replaced, again, varies, definitions: _, planned }: Proposal,
     task: &Task<'_>,
     trace: &mut Trace,
 ) -> Result<Pending, ReconcileError> {
     let action = action(step, task);
     let (objects, claims) = Box::pin(objects(&release, action, task)).await?;
     Box::pin(admit(&claims, &replaced, task, trace)).await?;
-    let mut marks = Marks { varies, ..marks(step, task) };
+    let mut marks = Marks { planned, varies, ..marks(step, task) };
     drop(again);
     // What did not exist before is what cleaning up, or a rollback, may take away.
     if (action.cleanup_on_fail || task.desired.remedies.rollback) && step.kind == StepKind::Upgrade {
@@ -208,28 +176,6 @@ pub(super) async fn admit(
         Box::pin(refuse_other_drivers(task)).await?;
     }
     Ok(())
-}
-
-/// Whether a revision that somebody else made after one of ours stays, though something else is declared. It is held once: what
-/// ends that, a changed object or a person's request, is not to be held up again.
-fn is_to_be_held(deployed: &Record, task: &Task<'_>) -> bool {
-    let (identity, is_rollback) =
-        (&task.desired.identity, deployed.release.info.description.starts_with("Rollback to "));
-    let is_wanted = match task.desired.on_foreign_change {
-        Some(ForeignChange::Hold) => true,
-        Some(ForeignChange::Revert) => false,
-        None => is_rollback,
-    };
-    let revisions = task.place.revisions.of(&identity.release);
-    // Helm drops our marks from the revision that it supersedes: the status knows of it still.
-    let state = task.release.status.as_ref().and_then(|status| status.helm_release.as_ref());
-    let was_ours = state.is_some_and(|state| {
-        matching::told(state, &Key::of(task.release).namespace) == identity.target()
-            && state.revision < i64::from(deployed.revision())
-    });
-    let is_ours = was_ours || revisions.iter().any(|meta| plan::is_of(meta, identity));
-    let is_foreign = deployed.marks.is_none() && is_ours;
-    is_wanted && is_foreign && deployed.held.is_none() && !is_requested(task.release)
 }
 
 /// What a person did that the new revision undoes, or that has no effect.
@@ -452,7 +398,8 @@ fn pending(
     }
 }
 
-fn marks(step: &Step, task: &Task<'_>) -> Marks {
+/// The marks of a revision that this step makes.
+pub(super) fn marks(step: &Step, task: &Task<'_>) -> Marks {
     let identity = &task.desired.identity;
     let parts = task.desired.parts(&task.resolved.digest);
     Marks {
@@ -475,25 +422,11 @@ fn marks(step: &Step, task: &Task<'_>) -> Marks {
         unremedied: false,
         tested: None,
         forced: step.forced.clone(),
+        planned: None,
         fields: Vec::new(),
         hooks: None,
         cluster: target::mark(identity.cluster.as_ref()),
         namespace: identity.namespace_mark(),
         varies: Vec::new(),
     }
-}
-
-fn is_last(record: &Record, task: &Task<'_>) -> bool {
-    let identity = &task.desired.identity;
-    let revisions = task.place.revisions.of(&identity.release);
-    revisions.last().is_some_and(|last| last.revision == record.release.version)
-}
-
-/// Whether two revisions would put the same into the cluster, and tell the Helm CLI the same.
-fn same(deployed: &Release, wanted: &Release) -> bool {
-    let definition = |hook: &Hook| (hook.path.clone(), hook.manifest.clone());
-    deployed.manifest == wanted.manifest
-        && deployed.config == wanted.config
-        && deployed.chart.metadata == wanted.chart.metadata
-        && deployed.hooks.iter().map(definition).eq(wanted.hooks.iter().map(definition))
 }

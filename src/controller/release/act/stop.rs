@@ -68,11 +68,15 @@ pub(super) async fn stop(stop: Stop, task: &Task<'_>, trace: &mut Trace) -> Resu
 }
 
 /// What is deployed is looked after, though something else is declared.
-async fn watch_deployed(task: &Task<'_>, trace: &Trace) -> Result<(), ReconcileError> {
+async fn watch_deployed(task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     let identity = &task.desired.identity;
     let newest = task.place.revisions.of(&identity.release).pop();
-    let deployed = newest.filter(|newest| newest.status == Status::Deployed && plan::is_of(newest, identity));
-    let Some(deployed) = deployed else { return Ok(()) };
+    let Some(deployed) = newest.filter(|newest| newest.status == Status::Deployed) else { return Ok(()) };
+    // Somebody may have made another, with helm perhaps.
+    Box::pin(trace.keep(task.release, task.desired, deployed.revision, task.place)).await?;
+    if !plan::is_of(&deployed, identity) {
+        return Ok(());
+    }
     Box::pin(drift::watch(deployed.revision, task, trace)).await?;
     Box::pin(health::examine(deployed.revision, task, trace)).await
 }
@@ -92,6 +96,7 @@ async fn await_approval(planned: &Planned, task: &Task<'_>, trace: &mut Trace) -
          {hooks} hooks. `helm-operator diff {name} -n {namespace}` shows it",
         plan.revision, identity.release, plan.chart
     );
+    message.extend(plan.note.iter().map(|note| format!("; {note}")));
     if plan.expires.0 > now {
         let expires = plan.expires.0.strftime("%Y-%m-%d %H:%M:%S UTC");
         message.extend([format!(
@@ -108,9 +113,7 @@ async fn await_approval(planned: &Planned, task: &Task<'_>, trace: &mut Trace) -
         )]);
     }
     let revisions = task.place.revisions.of(&identity.release);
-    if let Some(other) = gate.approved.iter().find(|approved| *approved != digest) {
-        message.extend([format!("; {other} is approved, which is not this plan: this one is {digest}")]);
-    }
+    message.extend(gate.unfit(digest, &revisions).map(|told| format!("; {told}")));
     if let Some(failed) = revisions.last().filter(|last| last.status == Status::Failed && plan::is_of(last, identity)) {
         message.extend([format!(
             "; revision {} failed before: {}",

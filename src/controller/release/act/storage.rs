@@ -7,33 +7,29 @@ use super::{prepare, record};
 use crate::api::Reason;
 use crate::controller::error::ReconcileError;
 use crate::controller::place::Place;
-use crate::controller::release::validate::Identity;
+use crate::controller::release::validate::{DesiredRelease, Identity};
 use crate::history::{Marks, RecordMeta, ReleaseKey};
+
+/// Moves the records to where they are declared to be; where that has to be approved, they stay, and are looked at, where they are.
+pub(in crate::controller::release) async fn settle(
+    desired: &mut DesiredRelease,
+    place: &Place,
+) -> Result<(), ReconcileError> {
+    if desired.gate.is_none() || is_begun(&desired.identity, place) {
+        return Box::pin(gather(&desired.identity, place)).await;
+    }
+    desired.identity = where_it_is(&desired.identity, place)?;
+    Ok(())
+}
 
 /// Moves the records of the release that are kept elsewhere.
 pub(in crate::controller::release) async fn gather(identity: &Identity, place: &Place) -> Result<(), ReconcileError> {
     for from in elsewhere(identity, place) {
         let to = &identity.release;
-        let is_strange = |meta: &RecordMeta| meta.marks.as_ref().is_none_or(|marks| marks.owner != identity.owner);
-        let known = place.revisions.of(to);
-        let revisions = place.revisions.of(&from);
-        let copies = |meta: &RecordMeta, of: &RecordMeta| meta.copy_of.as_deref() == Some(of.uid.as_str());
-        // What was made here for this object after a move is its own; anything else, and another record of a number that moves, is a
-        // history that no move may be mixed with.
-        let is_other = |meta: &RecordMeta| {
-            let takes_number = revisions.iter().any(|other| other.revision == meta.revision);
-            revisions.iter().all(|other| !copies(meta, other)) && (is_strange(meta) || takes_number)
-        };
-        if known.iter().any(is_other) {
-            let message = format!(
-                "the records of the release are in namespace {}, and spec.storageNamespace is {}, where there is another history of that name: \
-                 declare another namespace, or delete that history",
-                from.namespace, to.namespace
-            );
-            return Err(ReconcileError::new(Reason::ConfigurationError, message));
-        }
+        admit(&from, identity, place)?;
         place.admit(to).await?;
         tracing::info!(object = %identity.owner, "the records of release {from} move to namespace {}", to.namespace);
+        let (known, revisions) = (place.revisions.of(to), place.revisions.of(&from));
         for meta in revisions.iter().filter(|meta| known.iter().all(|other| !copies(other, meta))) {
             let Some(mut read) = record::read(place, &from, meta.revision).await? else { continue };
             read.marks = read.marks.map(|marks| Marks { namespace: identity.namespace_mark(), ..marks });
@@ -44,6 +40,49 @@ pub(in crate::controller::release) async fn gather(identity: &Identity, place: &
         }
     }
     Ok(())
+}
+
+/// Refuses to mix the records that would come from `from` with a history that is there already.
+fn admit(from: &ReleaseKey, identity: &Identity, place: &Place) -> Result<(), ReconcileError> {
+    let to = &identity.release;
+    let is_strange = |meta: &RecordMeta| meta.marks.as_ref().is_none_or(|marks| marks.owner != identity.owner);
+    let revisions = place.revisions.of(from);
+    // What was made here for this object after a move is its own; anything else, and another record of a number that moves, is a
+    // history that no move may be mixed with.
+    let is_other = |meta: &RecordMeta| {
+        let takes_number = revisions.iter().any(|other| other.revision == meta.revision);
+        revisions.iter().all(|other| !copies(meta, other)) && (is_strange(meta) || takes_number)
+    };
+    if place.revisions.of(to).iter().any(is_other) {
+        let message = format!(
+            "the records of the release are in namespace {}, and spec.storageNamespace is {}, where there is another history of that name: \
+             declare another namespace, or delete that history",
+            from.namespace, to.namespace
+        );
+        return Err(ReconcileError::new(Reason::ConfigurationError, message));
+    }
+    Ok(())
+}
+
+fn copies(meta: &RecordMeta, of: &RecordMeta) -> bool {
+    meta.copy_of.as_deref() == Some(of.uid.as_str())
+}
+
+/// Whether records of the release were copied to where they are to be, and others are left behind: nobody is asked again.
+fn is_begun(identity: &Identity, place: &Place) -> bool {
+    let known = place.revisions.of(&identity.release);
+    let is_copied = |meta: &RecordMeta| known.iter().any(|other| copies(other, meta));
+    elsewhere(identity, place).iter().any(|from| place.revisions.of(from).iter().any(is_copied))
+}
+
+/// `identity` with its records where they are, which is elsewhere while they are to be moved.
+pub(in crate::controller::release) fn where_it_is(
+    identity: &Identity,
+    place: &Place,
+) -> Result<Identity, ReconcileError> {
+    let Some(from) = elsewhere(identity, place).into_iter().next() else { return Ok(identity.clone()) };
+    admit(&from, identity, place)?;
+    Ok(Identity { release: from, ..identity.clone() })
 }
 
 /// Where else there are records of the release whose objects are those that are declared.

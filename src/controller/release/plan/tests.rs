@@ -1,4 +1,6 @@
+mod approval;
 mod asked;
+mod failures;
 
 use std::time::Duration;
 
@@ -110,6 +112,7 @@ fn facts<'a>(identity: &'a Identity, revisions: &'a [RecordMeta], prompt: Prompt
         has_suspects: false,
         interval,
         force: None,
+        moves: false,
         prompt,
         tests: None,
         remedies: Remedies::default(),
@@ -185,103 +188,6 @@ fn a_revision_of_another_object_is_not_ours() {
 }
 
 /// What is planned where upgrades are rolled back, and tried again so often.
-fn remedied(revisions: &[RecordMeta], retries: Option<u32>, more: Remedies) -> Plan {
-    let identity = identity(OWNER);
-    let remedies = Remedies { rollback: true, rollback_last: true, upgrade_retries: retries, ..more };
-    plan(&Facts { remedies, ..facts(&identity, revisions, Prompt::default(), Progress::Unknown) })
-}
-
-/// `words`, and a rollback to `to` after that, as `status`, which is the remedy for the last of them.
-fn rolled_back(words: &str, to: u32, status: &str) -> Vec<RecordMeta> {
-    let mut revisions = history(words);
-    let failed = revisions.last().cloned().expect("a failed one");
-    let marks = failed.marks.expect("marks");
-    let mut rollback = meta(failed.revision + 1, &format!("{status}=old@1"));
-    rollback.marks.as_mut().expect("marks").remedies = Some(Remedied {
-        failed: failed.revision,
-        to,
-        attempt: marks.attempt,
-        reason: marks.ended.expect("a reason"),
-        declared: marks.declared,
-        inputs: marks.inputs,
-    });
-    revisions.push(rollback);
-    revisions
-}
-
-#[test]
-fn an_upgrade_that_failed_is_rolled_back_once_and_tried_again_so_often() {
-    let none = Remedies::default;
-    let is_rollback = |plan: &Plan, to: u32| match plan {
-        Plan::Release(Step { kind: StepKind::Rollback, remedies: Some(remedied), .. }) => remedied.to == to,
-        _ => false,
-    };
-    let failed = history("superseded=older deployed=old failed=now:NotReady:1@0");
-    let next = remedied(&failed, None, none());
-    assert!(is_rollback(&next, 2), "{next:?}");
-    let Plan::Release(step) = next else { panic!("a rollback") };
-    assert_eq!((step.revision, step.replaces), (4, vec![2, 3]));
-    // Not an install, not where a hook was completed, not twice, not the last where that is declared.
-    let next = remedied(&history("failed=now:NotReady:1@0"), None, none());
-    assert!(matches!(next, Plan::Stop(Stop::BackOff { .. })), "{next:?}");
-    let mut hooked = failed.clone();
-    hooked[2].marks.as_mut().expect("marks").hooked = true;
-    assert!(matches!(remedied(&hooked, None, none()), Plan::Stop(Stop::BackOff { .. })));
-    assert!(is_rollback(&remedied(&hooked, None, Remedies { after_hooks: true, ..none() }), 2));
-    let left = plan(&Facts {
-        remedies: Remedies { rollback: true, rollback_last: false, upgrade_retries: Some(0), ..none() },
-        ..facts(&identity(OWNER), &failed, Prompt::default(), Progress::Unknown)
-    });
-    assert_eq!(left, Plan::Stop(Stop::Exhausted { revision: 3, attempts: 1 }));
-
-    let words = "deployed=old failed=now:NotReady:2@100";
-    let back = rolled_back(words, 1, "deployed");
-    assert!(matches!(
-        remedied(&back, None, none()),
-        Plan::Stop(Stop::BackOff { revision: 2, next: NextAttempt { failed: 2, .. }, .. })
-    ));
-    assert_eq!(remedied(&back, Some(1), none()), Plan::Stop(Stop::Exhausted { revision: 2, attempts: 2 }));
-    let mut due = back.clone();
-    due[2].modified_at = Some(at(NOW - 100_000));
-    let Plan::Release(step) = remedied(&due, Some(2), none()) else { panic!("it is due") };
-    assert_eq!((step.kind, step.attempt, step.replaces), (StepKind::Upgrade, 3, vec![3]));
-    // A rollback that failed is none the second time; one that was cut off goes on.
-    let back = rolled_back(words, 1, "failed");
-    assert!(matches!(remedied(&back, None, none()), Plan::Stop(Stop::BackOff { revision: 2, .. })));
-    let back = rolled_back(words, 1, "pending-rollback");
-    assert!(matches!(remedied(&back, None, none()), Plan::Resume(Step { kind: StepKind::Rollback, revision: 3, .. })));
-    // What is declared by then is another: the rollback is ended, and what it went back to kept where that is it.
-    let mut other = back.clone();
-    other[2].marks.as_mut().expect("marks").remedies.as_mut().expect("a remedy").inputs = "other".to_owned();
-    assert_eq!(remedied(&other, None, none()), Plan::Supersede { revision: 3 });
-    let mut wanted = rolled_back("deployed=old failed=other:NotReady:2@100", 1, "deployed");
-    wanted[2].marks.as_mut().expect("marks").inputs = "now".to_owned();
-    assert_eq!(remedied(&wanted, None, none()), Plan::Keep { revision: 3 });
-}
-
-#[test]
-fn attempts_are_as_many_as_are_declared() {
-    let identity = identity(OWNER);
-    let next = |words: &str, prompt: Prompt| {
-        let remedies = Remedies { install_retries: Some(1), upgrade_retries: Some(0), ..Remedies::default() };
-        let revisions = history(words);
-        plan(&Facts { remedies, ..facts(&identity, &revisions, prompt, Progress::Unknown) })
-    };
-    let idle = Prompt::default();
-    assert!(matches!(next("failed=now:NotReady:1@0", idle), Plan::Stop(Stop::BackOff { .. })));
-    assert_eq!(next("failed=now:NotReady:2@100000", idle), Plan::Stop(Stop::Exhausted { revision: 1, attempts: 2 }));
-    assert_eq!(
-        next("deployed=old failed=now:NotReady:1@0", idle),
-        Plan::Stop(Stop::Exhausted { revision: 2, attempts: 1 })
-    );
-    let asked = Prompt { asked: true, cleared: false, inspected: false };
-    assert!(matches!(next("deployed=old failed=now:NotReady:1@0", asked), Plan::Release(_)), "a person asks for it");
-    assert!(
-        matches!(next("deployed=old failed=other:NotReady:9@0", idle), Plan::Release(_)),
-        "something else is declared"
-    );
-}
-
 fn tests(asked: Option<&str>, ignore_failures: bool) -> Tests {
     let mut tests = Tests::default();
     (tests.asked, tests.ignore_failures) = (asked.map(str::to_owned), ignore_failures);
@@ -527,66 +433,4 @@ fn what_somebody_else_made_is_held_for_one_generation_until_a_person_asks() {
     assert_eq!(planned(Some(0), true), goes_on);
     assert_eq!(planned(Some(GENERATION - 1), false), goes_on);
     assert_eq!(planned(None, false), goes_on);
-}
-
-/// What is planned where installs and upgrades wait for approval, and only `yes` has it.
-fn gated(words: &str, planned: Option<&Planned>, asked: bool, has_suspects: bool) -> Plan {
-    let (revisions, identity, gate) = (history(words), identity(OWNER), gate());
-    let prompt = Prompt { asked, ..Prompt::default() };
-    let facts = facts(&identity, &revisions, prompt, Progress::Unknown);
-    plan(&Facts { gate: Some(&gate), planned, has_suspects, ..facts })
-}
-
-fn gate() -> Gate {
-    Gate { approved: vec!["yes".to_owned()], expire_after: Duration::from_secs(100), ..Gate::default() }
-}
-
-fn kept(digest: &str, inputs: &str, revision: u32, age: i64) -> Planned {
-    Planned { digest: digest.to_owned(), basis: gate().basis(inputs), revision, made: at(NOW - age) }
-}
-
-#[test]
-fn a_step_that_has_to_be_approved_is_planned_first() {
-    use StepKind::{Install, Upgrade};
-    let (waiting, approved) = (kept("no", "now", 2, 10), kept("yes", "now", 2, 10));
-    let upgrade = || step(Upgrade, 2, &[1]);
-    for (words, planned, asked, expected) in [
-        ("", None, false, Plan::Propose(step(Install, 1, &[]))),
-        ("deployed=old", None, false, Plan::Propose(upgrade())),
-        ("deployed=old", Some(waiting.clone()), false, Plan::Stop(Stop::AwaitApproval(waiting.clone()))),
-        ("deployed=old", Some(approved.clone()), false, Plan::CarryOut(upgrade())),
-        // A person asks: a plan that waits is made anew, one that is approved is carried out.
-        ("deployed=old", Some(waiting.clone()), true, Plan::Propose(upgrade())),
-        ("deployed=old", Some(approved.clone()), true, Plan::CarryOut(upgrade())),
-        // For other inputs, for another revision, too late.
-        ("deployed=old", Some(kept("yes", "old", 2, 10)), false, Plan::Propose(upgrade())),
-        ("deployed=old", Some(kept("yes", "now", 3, 10)), false, Plan::Propose(upgrade())),
-        ("deployed=old", Some(kept("yes", "now", 2, 100)), false, Plan::Propose(upgrade())),
-        ("deployed=old", Some(kept("yes", "now", 2, 99)), false, Plan::CarryOut(upgrade())),
-        // One that waits for too long stays: somebody may look at it.
-        (
-            "deployed=old",
-            Some(kept("no", "now", 2, 100)),
-            false,
-            Plan::Stop(Stop::AwaitApproval(kept("no", "now", 2, 100))),
-        ),
-        // What was begun is gone on with, and what is settled needs nothing.
-        ("deployed=old pending-upgrade=now", Some(approved.clone()), false, resumed(Upgrade, 2, &[1])),
-        ("deployed=now", None, false, Plan::Keep { revision: 1 }),
-    ] {
-        assert_eq!(gated(words, planned.as_ref(), asked, false), expected, "{words} {planned:?} {asked}");
-    }
-    // Drift is set right before anything is planned, and while it waits.
-    for planned in [None, Some(&waiting)] {
-        assert_eq!(gated("deployed=old", planned, false, true), Plan::Inspect { revision: 1 });
-    }
-}
-
-#[test]
-fn the_remedy_of_an_approved_upgrade_needs_no_approval() {
-    let (revisions, identity, gate) = (history("deployed=old failed=now:NotReady:1"), identity(OWNER), gate());
-    let facts = facts(&identity, &revisions, Prompt::default(), Progress::Unknown);
-    let remedies = Remedies { rollback: true, rollback_last: true, ..Remedies::default() };
-    let planned = plan(&Facts { gate: Some(&gate), remedies, ..facts });
-    assert!(matches!(&planned, Plan::Release(step) if step.kind == StepKind::Rollback), "{planned:?}");
 }

@@ -1,5 +1,6 @@
 //! What a person asks for, and what tests that fail lead to.
 
+use super::failures::remedied;
 use super::*;
 
 fn forced(words: &str, answered: Option<&str>) -> Plan {
