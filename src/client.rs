@@ -5,6 +5,7 @@
 //! a bookmark, within [`Limits::watch`]; else it ends, and is taken up again where it stood.
 
 mod backoff;
+mod bearer;
 mod limit;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use tower::util::MapRequestLayer;
 
 pub use self::backoff::WatchBackoff;
 pub(crate) use self::backoff::jittered;
+pub(crate) use self::bearer::Bearer;
 use self::limit::LimitLayer;
 pub use self::limit::Limits;
 use crate::metrics::Metrics;
@@ -75,7 +77,7 @@ pub enum Error {
 /// and keeps from beginning.
 pub async fn connect(metrics: Arc<Metrics>, shutdown: Option<Shutdown>) -> Result<Client, Error> {
     let config = Config::infer().await.map_err(Error::InferConfig)?;
-    assemble(config, metrics, Limits::default(), &Gate(shutdown))
+    assemble(config, metrics, Limits::default(), &Gate(shutdown), Bearer::default())
 }
 
 /// A client for the cluster that a person's kubeconfig names: this file, else as [`connect`].
@@ -94,22 +96,35 @@ pub async fn of_person(kubeconfig: Option<&Path>) -> Result<Client, Error> {
 /// Every request that is no watch ends within `limits.request` of its turn, its retries included; what it ends with is a
 /// [`kube::Error::Service`].
 pub fn build(config: Config, metrics: Arc<Metrics>, limits: Limits) -> Result<Client, Error> {
-    assemble(config, metrics, limits, &Gate(None))
+    assemble(config, metrics, limits, &Gate(None), Bearer::default())
 }
 
-/// A client for another cluster. Programs that its configuration names run where they hold up nobody.
-pub(crate) async fn remote(config: Config, metrics: Arc<Metrics>, shutdown: Shutdown) -> Result<Client, Error> {
-    off_thread(move || assemble(config, metrics, REMOTE, &Gate(Some(shutdown)))).await
+/// A client for another cluster, whose requests get the token of `bearer`, if that has one. Programs that its configuration
+/// names run where they hold up nobody.
+pub(crate) async fn remote(
+    config: Config,
+    metrics: Arc<Metrics>,
+    shutdown: Shutdown,
+    bearer: Bearer,
+) -> Result<Client, Error> {
+    off_thread(move || assemble(config, metrics, REMOTE, &Gate(Some(shutdown)), bearer)).await
 }
 
-fn assemble(mut config: Config, metrics: Arc<Metrics>, limits: Limits, gate: &Gate) -> Result<Client, Error> {
+fn assemble(
+    mut config: Config,
+    metrics: Arc<Metrics>,
+    limits: Limits,
+    gate: &Gate,
+    bearer: Bearer,
+) -> Result<Client, Error> {
     config.connect_timeout = Some(CONNECT);
     // kube's own retries pause for up to a quarter of an hour, unseen by everybody.
     config.default_retry = false;
     let retries = RetryPolicy::new(FIRST_PAUSE, LONGEST_PAUSE, RETRIES, true).map_err(Error::Retries)?;
+    // Below the retries: each is counted, and signed anew.
     let count = MapRequestLayer::new(move |request: http::Request<kube::client::Body>| {
         metrics.kube_request(request.method());
-        request
+        bearer.sign(request)
     });
     let layers = ServiceBuilder::new()
         .layer(LimitLayer::new(limits))

@@ -7,7 +7,7 @@ use kube::api::{Api, ListParams, WatchParams};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::{Limits, build};
+use super::{Bearer, Gate, Limits, assemble, build};
 use crate::metrics::Metrics;
 
 const LIMITS: Limits = Limits { request: Duration::from_millis(400), watch: Duration::from_millis(400) };
@@ -77,4 +77,33 @@ async fn a_server_that_turns_requests_away_is_asked_again_and_each_attempt_is_co
     assert_eq!(client.request_text(request).await.expect("an answer"), "{}");
     let text = metrics.render().expect("metrics");
     assert!(text.contains(r#"kube_requests_total{method="GET"} 3"#), "{text}");
+}
+
+#[tokio::test]
+async fn a_new_token_is_used_by_the_connection_that_is_there() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address")).parse().expect("a URL");
+    // One connection alone is ever taken.
+    let served = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let mut shown = Vec::new();
+        for _ in 0..2 {
+            let mut request = [0; 4096];
+            let length = stream.read(&mut request).await.expect("a request");
+            let text = String::from_utf8_lossy(&request[..length]).to_lowercase();
+            shown.extend(text.lines().filter_map(|line| line.strip_prefix("authorization: ").map(str::to_owned)));
+            drop(stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await);
+        }
+        shown
+    });
+    let bearer = Bearer::default();
+    let limits = Limits { request: Duration::from_secs(20), ..LIMITS };
+    let client =
+        assemble(kube::Config::new(url), Arc::default(), limits, &Gate(None), bearer.clone()).expect("a client");
+    for token in ["one", "two"] {
+        bearer.set(token).expect("a text for a header");
+        let request = http::Request::get("/version").body(Vec::new()).expect("a request");
+        assert_eq!(client.request_text(request).await.expect("an answer"), "{}");
+    }
+    assert_eq!(served.await.expect("it was asked"), ["bearer one", "bearer two"]);
 }

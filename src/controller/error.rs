@@ -141,19 +141,19 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         AccessDenied, AdmissionDenied, AdoptionIgnored, AdoptionRefused, ApprovalNeeded, AuthenticationFailed,
         CertificateExpired, CertificateNameMismatch, CertificateUnknownAuthority, ChartArchiveInvalid, ChartDeprecated,
         ChartMetadataInvalid, ChartNameMismatch, ChartRefused, ChartTooLarge, ChartWarning, ClusterCredentialsRejected,
-        ClusterUnavailable, ClusterUnreachable, ConfigurationError, ConnectionFailed, DefaultsInvalid,
-        DefinitionNotReplaced, DependencyNotReady, DependentsRemain, DigestMismatch, DnsFailed, DriftCorrected,
-        DriftCorrectionFailed, DriftDetected, FieldConflict, Forbidden, ForeignRevision, HealthCheckFailed,
-        HealthCheckSucceeded, HelmRepositoryNotFound, HistoryInvalid, HookFailed, ImmutableField, InstallCompleted,
-        InstallFailed, InstallStarted, InternalError, KubernetesVersionUnsupported, ManifestInvalid, NamespaceNotFound,
-        NoDriftDetected, NoMatchingVersion, NotAHelmChart, NotReady, ObjectInvalid, OwnershipConflict, PendingRelease,
-        PermissionDenied, PlainHttp, PlanOutdated, PostRenderFailed, Progressing, ProxyFailed, QuotaExceeded,
-        RateLimited, RegistryTimeout, RegistryUnavailable, RegistryUnexpected, ReleaseHeld, ReleaseNameConflict,
-        ReleaseTooLarge, RenderLimitExceeded, RepositoryNotFound, RetriesExhausted, RollbackFailed, RollbackSkipped,
-        RolledBack, SchemaUnavailable, SchemaViolation, SecretInvalid, SecretNotFound, ServiceAccountNotFound,
-        Suspended, SyncCompleted, TagNotFound, TemplateFailed, TestFailed, TestSucceeded, TooManyRevisions,
-        UninstallCompleted, UninstallSkipped, UnknownKind, UnsupportedRepositoryType, UpgradeCompleted, UpgradeFailed,
-        UpgradeStarted, ValuesInvalid, ValuesNotFound, WebhookUnavailable,
+        ClusterUnavailable, ClusterUnreachable, ConfigMapInvalid, ConfigMapNotFound, ConfigurationError,
+        ConnectionFailed, DefaultsInvalid, DefinitionNotReplaced, DependencyNotReady, DependentsRemain, DigestMismatch,
+        DnsFailed, DriftCorrected, DriftCorrectionFailed, DriftDetected, FieldConflict, Forbidden, ForeignRevision,
+        HealthCheckFailed, HealthCheckSucceeded, HelmRepositoryNotFound, HistoryInvalid, HookFailed, ImmutableField,
+        InstallCompleted, InstallFailed, InstallStarted, InternalError, KubernetesVersionUnsupported, ManifestInvalid,
+        NamespaceNotFound, NoDriftDetected, NoMatchingVersion, NotAHelmChart, NotReady, ObjectInvalid,
+        OwnershipConflict, PendingRelease, PermissionDenied, PlainHttp, PlanOutdated, PostRenderFailed, Progressing,
+        ProxyFailed, QuotaExceeded, RateLimited, RegistryTimeout, RegistryUnavailable, RegistryUnexpected, ReleaseHeld,
+        ReleaseNameConflict, ReleaseTooLarge, RenderLimitExceeded, RepositoryNotFound, RetriesExhausted,
+        RollbackFailed, RollbackSkipped, RolledBack, SchemaUnavailable, SchemaViolation, SecretInvalid, SecretNotFound,
+        ServiceAccountNotFound, Suspended, SyncCompleted, TagNotFound, TemplateFailed, TestFailed, TestSucceeded,
+        TooManyRevisions, UninstallCompleted, UninstallSkipped, UnknownKind, UnsupportedRepositoryType,
+        UpgradeCompleted, UpgradeFailed, UpgradeStarted, ValuesInvalid, ValuesNotFound, WebhookUnavailable,
     };
     match reason {
         // The object, the chart or the values have to change.
@@ -162,6 +162,7 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         | UnsupportedRepositoryType
         | AccessDenied
         | SecretInvalid
+        | ConfigMapInvalid
         | ValuesInvalid
         | NotAHelmChart
         | DigestMismatch
@@ -190,6 +191,7 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         // Somebody may mend it where we do not see it, or it passes by itself.
         HelmRepositoryNotFound
         | SecretNotFound
+        | ConfigMapNotFound
         | ValuesNotFound
         | DependencyNotReady
         | DependentsRemain

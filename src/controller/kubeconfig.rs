@@ -3,7 +3,11 @@
 //! Who writes it is whoever may write Secrets in a namespace. It may name an address and credentials, and no program, no
 //! file of the operator's disk, and no other identity; nor may it leave out the check of the server's certificate.
 
+mod config_map;
+
 use kube::config::{AuthInfo, Cluster, Kubeconfig};
+
+pub(crate) use self::config_map::{Identity, KEYS as CONFIG_MAP_KEYS, parse as of_config_map};
 
 /// What an administrator allows in a kubeconfig besides.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

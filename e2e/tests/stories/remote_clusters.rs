@@ -25,7 +25,7 @@ async fn shared() -> Result<&'static ControlPlane> {
 }
 
 /// An other cluster, as an administrator there sees it, with the story's namespace in it.
-struct Remote<'a> {
+pub(crate) struct Remote<'a> {
     plane: &'a ControlPlane,
     client: Client,
     helm: Helm,
@@ -33,7 +33,7 @@ struct Remote<'a> {
 }
 
 impl<'a> Remote<'a> {
-    async fn of(plane: &'a ControlPlane, story: &Story<'_>) -> Result<Self> {
+    pub(crate) async fn of(plane: &'a ControlPlane, story: &Story<'_>) -> Result<Self> {
         let client = plane.client().await?;
         let namespace = json!({ "metadata": { "name": story.namespace } });
         let namespaces = Api::<Namespace>::all(client.clone());
@@ -46,16 +46,16 @@ impl<'a> Remote<'a> {
         Ok(fs::read_to_string(self.plane.kubeconfig())?)
     }
 
-    async fn map(&self, name: &str) -> Result<Option<ConfigMap>> {
+    pub(crate) async fn map(&self, name: &str) -> Result<Option<ConfigMap>> {
         Ok(Api::<ConfigMap>::namespaced(self.client.clone(), &self.namespace).get_opt(name).await?)
     }
 
-    async fn records(&self) -> Result<usize> {
+    pub(crate) async fn records(&self) -> Result<usize> {
         let secrets = Api::<Secret>::namespaced(self.client.clone(), &self.namespace);
         Ok(secrets.list(&ListParams::default()).await?.items.len())
     }
 
-    async fn history(&self, release: &str) -> Result<String> {
+    pub(crate) async fn history(&self, release: &str) -> Result<String> {
         let revisions = self.helm.history(&self.namespace, release).await?;
         let told: Vec<String> = revisions.iter().map(|is| format!("{} {}", is.revision, is.status)).collect();
         Ok(told.join(", "))
@@ -73,13 +73,13 @@ fn named(secret: &str) -> Value {
     json!({ "kubeConfig": { "secretRef": { "name": secret } } })
 }
 
-async fn prepare(story: &Story<'_>) -> Result<()> {
+pub(crate) async fn prepare(story: &Story<'_>) -> Result<()> {
     story.push(&charts::note("memo", "1.0.0")).await?;
     story.push(&charts::note("memo", "1.1.0")).await?;
     story.open_repository().await
 }
 
-async fn here(story: &Story<'_>, name: &str) -> Result<bool> {
+pub(crate) async fn here(story: &Story<'_>, name: &str) -> Result<bool> {
     Ok(story.objects::<ConfigMap>().get_opt(name).await?.is_some())
 }
 
@@ -409,7 +409,11 @@ fn an_operator_can_be_told_to_know_no_other_cluster() -> Result<()> {
             story.open_repository().await?;
             let remote = json!({ "kubeConfig": { "secretRef": { "name": "prod" } } });
             story.release("memo", "memo", "1.0.0", remote).await?;
-            story.refused("memo", Reason::AccessDenied, &["spec.kubeConfig", "--no-remote-clusters"]).await?;
+            let refused = ["spec.kubeConfig", "--no-remote-clusters"];
+            story.refused("memo", Reason::AccessDenied, &refused).await?;
+            let by_tokens = json!({ "secretRef": null, "configMapRef": { "name": "prod" } });
+            story.patch("memo", json!({ "spec": { "kubeConfig": by_tokens } })).await?;
+            story.refused("memo", Reason::AccessDenied, &refused).await?;
             story.patch("memo", json!({ "spec": { "kubeConfig": null } })).await?;
             story.ready("memo").await.map(drop)
         },

@@ -8,7 +8,7 @@ use super::artifact;
 use super::dependencies::{self, Dependency};
 use super::trace::Trace;
 use super::values::{self, Referenced};
-use crate::api::{ADOPT, HelmRelease, Reason, ValuesKind, ValuesReference, shortened};
+use crate::api::{ADOPT, HelmRelease, KubeConfig, Reason, ValuesKind, ValuesReference, shortened};
 use crate::controller::access::{self, DereferencedRepository};
 use crate::controller::causes::api_error;
 use crate::controller::context::Context;
@@ -276,6 +276,15 @@ pub(crate) fn owner_of(target: &Target, revisions: &[RecordMeta], context: &Cont
     ownership::owner(revisions, &candidates)
 }
 
+/// By what a cluster was reached that a record names.
+fn by_what(cluster: &str) -> String {
+    if cluster.is_empty() {
+        return "without a kubeconfig".to_owned();
+    }
+    let named = KubeConfig::parse(cluster);
+    format!("by its {} {}", named.kind(), named.name())
+}
+
 fn conflict(owner: &Owner, release: &HelmRelease, context: &Context) -> String {
     let target = target(release);
     let Owner { key, uid: _, evidence, leaves, adopted } = owner;
@@ -293,7 +302,7 @@ fn conflict(owner: &Owner, release: &HelmRelease, context: &Context) -> String {
     let newest = context.revisions_of(&target).into_iter().rev().find_map(|meta| meta.marks);
     let here = target::mark(target.cluster.as_ref());
     if let Some(there) = newest.map(|marks| marks.cluster).filter(|there| *leaves && *there != here) {
-        let by = if there.is_empty() { "without a kubeconfig".to_owned() } else { format!("by its Secret {there}") };
+        let by = by_what(&there);
         return format!(
             "the Helm release {target} belongs to HelmRelease {key}, {why} in the same cluster, {by}: set another spec.release.name or \
              spec.release.namespace in {}, or delete {key}",
