@@ -27,6 +27,8 @@ pub(crate) use self::backoff::jittered;
 pub(crate) use self::bearer::Bearer;
 use self::limit::LimitLayer;
 pub use self::limit::Limits;
+use self::limit::TooLarge;
+use crate::chain::find;
 use crate::metrics::Metrics;
 use crate::off_thread::off_thread;
 use crate::shutdown::{Gate, Shutdown};
@@ -46,8 +48,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const RETRIES: u32 = 8;
 
-/// Of another cluster.
-const REMOTE: Limits = Limits { request: Duration::from_secs(30), watch: Duration::from_secs(90) };
+/// Of another cluster, which may mean harm. Pages of lists are far smaller, and so is what etcd takes of one object.
+const REMOTE: Limits =
+    Limits { request: Duration::from_secs(30), watch: Duration::from_secs(90), answer: 64 << 20, event: 16 << 20 };
 
 /// The API server cannot be spoken to.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +111,11 @@ pub(crate) async fn remote(
     bearer: Bearer,
 ) -> Result<Client, Error> {
     off_thread(move || assemble(config, metrics, REMOTE, &Gate(Some(shutdown)), bearer)).await
+}
+
+/// Whether a server said more than it may.
+pub(crate) fn is_too_large(error: &(dyn std::error::Error + 'static)) -> bool {
+    find::<TooLarge>(error).is_some()
 }
 
 fn assemble(

@@ -26,6 +26,7 @@
 
 pub mod api;
 pub mod args;
+mod chain;
 pub mod client;
 pub mod cluster;
 pub mod controller;

@@ -365,6 +365,7 @@ impl Line {
             watcher::Error::InitialListFailed(kube::Error::Api(status))
             | watcher::Error::WatchStartFailed(kube::Error::Api(status))
             | watcher::Error::WatchError(status) => status.code,
+            _ if client::is_too_large(error) => return Ok(self.unreachable(&chain(error))),
             _ => return Err(chain(error)),
         };
         match code {
