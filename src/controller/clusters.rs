@@ -4,10 +4,12 @@
 //! known without asking, so that a release of one that does not costs nobody anything: a task of the cluster's own keeps Helm's
 //! history there, asks again while there is no answer, and wakes the releases when that changes.
 
+mod certificate;
 mod read;
 mod tokens;
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -30,7 +32,7 @@ use super::records::Records;
 use super::revisions::Revisions;
 use super::target::ClusterKey;
 use super::watch::{reference, wake_by_history};
-use crate::api::{HelmRelease, Reason};
+use crate::api::{HelmRelease, KubeConfig, Reason};
 use crate::client::{self, Bearer, jittered};
 use crate::shutdown::Shutdown;
 
@@ -142,7 +144,7 @@ pub(crate) async fn remembered(key: &ClusterKey, context: &Arc<Context>) -> Opti
 }
 
 async fn connect(key: &ClusterKey, said: &Content, context: &Arc<Context>) -> Result<Arc<Remote>, ReconcileError> {
-    let (Connection { kubeconfig, server }, identity) = said.parse(key, context.policy.kube_configs)?;
+    let (Connection { kubeconfig, server, has_authority }, identity) = said.parse(key, context.policy.kube_configs)?;
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
     let config = config.map_err(|error| unusable(key, &chain(&error)))?;
     let bearer = Bearer::default();
@@ -163,6 +165,7 @@ async fn connect(key: &ClusterKey, said: &Content, context: &Arc<Context>) -> Re
         state: watch::Sender::new(State::Connecting),
         suspected: Arc::default(),
         tokens: tokens.clone(),
+        has_authority,
     };
     let (state, suspected) = (line.state.clone(), Arc::clone(&line.suspected));
     let mut tasks = vec![
@@ -252,6 +255,7 @@ struct Line {
     suspected: Arc<Notify>,
     /// Where the cluster is shown tokens of a service account.
     tokens: Option<Arc<Tokens>>,
+    has_authority: bool,
 }
 
 impl Line {
@@ -354,7 +358,7 @@ impl Line {
             // Whatever answers there: its words are not for whoever may read a status.
             Ok(Err(kube::Error::Api(status))) => Err(self.unreachable(&format!("it answers with {}", status.code))),
             Ok(Err(kube::Error::SerdeError(_))) => Err(self.unreachable("what answers is no API server")),
-            Ok(Err(error)) => Err(self.unreachable(&chain(&error))),
+            Ok(Err(error)) => Err(self.untrusted(&error).unwrap_or_else(|| self.unreachable(&chain(&error)))),
             Err(_) => Err(self.unreachable(&format!("no answer within {PROBE:?}"))),
         }
     }
@@ -405,6 +409,26 @@ impl Line {
             ),
         };
         Trouble { reason: Reason::ClusterCredentialsRejected, message }
+    }
+
+    /// The server's certificate is not what it should be.
+    fn untrusted(&self, error: &(dyn Error + 'static)) -> Option<Trouble> {
+        let trusted = match (&self.key.by, self.has_authority) {
+            (KubeConfig::Secret(_), true) => "the certificate-authority-data of the kubeconfig",
+            (KubeConfig::ConfigMap(_), true) => "ca.crt",
+            (KubeConfig::Secret(_), false) => {
+                "the operator's system, since the kubeconfig has no certificate-authority-data"
+            }
+            (KubeConfig::ConfigMap(_), false) => "the operator's system, since there is no ca.crt",
+        };
+        let message = format!(
+            "{} ({}) is not spoken to: {}; a change of {} is noticed at once, and it is tried again every few seconds",
+            self.key,
+            self.server,
+            certificate::trouble(error, trusted)?,
+            self.key.named()
+        );
+        Some(Trouble { reason: Reason::ClusterUnreachable, message })
     }
 
     fn unreachable(&self, words: &str) -> Trouble {

@@ -5,9 +5,13 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use e2e::apiserver::{ControlPlane, kubeconfig};
+use e2e::certificates::Authority;
 use e2e::charts;
 use e2e::eventually;
+use e2e::gateway::{Gateway, Reply, Which};
 use e2e::helm::Helm;
 use e2e::status;
 use e2e::story::{SOON, Story, alone, as_it_is, story};
@@ -397,6 +401,53 @@ fn what_answers_and_is_no_cluster_is_told_without_its_words() -> Result<()> {
         // Nothing was begun there.
         story.delete("memo").await
     })
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted_is_told_with_what_is_trusted() -> Result<()> {
+    story("remote-untrusted", async |story| {
+        let remote = Remote::of(shared().await?, story).await?;
+        prepare(story).await?;
+        let secret = format!("{}/prod", story.namespace);
+        let good: Value = serde_json::from_str(&remote.kubeconfig()?)?;
+        let other = STANDARD.encode(Authority::new("another one")?.certificate());
+        story.release("memo", "memo", "1.0.0", named("prod")).await?;
+        for (authority, words) in [
+            (json!(other), "none of the authorities in the certificate-authority-data of the kubeconfig"),
+            (Value::Null, "none of the authorities in the operator's system"),
+        ] {
+            let mut wrong = good.clone();
+            wrong["clusters"][0]["cluster"]["certificate-authority-data"] = authority;
+            set(story, "prod", "value", &wrong.to_string()).await?;
+            story.refused("memo", Reason::ClusterUnreachable, &[&secret, words, "noticed at once"]).await?;
+        }
+        set(story, "prod", "value", &good.to_string()).await?;
+        story.ready("memo").await?;
+        story.delete("memo").await
+    })
+}
+
+#[test]
+fn what_a_cluster_answers_beyond_all_measure_is_told_and_not_taken() -> Result<()> {
+    alone(
+        "remote-boundless",
+        async |_, setup| Ok(setup.argument("--insecure-kubeconfig-tls")),
+        async |story| {
+            let plane = ControlPlane::api_only().await?;
+            let remote = Remote::of(&plane, story).await?;
+            let gateway = Gateway::start(plane.kubeconfig()).await?;
+            prepare(story).await?;
+            let endless = || Reply { status: 200, content_type: "application/json", body: " ".repeat(65 << 20) };
+            gateway.replies(Which::reads("/secrets"), endless());
+            set(story, "prod", "value", &fs::read_to_string(gateway.kubeconfig())?).await?;
+            story.release("memo", "memo", "1.0.0", named("prod")).await?;
+            story.refused("memo", Reason::ClusterUnreachable, &["more than 64 MiB", "/prod"]).await?;
+            gateway.calm();
+            story.ready("memo").await?;
+            ensure!(remote.map("memo-config").await?.is_some(), "nothing was installed there");
+            story.delete("memo").await
+        },
+    )
 }
 
 #[test]

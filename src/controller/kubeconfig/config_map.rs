@@ -79,7 +79,10 @@ pub(crate) fn parse(data: &BTreeMap<String, String>, allowed: Allowed) -> Result
         why.replacen("its cluster's server", "its address", 1).replacen("its server", "its address", 1)
     })?;
     let kubeconfig = of(cluster);
-    Ok((Connection { kubeconfig, server }, Identity { account: account.to_owned(), audiences }))
+    Ok((
+        Connection { kubeconfig, server, has_authority: authority.is_some() },
+        Identity { account: account.to_owned(), audiences },
+    ))
 }
 
 /// A kubeconfig for a cluster, without credentials.
