@@ -231,12 +231,12 @@ async fn bring_nearer(
     let context = &place.context;
     place.revisions.quiet(&dereference::target(release).release).await;
     let slot = Slot::new(release, context);
-    if !release.spec.suspend || act::is_adopter(release, context) {
+    if !release.spec.suspend || act::is_adopter(release, place) {
         hold(release, &slot, context).await?;
         Box::pin(act::clusters::enter(release, place, trace)).await?;
     }
     // Asked again: it may have queued for long.
-    if act::is_adopter(release, context) {
+    if act::is_adopter(release, place) {
         // Suspended or not: whose place it takes is about to go.
         Box::pin(act::take_over(release, place)).await?;
     }
@@ -245,7 +245,7 @@ async fn bring_nearer(
         return Ok(Outcome::Suspended);
     }
     effective.check()?;
-    let references = Box::pin(dereference::dereference(release, context, trace)).await?;
+    let references = Box::pin(dereference::dereference(release, place, trace)).await?;
     let mut desired = Box::new(validate::validate(release, references)?);
     if let Some(gate) = &mut desired.gate {
         gate.ways.push_str(&place.connection());
@@ -365,7 +365,7 @@ fn facts<'a>(
 /// no longer its own, where it was.
 async fn superseded(release: &HelmRelease, context: &Context) {
     let watched = context.changes.watch(Key::of(release));
-    let is_own = || dereference::takes_over(release, context).is_ok();
+    let is_own = || dereference::takes_over(release, dereference::Known::by(context)).is_ok();
     let was_own = is_own();
     while context.is_current(release) && (!was_own || is_own()) {
         watched.changed().await;
