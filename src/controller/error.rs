@@ -26,6 +26,8 @@ pub(crate) struct ReconcileError {
     pub(crate) next: Option<NextAttempt>,
     /// The objects whose coming or going ends the trouble: it is noticed at once.
     pub(crate) awaits: Vec<Awaited>,
+    /// The object that has to change, where its changes are noticed whatever happens.
+    pub(crate) watched: Option<Box<str>>,
 }
 
 /// When something is tried again.
@@ -55,7 +57,7 @@ pub(crate) enum Retry {
 impl ReconcileError {
     /// An error with this reason and message.
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), retry_after: None, next: None, awaits: Vec::new() }
+        Self { reason, message: message.into(), retry_after: None, next: None, awaits: Vec::new(), watched: None }
     }
 
     /// What a controller does until the next attempt.
@@ -80,7 +82,7 @@ impl ReconcileError {
             // It says itself what goes on with it.
             return self.message.clone();
         }
-        if self.awaits.is_empty() {
+        if self.awaits.is_empty() && self.watched.is_none() {
             let message = &self.message;
             return format!(
                 "{message}; it is tried again when this object changes, when its annotation {REQUESTED_AT} gets a new value, and at the next interval"
@@ -95,7 +97,7 @@ impl ReconcileError {
 
     fn again(&self) -> String {
         let noticed =
-            if self.awaits.is_empty() { String::new() } else { format!("; {} is noticed at once", self.awaited()) };
+            if self.awaited().is_empty() { String::new() } else { format!("; {} is noticed at once", self.awaited()) };
         match self.next {
             Some(NextAttempt { failed, due }) => {
                 format!(
@@ -110,7 +112,13 @@ impl ReconcileError {
 
     /// What ends the trouble, in words.
     fn awaited(&self) -> String {
-        self.awaits.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+        let watched = self.watched.iter().map(|object| format!("a change of {object}"));
+        self.awaits.iter().map(ToString::to_string).chain(watched).collect::<Vec<_>>().join(" and ")
+    }
+
+    /// The same, where `object` has to change, whose changes are noticed whatever happens.
+    pub(crate) fn watching(self, object: impl Into<Box<str>>) -> Self {
+        Self { watched: Some(object.into()), ..self }
     }
 
     /// An error with the whole chain of an error as its message.
@@ -405,6 +413,16 @@ mod tests {
         // A new generation, and another trouble, begin anew; what comes and goes in slots grows all the same.
         assert_eq!(counts(&[then(0), then(6), (2, DnsFailed, 7)]), [1, 2, 1]);
         assert_eq!(counts(&[then(0), (1, ConnectionFailed, 6), then(12), (1, ConnectionFailed, 18)]), [1, 1, 2, 2]);
+    }
+
+    #[test]
+    fn a_hint_says_what_is_noticed_at_once() {
+        let wrong = || ReconcileError::new(Reason::SecretInvalid, "it is wrong");
+        assert!(wrong().noticed().contains("tried again when this object changes"));
+        let watched = wrong().watching("Secret apps/prod").noticed();
+        assert!(watched.contains("a change of this object and a change of Secret apps/prod are noticed at once"));
+        let again = wrong().watching("Secret apps/prod").again();
+        assert!(again.contains("a change of Secret apps/prod is noticed at once"), "{again}");
     }
 
     #[test]

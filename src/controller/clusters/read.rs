@@ -41,7 +41,7 @@ impl Content {
                     let wanted = wanted.key.clone().unwrap_or_else(|| KEYS.join(" or "));
                     let message =
                         format!("{named}, which spec.kubeConfig names, has no key {wanted}: put the kubeconfig there");
-                    ReconcileError::new(Reason::SecretInvalid, message)
+                    ReconcileError::new(Reason::SecretInvalid, message).watching(&*named)
                 };
                 found.map(Self::Kubeconfig).ok_or_else(lacks)
             }
@@ -77,7 +77,7 @@ impl Content {
 /// What `key` names cannot be used.
 pub(super) fn unusable(key: &ClusterKey, why: &str) -> ReconcileError {
     let named = key.named();
-    match key.by {
+    let error = match key.by {
         KubeConfig::Secret(_) => {
             ReconcileError::new(Reason::SecretInvalid, format!("the kubeconfig in {named} cannot be used: {why}"))
         }
@@ -85,7 +85,8 @@ pub(super) fn unusable(key: &ClusterKey, why: &str) -> ReconcileError {
             let message = format!("{named}, which spec.kubeConfig names, cannot be used: {why}");
             ReconcileError::new(Reason::ConfigMapInvalid, message)
         }
-    }
+    };
+    error.watching(named)
 }
 
 /// What `key` names is not there.

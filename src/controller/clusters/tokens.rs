@@ -108,7 +108,7 @@ impl Tokens {
             }
             kube::Error::Api(status) if status.code == 422 => {
                 let message = format!("{map}: no token is issued for {}: {}", self.words(), chain(error));
-                ReconcileError::new(Reason::ConfigMapInvalid, message)
+                ReconcileError::new(Reason::ConfigMapInvalid, message).watching(map)
             }
             kube::Error::Api(status) if status.code == 403 => {
                 let message = format!(
