@@ -5,6 +5,7 @@
 //! a bookmark, within [`Limits::watch`]; else it ends, and is taken up again where it stood.
 
 mod backoff;
+mod bearer;
 mod limit;
 mod person;
 
@@ -23,9 +24,12 @@ use tower::util::MapRequestLayer;
 
 pub use self::backoff::WatchBackoff;
 pub(crate) use self::backoff::jittered;
+pub(crate) use self::bearer::Bearer;
 use self::limit::LimitLayer;
 pub use self::limit::Limits;
 pub use self::person::Person;
+use self::limit::TooLarge;
+use crate::chain::find;
 use crate::metrics::Metrics;
 use crate::off_thread::off_thread;
 use crate::shutdown::{Gate, Shutdown};
@@ -45,8 +49,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const RETRIES: u32 = 8;
 
-/// Of another cluster.
-const REMOTE: Limits = Limits { request: Duration::from_secs(30), watch: Duration::from_secs(90) };
+/// Of another cluster, which may mean harm. Pages of lists are far smaller, and so is what etcd takes of one object.
+const REMOTE: Limits =
+    Limits { request: Duration::from_secs(30), watch: Duration::from_secs(90), answer: 64 << 20, event: 16 << 20 };
 
 /// The API server cannot be spoken to.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +81,7 @@ pub enum Error {
 /// and keeps from beginning.
 pub async fn connect(metrics: Arc<Metrics>, shutdown: Option<Shutdown>) -> Result<Client, Error> {
     let config = Config::infer().await.map_err(Error::InferConfig)?;
-    assemble(config, metrics, Limits::default(), &Gate(shutdown))
+    assemble(config, metrics, Limits::default(), &Gate(shutdown), Bearer::default())
 }
 
 /// A client for the cluster of `config`, whose requests `metrics` counts. Must be called within a Tokio runtime.
@@ -84,22 +89,40 @@ pub async fn connect(metrics: Arc<Metrics>, shutdown: Option<Shutdown>) -> Resul
 /// Every request that is no watch ends within `limits.request` of its turn, its retries included; what it ends with is a
 /// [`kube::Error::Service`].
 pub fn build(config: Config, metrics: Arc<Metrics>, limits: Limits) -> Result<Client, Error> {
-    assemble(config, metrics, limits, &Gate(None))
+    assemble(config, metrics, limits, &Gate(None), Bearer::default())
 }
 
-/// A client for another cluster. Programs that its configuration names run where they hold up nobody.
-pub(crate) async fn remote(config: Config, metrics: Arc<Metrics>, shutdown: Shutdown) -> Result<Client, Error> {
-    off_thread(move || assemble(config, metrics, REMOTE, &Gate(Some(shutdown)))).await
+/// A client for another cluster, whose requests get the token of `bearer`, if that has one. Programs that its configuration
+/// names run where they hold up nobody.
+pub(crate) async fn remote(
+    config: Config,
+    metrics: Arc<Metrics>,
+    shutdown: Shutdown,
+    bearer: Bearer,
+) -> Result<Client, Error> {
+    off_thread(move || assemble(config, metrics, REMOTE, &Gate(Some(shutdown)), bearer)).await
 }
 
-fn assemble(mut config: Config, metrics: Arc<Metrics>, limits: Limits, gate: &Gate) -> Result<Client, Error> {
+/// Whether a server said more than it may.
+pub(crate) fn is_too_large(error: &(dyn std::error::Error + 'static)) -> bool {
+    find::<TooLarge>(error).is_some()
+}
+
+fn assemble(
+    mut config: Config,
+    metrics: Arc<Metrics>,
+    limits: Limits,
+    gate: &Gate,
+    bearer: Bearer,
+) -> Result<Client, Error> {
     config.connect_timeout = Some(CONNECT);
     // kube's own retries pause for up to a quarter of an hour, unseen by everybody.
     config.default_retry = false;
     let retries = RetryPolicy::new(FIRST_PAUSE, LONGEST_PAUSE, RETRIES, true).map_err(Error::Retries)?;
+    // Below the retries: each is counted, and signed anew.
     let count = MapRequestLayer::new(move |request: http::Request<kube::client::Body>| {
         metrics.kube_request(request.method());
-        request
+        bearer.sign(request)
     });
     let layers = ServiceBuilder::new()
         .layer(LimitLayer::new(limits))

@@ -14,6 +14,8 @@ use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+use kube::api::PostParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::{Value, json};
@@ -48,6 +50,12 @@ const AUDIT_POLICY: &str = r#"{"apiVersion": "audit.k8s.io/v1", "kind": "Policy"
 "omitStages": ["RequestReceived"], "rules": [{"level": "Metadata"}]}"#;
 
 const AUDIT_LOG: &str = "audit.log";
+
+/// Who issues the tokens of service accounts, which is whom they are meant for, too, where nothing else is said.
+pub const ISSUER: &str = "https://kubernetes.default.svc";
+
+/// What the users of another cluster are called by.
+const ELSEWHERE: &str = "elsewhere:";
 
 /// A running cluster. Dropping it ends it.
 #[derive(Debug)]
@@ -98,6 +106,59 @@ impl ControlPlane {
         Self::start_with(Parts::ApiOnly).await
     }
 
+    /// [`ControlPlane::api_only`], with an API server that takes the tokens which `home` issues to its service accounts, if they are
+    /// meant for `audience`: it knows whom they are for by [`ControlPlane::known_as`].
+    ///
+    /// # Errors
+    /// As [`ControlPlane::start`]; or `home` is not ours, or its keys cannot be shown to everybody.
+    pub async fn trusting(home: &Self, audience: &str) -> Result<Self> {
+        let issuer = home.own()?;
+        // Whoever checks a token asks its issuer for the keys, as nobody in particular.
+        let binding = json!({
+            "metadata": { "name": "issuer-discovery-by-everybody" },
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:service-account-issuer-discovery",
+            },
+            "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:unauthenticated" }],
+        });
+        let bindings = Api::<ClusterRoleBinding>::all(home.client().await?);
+        bindings.create(&PostParams::default(), &serde_json::from_value(binding)?).await?;
+        let trusted = json!({
+            "apiVersion": "apiserver.config.k8s.io/v1", "kind": "AuthenticationConfiguration",
+            "jwt": [{
+                "issuer": {
+                    "url": ISSUER,
+                    "discoveryURL": format!("{}/.well-known/openid-configuration", issuer.url),
+                    "certificateAuthority": issuer.authority.certificate(),
+                    "audiences": [audience],
+                },
+                "claimMappings": { "username": { "claim": "sub", "prefix": ELSEWHERE } },
+            }],
+        });
+        Self::start_audited(Parts::ApiOnly, Audit::Off, Some(trusted)).await
+    }
+
+    /// Whom a cluster of [`ControlPlane::trusting`] takes a service account of the other one for.
+    pub fn known_as(namespace: &str, account: &str) -> String {
+        format!("{ELSEWHERE}system:serviceaccount:{namespace}:{account}")
+    }
+
+    /// Where its API server is.
+    ///
+    /// # Errors
+    /// When the cluster is not ours.
+    pub fn url(&self) -> Result<&str> {
+        Ok(&self.own()?.url)
+    }
+
+    /// The certificate of the authority that signed its API server's, in PEM.
+    ///
+    /// # Errors
+    /// When the cluster is not ours.
+    pub fn authority(&self) -> Result<&str> {
+        Ok(self.own()?.authority.certificate())
+    }
+
     /// The cluster that kubectl speaks to for the person at the terminal. It is not ours: nothing of it is stopped.
     ///
     /// # Errors
@@ -121,7 +182,7 @@ impl ControlPlane {
     /// # Errors
     /// As [`ControlPlane::start`].
     pub async fn audited() -> Result<Self> {
-        Self::start_audited(Parts::Everything, Audit::On).await
+        Self::start_audited(Parts::Everything, Audit::On, None).await
     }
 
     /// The one control plane that tests of this process share.
@@ -134,15 +195,15 @@ impl ControlPlane {
     }
 
     async fn start_with(parts: Parts) -> Result<Self> {
-        Self::start_audited(parts, Audit::Off).await
+        Self::start_audited(parts, Audit::Off, None).await
     }
 
-    async fn start_audited(parts: Parts, audit: Audit) -> Result<Self> {
+    async fn start_audited(parts: Parts, audit: Audit, trusted: Option<Value>) -> Result<Self> {
         crate::install_tls_provider();
         let scratch = Scratch::new("control-plane")?;
         let layout = Layout::decide(&scratch)?;
         let etcd = layout.etcd().await?;
-        let command = layout.apiserver(audit).await?;
+        let command = layout.apiserver(audit, trusted).await?;
         let apiserver = command.spawn(scratch.path())?;
         let mut plane = Self {
             kubeconfig: layout.kubeconfig.clone(),
@@ -329,7 +390,7 @@ impl Layout {
         Ok(process)
     }
 
-    async fn apiserver(&self, audit: Audit) -> Result<Flags> {
+    async fn apiserver(&self, audit: Audit, trusted: Option<Value>) -> Result<Flags> {
         let file = |name: &str| self.folder.join(name).display().to_string();
         let mut flags = Flags::new(Tool::KubeApiserver).await?;
         flags.set("etcd-servers", format!("http://127.0.0.1:{}", self.etcd_port));
@@ -337,7 +398,13 @@ impl Layout {
         flags.set("cert-dir", file("apiserver"));
         flags.set("tls-cert-file", file("server.crt")).set("tls-private-key-file", file("server.key"));
         flags.set("client-ca-file", file("ca.crt"));
-        flags.set("service-account-issuer", "https://kubernetes.default.svc");
+        // Whose tokens it takes from elsewhere cannot be called as it is itself.
+        flags.set("service-account-issuer", if trusted.is_some() { "https://elsewhere.example" } else { ISSUER });
+        flags.set("service-account-jwks-uri", format!("{}/openid/v1/jwks", self.url));
+        if let Some(trusted) = trusted {
+            fs::write(self.folder.join("authentication.json"), trusted.to_string())?;
+            flags.set("authentication-config", file("authentication.json"));
+        }
         flags.set("service-account-key-file", file("service-account.pub"));
         flags.set("service-account-signing-key-file", file("service-account.key"));
         flags.set("service-cluster-ip-range", "10.0.0.0/20").set("endpoint-reconciler-type", "none");

@@ -12,6 +12,7 @@
 
 mod rules;
 mod stream;
+mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,9 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use anyhow::{Result, bail};
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -32,7 +31,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use reqwest::Client;
-use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -84,7 +82,7 @@ pub struct Gateway {
 struct Shared {
     client: Client,
     upstream: String,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     reached: Notify,
     changed: watch::Sender<()>,
     told: watch::Sender<BTreeSet<Told>>,
@@ -148,6 +146,19 @@ impl Gateway {
     /// # Errors
     /// When the kubeconfig cannot be read or nothing can listen.
     pub async fn start(kubeconfig: &Path) -> Result<Self> {
+        Self::with(kubeconfig, Arc::default()).await
+    }
+
+    /// Opens another one before the API server of another cluster, that counts with this one: the traps and the writes of both are
+    /// the same.
+    ///
+    /// # Errors
+    /// As [`Gateway::start`].
+    pub async fn beside(&self, kubeconfig: &Path) -> Result<Self> {
+        Self::with(kubeconfig, Arc::clone(&self.shared.state)).await
+    }
+
+    async fn with(kubeconfig: &Path, state: Arc<Mutex<State>>) -> Result<Self> {
         crate::install_tls_provider();
         let read = Kubeconfig::read_from(kubeconfig)?;
         let config = kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?;
@@ -157,9 +168,9 @@ impl Gateway {
         let own = scratch.join("kubeconfig");
         std::fs::write(&own, crate::apiserver::kubeconfig(&format!("http://{address}"), None, None))?;
         let shared = Arc::new(Shared {
-            client: client(&config)?,
+            client: upstream::client(&config)?,
             upstream: config.cluster_url.to_string().trim_end_matches('/').to_owned(),
-            state: Mutex::default(),
+            state,
             reached: Notify::new(),
             changed: watch::Sender::new(()),
             told: watch::Sender::default(),
@@ -470,22 +481,6 @@ async fn whole(answer: reqwest::Response) -> Result<Whole> {
     headers.remove(TRANSFER_ENCODING);
     headers.remove(CONTENT_LENGTH);
     Ok(Whole { status, headers, body: answer.bytes().await? })
-}
-
-fn client(config: &kube::Config) -> Result<Client> {
-    // A connection for each watch: in one of HTTP/2 a client that does not read its watch would hold up all others.
-    let mut builder = Client::builder().no_proxy().http1_only();
-    for root in config.root_cert.iter().flatten() {
-        builder = builder.add_root_certificate(reqwest::Certificate::from_der(root)?);
-    }
-    let decode = |data: Option<&String>| -> Result<Vec<u8>> {
-        let text = data.context("the gateway needs a client certificate in the kubeconfig")?;
-        Ok(STANDARD.decode(text)?)
-    };
-    let mut identity = decode(config.auth_info.client_certificate_data.as_ref())?;
-    let key = config.auth_info.client_key_data.as_ref().map(|key| key.expose_secret().to_owned());
-    identity.extend(decode(key.as_ref())?);
-    Ok(builder.identity(reqwest::Identity::from_pem(&identity)?).build()?)
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {

@@ -5,6 +5,8 @@
 //! releases die at once, each at a write of its own: the [`Gateway`] lets nothing more of a release through after its
 //! point, and when all have come to theirs, the process is killed, and another is started. What they come to is compared
 //! line by line, and [`crate::model`] judges all records on the way.
+//!
+//! What is in another cluster is in namespaces of other names there, so that each write and each line says where it is.
 
 mod chart;
 mod outcome;
@@ -18,14 +20,15 @@ use anyhow::{Context as _, Result, ensure};
 use futures::{StreamExt as _, TryStreamExt as _};
 use helm::release::Status;
 use helm_operator::api::HelmRelease;
-use kube::ResourceExt as _;
+use kube::{Client, ResourceExt as _};
 
 use self::outcome::{Outcome, Snapshot};
 use self::scenario::Player;
 pub use self::scenario::Scenario;
+use crate::apiserver::ControlPlane;
 use crate::eventually;
 use crate::gateway::{Gateway, Moment, Trap};
-use crate::model::{End, Event, What};
+use crate::model::{End, Event, Violation, What};
 use crate::operator::Operator;
 use crate::recorder::Recorder;
 use crate::sample::Numbers;
@@ -99,7 +102,16 @@ struct World<'a> {
     recorder: Recorder,
     gateway: Gateway,
     operator: Operator,
+    there: Option<Elsewhere>,
     releases: usize,
+}
+
+/// Another cluster, behind a door that counts with the first one's.
+struct Elsewhere {
+    recorder: Recorder,
+    gateway: Gateway,
+    client: Client,
+    _plane: ControlPlane,
 }
 
 /// A release of a batch.
@@ -120,8 +132,14 @@ pub async fn play(story: &Story<'_>, choice: &Choice) -> Result<Report> {
     }
     story.open_repository().await?;
     let recorder = Recorder::start(story.client.clone()).await?;
-    let (gateway, operator) = story.behind_gateway(&["--concurrent=64"]).await?;
-    let mut world = World { story, recorder, gateway, operator, releases: 0 };
+    // The doors speak plain HTTP.
+    let (gateway, operator) = story.behind_gateway(&["--concurrent=64", "--insecure-kubeconfig-tls"]).await?;
+    let there = if choice.scenarios.iter().any(|scenario| scenario.is_remote()) {
+        Some(Elsewhere::start(&gateway).await?)
+    } else {
+        None
+    };
+    let mut world = World { story, recorder, gateway, operator, there, releases: 0 };
     let mut report = Report::default();
     let peace = world.peace(&choice.scenarios, &mut report).await?;
     let points = choose(&peace, choice.sample);
@@ -158,7 +176,44 @@ fn choose(peace: &BTreeMap<Scenario, Peace>, sample: Option<(usize, u64)>) -> Ve
     points
 }
 
+impl Elsewhere {
+    async fn start(gateway: &Gateway) -> Result<Self> {
+        let plane = ControlPlane::api_only().await?;
+        let client = plane.client().await?;
+        let recorder = Recorder::start(client.clone()).await?;
+        Ok(Self { recorder, gateway: gateway.beside(plane.kubeconfig()).await?, client, _plane: plane })
+    }
+}
+
 impl World<'_> {
+    fn player<'a>(&'a self, cast: &'a Cast) -> Player<'a> {
+        let there = self.there.as_ref().map(|there| there.gateway.kubeconfig());
+        Player { story: self.story, token: &cast.token, there }
+    }
+
+    /// What was recorded in all clusters so far.
+    fn events(&self) -> Vec<Event> {
+        let there = self.there.iter().flat_map(|there| there.recorder.events());
+        self.recorder.events().into_iter().chain(there).collect()
+    }
+
+    async fn snapshot(&self, events: &[Event]) -> Result<Snapshot> {
+        let clients: Vec<&Client> =
+            std::iter::once(&self.story.client).chain(self.there.iter().map(|there| &there.client)).collect();
+        Snapshot::take(&clients, events).await
+    }
+
+    /// How all releases stand at the end, and what must not be.
+    async fn ended(&self) -> Result<(Snapshot, Vec<Violation>)> {
+        let mut verdict = self.recorder.verdict(End::Settled).await?;
+        if let Some(there) = &self.there {
+            let other = there.recorder.verdict(End::Settled).await?;
+            verdict.events.extend(other.events);
+            verdict.violations.extend(other.violations);
+        }
+        Ok((self.snapshot(&verdict.events).await?, verdict.violations))
+    }
+
     fn cast(&mut self, scenario: Scenario) -> Cast {
         self.releases += 1;
         Cast { token: format!("kp{:04}", self.releases), scenario }
@@ -180,14 +235,13 @@ impl World<'_> {
             Ok(())
         });
         drop(rest.await);
-        let verdict = self.recorder.verdict(End::Settled).await?;
-        let snapshot = Snapshot::take(&self.story.client, &verdict.events).await?;
+        let (snapshot, violations) = self.ended().await?;
         let mut peace = BTreeMap::new();
         for cast in casts {
             let end = snapshot.of(&cast.token);
             let missing = cast.scenario.ends().iter().filter(|line| !end.iter().any(|is| is.starts_with(**line)));
             let mut wrong: Vec<String> = missing.map(|line| format!("lacks {line:?}")).collect();
-            wrong.extend(verdict.of(&cast.token).map(ToString::to_string));
+            wrong.extend(of(&violations, &cast.token));
             if wrong.is_empty() {
                 let own =
                     writes.iter().filter(|write| write.contains(&cast.token) && !write.contains("/helmrepositories/"));
@@ -224,10 +278,9 @@ impl World<'_> {
         let ends: BTreeMap<String, &Outcome> =
             casts.iter().map(|cast| (cast.token.clone(), &peace[&cast.scenario].end)).collect();
         drop(self.until(&casts, |_, cast, snapshot| same(ends[&cast.token], &snapshot.of(&cast.token))).await);
-        let verdict = self.recorder.verdict(End::Settled).await?;
-        let snapshot = Snapshot::take(&self.story.client, &verdict.events).await?;
+        let (snapshot, violations) = self.ended().await?;
         let rows = points.iter().zip(casts).zip(reached).map(|((point, cast), reached)| {
-            let mut wrong: Vec<String> = verdict.of(&cast.token).map(ToString::to_string).collect();
+            let mut wrong = of(&violations, &cast.token);
             wrong.extend(same(ends[&cast.token], &snapshot.of(&cast.token)).err().map(|error| format!("{error:#}")));
             let verdict = match (wrong.is_empty(), reached) {
                 (false, _) => Verdict::Failed(wrong),
@@ -241,7 +294,7 @@ impl World<'_> {
 
     async fn prepare(&self, casts: &[Cast]) -> Result<()> {
         let prepare = async |cast: &Cast| {
-            let player = Player { story: self.story, token: &cast.token };
+            let player = self.player(cast);
             player.prepare(cast.scenario).await.with_context(|| format!("preparing {cast:?}"))
         };
         futures::stream::iter(casts).map(Ok).try_for_each_concurrent(8, prepare).await?;
@@ -250,7 +303,7 @@ impl World<'_> {
 
     async fn act(&self, casts: &[Cast]) -> Result<()> {
         let act = async |cast: &Cast| {
-            let player = Player { story: self.story, token: &cast.token };
+            let player = self.player(cast);
             player.act(cast.scenario).await.with_context(|| format!("acting {cast:?}"))
         };
         futures::stream::iter(casts).map(Ok).try_for_each_concurrent(8, act).await
@@ -261,7 +314,7 @@ impl World<'_> {
         let deadline = Instant::now() + PATIENCE;
         let mut last = (Vec::new(), Instant::now());
         loop {
-            let snapshot = Snapshot::take(&self.story.client, &self.recorder.events()).await?;
+            let snapshot = self.snapshot(&self.events()).await?;
             let missing = casts
                 .iter()
                 .find_map(|cast| check(self, cast, &snapshot).err().map(|error| error.context(format!("{cast:?}"))));
@@ -279,7 +332,11 @@ impl World<'_> {
 
     fn prepared(&self, cast: &Cast, snapshot: &Snapshot) -> Result<()> {
         match cast.scenario {
-            Scenario::Install | Scenario::InstallDefinition | Scenario::Adopt | Scenario::AdoptNewer => Ok(()),
+            Scenario::Install
+            | Scenario::InstallDefinition
+            | Scenario::Adopt
+            | Scenario::AdoptNewer
+            | Scenario::Remote => Ok(()),
             Scenario::Approve => {
                 let release = snapshot.releases.get(&cast.token).context("no object yet")?;
                 let plan = release.status.as_ref().and_then(|status| status.plan.as_ref());
@@ -309,8 +366,9 @@ impl World<'_> {
         let state =
             release.status.as_ref().and_then(|status| status.helm_release.as_ref()).context("no release yet")?;
         let target = target(release);
-        ensure!((&state.namespace, &state.name) == (&target.0, &target.1), "the status is about another place");
-        let events = self.recorder.events();
+        let records = state.storage_namespace.as_ref().unwrap_or(&state.namespace);
+        ensure!((records, &state.name) == (&target.0, &target.1), "the status is about another place");
+        let events = self.events();
         let newest =
             events.iter().filter(|event| (&event.release.namespace, &event.release.name) == (&target.0, &target.1));
         let newest = newest.max_by_key(|event| (event.revision, event.at)).context("no record yet")?;
@@ -322,6 +380,12 @@ impl World<'_> {
 
 fn pending(event: &Event) -> bool {
     matches!(&event.what, What::Written(written) if written.status.is_pending() || written.status == Status::Uninstalling)
+}
+
+/// What must not be of the releases of a token.
+fn of(violations: &[Violation], token: &str) -> Vec<String> {
+    let own = violations.iter().filter(|violation| violation.release.namespace.starts_with(token));
+    own.map(ToString::to_string).collect()
 }
 
 /// A write of one release, from that of any.
@@ -338,10 +402,11 @@ fn settled_badly(release: &HelmRelease) -> Result<()> {
     Ok(())
 }
 
-/// The namespace and the name of the Helm release that is declared.
+/// The namespace of the records and the name of the Helm release that is declared.
 fn target(release: &HelmRelease) -> (String, String) {
     let target = &release.spec.release;
-    let namespace = target.namespace.clone().or_else(|| release.namespace());
+    let namespace = release.spec.storage_namespace.clone().or_else(|| target.namespace.clone());
+    let namespace = namespace.or_else(|| release.namespace());
     (namespace.unwrap_or_default(), target.name.clone().unwrap_or_else(|| release.name_any()))
 }
 

@@ -12,6 +12,9 @@
 //! - At the end none is pending, and no uninstall is half done.
 //! - A hook whose success is recorded is not run again for the same event ([`hooks_run_again`]).
 //! - Of a release that is gone, all objects are gone ([`remains`] says which those are).
+//!
+//! Records that move to another namespace (`spec.storageNamespace`) are copies: they begin as what they are copies of, and those
+//! may be deleted whatever they are, once they were copied.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -206,6 +209,9 @@ struct Life {
     deployed: bool,
 }
 
+/// The mark of a record that says of which other one it is a copy.
+const COPY_OF: &str = "copy-of";
+
 /// All that does not hold of these events, in order.
 pub fn check(events: &[Event], end: End) -> Vec<Violation> {
     let mut faults = Vec::new();
@@ -251,10 +257,16 @@ fn replay(events: &[Event], mut fault: impl FnMut(&Release, Fault)) -> BTreeMap<
     let mut ordered: Vec<&Event> = events.iter().collect();
     ordered.sort_by_key(|event| event.at);
     let mut lives = BTreeMap::<Release, Life>::new();
+    // The uids of records that were copied.
+    let mut copied = BTreeSet::<&str>::new();
     for event in ordered {
         let life = lives.entry(event.release.clone()).or_default();
         match &event.what {
-            What::Written(written) => life.write(event, written, &mut |found| fault(&event.release, found)),
+            What::Written(written) => {
+                copied.extend(written.marks.get(COPY_OF).map(String::as_str));
+                life.write(event, written, &mut |found| fault(&event.release, found));
+            }
+            What::Deleted if copied.contains(event.uid.as_str()) => life.forget(event.revision),
             What::Deleted => life.delete(event, &mut |found| fault(&event.release, found)),
         }
     }
@@ -291,15 +303,17 @@ impl Life {
     }
 
     fn begin(&mut self, revision: u32, written: &Written, fault: &mut dyn FnMut(Fault)) {
+        let is_copy = written.marks.contains_key(COPY_OF);
         if self.records.is_empty() {
-            self.highest = 0;
+            // The oldest of a history that moves is the oldest that was kept.
+            self.highest = if is_copy { revision.saturating_sub(1) } else { 0 };
         }
         if revision <= self.highest {
             fault(Fault::Reused { revision });
         } else if revision != self.highest + 1 {
             fault(Fault::Skipped { after: self.highest, revision });
         }
-        if !written.status.is_pending() {
+        if !written.status.is_pending() && !is_copy {
             fault(Fault::BornAs { revision, status: written.status });
         }
         if let Some(pending) = self.with(Status::is_pending).first() {
@@ -316,6 +330,14 @@ impl Life {
         if must_stay && !uninstalls {
             fault(Fault::DeletedAs { revision: event.revision, status });
         }
+        if self.records.is_empty() {
+            self.deployed = false;
+        }
+    }
+
+    /// A record that was copied is deleted.
+    fn forget(&mut self, revision: u32) {
+        self.records.remove(&revision);
         if self.records.is_empty() {
             self.deployed = false;
         }

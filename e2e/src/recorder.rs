@@ -291,19 +291,19 @@ fn read(secret: &Secret) -> Result<(Release, u32, Written)> {
         description: record.info.description.clone(),
         marks: marks.collect(),
         hooks: hooks.collect(),
-        objects: objects(&record.manifest, &release)?,
+        objects: objects(&record.manifest, &record.namespace)?,
     };
     Ok((release, revision, written))
 }
 
-/// What a manifest puts into the cluster, but for what is to be kept.
-fn objects(manifest: &str, release: &Release) -> Result<BTreeSet<Named>> {
+/// What the manifest of a release of `namespace` puts into the cluster, but for what is to be kept. Its records may be elsewhere.
+fn objects(manifest: &str, namespace: &str) -> Result<BTreeSet<Named>> {
     let documents = formats::yaml::parse_all(manifest.as_bytes())?;
     let named = documents.iter().map(formats::json::to_serde).filter_map(|document| {
         let metadata = &document["metadata"];
         let kept = metadata["annotations"]["helm.sh/resource-policy"] == "keep";
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        let namespace = text(&metadata["namespace"]).unwrap_or_else(|| release.namespace.clone());
+        let namespace = text(&metadata["namespace"]).unwrap_or_else(|| namespace.to_owned());
         let (api_version, kind, name) =
             (text(&document["apiVersion"])?, text(&document["kind"])?, text(&metadata["name"])?);
         (!kept).then_some(Named { api_version, kind, namespace, name })

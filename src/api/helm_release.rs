@@ -248,7 +248,8 @@ pub struct HelmReleaseStatus {
     pub conditions: Vec<Condition>,
     /// The release as Helm's newest record has it.
     pub helm_release: Option<ReleaseState>,
-    /// The Secrets of the other clusters in which something of this object may be, as `name` or `name/key`.
+    /// The other clusters in which something of this object may be, by what `kubeConfig` names: `name` or `name/key` of a Secret,
+    /// `ConfigMap/name`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kube_configs: Vec<String>,
     /// The chart version that was last tried.
@@ -298,7 +299,7 @@ pub struct ReleaseState {
     /// The namespace of its records; absent where that is the release's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_namespace: Option<String>,
-    /// The Secret of the cluster it is in, as `name` or `name/key`; absent for the operator's own cluster.
+    /// The other cluster it is in, as in `kubeConfigs`; absent for the operator's own cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kube_config: Option<String>,
     /// Its revision.

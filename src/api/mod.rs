@@ -38,7 +38,7 @@ pub use helm_repository::{
     AccessFrom, Auth, BasicAuth, HelmRepository, HelmRepositorySpec, HelmRepositoryStatus, NamespaceSelector,
     RepositoryType, SecretReference, TlsConfig,
 };
-pub use kube_config::{KubeConfig, KubeConfigSecret};
+pub use kube_config::{KubeConfig, KubeConfigMap, KubeConfigSecret};
 pub use plan::{PlanMode, PlanPolicy, PlanStatus, PlannedAction, PlannedChanges, PlannedObject};
 pub use postrender::{CommonMetadata, Kustomize, KustomizeImage, KustomizePatch, PostRenderStrategy, PostRenderer};
 pub use readiness::{DependencyReference, HealthCheckExpressions, WaitStrategy, WaitStrategyName};

@@ -69,6 +69,10 @@ reasons! {
         SecretNotFound,
         /// A Secret lacks what it should hold.
         SecretInvalid,
+        /// The `ConfigMap` that `spec.kubeConfig` names does not exist.
+        ConfigMapNotFound,
+        /// The `ConfigMap` that `spec.kubeConfig` names cannot be used.
+        ConfigMapInvalid,
         /// The last revision that was deployed is deployed again (the condition `Remediated`).
         RolledBack,
         /// A rollback after a failed upgrade failed, too (the condition `Remediated`).

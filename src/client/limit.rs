@@ -1,4 +1,4 @@
-//! Limits: of a whole answer's time, of a watch's silence, and of requests at the same time.
+//! Limits: of a whole answer's time and size, of a watch's silence and the size of its events, and of requests at the same time.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,18 +13,22 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower::{BoxError, Layer, Service};
 
-/// How long the API server may take, and how long it may be silent.
+/// How long the API server may take, how long it may be silent, and how much it may say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// From sending a request to the end of its answer. The API server's own limit is 60 s.
     pub request: Duration,
     /// Between two lines of a watch. The API server sends a bookmark each minute.
     pub watch: Duration,
+    /// Bytes of an answer.
+    pub answer: usize,
+    /// Bytes of one event of a watch.
+    pub event: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { request: Duration::from_secs(65), watch: Duration::from_secs(90) }
+        Self { request: Duration::from_secs(65), watch: Duration::from_secs(90), answer: usize::MAX, event: usize::MAX }
     }
 }
 
@@ -32,6 +36,11 @@ impl Default for Limits {
 #[derive(Debug, thiserror::Error)]
 #[error("no complete answer within {}s", .0.as_secs())]
 struct Silent(Duration);
+
+/// The API server said more than it may.
+#[derive(Debug, thiserror::Error)]
+#[error("an answer, or an event of a watch, of more than {} MiB", .0 >> 20)]
+pub(super) struct TooLarge(usize);
 
 /// Requests at the same time that are no watches, and so connections: each costs memory and a handshake, and the API
 /// server does not answer more of them faster.
@@ -83,8 +92,9 @@ where
     }
 
     fn call(&mut self, request: Request<In>) -> Self::Future {
-        let Limits { request: whole, watch } = self.limits;
-        let bound = if is_watch(request.uri()) { Bound::Silence(watch) } else { Bound::Whole(whole) };
+        let Limits { request: whole, watch, answer: all, event } = self.limits;
+        let (bound, most) =
+            if is_watch(request.uri()) { (Bound::Silence(watch), event) } else { (Bound::Whole(whole), all) };
         let at_once = Arc::clone(&self.at_once);
         // The one that said it is ready is the one to call.
         let next = self.inner.clone();
@@ -103,7 +113,8 @@ where
                 Bound::Whole(_) => end,
                 Bound::Silence(silence) => Instant::now() + silence,
             };
-            Ok(answer.map(|body| Limited { body, bound, end: Box::pin(sleep_until(end)), _permit: permit }))
+            let end = Box::pin(sleep_until(end));
+            Ok(answer.map(|body| Limited { body, bound, most, taken: 0, end, _permit: permit }))
         })
     }
 }
@@ -120,13 +131,37 @@ enum Bound {
     Silence(Duration),
 }
 
-/// The body of an answer, limited in time.
+/// The body of an answer, limited in time and in size.
 pub(super) struct Limited<B> {
     body: B,
     bound: Bound,
+    /// The most bytes, of all or of one line.
+    most: usize,
+    /// So many of them were taken.
+    taken: usize,
     end: Pin<Box<Sleep>>,
     /// Given back when the answer was read, or is no longer wanted.
     _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl<B> Limited<B> {
+    /// Counts what has come.
+    fn take(&mut self, data: &[u8]) -> Result<(), TooLarge> {
+        let (first, rest) = match self.bound {
+            Bound::Whole(_) => (data.len(), None),
+            // What lies between two ends of lines has come at once, and is no larger than that.
+            Bound::Silence(_) => {
+                let mut lines = data.split(|byte| *byte == b'\n').map(<[u8]>::len);
+                (lines.next().unwrap_or_default(), lines.next_back())
+            }
+        };
+        self.taken = self.taken.saturating_add(first);
+        if self.taken > self.most {
+            return Err(TooLarge(self.most));
+        }
+        self.taken = rest.unwrap_or(self.taken);
+        Ok(())
+    }
 }
 
 impl<B> Body for Limited<B>
@@ -142,6 +177,10 @@ where
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) {
             if let Bound::Silence(silence) = this.bound {
                 this.end.as_mut().reset(Instant::now() + silence);
+            }
+            let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+            if let Some(too_large) = data.cloned().and_then(|data| this.take(&data).err()) {
+                return Poll::Ready(Some(Err(too_large.into())));
             }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }

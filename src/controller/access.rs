@@ -61,7 +61,8 @@ async fn read(
         .map_err(|error| api_error(&format!("read Secret {wanted}"), &error))?;
     context.forget_unused();
     if !consents(found.as_deref(), &wanted, &own, &context.policy) {
-        return Err(ReconcileError::new(Reason::AccessDenied, needs_consent(&wanted, repository)));
+        let error = ReconcileError::new(Reason::AccessDenied, needs_consent(&wanted, repository));
+        return Err(error.watching(format!("Secret {wanted}")));
     }
     found.map(Some).ok_or_else(|| {
         let repository = Key::of(repository);
@@ -120,7 +121,8 @@ impl DereferencedRepository {
         if let Some(secret) = &self.credentials {
             let kind = secret.type_.as_deref().unwrap_or("Opaque");
             return Credentials::from_secret(kind, &contents(secret), host, path).map_err(|error| {
-                ReconcileError::new(Reason::SecretInvalid, format!("Secret {}: {}", full_name(secret), chain(&error)))
+                let named = format!("Secret {}", full_name(secret));
+                ReconcileError::new(Reason::SecretInvalid, format!("{named}: {}", chain(&error))).watching(named)
             });
         }
         match (&basic.username, &basic.password) {
@@ -137,7 +139,8 @@ impl DereferencedRepository {
         let Some(secret) = &self.tls else { return Ok(None) };
         let ca = secret.data.as_ref().and_then(|data| data.get("ca.crt")).map(|ca| ca.0.clone());
         ca.map(Some).ok_or_else(|| {
-            ReconcileError::new(Reason::SecretInvalid, format!("Secret {} has no key \"ca.crt\"", full_name(secret)))
+            let named = format!("Secret {}", full_name(secret));
+            ReconcileError::new(Reason::SecretInvalid, format!("{named} has no key \"ca.crt\"")).watching(named)
         })
     }
 

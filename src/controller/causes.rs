@@ -130,7 +130,7 @@ impl From<history::Error> for ReconcileError {
             E::Request { .. } => Reason::ClusterUnavailable,
         };
         let awaits = match &error {
-            E::NoNamespace { secret } => vec![Awaited::present(namespace_ref(&secret.namespace))],
+            E::NoNamespace { secret, .. } => vec![Awaited::present(namespace_ref(&secret.namespace))],
             E::NamespaceTerminating { secret } => vec![Awaited::gone(namespace_ref(&secret.namespace))],
             _ => Vec::new(),
         };

@@ -1,39 +1,40 @@
-//! Other clusters in which releases are carried out: one connection for each kubeconfig, with what is known of the cluster.
+//! Other clusters in which releases are carried out: one connection for each kubeconfig, or `ConfigMap` in its place, with what is known of the cluster.
 //!
 //! A cluster is connected to when the first release needs it, and let go when none names it any more. Whether it answers is
 //! known without asking, so that a release of one that does not costs nobody anything: a task of the cluster's own keeps Helm's
 //! history there, asks again while there is no answer, and wakes the releases when that changes.
 
+mod certificate;
+mod read;
+mod tokens;
+
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use kube::config::KubeConfigOptions;
 use kube::runtime::watcher;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::causes::api_error;
+use self::read::{Content, unusable};
+use self::tokens::Tokens;
 use super::context::Context;
 use super::error::{ReconcileError, chain};
-use super::kubeconfig;
+use super::kubeconfig::Connection;
 use super::place::Site;
 use super::records::Records;
 use super::revisions::Revisions;
 use super::target::ClusterKey;
 use super::watch::{reference, wake_by_history};
-use crate::api::{HelmRelease, Reason};
-use crate::client::{self, jittered};
+use crate::api::{HelmRelease, KubeConfig, Reason};
+use crate::client::{self, Bearer, jittered};
 use crate::shutdown::Shutdown;
-
-/// The keys of a Secret that may hold its kubeconfig, where none is named: Flux's.
-const KEYS: [&str; 2] = ["value", "value.yaml"];
 
 /// How long a reconcile waits for the first answer of a cluster.
 const FIRST_ANSWER: Duration = Duration::from_secs(15);
@@ -62,12 +63,12 @@ pub(crate) struct Remote {
     pub(crate) site: Site,
     key: ClusterKey,
     server: String,
-    /// Of the kubeconfig.
+    /// Of the kubeconfig, or what stands in its place.
     digest: [u8; 32],
     state: watch::Sender<State>,
     /// Notified when it may be away.
     suspected: Arc<Notify>,
-    tasks: [AbortHandle; 2],
+    tasks: Vec<AbortHandle>,
 }
 
 /// Whether a cluster can be worked in.
@@ -117,19 +118,19 @@ impl Clusters {
 ///
 /// # Errors
 ///
-/// Its Secret is missing or of no use, or it does not answer as it should.
+/// Its Secret or `ConfigMap` is missing or of no use, or it does not answer as it should.
 pub(crate) async fn open(key: &ClusterKey, context: &Arc<Context>) -> Result<Arc<Remote>, ReconcileError> {
     if context.policy.no_remote_clusters {
         let message = "spec.kubeConfig is set, and the operator runs with --no-remote-clusters: leave it out";
         return Err(ReconcileError::new(Reason::AccessDenied, message));
     }
-    let text = read(key, context).await?;
-    let digest: [u8; 32] = Sha256::digest(&text).into();
+    let said = Content::of(key, context).await?;
+    let digest = said.digest();
     let remote = {
         let _turn = context.clusters.connecting.lock().await;
         match context.clusters.get(key).filter(|known| known.digest == digest) {
             Some(known) => known,
-            None => connect(key, &text, digest, context).await?,
+            None => connect(key, &said, context).await?,
         }
     };
     remote.answer().await?;
@@ -142,50 +143,19 @@ pub(crate) async fn remembered(key: &ClusterKey, context: &Arc<Context>) -> Opti
     remote.answer().await.is_ok().then_some(remote)
 }
 
-/// The content of the kubeconfig's Secret.
-async fn read(key: &ClusterKey, context: &Context) -> Result<Vec<u8>, ReconcileError> {
-    let name = key.secret();
-    let secret = context.secrets.get(&name.namespace, &name.name).await;
-    let secret = secret.map_err(|error| api_error(&format!("read Secret {name}"), &error))?;
-    let Some(secret) = secret else {
-        let message = format!(
-            "there is no Secret {name}, which spec.kubeConfig names: create it, or correct the name; both are noticed at once"
-        );
-        return Err(ReconcileError::new(Reason::SecretNotFound, message));
-    };
-    let holds = |wanted: &str| content(&secret, wanted);
-    let found = match &key.secret.key {
-        Some(wanted) => holds(wanted),
-        None => KEYS.iter().find_map(|wanted| holds(wanted)),
-    };
-    found.ok_or_else(|| {
-        let wanted = key.secret.key.clone().unwrap_or_else(|| KEYS.join(" or "));
-        let message =
-            format!("Secret {name}, which spec.kubeConfig names, has no key {wanted}: put the kubeconfig there");
-        ReconcileError::new(Reason::SecretInvalid, message)
-    })
-}
-
-fn content(secret: &Secret, key: &str) -> Option<Vec<u8>> {
-    Some(secret.data.as_ref()?.get(key)?.0.clone())
-}
-
-async fn connect(
-    key: &ClusterKey,
-    text: &[u8],
-    digest: [u8; 32],
-    context: &Arc<Context>,
-) -> Result<Arc<Remote>, ReconcileError> {
-    let wrong = |why: String| {
-        let message = format!("the kubeconfig in Secret {} cannot be used: {why}", key.secret());
-        ReconcileError::new(Reason::SecretInvalid, message)
-    };
-    let kubeconfig::Connection { kubeconfig, server } =
-        kubeconfig::parse(text, context.policy.kube_configs).map_err(wrong)?;
+async fn connect(key: &ClusterKey, said: &Content, context: &Arc<Context>) -> Result<Arc<Remote>, ReconcileError> {
+    let (Connection { kubeconfig, server, has_authority }, identity) = said.parse(key, context.policy.kube_configs)?;
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-    let config = config.map_err(|error| wrong(chain(&error)))?;
-    let client = client::remote(config, Arc::clone(&context.metrics), context.clusters.shutdown.clone()).await;
-    let client = client.map_err(|error| wrong(chain(&error)))?;
+    let config = config.map_err(|error| unusable(key, &chain(&error)))?;
+    let bearer = Bearer::default();
+    let tokens = identity.map(|identity| Arc::new(Tokens::new(key, identity, &context.client, &bearer)));
+    let lifetime = match &tokens {
+        Some(tokens) => Some(tokens.renew().await?),
+        None => None,
+    };
+    let shutdown = context.clusters.shutdown.clone();
+    let client = client::remote(config, Arc::clone(&context.metrics), shutdown, bearer).await;
+    let client = client.map_err(|error| unusable(key, &chain(&error)))?;
     let (revisions, written_by_others) = Revisions::new();
     let site = Site::new(&client, revisions);
     let line = Line {
@@ -194,16 +164,20 @@ async fn connect(
         site: site.clone(),
         state: watch::Sender::new(State::Connecting),
         suspected: Arc::default(),
+        tokens: tokens.clone(),
+        has_authority,
     };
     let (state, suspected) = (line.state.clone(), Arc::clone(&line.suspected));
-    let tasks = [
+    let mut tasks = vec![
         spawn_local(wake_by_history(Some(key.clone()), Arc::clone(context), written_by_others)).abort_handle(),
         spawn_local(line.keep(Arc::clone(context))).abort_handle(),
     ];
-    let remote = Arc::new(Remote { site, key: key.clone(), server, digest, state, suspected, tasks });
+    let renewal = tokens.zip(lifetime).map(|(tokens, lifetime)| async move { tokens.keep(lifetime).await });
+    tasks.extend(renewal.map(|renewal| spawn_local(renewal).abort_handle()));
+    let remote = Arc::new(Remote { site, key: key.clone(), server, digest: said.digest(), state, suspected, tasks });
     let before = context.clusters.lock().insert(key.clone(), Arc::clone(&remote));
     if before.is_some() {
-        tracing::info!(cluster = %key, server = %remote.server, "the kubeconfig was rotated: connecting anew");
+        tracing::info!(cluster = %key, server = %remote.server, "how to reach it was changed: connecting anew");
         interrupt(key, context);
     }
     Ok(remote)
@@ -279,6 +253,9 @@ struct Line {
     site: Site,
     state: watch::Sender<State>,
     suspected: Arc<Notify>,
+    /// Where the cluster is shown tokens of a service account.
+    tokens: Option<Arc<Tokens>>,
+    has_authority: bool,
 }
 
 impl Line {
@@ -300,7 +277,7 @@ impl Line {
     async fn follow(&self, context: &Context, pause: &mut Duration) -> Trouble {
         let mut records = Records::new(self.site.revisions.clone());
         let mut events = pin!(Records::watch(self.site.client.clone()));
-        let mut is_known = false;
+        let (mut is_known, mut is_renewed) = (false, false);
         loop {
             let event = tokio::select! {
                 event = events.next() => event,
@@ -311,6 +288,7 @@ impl Line {
             };
             let trouble = match event {
                 Some(Ok(event)) => {
+                    is_renewed = false;
                     if records.take(event) {
                         (is_known, *pause) = (true, FIRST_PAUSE);
                         self.tell(&State::Known, context);
@@ -321,6 +299,15 @@ impl Line {
                 None => return self.unreachable("its watch of release Secrets ended"),
             };
             match trouble {
+                // The one that it knows no more may have been renewed meanwhile, or is now.
+                Ok(trouble)
+                    if trouble.reason == Reason::ClusterCredentialsRejected && self.tokens.is_some() && !is_renewed =>
+                {
+                    is_renewed = true;
+                    if let Err(trouble) = self.probe().await {
+                        return trouble;
+                    }
+                }
                 Ok(trouble) => return trouble,
                 Err(words) if !is_known => return self.unreachable(&words),
                 Err(words) => {
@@ -347,8 +334,22 @@ impl Line {
         }
     }
 
-    /// Asks the cluster for its version, as everybody may.
+    /// Whether the cluster answers. A token that it rejects may be that of a service account which was made anew: the next one
+    /// is another.
     async fn probe(&self) -> Result<(), Trouble> {
+        match (self.ask().await, &self.tokens) {
+            (Err(trouble), Some(tokens)) if trouble.reason == Reason::ClusterCredentialsRejected => {
+                match tokens.renew().await {
+                    Ok(_) => self.ask().await,
+                    Err(ReconcileError { reason, message, .. }) => Err(Trouble { reason, message }),
+                }
+            }
+            (answered, _) => answered,
+        }
+    }
+
+    /// Asks the cluster for its version, as everybody may.
+    async fn ask(&self) -> Result<(), Trouble> {
         match timeout(PROBE, self.site.client.apiserver_version()).await {
             Ok(Ok(_)) => Ok(()),
             // It is there, and knows whom it does not tell that.
@@ -357,7 +358,7 @@ impl Line {
             // Whatever answers there: its words are not for whoever may read a status.
             Ok(Err(kube::Error::Api(status))) => Err(self.unreachable(&format!("it answers with {}", status.code))),
             Ok(Err(kube::Error::SerdeError(_))) => Err(self.unreachable("what answers is no API server")),
-            Ok(Err(error)) => Err(self.unreachable(&chain(&error))),
+            Ok(Err(error)) => Err(self.untrusted(&error).unwrap_or_else(|| self.unreachable(&chain(&error)))),
             Err(_) => Err(self.unreachable(&format!("no answer within {PROBE:?}"))),
         }
     }
@@ -368,15 +369,18 @@ impl Line {
             watcher::Error::InitialListFailed(kube::Error::Api(status))
             | watcher::Error::WatchStartFailed(kube::Error::Api(status))
             | watcher::Error::WatchError(status) => status.code,
+            _ if client::is_too_large(error) => return Ok(self.unreachable(&chain(error))),
             _ => return Err(chain(error)),
         };
         match code {
             401 => Ok(self.rejected()),
             403 => {
                 let message = format!(
-                    "the kubeconfig of {} ({}) may not list and watch Secrets in all namespaces there, in which Helm keeps the history: grant it \
-                     get, list, watch, create, update and delete of secrets; it is tried again every few seconds",
-                    self.key, self.server
+                    "{} of {} ({}) may not list and watch Secrets in all namespaces there, in which Helm keeps the history: grant it get, list, watch, \
+                     create, update and delete of secrets; it is tried again every few seconds",
+                    self.subject(),
+                    self.key,
+                    self.server
                 );
                 Ok(Trouble { reason: Reason::Forbidden, message })
             }
@@ -384,13 +388,47 @@ impl Line {
         }
     }
 
+    /// Who asks the cluster.
+    fn subject(&self) -> &'static str {
+        if self.tokens.is_some() { "the service account" } else { "the kubeconfig" }
+    }
+
     fn rejected(&self) -> Trouble {
-        let message = format!(
-            "{} ({}) rejects the credentials of the kubeconfig (401 Unauthorized): they have expired or were revoked; put new ones into the \
-             Secret, which is noticed at once",
-            self.key, self.server
-        );
+        let message = match &self.tokens {
+            Some(tokens) => format!(
+                "{} ({}) rejects the tokens of {} (401 Unauthorized): it has to trust the issuer of this cluster's tokens, and to take one of the \
+                 audiences; it is tried again every few seconds",
+                self.key,
+                self.server,
+                tokens.words()
+            ),
+            None => format!(
+                "{} ({}) rejects the credentials of the kubeconfig (401 Unauthorized): they have expired or were revoked; put new ones into the \
+                 Secret, which is noticed at once",
+                self.key, self.server
+            ),
+        };
         Trouble { reason: Reason::ClusterCredentialsRejected, message }
+    }
+
+    /// The server's certificate is not what it should be.
+    fn untrusted(&self, error: &(dyn Error + 'static)) -> Option<Trouble> {
+        let trusted = match (&self.key.by, self.has_authority) {
+            (KubeConfig::Secret(_), true) => "the certificate-authority-data of the kubeconfig",
+            (KubeConfig::ConfigMap(_), true) => "ca.crt",
+            (KubeConfig::Secret(_), false) => {
+                "the operator's system, since the kubeconfig has no certificate-authority-data"
+            }
+            (KubeConfig::ConfigMap(_), false) => "the operator's system, since there is no ca.crt",
+        };
+        let message = format!(
+            "{} ({}) is not spoken to: {}; a change of {} is noticed at once, and it is tried again every few seconds",
+            self.key,
+            self.server,
+            certificate::trouble(error, trusted)?,
+            self.key.named()
+        );
+        Some(Trouble { reason: Reason::ClusterUnreachable, message })
     }
 
     fn unreachable(&self, words: &str) -> Trouble {

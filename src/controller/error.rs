@@ -28,6 +28,8 @@ pub(crate) struct ReconcileError {
     pub(crate) next: Option<NextAttempt>,
     /// The objects whose coming or going ends the trouble: it is noticed at once.
     pub(crate) awaits: Vec<Awaited>,
+    /// The object that has to change, where its changes are noticed whatever happens.
+    pub(crate) watched: Option<Box<str>>,
 }
 
 /// When something is tried again.
@@ -57,7 +59,7 @@ pub(crate) enum Retry {
 impl ReconcileError {
     /// An error with this reason and message.
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), retry_after: None, next: None, awaits: Vec::new() }
+        Self { reason, message: message.into(), retry_after: None, next: None, awaits: Vec::new(), watched: None }
     }
 
     /// What a controller does until the next attempt.
@@ -82,7 +84,7 @@ impl ReconcileError {
             // It says itself what goes on with it.
             return self.message.clone();
         }
-        if self.awaits.is_empty() {
+        if self.awaits.is_empty() && self.watched.is_none() {
             let message = &self.message;
             return format!(
                 "{message}; it is tried again when this object changes, when its annotation {REQUESTED_AT} gets a new value, and at the next interval"
@@ -97,7 +99,7 @@ impl ReconcileError {
 
     fn again(&self) -> String {
         let noticed =
-            if self.awaits.is_empty() { String::new() } else { format!("; {} is noticed at once", self.awaited()) };
+            if self.awaited().is_empty() { String::new() } else { format!("; {} is noticed at once", self.awaited()) };
         match self.next {
             Some(NextAttempt { failed, due }) => {
                 format!(
@@ -112,7 +114,13 @@ impl ReconcileError {
 
     /// What ends the trouble, in words.
     fn awaited(&self) -> String {
-        self.awaits.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+        let watched = self.watched.iter().map(|object| format!("a change of {object}"));
+        self.awaits.iter().map(ToString::to_string).chain(watched).collect::<Vec<_>>().join(" and ")
+    }
+
+    /// The same, where `object` has to change, whose changes are noticed whatever happens.
+    pub(crate) fn watching(self, object: impl Into<Box<str>>) -> Self {
+        Self { watched: Some(object.into()), ..self }
     }
 
     /// An error with the whole chain of an error as its message.
@@ -128,19 +136,19 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         AccessDenied, AdmissionDenied, AdoptionIgnored, AdoptionRefused, ApprovalNeeded, AuthenticationFailed,
         CertificateExpired, CertificateNameMismatch, CertificateUnknownAuthority, ChartArchiveInvalid, ChartDeprecated,
         ChartMetadataInvalid, ChartNameMismatch, ChartRefused, ChartTooLarge, ChartWarning, ClusterCredentialsRejected,
-        ClusterUnavailable, ClusterUnreachable, ConfigurationError, ConnectionFailed, DefaultsInvalid,
-        DefinitionNotReplaced, DependencyNotReady, DependentsRemain, DigestMismatch, DnsFailed, DriftCorrected,
-        DriftCorrectionFailed, DriftDetected, FieldConflict, Forbidden, ForeignRevision, HealthCheckFailed,
-        HealthCheckSucceeded, HelmRepositoryNotFound, HistoryInvalid, HookFailed, ImmutableField, InstallCompleted,
-        InstallFailed, InstallStarted, InternalError, KubernetesVersionUnsupported, ManifestInvalid, NamespaceNotFound,
-        NoDriftDetected, NoMatchingVersion, NotAHelmChart, NotReady, ObjectInvalid, OwnershipConflict, PendingRelease,
-        PermissionDenied, PlainHttp, PlanOutdated, PostRenderFailed, Progressing, ProxyFailed, QuotaExceeded,
-        RateLimited, RegistryTimeout, RegistryUnavailable, RegistryUnexpected, ReleaseHeld, ReleaseNameConflict,
-        ReleaseTooLarge, RenderLimitExceeded, RepositoryNotFound, RetriesExhausted, RollbackFailed, RollbackSkipped,
-        RolledBack, SchemaUnavailable, SchemaViolation, SecretInvalid, SecretNotFound, ServiceAccountNotFound,
-        Suspended, SyncCompleted, TagNotFound, TemplateFailed, TestFailed, TestSucceeded, TooManyRevisions,
-        UninstallCompleted, UninstallSkipped, UnknownKind, UnsupportedRepositoryType, UpgradeCompleted, UpgradeFailed,
-        UpgradeStarted, ValuesInvalid, ValuesNotFound, WebhookUnavailable,
+        ClusterUnavailable, ClusterUnreachable, ConfigMapInvalid, ConfigMapNotFound, ConfigurationError,
+        ConnectionFailed, DefaultsInvalid, DefinitionNotReplaced, DependencyNotReady, DependentsRemain, DigestMismatch,
+        DnsFailed, DriftCorrected, DriftCorrectionFailed, DriftDetected, FieldConflict, Forbidden, ForeignRevision,
+        HealthCheckFailed, HealthCheckSucceeded, HelmRepositoryNotFound, HistoryInvalid, HookFailed, ImmutableField,
+        InstallCompleted, InstallFailed, InstallStarted, InternalError, KubernetesVersionUnsupported, ManifestInvalid,
+        NamespaceNotFound, NoDriftDetected, NoMatchingVersion, NotAHelmChart, NotReady, ObjectInvalid,
+        OwnershipConflict, PendingRelease, PermissionDenied, PlainHttp, PlanOutdated, PostRenderFailed, Progressing,
+        ProxyFailed, QuotaExceeded, RateLimited, RegistryTimeout, RegistryUnavailable, RegistryUnexpected, ReleaseHeld,
+        ReleaseNameConflict, ReleaseTooLarge, RenderLimitExceeded, RepositoryNotFound, RetriesExhausted,
+        RollbackFailed, RollbackSkipped, RolledBack, SchemaUnavailable, SchemaViolation, SecretInvalid, SecretNotFound,
+        ServiceAccountNotFound, Suspended, SyncCompleted, TagNotFound, TemplateFailed, TestFailed, TestSucceeded,
+        TooManyRevisions, UninstallCompleted, UninstallSkipped, UnknownKind, UnsupportedRepositoryType,
+        UpgradeCompleted, UpgradeFailed, UpgradeStarted, ValuesInvalid, ValuesNotFound, WebhookUnavailable,
     };
     match reason {
         // The object, the chart or the values have to change.
@@ -149,6 +157,7 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         | UnsupportedRepositoryType
         | AccessDenied
         | SecretInvalid
+        | ConfigMapInvalid
         | ValuesInvalid
         | NotAHelmChart
         | DigestMismatch
@@ -177,6 +186,7 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         // Somebody may mend it where we do not see it, or it passes by itself.
         HelmRepositoryNotFound
         | SecretNotFound
+        | ConfigMapNotFound
         | ValuesNotFound
         | DependencyNotReady
         | DependentsRemain
@@ -390,6 +400,16 @@ mod tests {
         // A new generation, and another trouble, begin anew; what comes and goes in slots grows all the same.
         assert_eq!(counts(&[then(0), then(6), (2, DnsFailed, 7)]), [1, 2, 1]);
         assert_eq!(counts(&[then(0), (1, ConnectionFailed, 6), then(12), (1, ConnectionFailed, 18)]), [1, 1, 2, 2]);
+    }
+
+    #[test]
+    fn a_hint_says_what_is_noticed_at_once() {
+        let wrong = || ReconcileError::new(Reason::SecretInvalid, "it is wrong");
+        assert!(wrong().noticed().contains("tried again when this object changes"));
+        let watched = wrong().watching("Secret apps/prod").noticed();
+        assert!(watched.contains("a change of this object and a change of Secret apps/prod are noticed at once"));
+        let again = wrong().watching("Secret apps/prod").again();
+        assert!(again.contains("a change of Secret apps/prod is noticed at once"), "{again}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::access::DereferencedRepository;
 use super::error::ReconcileError;
 use super::matching::{self, Choice, Key, Labels, Repositories, Wanted};
 use super::target::{ClusterKey, Target};
-use crate::api::{HelmRelease, HelmRepository, KubeConfigSecret, ValuesKind};
+use crate::api::{HelmRelease, HelmRepository, ValuesKind};
 use crate::registry::ChartReference;
 
 /// The index. Objects that cannot be decoded are not in it.
@@ -164,11 +164,9 @@ impl Index {
         self.by_cluster.get(cluster).into_iter().flatten()
     }
 
-    /// The releases that name another cluster by this Secret.
-    pub(crate) fn naming_kube_config(&self, secret: &Key) -> BTreeSet<Key> {
-        let secret_ref = KubeConfigSecret { name: secret.name.clone(), key: None };
-        let named = self.by_cluster.range(ClusterKey::new(&secret.namespace, &secret_ref)..);
-        let named = named.take_while(|(cluster, _)| cluster.secret() == *secret);
+    /// The releases that name another cluster by the object of `first`, by whichever key: that one has none.
+    pub(crate) fn naming_kube_config(&self, first: &ClusterKey) -> BTreeSet<Key> {
+        let named = self.by_cluster.range(first..).take_while(|(cluster, _)| cluster.is_beside(first));
         named.flat_map(|(_, releases)| releases).cloned().collect()
     }
 

@@ -3,7 +3,11 @@
 //! Who writes it is whoever may write Secrets in a namespace. It may name an address and credentials, and no program, no
 //! file of the operator's disk, and no other identity; nor may it leave out the check of the server's certificate.
 
+mod config_map;
+
 use kube::config::{AuthInfo, Cluster, Kubeconfig};
+
+pub(crate) use self::config_map::{Identity, KEYS as CONFIG_MAP_KEYS, parse as of_config_map};
 
 /// What an administrator allows in a kubeconfig besides.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -20,6 +24,8 @@ pub(crate) struct Connection {
     pub(crate) kubeconfig: Kubeconfig,
     /// The server, for messages.
     pub(crate) server: String,
+    /// Whether it says which authorities are trusted; else they are those of the operator's system.
+    pub(crate) has_authority: bool,
 }
 
 /// Reads `content`; what is wrong with it is told without anything that it holds but names and the server.
@@ -40,6 +46,7 @@ pub(crate) fn parse(content: &[u8], allowed: Allowed) -> Result<Connection, Stri
     let user = user.ok_or_else(|| of_context("user", &name))?;
     let server = admit_cluster(cluster.cluster.as_ref(), allowed)?;
     admit_user(user.auth_info.as_ref(), allowed)?;
+    let has_authority = cluster.cluster.as_ref().is_some_and(|it| it.certificate_authority_data.is_some());
     let kubeconfig = Kubeconfig {
         clusters: vec![cluster],
         auth_infos: vec![user],
@@ -47,7 +54,7 @@ pub(crate) fn parse(content: &[u8], allowed: Allowed) -> Result<Connection, Stri
         current_context: Some(current),
         ..Kubeconfig::default()
     };
-    Ok(Connection { kubeconfig, server })
+    Ok(Connection { kubeconfig, server, has_authority })
 }
 
 fn admit_cluster(cluster: Option<&Cluster>, allowed: Allowed) -> Result<String, String> {

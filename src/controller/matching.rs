@@ -14,7 +14,7 @@ use kube::ResourceExt;
 use super::error::ReconcileError;
 use super::target::{ClusterKey, Target};
 use crate::api::{
-    ADOPT, DependencyReference, HelmRelease, HelmRepository, KubeConfigSecret, Reason, ReleaseState, ValuesKind,
+    ADOPT, DependencyReference, HelmRelease, HelmRepository, KubeConfig, Reason, ReleaseState, ValuesKind,
 };
 use crate::history::ReleaseKey;
 use crate::registry::{ChartReference, ReferenceError, RepositoryUrl};
@@ -78,19 +78,19 @@ pub(crate) fn marked(release: &HelmRelease) -> Target {
 /// The cluster in which a release is declared to be; none for the operator's own.
 pub(crate) fn cluster(release: &HelmRelease) -> Option<ClusterKey> {
     let config = release.spec.kube_config.as_ref()?;
-    Some(ClusterKey::new(&release.namespace().unwrap_or_default(), &config.secret_ref))
+    Some(ClusterKey::new(&release.namespace().unwrap_or_default(), config))
 }
 
 /// The other clusters in which something of a release may be, as its status tells.
 pub(crate) fn listed_clusters(release: &HelmRelease) -> impl Iterator<Item = ClusterKey> {
     let namespace = release.namespace().unwrap_or_default();
     let told = release.status.iter().flat_map(|status| &status.kube_configs);
-    told.map(move |told| ClusterKey::new(&namespace, &KubeConfigSecret::parse(told)))
+    told.map(move |told| ClusterKey::new(&namespace, &KubeConfig::parse(told)))
 }
 
 /// The Helm release that the status of an object of `namespace` tells of.
 pub(crate) fn told(state: &ReleaseState, namespace: &str) -> Target {
-    let secret = state.kube_config.as_deref().map(KubeConfigSecret::parse);
+    let secret = state.kube_config.as_deref().map(KubeConfig::parse);
     Target {
         cluster: secret.map(|secret| ClusterKey::new(namespace, &secret)),
         release: ReleaseKey::new(state.storage_namespace.as_ref().unwrap_or(&state.namespace), &state.name),

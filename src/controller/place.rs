@@ -196,10 +196,12 @@ impl Place {
                 remote.suspect();
                 Reason::ClusterUnreachable
             }
-            Reason::Forbidden
-            | Reason::ServiceAccountNotFound
-            | Reason::NamespaceNotFound
-            | Reason::OwnershipConflict => error.reason,
+            Reason::Forbidden => {
+                // It may be the token that is not taken any more.
+                remote.suspect();
+                error.reason
+            }
+            Reason::ServiceAccountNotFound | Reason::NamespaceNotFound | Reason::OwnershipConflict => error.reason,
             _ => return error,
         };
         ReconcileError { reason, message: format!("in {key} ({}): {}", remote.server(), error.message), ..error }
@@ -234,7 +236,7 @@ impl Place {
         }
         let message = format!(
             "the service account {namespace}/{account} may not create Secrets in namespace {}, where the history of the release would be: grant it \
-             that, or leave out spec.release.namespace",
+             that, or have the history elsewhere, by spec.storageNamespace",
             release.namespace
         );
         Err(ReconcileError::new(Reason::Forbidden, message))

@@ -1,39 +1,49 @@
 //! What a release is, and where: a cluster, and a name and namespace in it. Pure.
 //!
-//! A cluster is known by the Secret whose kubeconfig leads there. Two Secrets may lead to the same cluster; what must not
-//! depend on that is decided by the uids of records.
+//! A cluster is known by the Secret whose kubeconfig leads there, or by the `ConfigMap` that does. Two of them may lead to the same
+//! cluster; what must not depend on that is decided by the uids of records.
 
 use std::fmt;
 
 use super::matching::Key;
-use crate::api::KubeConfigSecret;
+use crate::api::KubeConfig;
 use crate::history::ReleaseKey;
 
-/// Another cluster than the operator's own: the Secret with its kubeconfig.
+/// Another cluster than the operator's own: what says how to reach it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ClusterKey {
-    /// The Secret's namespace: that of the objects which name it.
+    /// The namespace: that of the objects which name it.
     pub(crate) namespace: String,
-    /// The Secret, and the key in it.
-    pub(crate) secret: KubeConfigSecret,
+    /// The Secret, and the key in it; or the `ConfigMap`.
+    pub(crate) by: KubeConfig,
 }
 
 impl ClusterKey {
-    /// The cluster that an object of `namespace` names by `secret`.
-    pub(crate) fn new(namespace: &str, secret: &KubeConfigSecret) -> Self {
-        Self { namespace: namespace.to_owned(), secret: secret.clone() }
+    /// The cluster that an object of `namespace` names by `config`.
+    pub(crate) fn new(namespace: &str, config: &KubeConfig) -> Self {
+        Self { namespace: namespace.to_owned(), by: config.clone() }
     }
 
-    /// The Secret.
-    pub(crate) fn secret(&self) -> Key {
-        Key { namespace: self.namespace.clone(), name: self.secret.name.clone() }
+    /// The Secret, or the `ConfigMap`.
+    pub(crate) fn object(&self) -> Key {
+        Key { namespace: self.namespace.clone(), name: self.by.name().to_owned() }
+    }
+
+    /// The same in words, with its kind.
+    pub(crate) fn named(&self) -> String {
+        format!("{} {}", self.by.kind(), self.object())
+    }
+
+    /// Whether `other` is named by the same object, by whichever key in it.
+    pub(crate) fn is_beside(&self, other: &Self) -> bool {
+        (&self.namespace, self.by.kind(), self.by.name()) == (&other.namespace, other.by.kind(), other.by.name())
     }
 }
 
 impl fmt::Display for ClusterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the cluster of Secret {}", self.secret())?;
-        self.secret.key.iter().try_for_each(|key| write!(f, " (key {key:?})"))
+        write!(f, "the cluster of {}", self.named())?;
+        self.by.key().iter().try_for_each(|key| write!(f, " (key {key:?})"))
     }
 }
 
@@ -55,5 +65,5 @@ impl fmt::Display for Target {
 
 /// As a mark of a record, and a status, name a cluster; empty for the operator's own.
 pub(crate) fn mark(cluster: Option<&ClusterKey>) -> String {
-    cluster.map(|cluster| cluster.secret.to_string()).unwrap_or_default()
+    cluster.map(|cluster| cluster.by.to_string()).unwrap_or_default()
 }

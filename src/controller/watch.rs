@@ -41,7 +41,8 @@ use super::records::Records;
 use super::referents::{Referents, Weighed};
 use super::target::{ClusterKey, Target};
 use crate::api::{
-    ADOPT, APPROVE, ConditionType, FORCE_AT, HelmRelease, HelmRepository, REQUESTED_AT, TEST_AT, ValuesKind,
+    ADOPT, APPROVE, ConditionType, FORCE_AT, HelmRelease, HelmRepository, KubeConfig, KubeConfigMap, KubeConfigSecret,
+    REQUESTED_AT, TEST_AT, ValuesKind,
 };
 use crate::client::WatchBackoff;
 use crate::history::ReleaseKey;
@@ -221,7 +222,10 @@ pub(super) async fn follow_secrets(context: Arc<Context>) {
 
 /// The same for `ConfigMap`s.
 pub(super) async fn follow_config_maps(context: Arc<Context>) {
-    let wake = |map: &Key| wake_by_values(ValuesKind::ConfigMap, map, &context);
+    let wake = |map: &Key| {
+        wake_by_kube_config(KubeConfig::ConfigMap(KubeConfigMap { name: map.name.clone() }), map, &context);
+        wake_by_values(ValuesKind::ConfigMap, map, &context);
+    };
     follow_referents(&context.config_maps, watcher::Config::default(), wake, &context).await;
 }
 
@@ -266,9 +270,15 @@ fn wake_users(secret: &Key, context: &Context) {
         context.wake.repository(reference(repository));
         context.wake.releases_of(repository, context);
     }
-    let releases = context.index().naming_kube_config(secret);
-    context.wake.releases(&releases);
+    wake_by_kube_config(KubeConfig::Secret(KubeConfigSecret { name: secret.name.clone(), key: None }), secret, context);
     wake_by_values(ValuesKind::Secret, secret, context);
+}
+
+/// Wakes the releases that name another cluster by an object, which is `config` without a key.
+fn wake_by_kube_config(config: KubeConfig, object: &Key, context: &Context) {
+    let cluster = ClusterKey { namespace: object.namespace.clone(), by: config };
+    let releases = context.index().naming_kube_config(&cluster);
+    context.wake.releases(&releases);
 }
 
 /// Wakes the releases that read values from an object.

@@ -109,11 +109,14 @@ pub enum Error {
     },
     /// The namespace does not exist.
     #[error(
-        "failed to create {secret}: the namespace does not exist: create it, or set spec.release.createNamespace to true"
+        "failed to create {secret}: the namespace does not exist: create it, {}",
+        if *.is_own { "or set spec.release.createNamespace to true" } else { "or correct spec.storageNamespace" }
     )]
     NoNamespace {
         /// The Secret.
         secret: SecretRef,
+        /// Whether it is the release's own, and not one for records alone.
+        is_own: bool,
     },
     /// The namespace is being deleted and takes nothing new.
     #[error("failed to create {secret}: the namespace is being deleted; it is tried again once it is gone")]
@@ -189,6 +192,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// The same of a record of a release of `namespace`.
+    pub(super) fn of_release(self, namespace: &str) -> Self {
+        match self {
+            Self::NoNamespace { secret, .. } => {
+                let is_own = secret.namespace == namespace;
+                Self::NoNamespace { secret, is_own }
+            }
+            other => other,
+        }
+    }
+
     /// Tells apart why the server refused.
     pub(super) fn of_request(verb: Verb, secret: SecretRef, source: kube::Error) -> Self {
         let kube::Error::Api(status) = &source else {
@@ -201,7 +215,7 @@ impl Error {
         };
         match verb {
             Verb::Create if status.is_already_exists() => Self::Exists { secret },
-            Verb::Create if status.is_not_found() => Self::NoNamespace { secret },
+            Verb::Create if status.is_not_found() => Self::NoNamespace { secret, is_own: true },
             Verb::Create if is_terminating() => Self::NamespaceTerminating { secret },
             Verb::Update | Verb::Delete if status.is_conflict() => Self::Conflict { secret },
             Verb::Update if status.is_not_found() => Self::Gone { secret },

@@ -133,7 +133,8 @@ impl History {
         let secret = SecretRef::of(&metadata);
         let request = Request::new(Secret::url_path(&(), Some(&secret.namespace)));
         let (release, body) = encoded(secret.clone(), metadata, release, Most::First).await?;
-        let metadata = self.write(Verb::Create, secret, request.create(&post_params(), body)).await?;
+        let written = self.write(Verb::Create, secret, request.create(&post_params(), body)).await;
+        let metadata = written.map_err(|error| error.of_release(&release.namespace))?;
         Ok(Record { release, marks: Some(marks), held: None, counted: None, metadata })
     }
 
@@ -147,7 +148,8 @@ impl History {
         let secret = SecretRef::of(&metadata);
         let request = Request::new(Secret::url_path(&(), Some(&secret.namespace)));
         let (release, body) = encoded(secret.clone(), metadata, record.release, Most::Later).await?;
-        let metadata = self.write(Verb::Create, secret, request.create(&post_params(), body)).await?;
+        let written = self.write(Verb::Create, secret, request.create(&post_params(), body)).await;
+        let metadata = written.map_err(|error| error.of_release(&release.namespace))?;
         Ok(Record { release, metadata, marks: record.marks, held: record.held, counted: record.counted })
     }
 

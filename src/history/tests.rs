@@ -310,6 +310,16 @@ fn nothing_of_the_content_is_printed() {
 }
 
 #[test]
+fn a_namespace_that_is_missing_is_named_by_the_field_that_names_it() {
+    for (namespace, words) in [("apps", "spec.release.createNamespace"), ("web", "correct spec.storageNamespace")] {
+        let refusal = Refusal::failure("no", "NotFound").with_code(404).boxed();
+        let error = Error::of_request(Verb::Create, SecretRef::new("apps", "s"), kube::Error::Api(refusal));
+        let told = error.of_release(namespace).to_string();
+        assert!(told.contains("the namespace does not exist: create it, or ") && told.contains(words), "{told}");
+    }
+}
+
+#[test]
 fn each_refusal_of_the_server_has_its_own_error() {
     let cases = [
         (Verb::Create, 409, "AlreadyExists", "", "exists already: another revision was made at the same time"),

@@ -28,25 +28,33 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Reads the cluster once for all tokens, and Helm's history from what was recorded.
-    pub(super) async fn take(client: &Client, events: &[Event]) -> Result<Self> {
+    /// Reads the clusters once for all tokens, the operator's own first, and Helm's history from what was recorded.
+    pub(super) async fn take(clients: &[&Client], events: &[Event]) -> Result<Self> {
         let mut snapshot = Self { releases: BTreeMap::new(), lines: BTreeMap::new() };
-        for release in Api::<HelmRelease>::all(client.clone()).list(&ListParams::default()).await? {
-            snapshot.releases.insert(release.namespace().unwrap_or_default(), release);
+        if let Some(home) = clients.first() {
+            for release in Api::<HelmRelease>::all((*home).clone()).list(&ListParams::default()).await? {
+                snapshot.releases.insert(release.namespace().unwrap_or_default(), release);
+            }
         }
+        for client in clients {
+            snapshot.objects(client).await?;
+        }
+        snapshot.histories(events);
+        Ok(snapshot)
+    }
+
+    async fn objects(&mut self, client: &Client) -> Result<()> {
         let maps = ListParams::default().fields("metadata.name!=kube-root-ca.crt");
         for map in there::<ConfigMap>(client, &maps).await? {
             let data = map.data.clone().unwrap_or_default();
             let values = ["version", "greeting"].map(|key| data.get(key).cloned().unwrap_or_default());
-            snapshot.object("ConfigMap", &map, &values.join(" "));
+            self.object("ConfigMap", &map, &values.join(" "));
         }
         let any = ListParams::default();
-        there::<Job>(client, &any).await?.iter().for_each(|job| snapshot.object("Job", job, ""));
-        there::<Service>(client, &any).await?.iter().for_each(|service| snapshot.object("Service", service, ""));
-        there::<Deployment>(client, &any).await?.iter().for_each(|web| snapshot.object("Deployment", web, ""));
-        snapshot.widgets(client).await?;
-        snapshot.histories(events);
-        Ok(snapshot)
+        there::<Job>(client, &any).await?.iter().for_each(|job| self.object("Job", job, ""));
+        there::<Service>(client, &any).await?.iter().for_each(|service| self.object("Service", service, ""));
+        there::<Deployment>(client, &any).await?.iter().for_each(|web| self.object("Deployment", web, ""));
+        self.widgets(client).await
     }
 
     async fn widgets(&mut self, client: &Client) -> Result<()> {
@@ -100,8 +108,10 @@ impl Snapshot {
                 };
                 let observed = release.observed_generation() == release.metadata.generation;
                 let stalled = if stands("Stalled") == "True" { " Stalled" } else { "" };
+                let listed = release.status.as_ref().map(|status| status.kube_configs.join(", ")).unwrap_or_default();
+                let listed = if listed.is_empty() { listed } else { format!(" in {listed}") };
                 if observed {
-                    format!("HelmRelease Ready={}{stalled}", stands("Ready"))
+                    format!("HelmRelease{listed} Ready={}{stalled}", stands("Ready"))
                 } else {
                     "HelmRelease unobserved".into()
                 }

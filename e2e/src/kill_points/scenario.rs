@@ -1,8 +1,10 @@
 //! What is killed: the lives of a release, each as what comes before and what is done to it.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result, bail};
 use helm_operator::api::{FORCE_AT, HelmRelease};
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
@@ -54,11 +56,19 @@ pub enum Scenario {
     AdoptNewer,
     /// A release of Flux is declared as it is.
     AdoptFlux,
+    /// A first install in another cluster, into a namespace that it creates there.
+    Remote,
+    /// A release of another cluster is declared in this one.
+    RemoteLeave,
+    /// The object of a release of another cluster is deleted.
+    RemoteUninstall,
+    /// `spec.storageNamespace` of a release with two revisions is changed.
+    StorageMove,
 }
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 23] = [
         Self::Install,
         Self::InstallDefinition,
         Self::Upgrade,
@@ -78,7 +88,16 @@ impl Scenario {
         Self::Adopt,
         Self::AdoptNewer,
         Self::AdoptFlux,
+        Self::Remote,
+        Self::RemoteLeave,
+        Self::RemoteUninstall,
+        Self::StorageMove,
     ];
+
+    /// Whether another cluster has a part in it.
+    pub(super) fn is_remote(self) -> bool {
+        matches!(self, Self::Remote | Self::RemoteLeave | Self::RemoteUninstall)
+    }
 
     /// A short name for tables.
     pub fn name(self) -> &'static str {
@@ -102,6 +121,10 @@ impl Scenario {
             Self::Adopt => "adopt",
             Self::AdoptNewer => "adopt-newer",
             Self::AdoptFlux => "adopt-flux",
+            Self::Remote => "remote",
+            Self::RemoteLeave => "remote-leave",
+            Self::RemoteUninstall => "remote-uninstall",
+            Self::StorageMove => "storage-move",
         }
     }
 
@@ -130,6 +153,24 @@ impl Scenario {
                 &["release T-to/T: 1 deployed", "release T/T: none", "ConfigMap T-to/T-a 1.0.0 hello"]
             }
             Self::Uninstall | Self::UninstallUpgrading => &["release T/T: none", "HelmRelease gone"],
+            Self::Remote => &[
+                "release T-there/T: 1 deployed",
+                "ConfigMap T-there/T-a 1.0.0 hello",
+                "HelmRelease in prod Ready=True",
+            ],
+            Self::RemoteLeave => &[
+                "release T-there/T: none",
+                "release T/T: 1 deployed",
+                "ConfigMap T/T-a 1.0.0 hello",
+                "HelmRelease Ready=True",
+            ],
+            Self::RemoteUninstall => &["release T-there/T: none", "HelmRelease gone"],
+            Self::StorageMove => &[
+                "release T/T: none",
+                "release T-records/T: 1 superseded, 2 deployed",
+                "ConfigMap T/T-a 1.1.0 hello",
+                "HelmRelease Ready=True",
+            ],
             Self::Adopt | Self::AdoptFlux | Self::Test => &["release T/T: 1 deployed", "HelmRelease Ready=True"],
             Self::AdoptNewer | Self::Forced => &["release T/T: 1 superseded, 2 deployed", "HelmRelease Ready=True"],
         }
@@ -140,6 +181,8 @@ impl Scenario {
 pub(super) struct Player<'a> {
     pub(super) story: &'a Story<'a>,
     pub(super) token: &'a str,
+    /// The kubeconfig that leads to the other cluster, where there is one.
+    pub(super) there: Option<&'a Path>,
 }
 
 impl Player<'_> {
@@ -181,6 +224,17 @@ impl Player<'_> {
             }
             Scenario::Adopt | Scenario::AdoptNewer => self.helm_install(&chart::plain(chart::PLAIN, "1.0.0")).await?,
             Scenario::AdoptFlux => self.helm_install(&chart::from_flux()).await?,
+            Scenario::Remote => self.lead_there().await?,
+            Scenario::RemoteLeave | Scenario::RemoteUninstall => {
+                self.lead_there().await?;
+                self.declare(chart::PLAIN, "1.0.0", self.elsewhere()).await?;
+            }
+            Scenario::StorageMove => {
+                create_namespace(&self.story.client, &format!("{}-records", self.token)).await?;
+                self.declare(chart::PLAIN, "1.0.0", json!({})).await?;
+                self.settled_at(1).await?;
+                self.declare(chart::PLAIN, "1.1.0", json!({})).await?;
+            }
         }
         Ok(())
     }
@@ -230,12 +284,36 @@ impl Player<'_> {
                 let release = json!({ "namespace": format!("{}-to", self.token), "createNamespace": true });
                 self.declare(chart::PLAIN, "1.0.0", json!({ "release": release })).await
             }
-            Scenario::Uninstall | Scenario::UninstallUpgrading => {
+            Scenario::Remote => self.declare(chart::PLAIN, "1.0.0", self.elsewhere()).await,
+            Scenario::StorageMove => {
+                let records = json!({ "storageNamespace": format!("{}-records", self.token) });
+                self.declare(chart::PLAIN, "1.1.0", records).await
+            }
+            Scenario::Uninstall | Scenario::UninstallUpgrading | Scenario::RemoteUninstall => {
                 self.releases().delete(self.token, &DeleteParams::default()).await?;
                 Ok(())
             }
-            Scenario::Adopt | Scenario::AdoptFlux => self.declare(chart::PLAIN, "1.0.0", json!({})).await,
+            Scenario::Adopt | Scenario::AdoptFlux | Scenario::RemoteLeave => {
+                self.declare(chart::PLAIN, "1.0.0", json!({})).await
+            }
         }
+    }
+
+    /// The spec of a release in the other cluster, in a namespace that is called otherwise there.
+    fn elsewhere(&self) -> Value {
+        json!({
+            "kubeConfig": { "secretRef": { "name": "prod" } },
+            "release": { "namespace": format!("{}-there", self.token), "createNamespace": true },
+        })
+    }
+
+    /// Creates the Secret with the kubeconfig of the other cluster.
+    async fn lead_there(&self) -> Result<()> {
+        let kubeconfig = std::fs::read_to_string(self.there.context("there is no other cluster")?)?;
+        let secret = json!({ "metadata": { "name": "prod" }, "stringData": { "value": kubeconfig } });
+        let secrets = Api::<Secret>::namespaced(self.story.client.clone(), self.token);
+        secrets.create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
+        Ok(())
     }
 
     async fn approve(&self) -> Result<()> {

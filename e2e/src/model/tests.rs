@@ -136,6 +136,34 @@ fn what_a_gone_release_had_must_be_gone_unless_another_has_it() {
     assert_eq!(names(&moved), ["r-1"]);
 }
 
+#[test]
+fn records_move_as_copies_and_what_was_not_copied_stays() {
+    let copies = |copied: &str| {
+        let mut all = events("r", "1=pending 1=deployed 2=pending 1=superseded 2=deployed");
+        let from: Vec<(u32, String)> = all.iter().map(|event| (event.revision, event.uid.clone())).collect();
+        for (revision, status) in [(1, Status::Superseded), (2, Status::Deployed)] {
+            let mut moved = events("to", "1=pending").remove(0);
+            let of = from.iter().find(|(number, _)| *number == revision).expect("it was written").1.clone();
+            (moved.at, moved.revision, moved.uid) = (100 + u64::from(revision), revision, format!("to-{revision}"));
+            let What::Written(written) = &mut moved.what else { panic!("it is written") };
+            written.status = status;
+            if copied.contains(&revision.to_string()) {
+                written.marks.insert("copy-of".to_owned(), of);
+            }
+            all.push(moved);
+        }
+        for (revision, at) in [(1, 200), (2, 201)] {
+            let mut gone = all.iter().find(|event| event.revision == revision).expect("it was written").clone();
+            (gone.at, gone.what) = (at, What::Deleted);
+            all.push(gone);
+        }
+        check(&all, End::Settled).len()
+    };
+    assert_eq!(copies("1 2"), 0);
+    // The one that is deployed was begun as it may not, and deleted where it was.
+    assert_eq!(copies("1"), 2);
+}
+
 /// A revision's story with one hook, from words: `run:T` and `ok:T` write the record with the hook's phase and start,
 /// a status alone writes that, `job` creates the hook's Job.
 fn hooked(hook_events: &[&str], words: &str) -> Vec<Violation> {

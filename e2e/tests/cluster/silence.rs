@@ -20,7 +20,8 @@ use tokio::task::JoinHandle;
 
 use crate::{Ground, LONG, config_map, deployment};
 
-const LIMITS: Limits = Limits { request: Duration::from_secs(5), watch: Duration::from_secs(3) };
+const LIMITS: Limits =
+    Limits { request: Duration::from_secs(5), watch: Duration::from_secs(3), answer: usize::MAX, event: usize::MAX };
 
 /// What stands between client and server, and forgets connections as a firewall does: neither side hears of it.
 struct Firewall {

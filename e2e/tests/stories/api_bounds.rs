@@ -96,7 +96,18 @@ fn sources() -> Vec<Case> {
         (json!({ "storageNamespace": "records" }), &[]),
         (json!({ "storageNamespace": "" }), &["spec.storageNamespace", "should"]),
         (json!({ "storageNamespace": "a.b" }), &["spec.storageNamespace", "should match"]),
-        (json!({ "kubeConfig": {} }), &["spec.kubeConfig.secretRef", "Required"]),
+        (json!({ "kubeConfig": { "configMapRef": { "name": "prod" } } }), &[]),
+        (json!({ "kubeConfig": { "secretRef": null, "configMapRef": { "name": "prod" } } }), &[]),
+        (json!({ "kubeConfig": {} }), &["spec.kubeConfig", "exactly one of secretRef and configMapRef is needed"]),
+        (
+            json!({ "kubeConfig": { "secretRef": { "name": "prod" }, "configMapRef": { "name": "prod" } } }),
+            &["spec.kubeConfig", "exactly one of secretRef and configMapRef is needed"],
+        ),
+        (json!({ "kubeConfig": { "configMapRef": {} } }), &["spec.kubeConfig.configMapRef.name", "Required"]),
+        (
+            json!({ "kubeConfig": { "configMapRef": { "name": "a/b" } } }),
+            &["spec.kubeConfig.configMapRef.name", "should match"],
+        ),
         (
             json!({ "kubeConfig": { "secretRef": { "name": "a/b" } } }),
             &["spec.kubeConfig.secretRef.name", "should match"],

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use e2e::apiserver::ControlPlane;
+use e2e::apiserver::{ControlPlane, ISSUER};
 use e2e::charts;
 use e2e::eventually::eventually;
 use e2e::helm::Helm;
@@ -106,6 +106,7 @@ async fn live(story: &Story<'_>) -> Result<()> {
     story.refused("late", Reason::ServiceAccountNotFound, &["late"]).await?;
     service_accounts::account(story, "late", &["configmaps", "services", "deployments"]).await?;
     story.ready("late").await?;
+    through_tokens(story).await?;
     let stuck = json!({ "values": { "podAnnotations": { PLAY: play::IMAGE_PULL } }, "install": { "timeout": "3s" } });
     story.release("stuck", "web", "1.0.0", stuck).await?;
     story.refused("stuck", Reason::NotReady, &["ImagePullBackOff"]).await?;
@@ -120,6 +121,25 @@ async fn live(story: &Story<'_>) -> Result<()> {
     story.refused("broken", Reason::HookFailed, &["broken-migrate"]).await?;
     story.delete("broken").await?;
     story.delete("whole").await
+}
+
+/// A release that shows tokens of a service account, to this cluster as if it were another one.
+async fn through_tokens(story: &Story<'_>) -> Result<()> {
+    let plane = &story.stage.plane;
+    service_accounts::account(story, "remote", &["configmaps"]).await?;
+    let user = format!("system:serviceaccount:{}:remote", story.namespace);
+    let all = ["create", "clusterrolebinding", "remote", "--clusterrole=cluster-admin", "--user", &user];
+    story.kubectl.run(&all).await?;
+    let data = json!({
+        "provider": "generic", "address": plane.url()?, "ca.crt": plane.authority()?, "audiences": ISSUER,
+        "serviceAccountName": "remote",
+    });
+    let map = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "remote" }, "data": data });
+    story.apply(&map.to_string()).await?;
+    let remote = json!({ "kubeConfig": { "configMapRef": { "name": "remote" } } });
+    story.release("remote", "web", "1.0.0", remote).await?;
+    story.ready("remote").await?;
+    story.delete("remote").await
 }
 
 /// A repository of another namespace, with a password from a Secret, for namespaces with a label.

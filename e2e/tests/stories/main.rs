@@ -48,6 +48,7 @@ mod rate;
 mod remediation;
 mod remote_clusters;
 mod remote_schemas;
+mod remote_tokens;
 mod reuse_values;
 mod secret_rotation;
 mod service_accounts;

@@ -5,9 +5,13 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use e2e::apiserver::{ControlPlane, kubeconfig};
+use e2e::certificates::Authority;
 use e2e::charts;
 use e2e::eventually;
+use e2e::gateway::{Gateway, Reply, Which};
 use e2e::helm::Helm;
 use e2e::status;
 use e2e::story::{SOON, Story, alone, as_it_is, story};
@@ -25,7 +29,7 @@ async fn shared() -> Result<&'static ControlPlane> {
 }
 
 /// An other cluster, as an administrator there sees it, with the story's namespace in it.
-struct Remote<'a> {
+pub(crate) struct Remote<'a> {
     plane: &'a ControlPlane,
     client: Client,
     helm: Helm,
@@ -33,7 +37,7 @@ struct Remote<'a> {
 }
 
 impl<'a> Remote<'a> {
-    async fn of(plane: &'a ControlPlane, story: &Story<'_>) -> Result<Self> {
+    pub(crate) async fn of(plane: &'a ControlPlane, story: &Story<'_>) -> Result<Self> {
         let client = plane.client().await?;
         let namespace = json!({ "metadata": { "name": story.namespace } });
         let namespaces = Api::<Namespace>::all(client.clone());
@@ -46,16 +50,16 @@ impl<'a> Remote<'a> {
         Ok(fs::read_to_string(self.plane.kubeconfig())?)
     }
 
-    async fn map(&self, name: &str) -> Result<Option<ConfigMap>> {
+    pub(crate) async fn map(&self, name: &str) -> Result<Option<ConfigMap>> {
         Ok(Api::<ConfigMap>::namespaced(self.client.clone(), &self.namespace).get_opt(name).await?)
     }
 
-    async fn records(&self) -> Result<usize> {
+    pub(crate) async fn records(&self) -> Result<usize> {
         let secrets = Api::<Secret>::namespaced(self.client.clone(), &self.namespace);
         Ok(secrets.list(&ListParams::default()).await?.items.len())
     }
 
-    async fn history(&self, release: &str) -> Result<String> {
+    pub(crate) async fn history(&self, release: &str) -> Result<String> {
         let revisions = self.helm.history(&self.namespace, release).await?;
         let told: Vec<String> = revisions.iter().map(|is| format!("{} {}", is.revision, is.status)).collect();
         Ok(told.join(", "))
@@ -73,13 +77,13 @@ fn named(secret: &str) -> Value {
     json!({ "kubeConfig": { "secretRef": { "name": secret } } })
 }
 
-async fn prepare(story: &Story<'_>) -> Result<()> {
+pub(crate) async fn prepare(story: &Story<'_>) -> Result<()> {
     story.push(&charts::note("memo", "1.0.0")).await?;
     story.push(&charts::note("memo", "1.1.0")).await?;
     story.open_repository().await
 }
 
-async fn here(story: &Story<'_>, name: &str) -> Result<bool> {
+pub(crate) async fn here(story: &Story<'_>, name: &str) -> Result<bool> {
     Ok(story.objects::<ConfigMap>().get_opt(name).await?.is_some())
 }
 
@@ -400,6 +404,53 @@ fn what_answers_and_is_no_cluster_is_told_without_its_words() -> Result<()> {
 }
 
 #[test]
+fn a_certificate_that_is_not_trusted_is_told_with_what_is_trusted() -> Result<()> {
+    story("remote-untrusted", async |story| {
+        let remote = Remote::of(shared().await?, story).await?;
+        prepare(story).await?;
+        let secret = format!("{}/prod", story.namespace);
+        let good: Value = serde_json::from_str(&remote.kubeconfig()?)?;
+        let other = STANDARD.encode(Authority::new("another one")?.certificate());
+        story.release("memo", "memo", "1.0.0", named("prod")).await?;
+        for (authority, words) in [
+            (json!(other), "none of the authorities in the certificate-authority-data of the kubeconfig"),
+            (Value::Null, "none of the authorities in the operator's system"),
+        ] {
+            let mut wrong = good.clone();
+            wrong["clusters"][0]["cluster"]["certificate-authority-data"] = authority;
+            set(story, "prod", "value", &wrong.to_string()).await?;
+            story.refused("memo", Reason::ClusterUnreachable, &[&secret, words, "noticed at once"]).await?;
+        }
+        set(story, "prod", "value", &good.to_string()).await?;
+        story.ready("memo").await?;
+        story.delete("memo").await
+    })
+}
+
+#[test]
+fn what_a_cluster_answers_beyond_all_measure_is_told_and_not_taken() -> Result<()> {
+    alone(
+        "remote-boundless",
+        async |_, setup| Ok(setup.argument("--insecure-kubeconfig-tls")),
+        async |story| {
+            let plane = ControlPlane::api_only().await?;
+            let remote = Remote::of(&plane, story).await?;
+            let gateway = Gateway::start(plane.kubeconfig()).await?;
+            prepare(story).await?;
+            let endless = || Reply { status: 200, content_type: "application/json", body: " ".repeat(65 << 20) };
+            gateway.replies(Which::reads("/secrets"), endless());
+            set(story, "prod", "value", &fs::read_to_string(gateway.kubeconfig())?).await?;
+            story.release("memo", "memo", "1.0.0", named("prod")).await?;
+            story.refused("memo", Reason::ClusterUnreachable, &["more than 64 MiB", "/prod"]).await?;
+            gateway.calm();
+            story.ready("memo").await?;
+            ensure!(remote.map("memo-config").await?.is_some(), "nothing was installed there");
+            story.delete("memo").await
+        },
+    )
+}
+
+#[test]
 fn an_operator_can_be_told_to_know_no_other_cluster() -> Result<()> {
     alone(
         "no-remote",
@@ -409,7 +460,11 @@ fn an_operator_can_be_told_to_know_no_other_cluster() -> Result<()> {
             story.open_repository().await?;
             let remote = json!({ "kubeConfig": { "secretRef": { "name": "prod" } } });
             story.release("memo", "memo", "1.0.0", remote).await?;
-            story.refused("memo", Reason::AccessDenied, &["spec.kubeConfig", "--no-remote-clusters"]).await?;
+            let refused = ["spec.kubeConfig", "--no-remote-clusters"];
+            story.refused("memo", Reason::AccessDenied, &refused).await?;
+            let by_tokens = json!({ "secretRef": null, "configMapRef": { "name": "prod" } });
+            story.patch("memo", json!({ "spec": { "kubeConfig": by_tokens } })).await?;
+            story.refused("memo", Reason::AccessDenied, &refused).await?;
             story.patch("memo", json!({ "spec": { "kubeConfig": null } })).await?;
             story.ready("memo").await.map(drop)
         },

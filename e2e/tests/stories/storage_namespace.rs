@@ -41,6 +41,22 @@ async fn uid(story: &Story<'_>) -> Result<Option<String>> {
 }
 
 #[test]
+fn a_namespace_for_records_that_is_missing_is_noticed_when_it_comes() -> Result<()> {
+    story("storage-missing", async |story| {
+        story.push(&charts::note("memo", "1.0.0")).await?;
+        story.open_repository().await?;
+        let other = format!("{}-records", story.namespace);
+        let spec = json!({ "storageNamespace": other, "release": { "createNamespace": true } });
+        story.release("memo", "memo", "1.0.0", spec).await?;
+        story.refused("memo", Reason::NamespaceNotFound, &[&other, "or correct spec.storageNamespace"]).await?;
+        story.kubectl.run(&["create", "namespace", &other]).await?;
+        story.ready("memo").await?;
+        story.delete("memo").await?;
+        end(story, &other).await
+    })
+}
+
+#[test]
 fn records_are_kept_where_it_is_declared_and_move_without_the_objects() -> Result<()> {
     story("storage", async |story| {
         let other = prepare(story).await?;

@@ -3,6 +3,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::api::KubeConfig;
 use crate::history::ReleaseKey;
 
 fn key(text: &str) -> Key {
@@ -129,13 +130,19 @@ fn who_gives_up_a_target_leaves_it_to_the_others() {
 fn releases_of_another_cluster_are_found_by_it_and_by_its_secret_until_it_is_left() {
     let mut index = Index::default();
     let by = |secret: Value| json!({ "chart": { "name": "web" }, "kubeConfig": { "secretRef": secret } });
-    let cluster = |secret: &str| ClusterKey::new("apps", &KubeConfigSecret::parse(secret));
+    let cluster = |secret: &str| ClusterKey::new("apps", &KubeConfig::parse(secret));
     enter(&mut index, "apps/a", &by(json!({ "name": "prod" })));
     enter(&mut index, "apps/b", &by(json!({ "name": "prod", "key": "blue" })));
     enter(&mut index, "apps/c", &by(json!({ "name": "prod-2" })));
     enter(&mut index, "other/d", &by(json!({ "name": "prod" })));
-    let named = |index: &Index, secret| texts(&index.naming_kube_config(&key(secret)));
+    let map = json!({ "chart": { "name": "web" }, "kubeConfig": { "configMapRef": { "name": "prod" } } });
+    enter(&mut index, "apps/e", &map);
+    let named = |index: &Index, secret: &str| {
+        let (namespace, name) = secret.split_once('/').expect("a namespace");
+        texts(&index.naming_kube_config(&ClusterKey::new(namespace, &KubeConfig::parse(name))))
+    };
     assert_eq!(named(&index, "apps/prod"), ["apps/a", "apps/b"]);
+    assert_eq!(named(&index, "apps/ConfigMap/prod"), ["apps/e"]);
     assert_eq!(texts(index.in_cluster(&cluster("prod"))), ["apps/a"]);
     assert!(index.declaring(&target("apps", "a")).next().is_none(), "it is in another cluster");
 

@@ -11,7 +11,7 @@ use super::artifact;
 use super::dependencies::{self, Dependency};
 use super::trace::Trace;
 use super::values::{self, Referenced};
-use crate::api::{ADOPT, HelmRelease, Reason, ValuesKind, ValuesReference, shortened};
+use crate::api::{ADOPT, HelmRelease, KubeConfig, Reason, ValuesKind, ValuesReference, shortened};
 use crate::controller::access::{self, DereferencedRepository};
 use crate::controller::causes::api_error;
 use crate::controller::context::{Context, Slot};
@@ -19,9 +19,11 @@ use crate::controller::error::ReconcileError;
 use crate::controller::guarded::Guarded;
 use crate::controller::matching::{self, Key, Wanted, dependencies};
 use crate::controller::ownership::{self, Candidate, Evidence, Owner};
+use crate::controller::place::Place;
+use crate::controller::revisions::Revisions;
 use crate::controller::source::Source;
 use crate::controller::status;
-use crate::controller::target::{self, Target};
+use crate::controller::target::{self, ClusterKey, Target};
 use crate::controller::watch;
 use crate::history::{RecordMeta, ReleaseKey};
 use crate::permits::Permit;
@@ -46,9 +48,10 @@ pub(crate) struct DereferencedRelease {
 /// Reads what `release` refers to: its repository, and that one's Secrets. The slot is held at the end where values were read.
 pub(crate) async fn dereference(
     release: &HelmRelease,
-    (context, slot): (&Context, &Slot<'_>),
+    (place, slot): (&Place, &Slot<'_>),
     trace: &mut Trace,
 ) -> Result<DereferencedRelease, ReconcileError> {
+    let context = &*place.context;
     let Target { cluster, release: ReleaseKey { namespace: records, .. } } = target(release);
     let (own, namespace) = (Key::of(release), matching::namespace(release));
     // Into another cluster it may with the rights of its kubeconfig.
@@ -65,7 +68,7 @@ pub(crate) async fn dereference(
         );
         return Err(ReconcileError::new(Reason::AccessDenied, message));
     }
-    takes_over(release, context)?;
+    takes_over(release, Known::at(place))?;
     let wanted = Wanted::of(release)?;
     let choice = context.index().choose(&wanted)?;
     let (chart, used) = (choice.chart.clone(), choice.used.clone());
@@ -263,27 +266,57 @@ fn unready(release: &HelmRelease) -> Option<String> {
     Some(told.unwrap_or_else(|| "its last change is not carried out yet".to_owned()))
 }
 
-/// Whether `release` has the Helm release that it declares in another object's place, whose marks the history still bears.
-///
+/// What is known of Helm's history: in a place by that one, since a connection to its cluster that was made anew meanwhile knows
+/// nothing at first, and whose a release is would be decided by less.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'a> {
+    context: &'a Context,
+    place: Option<&'a Place>,
+}
+
+impl<'a> Known<'a> {
+    /// What is known in `place`.
+    pub(crate) fn at(place: &'a Place) -> Self {
+        Self { context: &place.context, place: Some(place) }
+    }
+
+    /// What is known by the connections that are open.
+    pub(crate) fn by(context: &'a Context) -> Self {
+        Self { context, place: None }
+    }
+
+    fn revisions(self, cluster: Option<&ClusterKey>) -> Option<Revisions> {
+        let here = self.place.filter(|place| place.key.as_ref() == cluster);
+        here.map_or_else(|| self.context.revisions(cluster), |place| Some(place.revisions.clone()))
+    }
+
+    /// The history of a release, oldest first; empty where its cluster is not connected to.
+    fn of(self, target: &Target) -> Vec<RecordMeta> {
+        self.revisions(target.cluster.as_ref()).map(|known| known.of(&target.release)).unwrap_or_default()
+    }
+}
+
+/// Whether `release` has the Helm release that it declares in another object's place, whose marks the history still bears. ///
 /// # Errors
 ///
 /// Another object has it.
-pub(crate) fn takes_over(release: &HelmRelease, context: &Context) -> Result<bool, ReconcileError> {
+pub(crate) fn takes_over(release: &HelmRelease, known: Known<'_>) -> Result<bool, ReconcileError> {
     let own = Key::of(release);
     let target = target(release);
-    match owner_of(&target, &context.revisions_of(&target), context) {
+    match owner_of(&target, &known.of(&target), known.context) {
         Some(rival) if rival.key != own => {
-            Err(ReconcileError::new(Reason::ReleaseNameConflict, conflict(&rival, release, context)))
+            Err(ReconcileError::new(Reason::ReleaseNameConflict, conflict(&rival, release, known)))
         }
         owner => {
-            shares_objects(release, context)?;
+            shares_objects(release, known)?;
             Ok(owner.is_some_and(|owner| owner.adopted.is_some()))
         }
     }
 }
 
 /// Refuses a release whose objects are those of another one, since only their records are kept apart.
-fn shares_objects(release: &HelmRelease, context: &Context) -> Result<(), ReconcileError> {
+fn shares_objects(release: &HelmRelease, known: Known<'_>) -> Result<(), ReconcileError> {
+    let context = known.context;
     let (own, marked) = (Key::of(release), matching::marked(release));
     let others: Vec<Key> = context.index().sharing_objects(&marked).filter(|other| **other != own).cloned().collect();
     for other in others {
@@ -294,7 +327,7 @@ fn shares_objects(release: &HelmRelease, context: &Context) -> Result<(), Reconc
             continue;
         }
         let created = |object: &HelmRelease| object.creation_timestamp().map(|time| time.0);
-        let goes_first = match (has_objects(object, &marked, context), has_objects(release, &marked, context)) {
+        let goes_first = match (has_objects(object, &marked, known), has_objects(release, &marked, known)) {
             (theirs, ours) if theirs == ours => (created(object), &other) < (created(release), &own),
             (theirs, _) => theirs,
         };
@@ -313,8 +346,8 @@ fn shares_objects(release: &HelmRelease, context: &Context) -> Result<(), Reconc
 }
 
 /// Whether records of an object, wherever they are, speak of objects that are marked like that.
-fn has_objects(object: &HelmRelease, marked: &Target, context: &Context) -> bool {
-    let Some(known) = context.revisions(marked.cluster.as_ref()) else { return false };
+fn has_objects(object: &HelmRelease, marked: &Target, known: Known<'_>) -> bool {
+    let Some(known) = known.revisions(marked.cluster.as_ref()) else { return false };
     let speaks = |release: &ReleaseKey| {
         let newest = known.of(release).into_iter().rev().find(|meta| meta.marks.is_some());
         release.name == marked.release.name && newest.is_some_and(|it| it.namespace() == marked.release.namespace)
@@ -331,8 +364,17 @@ pub(crate) fn owner_of(target: &Target, revisions: &[RecordMeta], context: &Cont
     ownership::owner(revisions, &candidates)
 }
 
-fn conflict(owner: &Owner, release: &HelmRelease, context: &Context) -> String {
-    let target = target(release);
+/// By what a cluster was reached that a record names.
+fn by_what(cluster: &str) -> String {
+    if cluster.is_empty() {
+        return "without a kubeconfig".to_owned();
+    }
+    let named = KubeConfig::parse(cluster);
+    format!("by its {} {}", named.kind(), named.name())
+}
+
+fn conflict(owner: &Owner, release: &HelmRelease, known: Known<'_>) -> String {
+    let (target, context) = (target(release), known.context);
     let Owner { key, uid: _, evidence, leaves, adopted } = owner;
     if adopted.is_some() {
         return format!(
@@ -345,10 +387,10 @@ fn conflict(owner: &Owner, release: &HelmRelease, context: &Context) -> String {
         Evidence::Status(revision) => format!("whose status tells of its revision {revision}"),
         Evidence::Age => "which was created first".to_owned(),
     };
-    let newest = context.revisions_of(&target).into_iter().rev().find_map(|meta| meta.marks);
+    let newest = known.of(&target).into_iter().rev().find_map(|meta| meta.marks);
     let here = target::mark(target.cluster.as_ref());
     if let Some(there) = newest.map(|marks| marks.cluster).filter(|there| *leaves && *there != here) {
-        let by = if there.is_empty() { "without a kubeconfig".to_owned() } else { format!("by its Secret {there}") };
+        let by = by_what(&there);
         return format!(
             "the Helm release {target} belongs to HelmRelease {key}, {why} in the same cluster, {by}: set another spec.release.name or \
              spec.release.namespace in {}, or delete {key}",
@@ -357,7 +399,7 @@ fn conflict(owner: &Owner, release: &HelmRelease, context: &Context) -> String {
     }
     let moves_here = |object: &Guarded<HelmRelease>| {
         let declared = object.0.as_ref().ok().map(matching::target);
-        let next = declared.and_then(|it| owner_of(&it, &context.revisions_of(&it), context));
+        let next = declared.and_then(|it| owner_of(&it, &known.of(&it), context));
         next.is_some_and(|next| next.key == Key::of(release))
     };
     if *leaves && context.releases.get(&watch::reference(key)).is_some_and(|other| moves_here(&other)) {

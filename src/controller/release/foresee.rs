@@ -52,7 +52,9 @@ async fn look_ahead(
     // As the person who asks, whomever the operator would be.
     let whose = Whereabouts { account: None, ..Whereabouts::of(release) };
     let place = Place::at(&whose, whose.declared.as_ref(), context).await?;
-    let references = Box::pin(dereference::dereference(release, context, trace)).await?;
+    let slot = Slot::new(release, context);
+    let mut references = Box::pin(dereference::dereference(release, (&place, &slot), trace)).await?;
+    let _room = references.room.take();
     let mut desired = Box::new(validate::validate(release, references)?);
     trace.secrets = SecretValues::of_all(&desired.secrets).await;
     // Records that are to move are looked at where they are.
@@ -68,7 +70,6 @@ async fn look_ahead(
         );
     }
     let step = plan::foreseen(&facts(&desired, &observed, release, (Prompt::default(), context)));
-    let slot = Slot::new(release, context);
     let (resolved, inputs) = (&resolved, observed.inputs.as_str());
     let (desired, slot, place, moves) = (&*desired, &slot, &place, observed.moves.as_ref());
     let task = Task { release, desired, resolved, inputs, blocked: None, slot, place, planned: None, moves };

@@ -226,12 +226,12 @@ async fn advance(
 async fn enter(release: &HelmRelease, slot: &Slot<'_>, place: &Place, trace: &mut Trace) -> Result<(), ReconcileError> {
     let context = &place.context;
     place.revisions.quiet(&dereference::target(release).release).await;
-    if !release.spec.suspend || act::is_adopter(release, context) {
+    if !release.spec.suspend || act::is_adopter(release, place) {
         hold(release, slot, context).await?;
         Box::pin(act::clusters::enter(release, place, trace)).await?;
     }
     // Asked again: it may have queued for long.
-    if act::is_adopter(release, context) {
+    if act::is_adopter(release, place) {
         // Suspended or not: whose place it takes is about to go.
         Box::pin(act::take_over(release, place)).await?;
     }
@@ -253,7 +253,7 @@ async fn bring_nearer(
         return Ok(Outcome::Suspended);
     }
     effective.check()?;
-    let mut references = Box::pin(dereference::dereference(release, (context, &slot), trace)).await?;
+    let mut references = Box::pin(dereference::dereference(release, (place, &slot), trace)).await?;
     let _room = references.room.take();
     let mut desired = Box::new(validate::validate(release, references)?);
     slot.pause();
@@ -383,7 +383,7 @@ fn facts<'a>(
 /// no longer its own, where it was.
 async fn superseded(release: &HelmRelease, context: &Context) {
     let watched = context.changes.watch(Key::of(release));
-    let is_own = || dereference::takes_over(release, context).is_ok();
+    let is_own = || dereference::takes_over(release, dereference::Known::by(context)).is_ok();
     let was_own = is_own();
     while context.is_current(release) && (!was_own || is_own()) {
         watched.changed().await;

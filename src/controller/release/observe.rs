@@ -40,7 +40,7 @@ pub(crate) async fn observe(
     Ok(Observed {
         moves: (*here != declared).then(|| [here.clone(), declared]),
         // Asked again: it may have changed hands since the references were read, or the object was read before that.
-        takes_over: dereference::takes_over(release, &place.context)?,
+        takes_over: dereference::takes_over(release, dereference::Known::at(place))?,
         blocked: dereference::blocked(release, &place.context)?.map(|why| Blocked { why, awaits: Vec::new() }),
         has_suspects: place.context.live.has_suspects(&desired.identity.uid, newest),
         revisions,

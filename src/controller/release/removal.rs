@@ -7,7 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::dereference;
 use crate::api::{
-    DeletionPolicy, DeletionPropagation, GoDuration, HelmRelease, InventoryEntry, KubeConfigSecret, ReleaseState,
+    DeletionPolicy, DeletionPropagation, GoDuration, HelmRelease, InventoryEntry, KubeConfig, ReleaseState,
 };
 use crate::controller::guarded::Undecodable;
 use crate::controller::matching;
@@ -86,8 +86,7 @@ impl Leaving {
     pub(crate) fn of_undecodable(undecodable: &Undecodable) -> Self {
         let metadata = &undecodable.metadata;
         let declared = undecodable.removal.clone().unwrap_or_default();
-        let cluster =
-            |secret: &KubeConfigSecret| ClusterKey::new(metadata.namespace.as_deref().unwrap_or_default(), secret);
+        let cluster = |config: &KubeConfig| ClusterKey::new(metadata.namespace.as_deref().unwrap_or_default(), config);
         let removal = Removal {
             timeout: UNINSTALL_TIMEOUT,
             hooks: true,
@@ -105,8 +104,8 @@ impl Leaving {
             whose: Whereabouts {
                 namespace: metadata.namespace.clone().unwrap_or_default(),
                 account: declared.service_account,
-                declared: declared.kube_config.map(|config| cluster(&config.secret_ref)),
-                listed: undecodable.kube_configs().iter().map(|told| cluster(&KubeConfigSecret::parse(told))).collect(),
+                declared: declared.kube_config.as_ref().map(cluster),
+                listed: undecodable.kube_configs().iter().map(|told| cluster(&KubeConfig::parse(told))).collect(),
             },
             suspended: declared.suspend,
             unclear: undecodable.removal.is_none(),

@@ -1,7 +1,6 @@
 //! Why a request got no answer: the one trouble that a person can act on, out of the chain of causes.
 
 use std::error::Error as StdError;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,10 @@ use rustls::{CertificateError, InvalidMessage};
 use super::Session;
 use super::clients::DnsFailure;
 use super::verifier;
+use crate::chain::causes;
 use crate::registry::error::{Error, Wait};
+
+pub(in crate::registry) use crate::chain::find;
 
 /// The trouble behind `error`, met on the way to `url`.
 pub(super) async fn failure(error: reqwest::Error, session: &Session<'_>, url: &Url) -> Error {
@@ -37,7 +39,7 @@ pub(super) async fn failure(error: reqwest::Error, session: &Session<'_>, url: &
         return Error::Interrupted { attempt, host, detail };
     }
     // hyper-util's tunnel errors are private; their words are the only sign of a proxy.
-    if chain(&error).any(|cause| cause.to_string().contains("tunnel")) {
+    if causes(&error).any(|cause| cause.to_string().contains("tunnel")) {
         return Error::Proxy { attempt, host, detail };
     }
     Error::Connect { attempt, host, detail }
@@ -114,22 +116,6 @@ fn other_tls(error: &rustls::Error, session: &Session<'_>, url: &Url) -> Error {
     }
 }
 
-/// The causes of `error`, outermost first. An `io::Error` hides what it wraps from `source`, so it is opened here.
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |cause: &&'a (dyn StdError + 'static)| {
-        let cause: &'a (dyn StdError + 'static) = *cause;
-        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        match wrapped {
-            Some(wrapped) => Some(wrapped as &(dyn StdError + 'static)),
-            None => cause.source(),
-        }
-    })
-}
-
-pub(in crate::registry) fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    chain(error).find_map(|cause| cause.downcast_ref())
-}
-
 pub(in crate::registry) fn innermost(error: &(dyn StdError + 'static)) -> String {
-    chain(error).last().map(ToString::to_string).unwrap_or_default()
+    causes(error).last().map(ToString::to_string).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! The clusters in which something of an object may be: entered, left, and cleared when the object goes.
 //!
-//! Before anything is written to another cluster the status lists it, by the Secret of its kubeconfig; it is taken off the list
+//! Before anything is written to another cluster the status lists it, by what `spec.kubeConfig` names; it is taken off the list
 //! once nothing of the object is there. So no cluster is forgotten, whatever the object declares meanwhile, and whenever the
 //! operator dies.
 
@@ -22,7 +22,7 @@ use crate::controller::target::ClusterKey;
 use crate::history::RecordMeta;
 
 /// How long after its deletion an object is held though the kubeconfig is gone by which its release would be uninstalled: what
-/// deletes both may put the Secret back.
+/// deletes both may put the Secret or the `ConfigMap` back.
 const LET_GO: SignedDuration = SignedDuration::from_secs(60);
 
 /// Lists the cluster of `place` in the status, unless it is listed.
@@ -33,7 +33,7 @@ pub(in crate::controller::release) async fn enter(
 ) -> Result<(), ReconcileError> {
     let Some(key) = &place.key else { return Ok(()) };
     let listed = release.status.as_ref().map(|status| status.kube_configs.clone()).unwrap_or_default();
-    let secret = key.secret.to_string();
+    let secret = key.by.to_string();
     if listed.contains(&secret) {
         return Ok(());
     }
@@ -56,13 +56,13 @@ pub(super) async fn leave(
     for cluster in leaving.whose.former() {
         let still = |why: &str| {
             format!(
-                "the release is deployed, but what it was in {cluster} is not uninstalled: {why}. To leave it there, delete Secret {}",
-                cluster.secret()
+                "the release is deployed, but what it was in {cluster} is not uninstalled: {why}. To leave it there, delete {}",
+                cluster.named()
             )
         };
         let place = match reach(leaving, cluster, context).await {
             Ok(place) => Some(place),
-            Err(error) if error.reason == Reason::SecretNotFound => {
+            Err(error) if is_forgotten(&error) => {
                 trace.left(vec![leaving.known_in(cluster)], &error.message);
                 None
             }
@@ -78,7 +78,7 @@ pub(super) async fn leave(
         context.index().left(&Key::of(task.release), cluster);
     }
     context.clusters.retain(|cluster| context.index().in_cluster(cluster).next().is_some());
-    let declared: Vec<String> = leaving.whose.declared.iter().map(|cluster| cluster.secret.to_string()).collect();
+    let declared: Vec<String> = leaving.whose.declared.iter().map(|cluster| cluster.by.to_string()).collect();
     let listed = task.release.status.as_ref().map(|status| status.kube_configs.as_slice()).unwrap_or_default();
     trace.kube_configs = Some(declared).filter(|declared| trace.kube_configs.is_some() || *declared != listed);
     Ok(())
@@ -96,7 +96,7 @@ async fn leave_place(
     if releases.is_empty() {
         return Ok(());
     }
-    // Two Secrets may lead to one cluster.
+    // Two of them may lead to one cluster.
     let deployed = task.place.revisions.of(current).into_iter().find(|meta| meta.revision == revision);
     let same = place.history.get(current, revision).await?;
     let uid = |meta: RecordMeta| meta.uid;
@@ -155,15 +155,18 @@ async fn leave_for_good(
     .map_err(|error| place.told(error))
 }
 
-/// A former cluster, or that of an object which goes. Where its Secret is gone, which is mostly deleted with the object, it is
+/// A former cluster, or that of an object which goes. Where its Secret or `ConfigMap` is gone, which is mostly deleted with the object, it is
 /// reached as before for as long as it is connected to.
 async fn reach(leaving: &Leaving, cluster: &ClusterKey, context: &Arc<Context>) -> Result<Place, ReconcileError> {
     match Place::at(&leaving.whose, Some(cluster), context).await {
-        Err(error) if error.reason == Reason::SecretNotFound => {
-            Place::remembered(&leaving.whose, cluster, context).await.ok_or(error)
-        }
+        Err(error) if is_forgotten(&error) => Place::remembered(&leaving.whose, cluster, context).await.ok_or(error),
         reached => reached,
     }
+}
+
+/// Whether nothing says any more how to reach a cluster.
+fn is_forgotten(error: &ReconcileError) -> bool {
+    matches!(error.reason, Reason::SecretNotFound | Reason::ConfigMapNotFound)
 }
 
 /// Why an object goes though what it has in a cluster cannot be uninstalled.
@@ -180,11 +183,11 @@ fn give_up(
     if let Some(why) = stays {
         return Ok(why.to_owned());
     }
-    let secret = cluster.secret();
-    if error.reason != Reason::SecretNotFound {
+    let named = cluster.named();
+    if !is_forgotten(&error) {
         let message = format!(
             "{}. The HelmRelease goes once its release is uninstalled there. If that cluster is gone for good, set \
-             spec.uninstall.deletionPolicy: Orphan, or delete Secret {secret}: then it goes, and leaves what it has there",
+             spec.uninstall.deletionPolicy: Orphan, or delete {named}: then it goes, and leaves what it has there",
             error.message
         );
         return Err(ReconcileError { message, ..error });
@@ -194,14 +197,14 @@ fn give_up(
     };
     let left = Duration::try_from(until.duration_since(context.now())).unwrap_or_default();
     if left.is_zero() {
-        return Ok(format!("there is no Secret {secret} any more to reach it by"));
+        return Ok(format!("there is no {named} any more to reach it by"));
     }
     let message = format!(
-        "there is no Secret {secret} any more to uninstall the release by: unless it is put back, the HelmRelease goes at {}, and leaves what \
+        "there is no {named} any more to uninstall the release by: unless it is put back, the HelmRelease goes at {}, and leaves what \
          it has in that cluster",
         until.strftime("%Y-%m-%d %H:%M:%S UTC")
     );
-    Err(ReconcileError { retry_after: Some(left), ..ReconcileError::new(Reason::SecretNotFound, message) })
+    Err(ReconcileError { retry_after: Some(left), ..ReconcileError::new(error.reason, message) })
 }
 
 /// Uninstalls what was made for an object that is gone already.

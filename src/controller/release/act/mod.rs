@@ -50,7 +50,7 @@ use super::trace::Trace;
 use super::validate::{self, Action, DesiredRelease, Identity};
 use crate::api::{ADOPT, HelmRelease, Reason};
 use crate::cluster::{self, SecretValues, Source};
-use crate::controller::context::{Context, Slot};
+use crate::controller::context::Slot;
 use crate::controller::error::{ReconcileError, chain};
 use crate::controller::place::Place;
 use crate::controller::target;
@@ -172,8 +172,9 @@ async fn go_on(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), Rec
 }
 
 /// Whether the object takes the place of another whose release it declares, and has not marked it as its own yet.
-pub(super) fn is_adopter(release: &HelmRelease, context: &Context) -> bool {
-    release.annotations().contains_key(ADOPT) && matches!(dereference::takes_over(release, context), Ok(true))
+pub(super) fn is_adopter(release: &HelmRelease, place: &Place) -> bool {
+    release.annotations().contains_key(ADOPT)
+        && matches!(dereference::takes_over(release, dereference::Known::at(place)), Ok(true))
 }
 
 /// Marks the newest revision of a release that the object adopts as the object's own, before anything else: from then on
