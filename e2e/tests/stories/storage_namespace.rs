@@ -41,6 +41,31 @@ async fn uid(story: &Story<'_>) -> Result<Option<String>> {
 }
 
 #[test]
+fn another_namespace_for_the_objects_alone_is_refused_and_one_for_the_records_too_is_a_move() -> Result<()> {
+    story("storage-apart", async |story| {
+        let other = prepare(story).await?;
+        let target = format!("{}-target", story.namespace);
+        story.kubectl.run(&["create", "namespace", &target]).await?;
+        story.release("memo", "memo", "1.0.0", json!({ "storageNamespace": other })).await?;
+        story.ready("memo").await?;
+        let installed = uid(story).await?;
+        story.patch("memo", json!({ "spec": { "release": { "namespace": target } } })).await?;
+        story.refused("memo", Reason::ConfigurationError, &[&other, &target, "another spec.storageNamespace"]).await?;
+        ensure!(uid(story).await? == installed && history(story, &other).await? == "1 deployed", "it was touched");
+        story.patch("memo", json!({ "spec": { "storageNamespace": null } })).await?;
+        story.ready("memo").await?;
+        ensure!(
+            history(story, &target).await? == "1 deployed" && records(story, &other).await? == 0,
+            "it did not move"
+        );
+        ensure!(uid(story).await.is_err(), "it is still where it was");
+        story.delete("memo").await?;
+        story.kubectl.run(&["delete", "namespace", &target, "--wait=false"]).await?;
+        end(story, &other).await
+    })
+}
+
+#[test]
 fn a_namespace_for_records_that_is_missing_is_noticed_when_it_comes() -> Result<()> {
     story("storage-missing", async |story| {
         story.push(&charts::note("memo", "1.0.0")).await?;

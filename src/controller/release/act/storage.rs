@@ -3,6 +3,8 @@
 //! All are copied, the oldest first, before the first is deleted, the newest last: whenever the operator dies, the next one finds
 //! what is left to be moved, and goes on with that before anything else. Objects are not touched.
 
+use helm::release::Status;
+
 use super::{prepare, record};
 use crate::api::Reason;
 use crate::controller::error::ReconcileError;
@@ -12,6 +14,7 @@ use crate::history::{Marks, RecordMeta, ReleaseKey};
 
 /// Moves the records of the release that are kept elsewhere.
 pub(in crate::controller::release) async fn gather(identity: &Identity, place: &Place) -> Result<(), ReconcileError> {
+    stays(identity, place)?;
     for from in elsewhere(identity, place) {
         let to = &identity.release;
         let is_strange = |meta: &RecordMeta| meta.marks.as_ref().is_none_or(|marks| marks.owner != identity.owner);
@@ -44,6 +47,25 @@ pub(in crate::controller::release) async fn gather(identity: &Identity, place: &
         }
     }
     Ok(())
+}
+
+/// Refuses another namespace for the objects of a release whose records stay where they are: one history is of one namespace, and
+/// an upgrade would leave what is in the other.
+fn stays(identity: &Identity, place: &Place) -> Result<(), ReconcileError> {
+    let Identity { release, namespace, .. } = identity;
+    let known = place.revisions.of(release);
+    let newest = known.last().filter(|last| last.status != Status::Uninstalled);
+    let is_own = newest.and_then(|last| last.marks.as_ref()).is_some_and(|marks| marks.owner == identity.owner);
+    let was = prepare::marked(release, place).namespace;
+    if !is_own || was == *namespace {
+        return Ok(());
+    }
+    let message = format!(
+        "the release is in namespace {was}, which its records in namespace {} tell of, and spec.release.namespace is {namespace}: to move it, declare \
+         another spec.storageNamespace together with that, or leave it out; to leave it where it is, declare {was} again",
+        release.namespace
+    );
+    Err(ReconcileError::new(Reason::ConfigurationError, message))
 }
 
 /// Where else there are records of the release whose objects are those that are declared.
