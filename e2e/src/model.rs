@@ -380,9 +380,13 @@ pub fn hooks_run_again(events: &[Event], jobs: &[JobMade]) -> Vec<Violation> {
     let mut faults = Vec::new();
     let mut runs = BTreeMap::<(Release, u32, bool, String), Runs>::new();
     let mut current = BTreeMap::<Release, (u32, bool)>::new();
+    let uids: BTreeMap<&str, &Release> = events.iter().map(|event| (event.uid.as_str(), &event.release)).collect();
     for moment in moments(events, jobs) {
         match moment {
             Moment::Written(event, written) => {
+                // What was copied goes on where the copy is.
+                let moved = written.marks.get(COPY_OF).and_then(|of| uids.get(of.as_str()));
+                moved.map(|from| current.remove(*from));
                 let removing = written.status == Status::Uninstalling;
                 if current.get(&event.release).is_none_or(|(revision, _)| *revision <= event.revision) {
                     current.insert(event.release.clone(), (event.revision, removing));

@@ -125,9 +125,15 @@ impl Sequence {
             first.insert(field, if numbers.below(3) == 0 { numbers.below(3) } else { 0 });
         }
         let mut now = first.clone();
-        let mut edits = Vec::new();
+        let mut edits: Vec<(&str, usize, Wait)> = Vec::new();
         for _ in 0..2 + numbers.below(EDITS - 1) {
             let Some((field, _)) = numbers.pick(&fields) else { continue };
+            // Records that stay where they are tell of one namespace only.
+            let is_bound =
+                now["storageNamespace"] > 0 || edits.iter().any(|(edited, ..)| *edited == "storageNamespace");
+            if *field == "release.namespace" && is_bound {
+                continue;
+            }
             let value = (now[field] + 1 + numbers.below(2)) % 3;
             let wait = [Wait::No, Wait::Observed, Wait::Settled][numbers.below(3)];
             now.insert(field, value);
@@ -230,7 +236,7 @@ impl Run<'_> {
     async fn sequence(&self, number: usize, sequence: &Sequence) -> Result<()> {
         let namespaces: Api<Namespace> = Api::all(self.story.client.clone());
         for token in [token("tr", number), token("fr", number)] {
-            for name in [token.clone(), format!("{token}-b")] {
+            for name in ["", "-b", "-r", "-q"].map(|end| format!("{token}{end}")) {
                 let namespace = serde_json::from_value(json!({ "metadata": { "name": name } }))?;
                 namespaces.create(&PostParams::default(), &namespace).await?;
             }
@@ -296,7 +302,10 @@ fn stands(sequence: &Sequence, token: &str, snapshot: &Snapshot) -> Vec<String> 
     }
     let last = sequence.last();
     let name = [String::new(), "-two".to_owned(), "-three".to_owned()][last["release.name"]].clone();
-    let namespace = ["", "-b", "-c"][last["release.namespace"]];
+    let namespace = match last["storageNamespace"] {
+        0 => ["", "-b", "-c"][last["release.namespace"]],
+        records => ["", "-r", "-q"][records],
+    };
     let target = Release { namespace: format!("{token}{namespace}"), name: format!("{token}{name}") };
     let histories = snapshot.histories.get(token);
     for (release, history) in histories.into_iter().flatten() {

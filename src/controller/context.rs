@@ -30,7 +30,7 @@ use super::status;
 use super::target::{ClusterKey, Target};
 use super::waits::Waits;
 use super::watch::Wake;
-use crate::api::{HelmRelease, HelmRepository, ValuesKind};
+use crate::api::{HelmRelease, HelmRepository, KubeConfig, KubeConfigMap, KubeConfigSecret, ValuesKind};
 use crate::history::{History, RecordMeta};
 use crate::metrics::Metrics;
 use crate::permits::{Permit, Permits};
@@ -209,10 +209,18 @@ impl Context {
     /// Forgets what nobody refers to any more.
     pub(crate) fn forget_unused(&self) {
         let reads = |kind: ValuesKind, key: &Key| self.index().reading_values(kind, key).next().is_some();
-        self.config_maps.forget_unused(|map| reads(ValuesKind::ConfigMap, map));
+        let leads = |by: KubeConfig, key: &Key| {
+            let cluster = ClusterKey { namespace: key.namespace.clone(), by };
+            !self.index().naming_kube_config(&cluster).is_empty()
+        };
+        self.config_maps.forget_unused(|map| {
+            let by = KubeConfig::ConfigMap(KubeConfigMap { name: map.name.clone() });
+            reads(ValuesKind::ConfigMap, map) || leads(by, map)
+        });
         self.secrets.forget_unused(|secret| {
+            let by = KubeConfig::Secret(KubeConfigSecret { name: secret.name.clone(), key: None });
             let is_named = self.index().naming_secret(secret).next().is_some();
-            is_named || reads(ValuesKind::Secret, secret) || !self.index().naming_kube_config(secret).is_empty()
+            is_named || reads(ValuesKind::Secret, secret) || leads(by, secret)
         });
     }
 

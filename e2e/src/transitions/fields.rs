@@ -9,8 +9,7 @@ use crate::charts::Chart;
 /// A field of the spec by its path, and three values for it; `T` in a text is the token.
 ///
 /// Left out is what makes the way to an end part of it, on purpose (`upgrade.reuseValues`, `uninstall.keepHistory`,
-/// `uninstall.deletionPolicy`, a plan that waits for approval), and other clusters and `storageNamespace`, which have stories of
-/// their own.
+/// `uninstall.deletionPolicy`, a plan that waits for approval), and other clusters, which have stories of their own.
 pub(super) fn fields() -> Vec<(&'static str, [Value; 3])> {
     let mut fields = vec![
         ("chart.version", [json!("1.0.0"), json!("1.1.0"), json!("^1.1.0")]),
@@ -26,6 +25,7 @@ pub(super) fn fields() -> Vec<(&'static str, [Value; 3])> {
         ("release.name", [Value::Null, json!("T-two"), json!("T-three")]),
         ("release.namespace", [Value::Null, json!("T-b"), json!("T-c")]),
         ("release.createNamespace", [Value::Null, json!(true), json!(false)]),
+        ("storageNamespace", [Value::Null, json!("T-r"), json!("T-q")]),
         ("interval", [json!("10m"), json!("30m"), json!("1h")]),
         ("timeout", [Value::Null, json!("1m"), json!("5m")]),
         ("suspend", [Value::Null, json!(false), json!(true)]),

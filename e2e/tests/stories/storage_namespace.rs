@@ -41,6 +41,31 @@ async fn uid(story: &Story<'_>) -> Result<Option<String>> {
 }
 
 #[test]
+fn another_namespace_for_the_objects_alone_is_refused_and_one_for_the_records_too_is_a_move() -> Result<()> {
+    story("storage-apart", async |story| {
+        let other = prepare(story).await?;
+        let target = format!("{}-target", story.namespace);
+        story.kubectl.run(&["create", "namespace", &target]).await?;
+        story.release("memo", "memo", "1.0.0", json!({ "storageNamespace": other })).await?;
+        story.ready("memo").await?;
+        let installed = uid(story).await?;
+        story.patch("memo", json!({ "spec": { "release": { "namespace": target } } })).await?;
+        story.refused("memo", Reason::ConfigurationError, &[&other, &target, "another spec.storageNamespace"]).await?;
+        ensure!(uid(story).await? == installed && history(story, &other).await? == "1 deployed", "it was touched");
+        story.patch("memo", json!({ "spec": { "storageNamespace": null } })).await?;
+        story.ready("memo").await?;
+        ensure!(
+            history(story, &target).await? == "1 deployed" && records(story, &other).await? == 0,
+            "it did not move"
+        );
+        ensure!(uid(story).await.is_err(), "it is still where it was");
+        story.delete("memo").await?;
+        story.kubectl.run(&["delete", "namespace", &target, "--wait=false"]).await?;
+        end(story, &other).await
+    })
+}
+
+#[test]
 fn a_namespace_for_records_that_is_missing_is_noticed_when_it_comes() -> Result<()> {
     story("storage-missing", async |story| {
         story.push(&charts::note("memo", "1.0.0")).await?;
@@ -252,5 +277,49 @@ fn a_namespace_that_went_is_made_anew_and_keeps_nothing_from_being_deleted() -> 
         story.patch("memo", json!({ "spec": { "release": { "createNamespace": false } } })).await?;
         story.kubectl.run(&["delete", "namespace", &target]).await?;
         story.delete("memo").await
+    })
+}
+
+/// What a move leaves that was cut off, or called off: a copy of the first revision in another namespace.
+async fn copied(story: &Story<'_>, from: &str, to: &str) -> Result<()> {
+    let secrets = |namespace: &str| Api::<Secret>::namespaced(story.client.clone(), namespace);
+    let mut copy = secrets(from).get("sh.helm.release.v1.memo.v1").await?;
+    let mut annotations = copy.metadata.annotations.unwrap_or_default();
+    annotations.insert("helm-operator.ketches.cn/copy-of".to_owned(), copy.metadata.uid.unwrap_or_default());
+    let (name, labels) = (copy.metadata.name, copy.metadata.labels);
+    copy.metadata = ObjectMeta { name, labels, annotations: Some(annotations), ..ObjectMeta::default() };
+    secrets(to).create(&PostParams::default(), &copy).await?;
+    Ok(())
+}
+
+#[test]
+fn a_move_of_records_that_was_cut_off_or_called_off_ends() -> Result<()> {
+    story("storage-half", async |story| {
+        let other = prepare(story).await?;
+        // Helm's own revision has no marks; the second is ours.
+        let chart = format!("{}/memo", story.charts_url().await?);
+        let install = ["install", "memo", &chart, "--version", "1.0.0", "--plain-http", "--namespace", &story.namespace];
+        story.helm.run(&install).await?;
+        story.release("memo", "memo", "1.1.0", json!({})).await?;
+        story.ready("memo").await?;
+        let whole = "1 superseded, 2 deployed";
+        ensure!(history(story, &story.namespace).await? == whole);
+
+        // Cut off after the first was copied and deleted.
+        story.patch("memo", json!({ "spec": { "suspend": true } })).await?;
+        copied(story, &story.namespace, &other).await?;
+        story.kubectl.run(&["delete", "secret", "sh.helm.release.v1.memo.v1", "-n", &story.namespace]).await?;
+        story.patch("memo", json!({ "spec": { "suspend": false, "storageNamespace": other } })).await?;
+        story.ready("memo").await?;
+        ensure!(history(story, &other).await? == whole && records(story, &story.namespace).await? == 0);
+
+        // Called off after the first was copied.
+        story.patch("memo", json!({ "spec": { "suspend": true } })).await?;
+        copied(story, &other, &story.namespace).await?;
+        story.patch("memo", json!({ "spec": { "suspend": false } })).await?;
+        story.patch("memo", json!({ "metadata": { "annotations": { REQUESTED_AT: "now" } } })).await?;
+        story.ready("memo").await?;
+        ensure!(history(story, &other).await? == whole, "{}", history(story, &other).await?);
+        end(story, &other).await
     })
 }

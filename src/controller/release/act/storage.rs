@@ -3,6 +3,8 @@
 //! All are copied, the oldest first, before the first is deleted, the newest last: whenever the operator dies, the next one finds
 //! what is left to be moved, and goes on with that before anything else. Objects are not touched.
 
+use helm::release::Status;
+
 use super::{prepare, record};
 use crate::api::Reason;
 use crate::controller::error::ReconcileError;
@@ -15,6 +17,7 @@ pub(in crate::controller::release) async fn settle(
     desired: &mut DesiredRelease,
     place: &Place,
 ) -> Result<(), ReconcileError> {
+    stays(&desired.identity, place)?;
     if desired.gate.is_none() || is_begun(&desired.identity, place) {
         return Box::pin(gather(&desired.identity, place)).await;
     }
@@ -30,7 +33,7 @@ pub(in crate::controller::release) async fn gather(identity: &Identity, place: &
         place.admit(to).await?;
         tracing::info!(object = %identity.owner, "the records of release {from} move to namespace {}", to.namespace);
         let (known, revisions) = (place.revisions.of(to), place.revisions.of(&from));
-        for meta in revisions.iter().filter(|meta| known.iter().all(|other| !copies(other, meta))) {
+        for meta in revisions.iter().filter(|meta| known.iter().all(|other| !is_pair(other, meta))) {
             let Some(mut read) = record::read(place, &from, meta.revision).await? else { continue };
             read.marks = read.marks.map(|marks| Marks { namespace: identity.namespace_mark(), ..marks });
             record::copy(place, read, to).await?;
@@ -45,13 +48,15 @@ pub(in crate::controller::release) async fn gather(identity: &Identity, place: &
 /// Refuses to mix the records that would come from `from` with a history that is there already.
 fn admit(from: &ReleaseKey, identity: &Identity, place: &Place) -> Result<(), ReconcileError> {
     let to = &identity.release;
-    let is_strange = |meta: &RecordMeta| meta.marks.as_ref().is_none_or(|marks| marks.owner != identity.owner);
+    let is_own = |meta: &RecordMeta| meta.marks.as_ref().is_some_and(|marks| marks.owner == identity.owner);
+    // What Helm made has no marks, and is told by what it is a copy of, though the original may be gone already.
+    let is_strange = |meta: &RecordMeta| !is_own(meta) && meta.copy_of.is_none();
     let revisions = place.revisions.of(from);
-    // What was made here for this object after a move is its own; anything else, and another record of a number that moves, is a
-    // history that no move may be mixed with.
+    // What was made here for this object after a move is its own, and so is what was copied from here by a move that was called off;
+    // anything else, and another record of a number that moves, is a history that no move may be mixed with.
     let is_other = |meta: &RecordMeta| {
         let takes_number = revisions.iter().any(|other| other.revision == meta.revision);
-        revisions.iter().all(|other| !copies(meta, other)) && (is_strange(meta) || takes_number)
+        revisions.iter().all(|other| !is_pair(meta, other)) && (is_strange(meta) || takes_number)
     };
     if place.revisions.of(to).iter().any(is_other) {
         let message = format!(
@@ -62,6 +67,11 @@ fn admit(from: &ReleaseKey, identity: &Identity, place: &Place) -> Result<(), Re
         return Err(ReconcileError::new(Reason::ConfigurationError, message));
     }
     Ok(())
+}
+
+/// Whether one of the two is a copy of the other.
+fn is_pair(one: &RecordMeta, other: &RecordMeta) -> bool {
+    copies(one, other) || copies(other, one)
 }
 
 fn copies(meta: &RecordMeta, of: &RecordMeta) -> bool {
@@ -83,6 +93,25 @@ pub(in crate::controller::release) fn where_it_is(
     let Some(from) = elsewhere(identity, place).into_iter().next() else { return Ok(identity.clone()) };
     admit(&from, identity, place)?;
     Ok(Identity { release: from, ..identity.clone() })
+}
+
+/// Refuses another namespace for the objects of a release whose records stay where they are: one history is of one namespace, and
+/// an upgrade would leave what is in the other.
+fn stays(identity: &Identity, place: &Place) -> Result<(), ReconcileError> {
+    let Identity { release, namespace, .. } = identity;
+    let known = place.revisions.of(release);
+    let newest = known.last().filter(|last| last.status != Status::Uninstalled);
+    let is_own = newest.and_then(|last| last.marks.as_ref()).is_some_and(|marks| marks.owner == identity.owner);
+    let was = prepare::marked(release, place).namespace;
+    if !is_own || was == *namespace {
+        return Ok(());
+    }
+    let message = format!(
+        "the release is in namespace {was}, which its records in namespace {} tell of, and spec.release.namespace is {namespace}: to move it, declare \
+         another spec.storageNamespace together with that, or leave it out; to leave it where it is, declare {was} again",
+        release.namespace
+    );
+    Err(ReconcileError::new(Reason::ConfigurationError, message))
 }
 
 /// Where else there are records of the release whose objects are those that are declared.
