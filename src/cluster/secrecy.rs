@@ -201,7 +201,7 @@ impl Pieces {
         let bytes = text.as_bytes();
         for (at, first) in bytes.windows(SHORTEST).enumerate() {
             let Some(length) =
-                <[u8; SHORTEST]>::try_from(first).ok().and_then(|first| self.longest(&first, &bytes[at..]))
+                <[u8; SHORTEST]>::try_from(first).ok().and_then(|first| self.longest(first, &bytes[at..]))
             else {
                 continue;
             };
@@ -217,8 +217,8 @@ impl Pieces {
     }
 
     /// The length of the longest piece that stands at the beginning of `bytes`.
-    fn longest(&self, first: &[u8; SHORTEST], bytes: &[u8]) -> Option<usize> {
-        let mut lengths = *self.lengths.get(first)?;
+    fn longest(&self, first: [u8; SHORTEST], bytes: &[u8]) -> Option<usize> {
+        let mut lengths = *self.lengths.get(&first)?;
         while lengths != 0 {
             let longest = lengths.ilog2();
             lengths ^= 1 << longest;
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_long_value_is_found_whole_and_in_part_and_what_overlaps_is_left_out_together() {
-        let long = (0..40).map(|at| format!("ä{at:02}-")).collect::<String>();
+        let long = (0..40).fold(String::new(), |text, at| text + &format!("ä{at:02}-"));
         let secrets =
             SecretValues::of([&json!({ "long": long, "a": "abcdefgh", "b": "efghijklm", "short": "efghij" })]);
         for (text, expected) in [
@@ -317,7 +317,7 @@ mod tests {
         for filler in 65_500..65_536 {
             let text = "-".repeat(filler) + "0123456789 and more";
             let start = SecretValues::masked_start(&text, &[&secrets, &SecretValues::default()]);
-            assert!(start.len() > 65_400 && !start.contains("0"), "{filler}: {}", &start[65_400..]);
+            assert!(start.len() > 65_400 && !start.contains('0'), "{filler}: {}", &start[65_400..]);
         }
         assert_eq!(SecretValues::masked_start("x 0123456789", &[&secrets]), format!("x {MASK}"));
     }

@@ -364,10 +364,10 @@ impl State {
                 self.lists_begun += 1;
             }
             watcher::Event::InitApply((place, seen)) => {
-                self.listed.insert(place.clone());
-                self.show(place, seen);
+                self.show(&place, seen);
+                self.listed.insert(place);
             }
-            watcher::Event::Apply((place, seen)) => self.show(place, seen),
+            watcher::Event::Apply((place, seen)) => self.show(&place, seen),
             watcher::Event::Delete((place, last)) => {
                 self.seen.extend(last.map(|last| (place.clone(), last)));
                 self.vanish(&place);
@@ -386,9 +386,9 @@ impl State {
         }
     }
 
-    fn show(&mut self, place: Place, seen: Option<Seen>) {
+    fn show(&mut self, place: &Place, seen: Option<Seen>) {
         self.seen.extend(seen.map(|seen| (place.clone(), seen)));
-        self.wake(&place);
+        self.wake(place);
     }
 
     fn vanish(&mut self, place: &Place) {

@@ -48,6 +48,7 @@ const KEYS: [&str; 25] = [
 /// Helm writes whole Secrets and drops annotations when it does: a record that a person touched with `helm`, by a
 /// rollback say, comes back without marks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an annotation of its own")]
 pub struct Marks {
     /// The object that declares the release, as `namespace/name`.
     pub owner: String,

@@ -229,7 +229,7 @@ fn what_others_depend_on_goes_after_them_where_that_is_declared() -> Result<()> 
             "kind": "HelmRelease",
             "metadata": { "name": "stranger" },
             "spec": {
-                "chart": { "name": "oci://127.0.0.1:1/nothing", "version": "1.0.0" },
+                "chart": { "name": "nothing", "version": "1.0.0", "repositoryURL": "oci://127.0.0.1:1/nowhere" },
                 "dependsOn": [{ "name": "database", "namespace": story.namespace }],
             },
         });

@@ -253,3 +253,29 @@ fn an_object_may_be_a_hook_and_a_part_of_the_release_as_with_helm() -> Result<()
         eventually::gone(&accounts, "app-account", SOON).await
     })
 }
+
+/// A pipeline that goes on behind a migration that fails: each commit is a new revision, and nothing of any was applied.
+#[test]
+fn what_ended_in_its_hooks_is_pruned_whatever_it_was_made_of() -> Result<()> {
+    story("hook-fails-again", async |story| {
+        // The API server refuses it.
+        let migration = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: No_Name\n  annotations:\n    helm.sh/hook: pre-upgrade\n";
+        story.push(&charts::note("hooked", "1.0.0").file("templates/migration.yaml", migration)).await?;
+        story.open_repository().await?;
+        story.release("app", "hooked", "1.0.0", json!({ "maxHistory": 3 })).await?;
+        story.ready("app").await?;
+        for at in 2..=8 {
+            story.patch("app", json!({ "spec": { "values": { "greeting": format!("number {at}") } } })).await?;
+            story
+                .eventually(&format!("revision {at} fails"), async || {
+                    let history = story.history("app").await?;
+                    ensure!(history.contains(&format!("{at} failed")), "the history is {history}");
+                    Ok(())
+                })
+                .await?;
+        }
+        let history = story.history("app").await?;
+        ensure!(history == "1 deployed, 7 failed, 8 failed", "the history is {history}");
+        Ok(())
+    })
+}

@@ -298,7 +298,8 @@ fn a_move_of_records_that_was_cut_off_or_called_off_ends() -> Result<()> {
         let other = prepare(story).await?;
         // Helm's own revision has no marks; the second is ours.
         let chart = format!("{}/memo", story.charts_url().await?);
-        let install = ["install", "memo", &chart, "--version", "1.0.0", "--plain-http", "--namespace", &story.namespace];
+        let install =
+            ["install", "memo", &chart, "--version", "1.0.0", "--plain-http", "--namespace", &story.namespace];
         story.helm.run(&install).await?;
         story.release("memo", "memo", "1.1.0", json!({})).await?;
         story.ready("memo").await?;

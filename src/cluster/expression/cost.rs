@@ -17,7 +17,7 @@ const COMPILATION: u64 = 30;
 /// So many states are compared with a byte of a text at the cost of one step.
 const STATES: u64 = 64;
 
-/// The longest text, in bytes, that indexOf() looks for: it compares all of it at each place.
+/// The longest text, in bytes, that `indexOf()` looks for: it compares all of it at each place.
 const SOUGHT: usize = 256;
 
 type Called<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
@@ -47,7 +47,7 @@ pub(super) fn end() -> bool {
     EVALUATION.replace(NONE).left.is_none()
 }
 
-/// Why a text that an expression gives to matches() is no pattern.
+/// Why a text that an expression gives to `matches()` is no pattern.
 pub(super) fn check(pattern: &str) -> Result<(), String> {
     Pattern::check(pattern).map_err(|why| format!("matches() gets no regular expression: {why}"))
 }

@@ -92,14 +92,14 @@ pub(crate) async fn secret_values(release: &HelmRelease, context: &Context) -> V
     let (mut referenced, mut room) = (Vec::new(), None);
     for reference in release.spec.values_from.iter().filter(|reference| reference.kind == ValuesKind::Secret) {
         let Ok(Ok(held)) = contents(reference, release, context).await else { continue };
-        let content = held.get(values::key(reference)).unwrap_or_default();
-        if values::check_size(&referenced, content.len()).is_err() {
+        let text = held.get(values::key(reference)).unwrap_or_default();
+        if values::check_size(&referenced, text.len()).is_err() {
             break;
         }
-        if room.is_none() && values::size(&referenced) + content.len() > values::ORDINARY {
+        if room.is_none() && values::size(&referenced) + text.len() > values::ORDINARY {
             room = Some(context.bounds.large_values.acquire(&release.namespace().unwrap_or_default()).await);
         }
-        referenced.push(Referenced { reference: reference.clone(), content: Some(content.to_vec()) });
+        referenced.push(Referenced { reference: reference.clone(), content: Some(text.to_vec()) });
     }
     values::merge(None, &referenced).map(|merged| merged.secrets).unwrap_or_default()
 }
@@ -115,22 +115,19 @@ async fn values(
     let (mut artifacts, mut room) = (Vec::new(), None);
     while let Some(reference) = references.get(found.len()) {
         let at = found.len();
-        let (artifact, held) = match &reference.url {
-            Some(url) => {
-                // A registry may take its time.
-                slot.pause();
-                let read = Box::pin(artifact::read(at, (url, reference), release, context, trace)).await?;
-                let (artifact, file) = read.unzip();
-                (artifact, file.map(Held::File))
-            }
-            None => {
-                slot.resume().await;
-                let held = contents(reference, release, context).await?;
-                (None, required(held, reference, at)?)
-            }
+        let (artifact, held) = if let Some(url) = &reference.url {
+            // A registry may take its time.
+            slot.pause();
+            let read = Box::pin(artifact::read(at, (url, reference), release, context, trace)).await?;
+            let (artifact, file) = read.unzip();
+            (artifact, file.map(Held::File))
+        } else {
+            slot.resume().await;
+            let held = contents(reference, release, context).await?;
+            (None, required(held, reference, at)?)
         };
-        let content = held.as_ref().and_then(|held| held.get(values::key(reference)));
-        let bytes = content.map_or(0, <[u8]>::len);
+        let text = held.as_ref().and_then(|held| held.get(values::key(reference)));
+        let bytes = text.map_or(0, <[u8]>::len);
         // Many large ones are not all held before they are found to be too many.
         values::check_size(&found, bytes)?;
         if room.is_none() && values::size(&found) + bytes > values::ORDINARY {
@@ -141,7 +138,7 @@ async fn values(
             continue;
         }
         artifacts.extend(artifact);
-        found.push(Referenced { reference: reference.clone(), content: content.map(<[u8]>::to_vec) });
+        found.push(Referenced { reference: reference.clone(), content: text.map(<[u8]>::to_vec) });
     }
     trace.artifacts = Some(artifacts);
     context.forget_unused();

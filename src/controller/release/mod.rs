@@ -57,6 +57,7 @@ use super::waits::{For, Progress};
 use crate::api::{FORCE_AT, HelmRelease, RELEASE_FINALIZER, REQUESTED_AT, Reason};
 use crate::cluster::SecretValues;
 use crate::history::{Planned, RecordMeta};
+use crate::permits::Permit;
 
 /// How soon an object is looked at again whose watch is behind our own write of its status.
 const CATCH_UP: Duration = Duration::from_millis(50);
@@ -253,14 +254,7 @@ async fn bring_nearer(
         return Ok(Outcome::Suspended);
     }
     effective.check()?;
-    let mut references = Box::pin(dereference::dereference(release, (place, &slot), trace)).await?;
-    let _room = references.room.take();
-    let mut desired = Box::new(validate::validate(release, references)?);
-    slot.pause();
-    if let Some(gate) = &mut desired.gate {
-        gate.ways.push_str(&place.connection());
-    }
-    trace.secrets = SecretValues::of_all(&desired.secrets).await;
+    let (mut desired, _room) = Box::pin(declared(release, &slot, place, trace)).await?;
     Box::pin(act::storage::settle(&mut desired, place)).await?;
     trace.records = Some(desired.identity.target());
     let resolved = Box::pin(fetch::resolve(&desired, release, context, trace)).await?;
@@ -306,6 +300,24 @@ async fn bring_nearer(
     let message = "the history of the release was changed by somebody else as often as the operator changed it: \
                    find out what else writes release Secrets of this name";
     Err(ReconcileError::new(Reason::PendingRelease, message))
+}
+
+/// What is to be installed, and the place in memory that its values have where they are large.
+async fn declared(
+    release: &HelmRelease,
+    slot: &Slot<'_>,
+    place: &Place,
+    trace: &mut Trace,
+) -> Result<(Box<validate::DesiredRelease>, Option<Permit>), ReconcileError> {
+    let mut references = Box::pin(dereference::dereference(release, (place, slot), trace)).await?;
+    let room = references.room.take();
+    let mut desired = Box::new(validate::validate(release, references)?);
+    slot.pause();
+    if let Some(gate) = &mut desired.gate {
+        gate.ways.push_str(&place.connection());
+    }
+    trace.secrets = SecretValues::of_all(&desired.secrets).await;
+    Ok((desired, room))
 }
 
 /// The object is being deleted: what it installed goes, or stays as it says, and its plan goes.
