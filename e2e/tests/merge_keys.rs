@@ -1,10 +1,11 @@
-//! How strategic merges treat the lists of built-in kinds is what the API server's OpenAPI says.
+//! How strategic merges treat the lists of built-in kinds is what the API server's own schema says.
 //!
 //! `UPDATE=1 cargo test -p e2e --test merge_keys` records it anew.
 
 #![expect(clippy::tests_outside_test_module, reason = "an integration test is one")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
@@ -102,7 +103,7 @@ fn record(openapi: &Value) -> Result<String> {
     let in_namespaces = in_namespaces(openapi);
     for ((group, kind), name) in &kinds {
         let is_in = in_namespaces.contains(&(group.clone(), kind.clone()));
-        text += &format!("kind {group} {kind} {name} {}\n", if is_in { "namespace" } else { "cluster" });
+        writeln!(text, "kind {group} {kind} {name} {}", if is_in { "namespace" } else { "cluster" })?;
     }
     // Only what kinds lead to.
     let mut reached: BTreeSet<&String> = BTreeSet::new();
@@ -117,7 +118,7 @@ fn record(openapi: &Value) -> Result<String> {
         for (field, Field { of, list }) in fields {
             let of = of.as_deref().filter(|of| merged.iter().any(|merged| merged == of));
             if of.is_some() || list.is_some() {
-                text += &format!("field {name} {field} {} {}\n", of.unwrap_or("-"), list.as_deref().unwrap_or("-"));
+                writeln!(text, "field {name} {field} {} {}", of.unwrap_or("-"), list.as_deref().unwrap_or("-"))?;
             }
         }
     }

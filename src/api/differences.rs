@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase", default)]
 pub struct DriftDetection {
     /// What is done. Default: objects that are missing are made anew (but for Jobs, bare Pods,
-    /// CertificateSigningRequests, volumes and their claims), and changed fields are told
+    /// certificate signing requests, volumes and their claims), and changed fields are told
     /// of in the condition `Drifted` and an Event.
     pub mode: Option<DriftMode>,
     /// Which fields others may change without being told of, or corrected.

@@ -6,6 +6,7 @@
 //! a thousand waiting releases do not hold a thousand connections.
 
 mod subscription;
+mod waiter;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::pin::pin;
@@ -18,9 +19,10 @@ use kube::api::{Api, ApiResource, DynamicObject, PartialObjectMeta};
 use kube::core::DynamicResourceScope;
 use kube::runtime::{WatchStreamExt, watcher};
 use serde_json::Value;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 pub(super) use self::subscription::Subscription;
+pub(super) use self::waiter::Waiter;
 use super::checks::Judge;
 use super::discovery::Resource;
 use super::fields::{self, Fingerprint};
@@ -114,38 +116,6 @@ pub(super) struct Refusal {
     pub(super) code: u16,
     /// The server's words.
     pub(super) message: String,
-}
-
-/// One who waits for several targets: woken for those that changed.
-#[derive(Default)]
-pub(super) struct Waiter {
-    woken: Mutex<BTreeSet<usize>>,
-    notify: Notify,
-}
-
-impl Waiter {
-    /// Wakes for the target with this number.
-    pub(super) fn wake(&self, number: usize) {
-        lock(&self.woken).insert(number);
-        self.notify.notify_one();
-    }
-
-    /// The targets that changed since they were last told, at least one and at most `limit` at a time.
-    pub(super) async fn woken(&self, limit: usize) -> BTreeSet<usize> {
-        loop {
-            let woken = self.take(limit);
-            if !woken.is_empty() {
-                return woken;
-            }
-            self.notify.notified().await;
-        }
-    }
-
-    fn take(&self, limit: usize) -> BTreeSet<usize> {
-        let mut woken = lock(&self.woken);
-        let rest = woken.iter().nth(limit).copied().map(|first| woken.split_off(&first)).unwrap_or_default();
-        std::mem::replace(&mut *woken, rest)
-    }
 }
 
 /// A waiter and the number that a target has with it.

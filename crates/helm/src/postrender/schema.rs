@@ -1,4 +1,4 @@
-//! How lists in built-in kinds are merged: what the API server's OpenAPI says (`x-kubernetes-patch-strategy` and
+//! How lists in built-in kinds are merged: what the API server's schema says (`x-kubernetes-patch-strategy` and
 //! `x-kubernetes-patch-merge-key`), by kind and field.
 //!
 //! It is recorded in `merge_keys.txt`, which a test of the end-to-end suite compares with a real API server. Of other kinds

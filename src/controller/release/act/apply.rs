@@ -268,7 +268,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Whether the release, its records or its HelmRelease would go with an object that left the chart: then it is left, and told.
+    /// Whether the release, its records or its object would go with an object that left the chart: then it is left, and told.
     fn holds_all(&self, object: &Object) -> bool {
         let (identity, reference) = (&self.task.desired.identity, object.reference());
         let own = self.task.release.namespace().unwrap_or_default();

@@ -73,13 +73,13 @@ pub(super) async fn run(
         let hook = record.release.hooks[at].clone();
         let told = (&record.release, hooks_begun(record));
         if !is_done(&hook, event, told) {
-            let begun = begun(&hook, event, told);
+            let earlier = begun(&hook, event, told);
             let of = Owner { release: record.release.name.clone(), namespace: record.release.namespace.clone() };
-            let began = match begun {
-                Some(began) => began,
+            let began = match earlier {
+                Some(earlier) => earlier,
                 None => note(record, at, (event, HookPhase::Running), place).await?,
             };
-            let run = HookRun { of: &of, began, is_resumed: begun.is_some() };
+            let run = HookRun { of: &of, began, is_resumed: earlier.is_some() };
             let what = format!("{} {:?} of {}", hook.kind, hook.name, hook.path);
             doing.send_replace(Some(format!("running the {} hook {what}", event.as_str())));
             let outcome = run_one(&hook, run, record, (deadline, secrets), place).await;
