@@ -72,6 +72,12 @@ fn admit_cluster(cluster: Option<&Cluster>, allowed: Allowed) -> Result<String, 
         let way = "put the server's authority into certificate-authority-data (--insecure-kubeconfig-tls allows it)";
         return Err(format!("its insecure-skip-tls-verify leaves out the check of the certificate of {shown}: {way}"));
     }
+    if cluster.is_some_and(|cluster| cluster.proxy_url.is_some()) && !allowed.insecure_tls {
+        return Err(format!(
+            "its proxy-url has {shown} reached through another address: leave it out, and set HTTPS_PROXY for the operator where it needs a \
+             proxy (--insecure-kubeconfig-tls allows it)"
+        ));
+    }
     if cluster.is_some_and(|cluster| cluster.certificate_authority.is_some()) {
         return Err(of_disk("certificate-authority", "certificate-authority-data"));
     }
@@ -155,6 +161,7 @@ mod tests {
             (config(&server, &provider), "--insecure-kubeconfig-exec", true),
             (with("insecure-skip-tls-verify", json!(true)), "--insecure-kubeconfig-tls", true),
             (with("server", json!("http://169.254.169.254")), "--insecure-kubeconfig-tls", true),
+            (with("proxy-url", json!("http://169.254.169.254:80")), "--insecure-kubeconfig-tls", true),
             (with("certificate-authority", json!("/etc/ca.crt")), "certificate-authority-data", false),
             (config(&server, &json!({ "tokenFile": "/var/run/token" })), "use token", false),
             (config(&server, &json!({ "client-key": "/k" })), "client-key-data", false),

@@ -17,7 +17,7 @@ use e2e::status;
 use e2e::story::{SOON, Story, alone, as_it_is, story};
 use helm_operator::api::{HelmRelease, Reason};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
-use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -465,7 +465,12 @@ fn an_operator_can_be_told_to_know_no_other_cluster() -> Result<()> {
             let by_tokens = json!({ "secretRef": null, "configMapRef": { "name": "prod" } });
             story.patch("memo", json!({ "spec": { "kubeConfig": by_tokens } })).await?;
             story.refused("memo", Reason::AccessDenied, &refused).await?;
-            story.patch("memo", json!({ "spec": { "kubeConfig": null } })).await?;
+            // What was in another cluster before the flag was set is left there, told, and holds nothing up.
+            story.patch("memo", json!({ "spec": { "suspend": true } })).await?;
+            let was = Patch::Merge(json!({ "status": { "kubeConfigs": ["prod"] } }));
+            story.releases().patch_status("memo", &PatchParams::default(), &was).await?;
+            story.patch("memo", json!({ "spec": { "suspend": false, "kubeConfig": null } })).await?;
+            story.event("memo", Reason::UninstallSkipped, "--no-remote-clusters").await?;
             story.ready("memo").await.map(drop)
         },
     )

@@ -62,8 +62,9 @@ pub(super) async fn leave(
         };
         let place = match reach(leaving, cluster, context).await {
             Ok(place) => Some(place),
-            Err(error) if is_forgotten(&error) => {
-                trace.left(vec![leaving.known_in(cluster)], &error.message);
+            Err(error) if is_forgotten(&error, context) => {
+                let why = if context.policy.no_remote_clusters { CLOSED } else { error.message.as_str() };
+                trace.left(vec![leaving.known_in(cluster)], why);
                 None
             }
             Err(error) => return Err(ReconcileError { message: still(&error.message), ..error }),
@@ -100,7 +101,13 @@ async fn leave_place(
     let deployed = task.place.revisions.of(current).into_iter().find(|meta| meta.revision == revision);
     let same = place.history.get(current, revision).await?;
     let uid = |meta: RecordMeta| meta.uid;
-    let is_same = same.and_then(|record| record.meta().ok()).map(uid) == deployed.map(uid);
+    let Some(deployed) = deployed else {
+        let message = format!(
+            "the record of revision {revision} of {current} is not known any more: what is deployed is looked at again"
+        );
+        return Err(ReconcileError::new(Reason::PendingRelease, message));
+    };
+    let is_same = same.and_then(|record| record.meta().ok()).map(uid) == Some(deployed.uid);
     // It may run hooks, and waits until objects are gone.
     task.slot.pause();
     for release in releases.iter().filter(|release| !is_same || *release != current) {
@@ -159,15 +166,20 @@ async fn leave_for_good(
 /// reached as before for as long as it is connected to.
 async fn reach(leaving: &Leaving, cluster: &ClusterKey, context: &Arc<Context>) -> Result<Place, ReconcileError> {
     match Place::at(&leaving.whose, Some(cluster), context).await {
-        Err(error) if is_forgotten(&error) => Place::remembered(&leaving.whose, cluster, context).await.ok_or(error),
+        Err(error) if is_forgotten(&error, context) => {
+            Place::remembered(&leaving.whose, cluster, context).await.ok_or(error)
+        }
         reached => reached,
     }
 }
 
-/// Whether nothing says any more how to reach a cluster.
-fn is_forgotten(error: &ReconcileError) -> bool {
-    matches!(error.reason, Reason::SecretNotFound | Reason::ConfigMapNotFound)
+/// Whether nothing says any more how to reach a cluster, or no other cluster is to be reached.
+fn is_forgotten(error: &ReconcileError, context: &Context) -> bool {
+    matches!(error.reason, Reason::SecretNotFound | Reason::ConfigMapNotFound) || context.policy.no_remote_clusters
 }
+
+/// Why no other cluster is reached, whatever is declared.
+const CLOSED: &str = "the operator runs with --no-remote-clusters, and reaches no other cluster";
 
 /// Why an object goes though what it has in a cluster cannot be uninstalled.
 ///
@@ -184,7 +196,7 @@ fn give_up(
         return Ok(why.to_owned());
     }
     let named = cluster.named();
-    if !is_forgotten(&error) {
+    if !is_forgotten(&error, context) {
         let message = format!(
             "{}. The HelmRelease goes once its release is uninstalled there. If that cluster is gone for good, set \
              spec.uninstall.deletionPolicy: Orphan, or delete {named}: then it goes, and leaves what it has there",
@@ -196,12 +208,16 @@ fn give_up(
         return Ok(error.message);
     };
     let left = Duration::try_from(until.duration_since(context.now())).unwrap_or_default();
+    let (why, unless) = if context.policy.no_remote_clusters {
+        (CLOSED.to_owned(), "it runs without that")
+    } else {
+        (format!("there is no {named} any more to reach it by"), "it is put back")
+    };
     if left.is_zero() {
-        return Ok(format!("there is no {named} any more to reach it by"));
+        return Ok(why);
     }
     let message = format!(
-        "there is no {named} any more to uninstall the release by: unless it is put back, the HelmRelease goes at {}, and leaves what \
-         it has in that cluster",
+        "{why}: unless {unless}, the HelmRelease goes at {}, and leaves what it has in that cluster",
         until.strftime("%Y-%m-%d %H:%M:%S UTC")
     );
     Err(ReconcileError { retry_after: Some(left), ..ReconcileError::new(error.reason, message) })

@@ -256,16 +256,24 @@ fn note(step: &Step, outlook: &Outlook, task: &Task<'_>) -> Option<String> {
 
 /// A name for just this plan: of what is done, of what it rests on, and of when it was made.
 fn digest(step: &Step, proposal: &Proposal, (made, basis): (Timestamp, &str), foreseen: &[String]) -> String {
-    let Proposal { release, replaced, definitions, .. } = proposal;
+    let Proposal { release, replaced, definitions, varies, .. } = proposal;
     let replaced: Vec<String> = replaced.iter().map(|record: &Record| record.revision().to_string()).collect();
     let (made, replaced) = (made.to_string(), replaced.join(" "));
     let (kind, revision) = (format!("{:?}", step.kind), step.revision.to_string());
     let values = serde_json::to_string(&release.config).unwrap_or_default();
     // With their events and policies, beside the manifests that these are from.
     let hooks = serde_json::to_string(&release.hooks).unwrap_or_default();
+    // What the record holds besides, and Helm goes by later: its status, notes and labels, and the chart's own values.
+    let kept = [&release.info.status.as_str().to_owned(), &release.info.description, &release.info.notes]
+        .map(String::as_str)
+        .join("\n");
+    let labels = serde_json::to_string(&release.labels).unwrap_or_default();
+    let defaults = serde_json::to_string(&release.chart.values).unwrap_or_default();
+    let varies = varies.join("\n");
     let chart = [release.chart.name(), release.chart.version()];
     let mut parts =
         vec![&*made, basis, &kind, &revision, &replaced, chart[0], chart[1], &values, &hooks, &release.manifest];
+    parts.extend([&*kept, &labels, &defaults, &varies]);
     for definition in definitions.sources() {
         parts.extend(["definition", definition.text]);
     }
