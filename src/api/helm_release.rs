@@ -252,6 +252,10 @@ pub struct HelmReleaseStatus {
     /// `ConfigMap/name`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kube_configs: Vec<String>,
+    /// The other namespaces in which Helm's records of this object may be. Records in any other one are not believed, whatever
+    /// they say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub record_namespaces: Vec<String>,
     /// The chart version that was last tried.
     pub last_attempted_revision: Option<String>,
     /// The digest of the chart that was last tried.

@@ -38,6 +38,14 @@ impl Undecodable {
         let listed = self.status.get("kubeConfigs").cloned().unwrap_or_default();
         serde_json::from_value(listed).unwrap_or_default()
     }
+
+    /// The namespaces in which its status says that records are.
+    pub(crate) fn record_namespaces(&self) -> Vec<String> {
+        let listed = self.status.get("recordNamespaces").cloned().unwrap_or_default();
+        let listed: Vec<String> = serde_json::from_value(listed).unwrap_or_default();
+        let told = |field: &str| Some(self.status.get("helmRelease")?.get(field)?.as_str()?.to_owned());
+        listed.into_iter().chain(told("namespace")).chain(told("storageNamespace")).collect()
+    }
 }
 
 /// What an object says of its own removal.

@@ -97,6 +97,12 @@ pub(crate) fn told(state: &ReleaseState, namespace: &str) -> Target {
     }
 }
 
+/// The namespace in which the records were, as the status of an object tells.
+pub(crate) fn told_namespace(release: &HelmRelease) -> Option<String> {
+    let state = release.status.as_ref()?.helm_release.as_ref()?;
+    Some(told(state, &release.namespace().unwrap_or_default()).release.namespace)
+}
+
 /// The API of releases.
 pub(crate) const API_VERSION: &str = "helm-operator.ketches.cn/v1alpha1";
 

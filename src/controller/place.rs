@@ -1,5 +1,6 @@
 //! Where a release is carried out: in which cluster, and as whom. What touches users' objects takes a place.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -64,13 +65,21 @@ pub(crate) struct Whereabouts {
     pub(crate) declared: Option<ClusterKey>,
     /// The other clusters than the operator's own in which something of it may be, as its status tells.
     pub(crate) listed: Vec<ClusterKey>,
+    /// The namespaces in which records of it may be: its own, what it declares, and what its status tells. Whoever may write Secrets
+    /// in any other one makes no records for it.
+    pub(crate) records: BTreeSet<String>,
 }
 
 impl Whereabouts {
     /// What `release` says.
     pub(crate) fn of(release: &HelmRelease) -> Self {
+        let namespace = release.metadata.namespace.clone().unwrap_or_default();
+        let declared = matching::target(release).release.namespace;
+        let told = release.status.iter().flat_map(|status| status.record_namespaces.iter().cloned());
+        let last = matching::told_namespace(release);
         Self {
-            namespace: release.metadata.namespace.clone().unwrap_or_default(),
+            records: [namespace.clone(), declared].into_iter().chain(told).chain(last).collect(),
+            namespace,
             account: release.spec.service_account_name.clone(),
             declared: matching::cluster(release),
             listed: matching::listed_clusters(release).collect(),
@@ -100,6 +109,8 @@ pub(crate) struct Place {
     pub(crate) context: Arc<Context>,
     /// Which cluster it is; none for the operator's own.
     pub(crate) key: Option<ClusterKey>,
+    /// The namespaces in which records of the object may be.
+    records: BTreeSet<String>,
     client: kube::Client,
     /// What keeps the connection to another cluster.
     remote: Option<Arc<Remote>>,
@@ -155,6 +166,7 @@ impl Place {
             subject,
             context: Arc::clone(context),
             key: key.cloned(),
+            records: whose.records.clone(),
             client: client.clone(),
             remote,
         }
@@ -173,6 +185,13 @@ impl Place {
         } else {
             Reach::Cluster
         }
+    }
+
+    /// The releases here that were made for the object `owner` (`namespace/name`) with this uid, of the namespaces in which they may be.
+    pub(crate) fn owned_by(&self, owner: &str, uid: &str) -> Vec<ReleaseKey> {
+        let mut releases = self.revisions.owned_by(owner, uid);
+        releases.retain(|release| self.records.contains(&release.namespace));
+        releases
     }
 
     /// A release here.

@@ -91,6 +91,7 @@ mod tests {
                 marks,
                 held: None,
                 copy_of: None,
+                copied_version: None,
                 counted: None,
                 bytes: 0,
                 resource_version: String::new(),

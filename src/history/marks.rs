@@ -30,6 +30,7 @@ const CLUSTER: &str = "helm-operator.ketches.cn/cluster";
 const NAMESPACE: &str = "helm-operator.ketches.cn/namespace";
 const HELD: &str = "helm-operator.ketches.cn/held";
 const COPY_OF: &str = "helm-operator.ketches.cn/copy-of";
+const COPIED_VERSION: &str = "helm-operator.ketches.cn/copied-version";
 const PLANNED: &str = "helm-operator.ketches.cn/planned";
 const FORCED: &str = "helm-operator.ketches.cn/forced";
 const FIELDS: &str = "helm-operator.ketches.cn/fields";
@@ -272,9 +273,15 @@ pub(super) fn copy_of(annotations: &BTreeMap<String, String>) -> Option<String> 
     annotations.get(COPY_OF).cloned()
 }
 
-/// Notes that.
-pub(super) fn note_copy(of: Option<String>, annotations: &mut BTreeMap<String, String>) {
+/// The version of that Secret that was copied.
+pub(super) fn copied_version(annotations: &BTreeMap<String, String>) -> Option<String> {
+    annotations.get(COPIED_VERSION).cloned()
+}
+
+/// Notes of which Secret, and of which version of it, a record is a copy.
+pub(super) fn note_copy(of: Option<String>, version: Option<String>, annotations: &mut BTreeMap<String, String>) {
     annotations.extend(of.map(|uid| (COPY_OF.to_owned(), uid)));
+    annotations.extend(version.map(|version| (COPIED_VERSION.to_owned(), version)));
 }
 
 /// Puts that among the other annotations, or takes it away.

@@ -25,6 +25,8 @@ pub struct RecordMeta {
     pub counted: Option<Counted>,
     /// The uid of the Secret in another namespace that it is a copy of, while records move.
     pub copy_of: Option<String>,
+    /// The version of that Secret that was copied.
+    pub copied_version: Option<String>,
     /// How many bytes the record has; 0 where it was not written by us, or not by us last.
     pub bytes: u64,
     /// The server's version of the Secret; changes with each write.
@@ -72,6 +74,7 @@ impl RecordMeta {
             held: metadata.annotations.as_ref().and_then(marks::held),
             counted: metadata.annotations.as_ref().and_then(marks::counted),
             copy_of: metadata.annotations.as_ref().and_then(marks::copy_of),
+            copied_version: metadata.annotations.as_ref().and_then(marks::copied_version),
             bytes: metadata.annotations.as_ref().and_then(marks::bytes).unwrap_or_default(),
             resource_version: metadata.resource_version.clone().unwrap_or_default(),
             uid: metadata.uid.clone().unwrap_or_default(),

@@ -142,8 +142,9 @@ impl History {
     pub async fn copy(&self, mut record: Record, namespace: &str) -> Result<Record, Error> {
         let metadata = &mut record.metadata;
         metadata.namespace = Some(namespace.to_owned());
-        marks::note_copy(metadata.uid.take(), metadata.annotations.get_or_insert_default());
-        (metadata.uid, metadata.resource_version, metadata.creation_timestamp) = (None, None, None);
+        let (uid, version) = (metadata.uid.take(), metadata.resource_version.take());
+        marks::note_copy(uid, version, metadata.annotations.get_or_insert_default());
+        metadata.creation_timestamp = None;
         let metadata = secret::changed_metadata(&record, Timestamp::now());
         let secret = SecretRef::of(&metadata);
         let request = Request::new(Secret::url_path(&(), Some(&secret.namespace)));

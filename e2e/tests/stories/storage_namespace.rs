@@ -7,7 +7,7 @@ use helm_operator::api::{REQUESTED_AT, Reason};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
-use kube::api::{ListParams, PostParams};
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 /// Another namespace for records.
@@ -280,12 +280,101 @@ fn a_namespace_that_went_is_made_anew_and_keeps_nothing_from_being_deleted() -> 
     })
 }
 
-/// What a move leaves that was cut off, or called off: a copy of the first revision in another namespace.
-async fn copied(story: &Story<'_>, from: &str, to: &str) -> Result<()> {
+/// Whoever may write Secrets in some namespace writes a history for an object that has none yet.
+#[test]
+fn a_record_in_a_namespace_that_nobody_declared_is_no_history() -> Result<()> {
+    story("storage-planted", async |story| {
+        let other = prepare(story).await?;
+        story.release("template", "memo", "1.0.0", json!({ "release": { "name": "memo" } })).await?;
+        story.ready("template").await?;
+        let secrets = |namespace: &str| Api::<Secret>::namespaced(story.client.clone(), namespace);
+        let mut planted = secrets(&story.namespace).get("sh.helm.release.v1.memo.v1").await?;
+        story.delete("template").await?;
+        let waits = json!({ "dependsOn": [{ "name": "missing" }] });
+        story.release("memo", "memo", "1.1.0", waits).await?;
+        let victim = story.refused("memo", Reason::DependencyNotReady, &[]).await?;
+        let mut annotations = planted.metadata.annotations.unwrap_or_default();
+        let mark = |key: &str| format!("helm-operator.ketches.cn/{key}");
+        annotations.insert(mark("owner"), format!("{}/memo", story.namespace));
+        annotations.insert(mark("uid"), victim.metadata.uid.unwrap_or_default());
+        annotations.insert(mark("namespace"), story.namespace.clone());
+        let (name, labels) = (planted.metadata.name, planted.metadata.labels);
+        planted.metadata = ObjectMeta { name, labels, annotations: Some(annotations), ..ObjectMeta::default() };
+        secrets(&other).create(&PostParams::default(), &planted).await?;
+        let asked = json!({ "metadata": { "annotations": { REQUESTED_AT: "now" } } });
+        story.patch("memo", asked).await?;
+        story.release("beside", "memo", "1.0.0", json!({})).await?;
+        story.ready("beside").await?;
+        story.refused("memo", Reason::DependencyNotReady, &[]).await?;
+        ensure!(records(story, &other).await? == 1, "what was planted has moved");
+        ensure!(story.objects::<ConfigMap>().get_opt("memo-config").await?.is_none(), "what was planted is applied");
+        end(story, &other).await
+    })
+}
+
+/// A backup of the records is no release, and neither is what somebody writes for one of others.
+#[test]
+fn by_records_that_somebody_copied_nothing_is_uninstalled_or_moved() -> Result<()> {
+    story("storage-copied", async |story| {
+        let other = prepare(story).await?;
+        story.release("memo", "memo", "1.0.0", json!({})).await?;
+        story.release("victim", "memo", "1.0.0", json!({})).await?;
+        let owner = story.ready("memo").await?;
+        story.ready("victim").await?;
+        let before = (uid(story).await?, story.objects::<ConfigMap>().get("victim-config").await?.metadata.uid);
+        let secrets = |namespace: &str| Api::<Secret>::namespaced(story.client.clone(), namespace);
+        let mark = |key: &str| format!("helm-operator.ketches.cn/{key}");
+        // As it is; as the records of a release that are kept elsewhere; and those of another release, as if they were ours.
+        let copies = [
+            ("memo", "backup", None),
+            ("memo", "storage", Some(&story.namespace)),
+            ("victim", "forged", Some(&story.namespace)),
+        ];
+        for (release, place, namespace) in copies {
+            let place = format!("{other}-{place}");
+            story.kubectl.run(&["create", "namespace", &place]).await?;
+            let mut copy = secrets(&story.namespace).get(&format!("sh.helm.release.v1.{release}.v1")).await?;
+            let mut annotations = copy.metadata.annotations.unwrap_or_default();
+            annotations.insert(mark("owner"), format!("{}/memo", story.namespace));
+            annotations.insert(mark("uid"), owner.metadata.uid.clone().unwrap_or_default());
+            annotations.extend(namespace.map(|namespace| (mark("namespace"), namespace.clone())));
+            let (name, labels) = (copy.metadata.name, copy.metadata.labels);
+            copy.metadata = ObjectMeta { name, labels, annotations: Some(annotations), ..ObjectMeta::default() };
+            secrets(&place).create(&PostParams::default(), &copy).await?;
+        }
+        story.patch("memo", json!({ "spec": { "chart": { "version": "1.1.0" } } })).await?;
+        story.ready("memo").await?;
+        ensure!(history(story, &story.namespace).await? == "1 superseded, 2 deployed");
+        story.patch("memo", json!({ "metadata": { "annotations": { REQUESTED_AT: "now" } } })).await?;
+        story.ready("memo").await?;
+        let after = (uid(story).await?, story.objects::<ConfigMap>().get("victim-config").await?.metadata.uid);
+        ensure!(before == after, "an object was deleted: {before:?}, {after:?}");
+        for (_, place, _) in copies {
+            let place = format!("{other}-{place}");
+            ensure!(records(story, &place).await? == 1, "the copy in {place} is gone");
+            story.kubectl.run(&["delete", "namespace", &place, "--wait=false"]).await?;
+        }
+        story.delete("memo").await?;
+        ensure!(story.objects::<ConfigMap>().get_opt("victim-config").await?.is_some(), "another release is gone");
+        end(story, &other).await
+    })
+}
+
+/// What a move leaves that was cut off, or called off: copies of these revisions in another namespace.
+async fn copied(story: &Story<'_>, (from, to): (&str, &str), revisions: &[u32], version: Option<&str>) -> Result<()> {
+    for revision in revisions {
+        copy(story, (from, to), *revision, version).await?;
+    }
+    Ok(())
+}
+
+async fn copy(story: &Story<'_>, (from, to): (&str, &str), revision: u32, version: Option<&str>) -> Result<()> {
     let secrets = |namespace: &str| Api::<Secret>::namespaced(story.client.clone(), namespace);
-    let mut copy = secrets(from).get("sh.helm.release.v1.memo.v1").await?;
+    let mut copy = secrets(from).get(&format!("sh.helm.release.v1.memo.v{revision}")).await?;
     let mut annotations = copy.metadata.annotations.unwrap_or_default();
     annotations.insert("helm-operator.ketches.cn/copy-of".to_owned(), copy.metadata.uid.unwrap_or_default());
+    let version = version.map(str::to_owned).or(copy.metadata.resource_version);
+    annotations.extend(version.map(|version| ("helm-operator.ketches.cn/copied-version".to_owned(), version)));
     let (name, labels) = (copy.metadata.name, copy.metadata.labels);
     copy.metadata = ObjectMeta { name, labels, annotations: Some(annotations), ..ObjectMeta::default() };
     secrets(to).create(&PostParams::default(), &copy).await?;
@@ -308,7 +397,7 @@ fn a_move_of_records_that_was_cut_off_or_called_off_ends() -> Result<()> {
 
         // Cut off after the first was copied and deleted.
         story.patch("memo", json!({ "spec": { "suspend": true } })).await?;
-        copied(story, &story.namespace, &other).await?;
+        copied(story, (&story.namespace, &other), &[1], None).await?;
         story.kubectl.run(&["delete", "secret", "sh.helm.release.v1.memo.v1", "-n", &story.namespace]).await?;
         story.patch("memo", json!({ "spec": { "suspend": false, "storageNamespace": other } })).await?;
         story.ready("memo").await?;
@@ -316,11 +405,26 @@ fn a_move_of_records_that_was_cut_off_or_called_off_ends() -> Result<()> {
 
         // Called off after the first was copied.
         story.patch("memo", json!({ "spec": { "suspend": true } })).await?;
-        copied(story, &other, &story.namespace).await?;
+        copied(story, (&other, &story.namespace), &[1], None).await?;
         story.patch("memo", json!({ "spec": { "suspend": false } })).await?;
         story.patch("memo", json!({ "metadata": { "annotations": { REQUESTED_AT: "now" } } })).await?;
         story.ready("memo").await?;
         ensure!(history(story, &other).await? == whole, "{}", history(story, &other).await?);
+        // Without marks of ours it is nobody's.
+        let leftover = ["delete", "secret", "sh.helm.release.v1.memo.v1", "-n", &story.namespace, "--ignore-not-found"];
+        story.kubectl.run(&leftover).await?;
+
+        // All are copied, and somebody wrote the newest since: by its old copy there would be none deployed.
+        story.patch("memo", json!({ "spec": { "suspend": true } })).await?;
+        copied(story, (&other, &story.namespace), &[1, 2], Some("1")).await?;
+        let stale = Patch::Merge(json!({ "metadata": { "labels": { "status": "superseded" } } }));
+        let copies = Api::<Secret>::namespaced(story.client.clone(), &story.namespace);
+        copies.patch("sh.helm.release.v1.memo.v2", &PatchParams::default(), &stale).await?;
+        story.patch("memo", json!({ "spec": { "suspend": false, "storageNamespace": null } })).await?;
+        story.ready("memo").await?;
+        ensure!(history(story, &story.namespace).await? == whole && records(story, &other).await? == 0);
+        let labels = copies.get("sh.helm.release.v1.memo.v2").await?.metadata.labels.unwrap_or_default();
+        ensure!(labels.get("status").map(String::as_str) == Some("deployed"), "the old copy is kept: {labels:?}");
         end(story, &other).await
     })
 }

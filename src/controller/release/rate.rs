@@ -63,6 +63,7 @@ mod tests {
             marks,
             held: None,
             copy_of: None,
+            copied_version: None,
             counted,
             bytes: 0,
             resource_version: String::new(),

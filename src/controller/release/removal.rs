@@ -106,6 +106,7 @@ impl Leaving {
                 account: declared.service_account,
                 declared: declared.kube_config.as_ref().map(cluster),
                 listed: undecodable.kube_configs().iter().map(|told| cluster(&KubeConfig::parse(told))).collect(),
+                records: undecodable.record_namespaces().into_iter().chain(metadata.namespace.clone()).collect(),
             },
             suspended: declared.suspend,
             unclear: undecodable.removal.is_none(),

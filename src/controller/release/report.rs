@@ -343,6 +343,7 @@ fn carried_over(before: HelmReleaseStatus, trace: &Trace) -> HelmReleaseStatus {
         plan: trace.plan.clone().or_else(|| before.plan.filter(|_| !trace.withdrawn)).filter(|_| !trace.acted),
         helm_release: trace.state.clone().or(before.helm_release),
         kube_configs: trace.kube_configs.clone().unwrap_or(before.kube_configs),
+        record_namespaces: trace.record_namespaces.clone().unwrap_or(before.record_namespaces),
         inventory: contents.map(|contents| contents.inventory.clone()).or(before.inventory),
         notes: contents.map_or(before.notes, |contents| contents.notes.clone()),
         ..before

@@ -50,6 +50,8 @@ pub(super) struct Trace {
     pub(super) left: Vec<(Vec<String>, String)>,
     /// The Secrets of the other clusters in which something of the object may be, where that is not what the status tells.
     pub(super) kube_configs: Option<Vec<String>>,
+    /// The other namespaces in which its records may be, where that is another list than the status has.
+    pub(super) record_namespaces: Option<Vec<String>>,
     /// Objects that somebody changed or deleted, and that are as they were applied again.
     pub(super) corrected: Vec<String>,
     /// How the tests of the newest revision failed, where they did in this reconcile.

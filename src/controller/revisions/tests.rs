@@ -23,6 +23,7 @@ fn of(uid: &str, version: u32) -> RecordMeta {
         marks: None,
         held: None,
         copy_of: None,
+        copied_version: None,
         counted: None,
         bytes: 0,
         resource_version: version.to_string(),

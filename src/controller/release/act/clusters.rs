@@ -4,20 +4,22 @@
 //! once nothing of the object is there. So no cluster is forgotten, whatever the object declares meanwhile, and whenever the
 //! operator dies.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::jiff::SignedDuration;
+use kube::ResourceExt as _;
 
 use super::{Task, uninstall};
 use crate::api::{HelmRelease, Reason};
 use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
-use crate::controller::matching::Key;
+use crate::controller::matching::{self, Key};
 use crate::controller::place::Place;
-use crate::controller::release::publish;
 use crate::controller::release::removal::Leaving;
 use crate::controller::release::trace::Trace;
+use crate::controller::release::{dereference, publish};
 use crate::controller::target::ClusterKey;
 use crate::history::RecordMeta;
 
@@ -25,20 +27,42 @@ use crate::history::RecordMeta;
 /// deletes both may put the Secret or the `ConfigMap` back.
 const LET_GO: SignedDuration = SignedDuration::from_secs(60);
 
-/// Lists the cluster of `place` in the status, unless it is listed.
+/// Lists the cluster of `place`, and the namespace of the records, in the status, unless they are listed.
 pub(in crate::controller::release) async fn enter(
     release: &HelmRelease,
     place: &Place,
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
-    let Some(key) = &place.key else { return Ok(()) };
-    let listed = release.status.as_ref().map(|status| status.kube_configs.clone()).unwrap_or_default();
-    let secret = key.by.to_string();
-    if listed.contains(&secret) {
+    let (clusters, namespaces) = match &release.status {
+        Some(status) => (status.kube_configs.clone(), status.record_namespaces.clone()),
+        None => Default::default(),
+    };
+    let cluster = place.key.as_ref().map(|key| key.by.to_string()).filter(|cluster| !clusters.contains(cluster));
+    let own = release.namespace().unwrap_or_default();
+    let records = [Some(dereference::target(release).release.namespace), matching::told_namespace(release)];
+    let records = records.into_iter().flatten().filter(|records| *records != own && !namespaces.contains(records));
+    let records: BTreeSet<String> = records.collect();
+    if cluster.is_none() && records.is_empty() {
         return Ok(());
     }
-    trace.kube_configs = Some(listed.into_iter().chain([secret]).collect());
+    trace.kube_configs = cluster.map(|cluster| clusters.into_iter().chain([cluster]).collect());
+    trace.record_namespaces =
+        Some(namespaces.into_iter().chain(records).collect()).filter(|all: &Vec<_>| !all.is_empty());
     publish::progress(release, trace, &place.context).await
+}
+
+/// Takes namespaces off the list in which no records of the object are any more.
+fn forget_namespaces(task: &Task<'_>, trace: &mut Trace) {
+    let listed = task.release.status.as_ref().map(|status| status.record_namespaces.as_slice()).unwrap_or_default();
+    let (identity, own) = (&task.desired.identity, task.release.namespace().unwrap_or_default());
+    if !uninstall::former(identity, task.place).is_empty() {
+        return;
+    }
+    let declared: Vec<String> =
+        [identity.release.namespace.clone()].into_iter().filter(|records| *records != own).collect();
+    if trace.record_namespaces.is_some() || declared != listed {
+        trace.record_namespaces = Some(declared);
+    }
 }
 
 /// Uninstalls what the object has in clusters that it does not declare any more, now that `revision` is deployed where it does.
@@ -82,6 +106,7 @@ pub(super) async fn leave(
     let declared: Vec<String> = leaving.whose.declared.iter().map(|cluster| cluster.by.to_string()).collect();
     let listed = task.release.status.as_ref().map(|status| status.kube_configs.as_slice()).unwrap_or_default();
     trace.kube_configs = Some(declared).filter(|declared| trace.kube_configs.is_some() || *declared != listed);
+    forget_namespaces(task, trace);
     Ok(())
 }
 

@@ -33,7 +33,13 @@ pub(in crate::controller::release) async fn gather(identity: &Identity, place: &
         place.admit(to).await?;
         tracing::info!(object = %identity.owner, "the records of release {from} move to namespace {}", to.namespace);
         let (known, revisions) = (place.revisions.of(to), place.revisions.of(&from));
-        for meta in revisions.iter().filter(|meta| known.iter().all(|other| !is_pair(other, meta))) {
+        for meta in &revisions {
+            match known.iter().find(|other| is_pair(other, meta)) {
+                // Somebody wrote it since: what is there is what counts.
+                Some(copy) if is_outdated(copy, meta) => record::delete(place, copy).await?,
+                Some(_) => continue,
+                None => {}
+            }
             let Some(mut read) = record::read(place, &from, meta.revision).await? else { continue };
             read.marks = read.marks.map(|marks| Marks { namespace: identity.namespace_mark(), ..marks });
             record::copy(place, read, to).await?;
@@ -74,7 +80,12 @@ fn is_pair(one: &RecordMeta, other: &RecordMeta) -> bool {
     copies(one, other) || copies(other, one)
 }
 
-fn copies(meta: &RecordMeta, of: &RecordMeta) -> bool {
+/// Whether a copy is of an older version of its original.
+fn is_outdated(copy: &RecordMeta, of: &RecordMeta) -> bool {
+    copies(copy, of) && copy.copied_version.as_ref().is_some_and(|version| *version != of.resource_version)
+}
+
+pub(super) fn copies(meta: &RecordMeta, of: &RecordMeta) -> bool {
     meta.copy_of.as_deref() == Some(of.uid.as_str())
 }
 
@@ -116,10 +127,27 @@ fn stays(identity: &Identity, place: &Place) -> Result<(), ReconcileError> {
 
 /// Where else there are records of the release whose objects are those that are declared.
 fn elsewhere(identity: &Identity, place: &Place) -> Vec<ReleaseKey> {
-    let owned = place.revisions.owned_by(&identity.owner, &identity.uid).into_iter();
+    let owned = place.owned_by(&identity.owner, &identity.uid).into_iter();
     let is_same = |release: &ReleaseKey| {
         let marked = prepare::marked(release, place);
         marked.release == identity.release.name && marked.namespace == identity.namespace
     };
-    owned.filter(|release| *release != identity.release && is_same(release)).collect()
+    let known = place.revisions.of(&identity.release);
+    owned
+        .filter(|release| {
+            *release != identity.release && is_same(release) && is_moving(release, &known, identity, place)
+        })
+        .collect()
+}
+
+/// Whether records elsewhere are to be moved to where the release has the history `known`. A history of its own that is whole does not
+/// give way to what somebody copied to another namespace, or wrote there.
+fn is_moving(from: &ReleaseKey, known: &[RecordMeta], identity: &Identity, place: &Place) -> bool {
+    let is_own = |meta: &&RecordMeta| meta.marks.as_ref().is_some_and(|marks| marks.owner == identity.owner);
+    let Some(newest) = known.last().filter(is_own) else { return true };
+    let revisions = place.revisions.of(from);
+    let is_paired = revisions.iter().any(|meta| known.iter().any(|other| is_pair(other, meta)));
+    // Copies of what is deleted already go before what is left to be moved.
+    let is_begun = newest.copy_of.is_some() && revisions.last().is_some_and(|last| last.revision > newest.revision);
+    is_paired || is_begun
 }

@@ -12,7 +12,7 @@ use kube::api::Api;
 use kube::core::CustomResourceExt as _;
 
 use super::hooks::{self, Course};
-use super::{Deadline, Doing, prepare, record};
+use super::{Deadline, Doing, prepare, record, storage};
 use crate::api::{DeletionPolicy, DeletionPropagation, HelmRelease, InventoryEntry, Reason};
 use crate::cluster::{
     DeleteOptions, Object, ObjectRef, Owner as Marked, Propagation, Reach, Removal as Removed, SecretValues, distinct,
@@ -74,9 +74,14 @@ pub(super) async fn uninstall(
 
 /// Of records that were being moved each place has a part: the newest tells of the release, and the others go with it.
 fn is_part(release: &ReleaseKey, owned: &[ReleaseKey], place: &Place) -> bool {
-    let newest = |release: &ReleaseKey| place.revisions.of(release).last().map(|last| last.revision);
-    let marks = prepare::marked(release, place);
-    owned.iter().any(|other| prepare::marked(other, place) == marks && newest(other) > newest(release))
+    let newest = |release: &ReleaseKey| place.revisions.of(release).last().cloned();
+    let (marks, own) = (prepare::marked(release, place), newest(release));
+    let is_before = |other: &ReleaseKey| match (&own, newest(other)) {
+        // Where all are copied already, and none is deleted, the copies go on.
+        (Some(own), Some(other)) if own.revision == other.revision => storage::copies(&other, own),
+        (own, other) => other.map(|other| other.revision) > own.as_ref().map(|own| own.revision),
+    };
+    owned.iter().any(|other| prepare::marked(other, place) == marks && is_before(other))
 }
 
 /// Uninstalls what was made for an object that is gone already: what bears its uid.
@@ -84,7 +89,7 @@ pub(super) async fn uninstall_gone(leaving: &Leaving, place: &Place, trace: &mut
     if stays(leaving, &place.context).await?.is_some() {
         return Ok(());
     }
-    for release in place.revisions.owned_by(&leaving.owner, &leaving.uid) {
+    for release in place.owned_by(&leaving.owner, &leaving.uid) {
         Box::pin(remove(&release, leaving, place, trace)).await?;
     }
     Ok(())
@@ -156,7 +161,7 @@ fn owned(leaving: &Leaving, place: &Place) -> Vec<ReleaseKey> {
 /// The releases that were made for the object in a place. Where it declares another one by now, only what was made for it
 /// there by that name: two Secrets may lead to one cluster, and what the other made is not to be left.
 pub(super) fn made_here(leaving: &Leaving, place: &Place) -> Vec<ReleaseKey> {
-    let releases = place.revisions.owned_by(&leaving.owner, &leaving.uid).into_iter();
+    let releases = place.owned_by(&leaving.owner, &leaving.uid).into_iter();
     let (is_declared, mark) = (leaving.whose.declared == place.key, target::mark(place.key.as_ref()));
     let is_by_this_name = |release: &ReleaseKey| {
         let revisions = place.revisions.of(release);
@@ -193,7 +198,7 @@ pub(in crate::controller::release) async fn leave_former(
 /// The releases of the object other than the one that it declares.
 pub(super) fn former(identity: &Identity, place: &Place) -> Vec<ReleaseKey> {
     let (current, owner) = (&identity.release, identity.owner.as_str());
-    let releases = place.revisions.owned_by(owner, &identity.uid).into_iter();
+    let releases = place.owned_by(owner, &identity.uid).into_iter();
     // Whose records are elsewhere, and whose objects are those of the current one, is no other.
     let has_others = |release: &ReleaseKey| {
         let marked = prepare::marked(release, place);
@@ -242,6 +247,10 @@ pub(super) async fn remove(
         );
         return Err(ReconcileError::new(Reason::HistoryInvalid, message));
     }
+    if let Some(why) = records.last().and_then(|record| copied(release, record, place)) {
+        tracing::warn!(object = %leaving.owner, "records of {release} are left as they are, and nothing is uninstalled by them: {why}");
+        return Ok(());
+    }
     // Only the newest revision tells of the uninstall; where it is gone or damaged, no other is written in its place.
     let is_newest = |record: &Record| revisions.last().is_some_and(|last| last.revision == record.revision());
     let newest = match records.pop_if(|record| is_newest(record)) {
@@ -257,11 +266,9 @@ pub(super) async fn remove(
     objects.retain(|object| reach.covers(object.reference()));
     drop(permit);
     let last = revisions.last().map_or(0, |last| last.revision);
-    let namespace = newest.as_ref().map(|newest| newest.release.namespace.clone());
-    let told = leaving.state.as_ref().filter(|_| leaving.tells_of(&place.target(release)));
-    let named = namespace.or_else(|| told.map(|state| state.namespace.clone()));
-    let owner = match named.filter(|_| reach == Reach::Cluster) {
-        Some(namespace) => Marked { release: release.name.clone(), namespace },
+    let told = leaving.state.as_ref().filter(|_| revisions.is_empty() && leaving.tells_of(&place.target(release)));
+    let owner = match told.filter(|_| reach == Reach::Cluster) {
+        Some(state) => Marked { release: release.name.clone(), namespace: state.namespace.clone() },
         None => prepare::marked(release, place),
     };
     let (removal, doing, secrets) = (&leaving.removal, &trace.doing, &trace.secrets);
@@ -270,6 +277,19 @@ pub(super) async fn remove(
     trace.removed(&place.target(release), &removed);
     wake_waiting(release, leaving, place);
     Ok(())
+}
+
+/// Why records are no history of a release to be uninstalled, though their marks say whose they are: somebody copied them from another
+/// namespace, as a backup does, or wrote them.
+fn copied(release: &ReleaseKey, newest: &Record, place: &Place) -> Option<String> {
+    let marked = prepare::marked(release, place);
+    let told = (newest.release.name.as_str(), newest.release.namespace.as_str());
+    if told != (marked.release.as_str(), marked.namespace.as_str()) {
+        return Some(format!("they are of release {}/{}, and copies of them are no release", told.1, told.0));
+    }
+    let own = ReleaseKey { namespace: marked.namespace, name: marked.release };
+    let is_elsewhere = own != *release && !place.revisions.of(&own).is_empty();
+    is_elsewhere.then(|| format!("release {own} has a history where it is"))
 }
 
 /// Wakes the other objects that declare a release which is free now.

@@ -61,6 +61,7 @@ fn meta(revision: u32, word: &str) -> RecordMeta {
         marks,
         held: None,
         copy_of: None,
+        copied_version: None,
         counted: None,
         bytes: 0,
         // A release that was deployed long ago may be worked on now.
