@@ -102,7 +102,9 @@ impl Patch {
             (Some(target), _) => target.matches(&there),
             (None, Change::Merge(patch)) => {
                 let named = chosen(patch);
-                let is_namespace = named.namespace.is_empty() || named.namespace == there.namespace;
+                // One that names no namespace is for the release's own, or for what is in none.
+                let wanted = if named.namespace.is_empty() { namespace } else { named.namespace };
+                let is_namespace = there.namespace.is_empty() || wanted == there.namespace;
                 (named.group, named.kind, named.name) == (there.group, there.kind, there.name) && is_namespace
             }
             (None, Change::Operations(_)) => false,

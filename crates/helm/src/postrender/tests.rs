@@ -82,7 +82,6 @@ fn operations_are_those_of_json_patch() {
         ("- {op: remove, path: /spec/paused}\n", "cannot be applied to Deployment \"web\""),
         ("- {op: test, path: /spec/replicas, value: 7}\n", "cannot be applied"),
         ("- {op: jump, path: /spec}\n", "neither a list"),
-        ("a: b\n---\nc: d\n", "2 documents"),
         ("text", "single value"),
     ] {
         let error = patched(&[(patch, Some(kind("Deployment")))], Vec::new()).expect_err(patch);
@@ -247,6 +246,22 @@ fn a_patch_may_hold_several_documents_and_empty_ones() {
     let objects = dns(&both, None).expect("it can be applied");
     assert!(objects.iter().all(|object| object["metadata"]["labels"]["a"] == "b"), "{objects:?}");
     assert!(dns("---\n", None).is_err_and(|error| error.contains("empty")));
+}
+
+#[test]
+fn a_patch_that_names_no_namespace_is_for_that_of_the_release() {
+    let patch = "{apiVersion: v1, kind: Service, metadata: {name: dns, labels: {a: b}}}";
+    let patches = Patch::parse("the patch", patch, None).expect("a patch");
+    let steps = vec![Step { patches, images: Vec::new() }];
+    let post = PostRenderers { steps, namespace: "net".to_owned(), ..PostRenderers::default() };
+    let of = |namespace: &str| {
+        format!("---\n# Source: a\napiVersion: v1\nkind: Service\nmetadata: {{name: dns, namespace: {namespace}}}\n")
+    };
+    let mut manifest = [of("net"), of("other")].concat();
+    post.apply(&mut manifest, &mut Vec::new()).expect("it can be applied");
+    assert_eq!(manifest.matches("a: b\n").count(), 1, "{manifest}");
+    let error = post.apply(&mut of("other"), &mut Vec::new()).expect_err("none is there");
+    assert!(error.to_string().contains("does not render"), "{error}");
 }
 
 #[test]
