@@ -54,9 +54,8 @@ pub(in crate::controller::release) async fn gather(identity: &Identity, place: &
 /// Refuses to mix the records that would come from `from` with a history that is there already.
 fn admit(from: &ReleaseKey, identity: &Identity, place: &Place) -> Result<(), ReconcileError> {
     let to = &identity.release;
-    let is_own = |meta: &RecordMeta| meta.marks.as_ref().is_some_and(|marks| marks.owner == identity.owner);
     // What Helm made has no marks, and is told by what it is a copy of, though the original may be gone already.
-    let is_strange = |meta: &RecordMeta| !is_own(meta) && meta.copy_of.is_none();
+    let is_strange = |meta: &RecordMeta| !is_own(meta, identity) && meta.copy_of.is_none();
     let revisions = place.revisions.of(from);
     // What was made here for this object after a move is its own, and so is what was copied from here by a move that was called off;
     // anything else, and another record of a number that moves, is a history that no move may be mixed with.
@@ -73,6 +72,11 @@ fn admit(from: &ReleaseKey, identity: &Identity, place: &Place) -> Result<(), Re
         return Err(ReconcileError::new(Reason::ConfigurationError, message));
     }
     Ok(())
+}
+
+/// Whether a record was made for the object.
+fn is_own(meta: &RecordMeta, identity: &Identity) -> bool {
+    meta.marks.as_ref().is_some_and(|marks| marks.owner == identity.owner)
 }
 
 /// Whether one of the two is a copy of the other.
@@ -112,9 +116,8 @@ fn stays(identity: &Identity, place: &Place) -> Result<(), ReconcileError> {
     let Identity { release, namespace, .. } = identity;
     let known = place.revisions.of(release);
     let newest = known.last().filter(|last| last.status != Status::Uninstalled);
-    let is_own = newest.and_then(|last| last.marks.as_ref()).is_some_and(|marks| marks.owner == identity.owner);
     let was = prepare::marked(release, place).namespace;
-    if !is_own || was == *namespace {
+    if newest.is_none_or(|newest| !is_own(newest, identity)) || was == *namespace {
         return Ok(());
     }
     let message = format!(
@@ -143,8 +146,7 @@ fn elsewhere(identity: &Identity, place: &Place) -> Vec<ReleaseKey> {
 /// Whether records elsewhere are to be moved to where the release has the history `known`. A history of its own that is whole does not
 /// give way to what somebody copied to another namespace, or wrote there.
 fn is_moving(from: &ReleaseKey, known: &[RecordMeta], identity: &Identity, place: &Place) -> bool {
-    let is_own = |meta: &&RecordMeta| meta.marks.as_ref().is_some_and(|marks| marks.owner == identity.owner);
-    let Some(newest) = known.last().filter(is_own) else { return true };
+    let Some(newest) = known.last().filter(|newest| is_own(newest, identity)) else { return true };
     let revisions = place.revisions.of(from);
     let is_paired = revisions.iter().any(|meta| known.iter().any(|other| is_pair(other, meta)));
     // Copies of what is deleted already go before what is left to be moved.

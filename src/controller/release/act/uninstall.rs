@@ -247,7 +247,7 @@ pub(super) async fn remove(
         );
         return Err(ReconcileError::new(Reason::HistoryInvalid, message));
     }
-    if let Some(why) = records.last().and_then(|record| copied(release, record, place)) {
+    if let Some(why) = records.last().and_then(|record| copied(release, record, leaving, place)) {
         tracing::warn!(object = %leaving.owner, "records of {release} are left as they are, and nothing is uninstalled by them: {why}");
         return Ok(());
     }
@@ -281,15 +281,17 @@ pub(super) async fn remove(
 
 /// Why records are no history of a release to be uninstalled, though their marks say whose they are: somebody copied them from another
 /// namespace, as a backup does, or wrote them.
-fn copied(release: &ReleaseKey, newest: &Record, place: &Place) -> Option<String> {
+fn copied(release: &ReleaseKey, newest: &Record, leaving: &Leaving, place: &Place) -> Option<String> {
     let marked = prepare::marked(release, place);
     let told = (newest.release.name.as_str(), newest.release.namespace.as_str());
     if told != (marked.release.as_str(), marked.namespace.as_str()) {
         return Some(format!("they are of release {}/{}, and copies of them are no release", told.1, told.0));
     }
     let own = ReleaseKey { namespace: marked.namespace, name: marked.release };
-    let is_elsewhere = own != *release && !place.revisions.of(&own).is_empty();
-    is_elsewhere.then(|| format!("release {own} has a history where it is"))
+    // What is there of this object is what a move of its records has left.
+    let is_left = place.owned_by(&leaving.owner, &leaving.uid).contains(&own);
+    let is_anothers = own != *release && !is_left && !place.revisions.of(&own).is_empty();
+    is_anothers.then(|| format!("release {own} has a history where it is"))
 }
 
 /// Wakes the other objects that declare a release which is free now.
