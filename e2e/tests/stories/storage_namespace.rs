@@ -373,12 +373,31 @@ async fn copy(story: &Story<'_>, (from, to): (&str, &str), revision: u32, versio
     let mut copy = secrets(from).get(&format!("sh.helm.release.v1.memo.v{revision}")).await?;
     let mut annotations = copy.metadata.annotations.unwrap_or_default();
     annotations.insert("helm-operator.ketches.cn/copy-of".to_owned(), copy.metadata.uid.unwrap_or_default());
+    annotations.insert("helm-operator.ketches.cn/namespace".to_owned(), story.namespace.clone());
     let version = version.map(str::to_owned).or(copy.metadata.resource_version);
     annotations.extend(version.map(|version| ("helm-operator.ketches.cn/copied-version".to_owned(), version)));
     let (name, labels) = (copy.metadata.name, copy.metadata.labels);
     copy.metadata = ObjectMeta { name, labels, annotations: Some(annotations), ..ObjectMeta::default() };
     secrets(to).create(&PostParams::default(), &copy).await?;
     Ok(())
+}
+
+/// All records are copied, and none is deleted yet.
+#[test]
+fn an_object_deleted_in_the_middle_of_a_move_leaves_nothing() -> Result<()> {
+    story("storage-deleted", async |story| {
+        let other = prepare(story).await?;
+        let spec = json!({ "uninstall": { "deletionPolicy": "Uninstall" } });
+        story.release("memo", "memo", "1.0.0", spec).await?;
+        story.ready("memo").await?;
+        story.patch("memo", json!({ "spec": { "suspend": true } })).await?;
+        copied(story, (&story.namespace, &other), &[1], None).await?;
+        story.patch("memo", json!({ "spec": { "storageNamespace": other } })).await?;
+        story.delete("memo").await?;
+        ensure!(story.objects::<ConfigMap>().get_opt("memo-config").await?.is_none(), "it was not uninstalled");
+        ensure!(records(story, &story.namespace).await? == 0 && records(story, &other).await? == 0, "records are left");
+        end(story, &other).await
+    })
 }
 
 #[test]
