@@ -30,7 +30,7 @@ const SETTLE: Duration = Duration::from_millis(250);
 const GATHER: Duration = Duration::from_secs(2);
 
 /// How long after an object could not be looked at, or not be corrected, that is tried again; twice as long each time.
-const AGAIN: Duration = Duration::from_mins(1);
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// The longest between two such tries.
 const LONGEST: Duration = Duration::from_mins(30);
@@ -358,7 +358,7 @@ impl LiveReleases {
         let mut open = self.lock();
         let release = open.releases.get_mut(uid).filter(|release| release.watch.of == of)?;
         let (failed, is_retried) = &mut release.failed;
-        let delay = AGAIN.saturating_mul(1 << (*failed).min(8)).min(LONGEST);
+        let delay = AGAIN.saturating_mul(1 << (*failed).min(9)).min(LONGEST);
         *failed = failed.saturating_add(1);
         (!std::mem::replace(is_retried, true)).then_some(delay)
     }
