@@ -19,7 +19,13 @@ pub(in crate::controller::release) async fn settle(
 ) -> Result<(), ReconcileError> {
     stays(&desired.identity, place)?;
     if desired.gate.is_none() || is_begun(&desired.identity, place) {
-        return Box::pin(gather(&desired.identity, place)).await;
+        let identity = &desired.identity;
+        // The release's own namespace is made by an install, which comes after.
+        let is_own = identity.release.namespace == identity.namespace;
+        if desired.create_namespace && is_own && !elsewhere(identity, place).is_empty() {
+            Box::pin(place.cluster.ensure_namespace(&identity.namespace)).await?;
+        }
+        return Box::pin(gather(identity, place)).await;
     }
     desired.identity = where_it_is(&desired.identity, place)?;
     Ok(())
