@@ -1,9 +1,9 @@
 //! Transitions: whatever a `HelmRelease` went through, it ends where a fresh one ends that was declared so at once.
 //!
 //! A sequence is a first declaration and some edits of one field each, some of them waited for, some not. Afterwards a
-//! second object, in namespaces of its own, is declared as the first one is now. What both have put into the cluster must
-//! be the same but for what the server adds; one revision is deployed; in no other place anything is left; and
-//! [`crate::model`] judges all records on the way.
+//! second object, in namespaces of its own, is declared as the first one is now. What both have put into this cluster and into
+//! another one must be the same but for what the server adds; one revision is deployed; in no other place anything is left;
+//! and [`crate::model`] judges all records on the way.
 
 mod fields;
 
@@ -14,15 +14,17 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use futures::{StreamExt as _, TryStreamExt as _};
 use helm_operator::api::HelmRelease;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service};
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
-use kube::{Api, ResourceExt as _};
+use kube::{Api, Client, ResourceExt as _};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use self::fields::{chart, fields, settings};
+use self::fields::{KUBECONFIGS, chart, fields, settings};
+use crate::apiserver::ControlPlane;
 use crate::eventually;
-use crate::model::{self, End, Event, Release};
+use crate::kubectl::Kubectl;
+use crate::model::{self, End, Event, Release, Violation};
 use crate::recorder::Recorder;
 use crate::sample::Numbers;
 use crate::status::{self, Conditioned as _};
@@ -88,13 +90,14 @@ pub async fn play(story: &Story<'_>, count: usize, kills: usize, seed: u64) -> R
         story.push(&chart(version)).await?;
     }
     story.open_repository().await?;
-    story.apply(RIGHTS).await?;
-    let recorder = Recorder::start(story.client.clone()).await?;
+    let plane = ControlPlane::start_own().await?;
+    let kubeconfig = std::fs::read_to_string(plane.kubeconfig())?;
+    let clusters = [Cluster::of(&story.stage.plane).await?, Cluster::of(&plane).await?];
     let sequences: Vec<Sequence> = (0..count).map(|number| Sequence::of(seed, number)).collect();
     let mut rows = Vec::new();
     let batches = count.div_ceil(BATCH);
     for (batch, sequences) in sequences.chunks(BATCH).enumerate() {
-        let run = Run { story, recorder: &recorder, first: batch * BATCH };
+        let run = Run { story, clusters: &clusters, kubeconfig: &kubeconfig, first: batch * BATCH };
         // As many in each batch, and the rest in the first ones.
         let share = kills / batches + usize::from(batch < kills % batches);
         rows.extend(run.batch(sequences, (share, Numbers::new(seed, &format!("kills {batch}")))).await?);
@@ -191,10 +194,38 @@ fn spec(declared: &Declared, token: &str, repository_namespace: &str) -> Result<
     Ok(serde_json::from_str(&spec.to_string().replace("\"T-", &format!("\"{token}-")))?)
 }
 
+/// A cluster that releases are in, and what is written down of it.
+struct Cluster {
+    client: Client,
+    recorder: Recorder,
+}
+
+impl Cluster {
+    async fn of(plane: &ControlPlane) -> Result<Self> {
+        Kubectl::new(plane.kubeconfig()).await?.apply_as_written(RIGHTS).await?;
+        let client = plane.client().await?;
+        Ok(Self { recorder: Recorder::start(client.clone()).await?, client })
+    }
+
+    /// Creates the namespaces that a sequence may name, and what it may depend on.
+    async fn prepare(&self, token: &str) -> Result<()> {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        for name in ["", "-b", "-r", "-q"].map(|end| format!("{token}{end}")) {
+            let namespace = serde_json::from_value(json!({ "metadata": { "name": name } }))?;
+            namespaces.create(&PostParams::default(), &namespace).await?;
+        }
+        let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), token);
+        maps.create(&PostParams::default(), &settings()?).await?;
+        Ok(())
+    }
+}
+
 /// Sequences that are played at once.
 struct Run<'a> {
     story: &'a Story<'a>,
-    recorder: &'a Recorder,
+    /// That of the objects, and the other one.
+    clusters: &'a [Cluster; 2],
+    kubeconfig: &'a str,
     first: usize,
 }
 
@@ -215,18 +246,22 @@ impl Run<'_> {
         };
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let snapshot = Snapshot::take(self.story, &self.recorder.events()).await?;
+            let events = self.clusters.each_ref().map(|cluster| cluster.recorder.events());
+            let snapshot = Snapshot::take(self.clusters, events).await?;
             let settled = numbered.iter().all(|(number, sequence)| ends(*number, sequence, &snapshot).is_empty());
             if settled || Instant::now() > deadline {
                 break;
             }
             eventually::measure(Duration::from_millis(500)).await;
         }
-        let verdict = self.recorder.verdict(End::Settled).await?;
-        let snapshot = Snapshot::take(self.story, &verdict.events).await?;
+        let [here, there] = self.clusters.each_ref().map(|cluster| cluster.recorder.verdict(End::Settled));
+        let (here, there) = futures::try_join!(here, there)?;
+        let violations: Vec<Violation> = here.violations.into_iter().chain(there.violations).collect();
+        let snapshot = Snapshot::take(self.clusters, [here.events, there.events]).await?;
         let rows = numbered.iter().map(|(number, sequence)| {
             let mut wrong = ends(*number, sequence, &snapshot);
-            wrong.extend(verdict.of(&token("tr", *number)).map(ToString::to_string));
+            let own = violations.iter().filter(|is| is.release.namespace.starts_with(&token("tr", *number)));
+            wrong.extend(own.map(ToString::to_string));
             (format!("{number}: {sequence}"), wrong)
         });
         Ok(rows.collect())
@@ -234,14 +269,13 @@ impl Run<'_> {
 
     /// Plays one sequence, and declares its end anew.
     async fn sequence(&self, number: usize, sequence: &Sequence) -> Result<()> {
-        let namespaces: Api<Namespace> = Api::all(self.story.client.clone());
         for token in [token("tr", number), token("fr", number)] {
-            for name in ["", "-b", "-r", "-q"].map(|end| format!("{token}{end}")) {
-                let namespace = serde_json::from_value(json!({ "metadata": { "name": name } }))?;
-                namespaces.create(&PostParams::default(), &namespace).await?;
+            futures::future::try_join_all(self.clusters.iter().map(|cluster| cluster.prepare(&token))).await?;
+            let secrets: Api<Secret> = Api::namespaced(self.story.client.clone(), &token);
+            for name in KUBECONFIGS {
+                let secret = json!({ "metadata": { "name": name }, "stringData": { "value": self.kubeconfig } });
+                secrets.create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
             }
-            let maps: Api<ConfigMap> = Api::namespaced(self.story.client.clone(), &token);
-            maps.create(&PostParams::default(), &settings()?).await?;
         }
         let moving = token("tr", number);
         let mut now = sequence.first.clone();
@@ -306,59 +340,66 @@ fn stands(sequence: &Sequence, token: &str, snapshot: &Snapshot) -> Vec<String> 
         0 => ["", "-b", "-c"][last["release.namespace"]],
         records => ["", "-r", "-q"][records],
     };
-    let target = Release { namespace: format!("{token}{namespace}"), name: format!("{token}{name}") };
+    // Both kubeconfigs lead to one cluster.
+    let cluster = last["kubeConfig"].min(1);
+    let target = (cluster, Release { namespace: format!("{token}{namespace}"), name: format!("{token}{name}") });
     let histories = snapshot.histories.get(token);
-    for (release, history) in histories.into_iter().flatten() {
+    for (place, history) in histories.into_iter().flatten() {
         let words: Vec<&str> = history.split([',', ' ']).collect();
         let deployed = words.iter().filter(|word| **word == "deployed").count();
-        let right = if *release == target { deployed == 1 } else { history.is_empty() };
+        let right = if *place == target { deployed == 1 } else { history.is_empty() };
         if !right {
-            wrong.push(format!("history of {release}: {history:?}"));
+            wrong.push(format!("history of {} in cluster {}: {history:?}", place.1, place.0));
         }
     }
     if histories.is_none_or(|histories| !histories.contains_key(&target)) {
-        wrong.push(format!("{target} has no history"));
+        wrong.push(format!("{} has no history in cluster {cluster}", target.1));
     }
     wrong
 }
 
-/// What the cluster holds of all tokens.
+/// What the clusters, by their number, hold of all tokens.
 struct Snapshot {
     releases: BTreeMap<String, HelmRelease>,
-    histories: BTreeMap<String, BTreeMap<Release, String>>,
+    histories: BTreeMap<String, BTreeMap<(usize, Release), String>>,
     objects: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Snapshot {
-    async fn take(story: &Story<'_>, events: &[Event]) -> Result<Self> {
-        let client = &story.client;
+    async fn take(clusters: &[Cluster; 2], events: [Vec<Event>; 2]) -> Result<Self> {
         let mut snapshot = Self { releases: BTreeMap::new(), histories: BTreeMap::new(), objects: BTreeMap::new() };
         let any = ListParams::default();
-        for release in Api::<HelmRelease>::all(client.clone()).list(&any).await? {
+        for release in Api::<HelmRelease>::all(clusters[0].client.clone()).list(&any).await? {
             snapshot.releases.insert(release.namespace().unwrap_or_default(), release);
         }
         let maps = ListParams::default().fields("metadata.name!=kube-root-ca.crt");
-        for map in Api::<ConfigMap>::all(client.clone()).list(&maps).await? {
-            snapshot.object(&map)?;
-        }
-        for service in Api::<Service>::all(client.clone()).list(&any).await? {
-            snapshot.object(&service)?;
-        }
-        let mut of_release = BTreeMap::<&Release, Vec<Event>>::new();
-        for event in events {
-            of_release.entry(&event.release).or_default().push(event.clone());
-        }
-        for (release, events) in of_release {
-            if let Some(token) = own(&release.namespace) {
-                let history = model::history(&events, release);
-                snapshot.histories.entry(token).or_default().insert(release.clone(), history);
+        for (number, (Cluster { client, .. }, events)) in clusters.iter().zip(events).enumerate() {
+            for map in Api::<ConfigMap>::all(client.clone()).list(&maps).await? {
+                snapshot.object(number, &map)?;
             }
+            for service in Api::<Service>::all(client.clone()).list(&any).await? {
+                snapshot.object(number, &service)?;
+            }
+            snapshot.records(number, events);
         }
         Ok(snapshot)
     }
 
+    fn records(&mut self, cluster: usize, events: Vec<Event>) {
+        let mut of_release = BTreeMap::<Release, Vec<Event>>::new();
+        for event in events {
+            of_release.entry(event.release.clone()).or_default().push(event);
+        }
+        for (release, events) in of_release {
+            if let Some(token) = own(&release.namespace) {
+                let history = model::history(&events, &release);
+                self.histories.entry(token).or_default().insert((cluster, release), history);
+            }
+        }
+    }
+
     /// Enters an object without what the server made of it; `T` is the token.
-    fn object(&mut self, object: &(impl kube::Resource + Serialize)) -> Result<()> {
+    fn object(&mut self, cluster: usize, object: &(impl kube::Resource + Serialize)) -> Result<()> {
         let Some(token) = own(&object.namespace().unwrap_or_default()) else { return Ok(()) };
         let mut text = serde_json::to_value(object)?;
         text.as_object_mut().context("an object")?.remove("status");
@@ -366,7 +407,8 @@ impl Snapshot {
         for key in ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields"] {
             metadata.remove(key);
         }
-        self.objects.entry(token.clone()).or_default().insert(text.to_string().replace(&token, "T"));
+        let text = text.to_string().replace(&token, "T");
+        self.objects.entry(token).or_default().insert(format!("in cluster {cluster} {text}"));
         Ok(())
     }
 

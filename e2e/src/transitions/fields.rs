@@ -6,10 +6,13 @@ use serde_json::{Value, json};
 
 use crate::charts::Chart;
 
+/// The Secrets with a kubeconfig of the other cluster.
+pub(super) const KUBECONFIGS: [&str; 2] = ["prod", "prod-too"];
+
 /// A field of the spec by its path, and three values for it; `T` in a text is the token.
 ///
 /// Left out is what makes the way to an end part of it, on purpose (`upgrade.reuseValues`, `uninstall.keepHistory`,
-/// `uninstall.deletionPolicy`, a plan that waits for approval), and other clusters, which have stories of their own.
+/// `uninstall.deletionPolicy`, a plan that waits for approval).
 pub(super) fn fields() -> Vec<(&'static str, [Value; 3])> {
     let mut fields = vec![
         ("chart.version", [json!("1.0.0"), json!("1.1.0"), json!("^1.1.0")]),
@@ -26,6 +29,7 @@ pub(super) fn fields() -> Vec<(&'static str, [Value; 3])> {
         ("release.namespace", [Value::Null, json!("T-b"), json!("T-c")]),
         ("release.createNamespace", [Value::Null, json!(true), json!(false)]),
         ("storageNamespace", [Value::Null, json!("T-r"), json!("T-q")]),
+        ("kubeConfig", [Value::Null, kubeconfig(KUBECONFIGS[0]), kubeconfig(KUBECONFIGS[1])]),
         ("interval", [json!("10m"), json!("30m"), json!("1h")]),
         ("timeout", [Value::Null, json!("1m"), json!("5m")]),
         ("suspend", [Value::Null, json!(false), json!(true)]),
@@ -36,6 +40,10 @@ pub(super) fn fields() -> Vec<(&'static str, [Value; 3])> {
     fields.extend(actions());
     fields.extend(policies());
     fields
+}
+
+fn kubeconfig(secret: &str) -> Value {
+    json!({ "secretRef": { "name": secret } })
 }
 
 fn sources() -> Vec<(&'static str, [Value; 3])> {
@@ -143,7 +151,7 @@ fn policies() -> Vec<(&'static str, [Value; 3])> {
     ]
 }
 
-/// What `valuesFrom` reads.
+/// What `valuesFrom` reads, and `dependsOn` asks of the release's cluster.
 pub(super) fn settings() -> Result<ConfigMap> {
     let data = json!({ "values.yaml": "greeting: from afar\nextra: true\n", "word": "one word" });
     Ok(serde_json::from_value(json!({ "metadata": { "name": "settings" }, "data": data }))?)
