@@ -123,6 +123,27 @@ fn a_release_its_history_and_its_objects_are_in_the_cluster_of_the_kubeconfig() 
 }
 
 #[test]
+fn objects_that_a_release_depends_on_are_looked_for_in_its_cluster() -> Result<()> {
+    story("remote-depends", async |story| {
+        let remote = Remote::of(shared().await?, story).await?;
+        prepare(story).await?;
+        set(story, "prod", "value", &remote.kubeconfig()?).await?;
+        let gate = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "gate" } });
+        story.apply(&gate.to_string()).await?;
+        let mut spec = named("prod");
+        spec["dependsOn"] = json!([{ "apiVersion": "v1", "kind": "ConfigMap", "name": "gate" }]);
+        story.release("memo", "memo", "1.0.0", spec).await?;
+        let secret = format!("in the cluster of Secret {}/prod", story.namespace);
+        let words = ["there is no ConfigMap \"gate\"", &*secret, "spec.dependsOn[0]"];
+        story.refused("memo", Reason::DependencyNotReady, &words).await?;
+        let maps = Api::<ConfigMap>::namespaced(remote.client.clone(), &remote.namespace);
+        maps.create(&PostParams::default(), &serde_json::from_value(gate)?).await?;
+        story.ready("memo").await?;
+        story.delete("memo").await
+    })
+}
+
+#[test]
 fn a_rotated_kubeconfig_is_used_at_once_and_a_rejected_one_says_so() -> Result<()> {
     story("remote-rotated", async |story| {
         let remote = Remote::of(shared().await?, story).await?;

@@ -98,17 +98,23 @@ async fn outstanding(
         let error = ReconcileError::from(error);
         ReconcileError { message: format!("{field}: {}", error.message), ..error }
     })?;
+    let other = place.key.as_ref().filter(|_| !is_neighbour);
     let (object, content) = match found {
         Dependency::Unserved { served, awaited } => {
             let hint = match served.as_slice() {
                 [] => String::new(),
                 served => format!(", but in {}", served.join(", ")),
             };
-            let why = format!("the cluster serves no kind {:?} in {:?}{hint}", wanted.kind, wanted.api_version);
+            let cluster = other.map_or_else(|| "the cluster".to_owned(), ToString::to_string);
+            let why = format!("{cluster} serves no kind {:?} in {:?}{hint}", wanted.kind, wanted.api_version);
             return Ok(Some((format!("{why} ({field})"), awaited.map(of_home))));
         }
         Dependency::Missing(object) => {
-            return Ok(Some((format!("there is no {object} ({field})"), Some(of_home(Awaited::present(object))))));
+            let cluster = other.map(|key| format!(" in {key}")).unwrap_or_default();
+            return Ok(Some((
+                format!("there is no {object}{cluster} ({field})"),
+                Some(of_home(Awaited::present(object))),
+            )));
         }
         Dependency::There(object, content) => (object, content),
     };
