@@ -108,6 +108,9 @@ pub(crate) fn is_too_large(error: &(dyn std::error::Error + 'static)) -> bool {
     find::<TooLarge>(error).is_some()
 }
 
+/// What the operator calls itself.
+const USER_AGENT: &str = concat!("helm-operator/", env!("CARGO_PKG_VERSION"));
+
 fn assemble(
     mut config: Config,
     metrics: Arc<Metrics>,
@@ -116,6 +119,8 @@ fn assemble(
     bearer: Bearer,
 ) -> Result<Client, Error> {
     config.connect_timeout = Some(CONNECT);
+    // By this the API server's audit log and its metrics know it.
+    config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT)));
     // kube's own retries pause for up to a quarter of an hour, unseen by everybody.
     config.default_retry = false;
     let retries = RetryPolicy::new(FIRST_PAUSE, LONGEST_PAUSE, RETRIES, true).map_err(Error::Retries)?;

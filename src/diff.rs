@@ -24,9 +24,9 @@ pub struct Options {
     pub name: Option<String>,
 
     /// A file with a `HelmRelease`, or several: what applying it would change is printed. `-` is the standard input. A
-    /// `HelmRepository` in it is used as it is there; nothing else in it is looked at.
+    /// `HelmRepository` in it is used as it is there; nothing else in it is looked at. May be given several times.
     #[arg(short, long, value_name = "FILE")]
-    pub filename: Option<PathBuf>,
+    pub filename: Vec<PathBuf>,
 
     /// With a file: PEM certificates of authorities that are trusted besides the system's, for all registries.
     #[arg(long, value_name = "FILE", env = "HELM_OPERATOR_CA_FILE")]
@@ -133,9 +133,9 @@ pub enum Error {
 ///
 /// Nothing can be compared.
 pub async fn show(options: &Options, setup: Setup) -> Result<Shown, Error> {
-    match (&options.filename, &options.name) {
-        (Some(file), _) => declared::show(file, &options.person, setup).await,
-        (None, name) => waiting(name.as_deref().unwrap_or_default(), &options.person).await,
+    match &options.name {
+        Some(name) => waiting(name, &options.person).await,
+        None => declared::show(&options.filename, &options.person, setup).await,
     }
 }
 

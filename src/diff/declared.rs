@@ -1,6 +1,6 @@
 //! What applying a file would change: its objects as the API server would store them, then what becomes of each release.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use http::Request;
 use kube::api::{Api, PostParams};
@@ -26,8 +26,9 @@ const TRIES: usize = 5;
 const OF_SERVER: [&str; 6] =
     ["uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "deletionTimestamp"];
 
-pub(super) async fn show(file: &Path, person: &Person, setup: Setup) -> Result<Shown, Error> {
-    let Documents { releases, repositories, others } = file::read(file)?;
+pub(super) async fn show(files: &[PathBuf], person: &Person, setup: Setup) -> Result<Shown, Error> {
+    let mut files = file::read_all(files)?;
+    let others: Vec<String> = files.iter_mut().flat_map(|(_, documents)| documents.others.drain(..)).collect();
     let (client, namespace) = person.connect().await?;
     let mut shown = Shown::default();
     if !others.is_empty() {
@@ -35,16 +36,20 @@ pub(super) async fn show(file: &Path, person: &Person, setup: Setup) -> Result<S
             .notices
             .push(format!("not looked at, being neither HelmRelease nor HelmRepository: {}", others.join(", ")));
     }
-    let place = (namespace.as_str(), person.namespace.is_some(), file);
     let mut declared = Declared::default();
-    for document in repositories {
-        declared.repositories.push(Box::pin(admitted::<HelmRepository>(&client, document, place)).await?);
-    }
-    for document in releases {
-        match Box::pin(admitted::<HelmRelease>(&client, document, place)).await {
-            Ok(release) => declared.releases.push(release),
-            Err(refused @ (Error::Refused { .. } | Error::Undecodable { .. })) => shown.failures.push(chain(&refused)),
-            Err(error) => return Err(error),
+    for (file, Documents { releases, repositories, .. }) in files {
+        let place = (namespace.as_str(), person.namespace.is_some(), file);
+        for document in repositories {
+            declared.repositories.push(Box::pin(admitted::<HelmRepository>(&client, document, place)).await?);
+        }
+        for document in releases {
+            match Box::pin(admitted::<HelmRelease>(&client, document, place)).await {
+                Ok(release) => declared.releases.push(release),
+                Err(refused @ (Error::Refused { .. } | Error::Undecodable { .. })) => {
+                    shown.failures.push(chain(&refused));
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
     let names: Vec<String> = declared.releases.iter().map(|release| named(&release.metadata)).collect();

@@ -1,7 +1,7 @@
 //! The objects in a file, as a person would apply it. Pure but for the reading.
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -21,10 +21,27 @@ pub(super) struct Documents {
     pub(super) others: Vec<String>,
 }
 
-/// Reads a file; `-` is the standard input.
-pub(super) fn read(file: &Path) -> Result<Documents, Error> {
-    let is_input = file.as_os_str() == "-";
-    let name = if is_input { "the standard input".to_owned() } else { file.display().to_string() };
+/// Reads files, each with its name; `-` is the standard input. One at least has a release.
+pub(super) fn read_all(files: &[PathBuf]) -> Result<Vec<(&Path, Documents)>, Error> {
+    let read: Result<Vec<_>, Error> = files.iter().map(|file| Ok((file.as_path(), read(file)?))).collect();
+    with_release(read?)
+}
+
+fn with_release(read: Vec<(&Path, Documents)>) -> Result<Vec<(&Path, Documents)>, Error> {
+    if read.iter().any(|(_, documents)| !documents.releases.is_empty()) {
+        return Ok(read);
+    }
+    let file = read.iter().map(|(file, _)| named(file)).collect::<Vec<_>>().join(", ");
+    let problem = "there is no HelmRelease of helm-operator.ketches.cn in it".to_owned();
+    Err(Error::Malformed { file, problem })
+}
+
+fn named(file: &Path) -> String {
+    if file.as_os_str() == "-" { "the standard input".to_owned() } else { file.display().to_string() }
+}
+
+fn read(file: &Path) -> Result<Documents, Error> {
+    let (is_input, name) = (file.as_os_str() == "-", named(file));
     let mut bytes = Vec::new();
     let read = if is_input {
         std::io::stdin().read_to_end(&mut bytes).map(drop)
@@ -41,10 +58,6 @@ fn parse(file: &str, bytes: &[u8]) -> Result<Documents, Error> {
     let mut found = Documents::default();
     for document in documents.iter().map(formats::json::to_serde) {
         sort(file, document, &mut found)?;
-    }
-    if found.releases.is_empty() {
-        let problem = "there is no HelmRelease of helm-operator.ketches.cn in it".to_owned();
-        return Err(Error::Malformed { file: file.to_owned(), problem });
     }
     Ok(found)
 }
@@ -75,7 +88,9 @@ fn sort(file: &str, mut document: Value, found: &mut Documents) -> Result<(), Er
 
 #[cfg(test)]
 mod tests {
-    use super::{Documents, parse};
+    use std::path::Path;
+
+    use super::{Documents, parse, with_release};
     use crate::chain::chain;
 
     const RELEASE: &str = "apiVersion: helm-operator.ketches.cn/v1alpha1\nkind: HelmRelease\nmetadata: {name: web}\n";
@@ -106,7 +121,9 @@ mod tests {
             ("kind: HelmRelease\n", "no apiVersion and kind"),
             (&RELEASE.replace("name: web", ""), "a HelmRelease in it has no metadata.name"),
         ] {
-            let error = parse("web.yaml", text.as_bytes()).err().map(|error| chain(&error)).unwrap_or_default();
+            let read =
+                parse("web.yaml", text.as_bytes()).and_then(|it| with_release(vec![(Path::new("web.yaml"), it)]));
+            let error = read.err().map(|error| chain(&error)).unwrap_or_default();
             assert!(error.contains(told), "{told:?} is not in {error:?}");
         }
     }

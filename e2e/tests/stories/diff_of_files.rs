@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use e2e::charts::Chart;
 use e2e::gateway::Gateway;
 use e2e::operator::binary;
+use e2e::process::Scratch;
 use e2e::story::{Story, repository, story};
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Value, json};
@@ -139,6 +140,15 @@ fn an_install_is_shown_and_nothing_is_written() -> Result<()> {
         let said = run(&["-f", "-", "-n", &story.namespace], gateway.kubeconfig(), &file).await?;
         said.shows(0, &[])?;
         ensure!(said.out.is_empty() && said.err.contains("no difference"), "{}{}", said.out, said.err);
+        // All that is given is looked at, not the last alone.
+        let scratch = Scratch::new("diff")?;
+        let other = scratch.join("other.yaml");
+        let mut another = declared(json!({}));
+        another["metadata"]["name"] = "other".into();
+        std::fs::write(&other, another.to_string())?;
+        let files = ["-f", other.to_str().context("a path")?, "-f", "-", "-n", &story.namespace];
+        let header = format!("# HelmRelease {}/other: revision 1, app 1.0.0", story.namespace);
+        run(&files, gateway.kubeconfig(), &file).await?.shows(1, &[&header])?;
         ensure!(gateway.persisted().is_empty(), "it wrote: {:?}", gateway.persisted());
         Ok(())
     })
