@@ -179,12 +179,12 @@ pub enum Error {
         /// Its words.
         message: String,
     },
-    /// An admission webhook did not answer.
-    #[error("{object}: admission webhook {webhook:?} did not answer: {message}")]
+    /// A webhook of the API server's did not answer.
+    #[error("{object}: {webhook} did not answer: {message}")]
     WebhookUnreachable {
         /// The object.
         object: Box<ObjectRef>,
-        /// Name of the webhook.
+        /// Which one: an admission webhook by its name, a conversion webhook by the kind it is of.
         webhook: String,
         /// The server's words.
         message: String,

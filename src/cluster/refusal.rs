@@ -41,7 +41,20 @@ pub(super) fn patience(error: &kube::Error, full: Duration) -> Option<Duration> 
 /// Whether a 500 is the server's trouble. What it cannot decode or merge (a wrong type, a list item without its key) it
 /// reports as a 500 without a reason, too: that is the object's, and stays.
 fn is_passing(status: &Status) -> bool {
-    !status.reason.is_empty() || status.message.contains("etcdserver") || status.message.contains("rpc error")
+    let is_passing = |words: &str| words.contains("etcdserver") || words.contains("rpc error");
+    !status.reason.is_empty() || is_passing(&status.message) || silent_webhook(&status.message).is_some()
+}
+
+/// The webhook that the API server could not ask, in words. Of one for conversions it says why without a reason; what that
+/// answered itself is the object's trouble.
+fn silent_webhook(message: &str) -> Option<String> {
+    const NOT_ASKED: [&str; 4] = ["Post \"", "service \"", "no endpoints available", "no service port"];
+    if let Some(name) = between(message, "failed calling webhook \"", "\"") {
+        return Some(format!("admission webhook {name:?}"));
+    }
+    let (_, conversion) = message.split_once("conversion webhook for ")?;
+    let (kind, why) = conversion.split_once(" failed: ")?;
+    NOT_ASKED.iter().any(|words| why.starts_with(words)).then(|| format!("the conversion webhook of {kind}"))
 }
 
 /// The pause the server asks for.
@@ -81,11 +94,9 @@ fn explain_status(attempt: &Attempt<'_>, status: &Status) -> Error {
             None => Error::Invalid { object, message },
         },
         400 => Error::Invalid { object, message },
-        500 => match between(&status.message, "failed calling webhook \"", "\"") {
+        500 => match silent_webhook(&status.message) {
             // It speaks of the webhook's address, not of the object.
-            Some(webhook) => {
-                Error::WebhookUnreachable { object, webhook: webhook.to_owned(), message: one_line(&status.message) }
-            }
+            Some(webhook) => Error::WebhookUnreachable { object, webhook, message: one_line(&status.message) },
             None if is_passing(status) => unavailable(attempt, status),
             None => Error::Invalid { object, message },
         },

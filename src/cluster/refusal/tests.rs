@@ -71,7 +71,10 @@ fn each_refusal_is_told_apart() {
         json!({ "causes": [cause("FieldValueInvalid", "Invalid value: {}: field is immutable", "spec.selector")] });
     let namespace = json!({ "name": "shop", "kind": "namespaces" });
     let terminating = json!({ "causes": [cause("NamespaceTerminating", "", "metadata.namespace")] });
-    let cases: [Case; 13] = [
+    let away = "conversion webhook for example.com/v1, Kind=Part failed: Post \"https://part.shop.svc:443/convert\": dial tcp: connect: connection refused";
+    let gone = "conversion webhook for example.com/v1, Kind=Part failed: service \"part\" not found";
+    let refused = "conversion webhook for example.com/v1, Kind=Part failed: no such version";
+    let cases: [Case; 16] = [
         (
             403,
             "",
@@ -80,6 +83,9 @@ fn each_refusal_is_told_apart() {
             |e| matches!(e, Error::Webhook { message, .. } if message == "no latest tags"),
         ),
         (500, "InternalError", unreachable, none.clone(), |e| matches!(e, Error::WebhookUnreachable { .. })),
+        (500, "", away, none.clone(), |e| matches!(e, Error::WebhookUnreachable { .. })),
+        (500, "", gone, none.clone(), |e| matches!(e, Error::WebhookUnreachable { .. })),
+        (500, "", refused, none.clone(), |e| matches!(e, Error::Invalid { .. })),
         (403, "Forbidden", quota, none.clone(), |e| matches!(e, Error::Quota { .. })),
         (403, "Forbidden", rbac, none.clone(), |e| matches!(e, Error::Forbidden { verb, .. } if verb == "patch")),
         (403, "Forbidden", "violates PodSecurity", none.clone(), |e| matches!(e, Error::Invalid { .. })),

@@ -35,7 +35,7 @@ pub(super) async fn give_up(
     task: &Task<'_>,
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
-    if matches!(error.reason, Reason::ClusterUnavailable | Reason::PendingRelease) {
+    if matches!(error.reason, Reason::ClusterUnavailable | Reason::PendingRelease | Reason::WebhookUnavailable) {
         return Err(error);
     }
     let mut failed = record::get(task, remedied.failed).await?;
