@@ -60,6 +60,11 @@ impl HealthChecks {
         }
     }
 
+    /// Whether objects of a kind are judged by no expression of the release's own.
+    pub fn is_by_kind(&self, group: &str, kind: &str) -> bool {
+        !matches!(self.judge(group, kind), Judge::Declared(_))
+    }
+
     /// What is outstanding until an object that is depended on is ready, and a Job complete; none once it is.
     pub fn outstanding(&self, object: &ObjectRef, content: &Value) -> Option<String> {
         let judge = match self.judge(&object.group, &object.kind) {
@@ -106,7 +111,7 @@ impl Judge {
             Self::Kind | Self::Legacy => ready::assess(group, kind, subject),
             Self::Declared(check) => {
                 let verdict = ready::unsettled(kind, subject).unwrap_or_else(|| check.verdict(whole()));
-                Assessment { ready: verdict.clone(), complete: verdict }
+                Assessment { ready: verdict.clone(), complete: verdict, overdue: None }
             }
         }
     }

@@ -132,6 +132,19 @@ impl Cluster {
         Live { hub: Arc::clone(&self.hub), subscription }
     }
 
+    /// Whether `object` may be read by whom this cluster is asked as, or is not there.
+    ///
+    /// # Errors
+    ///
+    /// The API server does not answer.
+    pub async fn may_read(&self, object: &ObjectRef, resource: &Resource) -> Result<bool, super::Error> {
+        match self.requests.metadata(resource, object).await {
+            Ok(_) => Ok(true),
+            Err(super::Error::Forbidden { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The resource that serves each of `objects`; none for a kind that is not served.
     pub async fn resources_of(&self, objects: &[ObjectRef]) -> Result<Vec<Option<Resource>>, super::Error> {
         let kinds = self.discovery.kinds_with(std::iter::empty()).await?;

@@ -390,6 +390,51 @@ fn what_another_release_took_is_told_by_the_one_that_lost_it_and_not_made_anew_b
     })
 }
 
+/// A map, unless that is refused.
+const REFUSED: &str = "{{- if .Values.refused }}{{ fail \"it is refused\" }}{{ end }}
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ .Release.Name }}
+data: {color: red}
+";
+
+#[test]
+fn what_is_deployed_is_looked_after_while_what_is_declared_is_refused() -> Result<()> {
+    story("drift-refused", async |story| {
+        story.push(&Chart::new("app", "1.0.0").file("templates/map.yaml", REFUSED)).await?;
+        story.open_repository().await?;
+        story.release("app", "app", "1.0.0", json!({ "driftDetection": { "mode": "enabled" } })).await?;
+        story.ready("app").await?;
+        story.patch("app", json!({ "spec": { "values": { "refused": true } } })).await?;
+        story.refused("app", Reason::ChartRefused, &["it is refused"]).await?;
+        let maps = story.objects::<ConfigMap>();
+        maps.delete("app", &DeleteParams::default()).await?;
+        let red = |map: &ConfigMap| {
+            let color = map.data.as_ref().and_then(|data| data.get("color")).map(String::as_str);
+            ensure!(color == Some("red"), "{color:?}");
+            Ok(())
+        };
+        eventually::object(&maps, "app", SOON, red).await?;
+        edit(&maps, "app", json!({ "data": { "color": "blue" } })).await?;
+        eventually::object(&maps, "app", SOON, red).await?;
+
+        // Where it is not even known what is declared nothing is said of it that is not known.
+        let missing = json!([{ "kind": "Secret", "name": "missing" }]);
+        story.patch("app", json!({ "spec": { "values": null, "valuesFrom": missing } })).await?;
+        story.refused("app", Reason::ValuesNotFound, &["missing"]).await?;
+        maps.delete("app", &DeleteParams::default()).await?;
+        eventually::object(&story.releases(), "app", SOON, |release: &HelmRelease| {
+            let conditions = release.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+            let said = |kind: &str, word: &str| conditions.iter().any(|it| it.type_ == kind && it.status == word);
+            ensure!(!said("Drifted", "False") && !said("Healthy", "True"), "{}", status::summary(release));
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    })
+}
+
 #[test]
 fn what_is_missing_is_not_healthy_and_what_failed_its_tests_is_looked_after() -> Result<()> {
     story("drift-missing", async |story| {

@@ -1,9 +1,13 @@
 //! Releases that are carried out as service accounts: what those may do, and nothing else.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use e2e::charts::{self, Chart};
-use e2e::story::{Story, alone, story};
-use helm_operator::api::Reason;
+use e2e::eventually;
+use e2e::status;
+use e2e::story::{SOON, Story, alone, story};
+use helm_operator::api::{HelmRelease, Reason};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::Api;
@@ -129,6 +133,44 @@ fn records_are_kept_nowhere_that_the_service_account_could_not_write_them() -> R
         let records = Api::<Secret>::namespaced(story.client.clone(), &other).list(&ListParams::default()).await?;
         ensure!(records.items.is_empty(), "something was recorded");
         story.kubectl.run(&["delete", "namespace", &other, "--wait=false"]).await.map(drop)
+    })
+}
+
+#[test]
+fn an_expression_is_asked_only_of_what_the_service_account_may_read() -> Result<()> {
+    story("service-account-asks", async |story| {
+        let vault = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: vault\nstringData: {pin: '1234'}\n";
+        story.push(&charts::note("memo", "1.0.0").file("templates/vault.yaml", vault)).await?;
+        story.open_repository().await?;
+        account(story, "deployer", &["configmaps", "secrets"]).await?;
+        story.release("memo", "memo", "1.0.0", json!({ "serviceAccountName": "deployer" })).await?;
+        story.ready("memo").await?;
+        let asks = |pin: &str| {
+            let failed = format!("data.pin == '{pin}'");
+            json!({ "spec": { "healthCheckExprs": [{ "apiVersion": "v1", "kind": "Secret", "current": "true", "failed": failed }] } })
+        };
+        let told = |release: &HelmRelease| {
+            let conditions = release.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+            conditions.iter().any(|it| it.type_ == "Healthy" && it.status == "False")
+        };
+        story.patch("memo", asks("MTIzNA==")).await?;
+        eventually::object(&story.releases(), "memo", SOON, |release| {
+            ensure!(told(release), "{}", status::summary(release));
+            Ok(())
+        })
+        .await?;
+        account(story, "deployer", &["configmaps"]).await?;
+        story.patch("memo", asks("no")).await?;
+        eventually::object(&story.releases(), "memo", SOON, |release| {
+            ensure!(!told(release), "{}", status::summary(release));
+            Ok(())
+        })
+        .await?;
+        story.patch("memo", asks("MTIzNA==")).await?;
+        let release = story.ready("memo").await?;
+        eventually::measure(Duration::from_secs(5)).await;
+        ensure!(!told(&story.releases().get("memo").await?), "{}", status::summary(&release));
+        account(story, "deployer", &["configmaps", "secrets"]).await
     })
 }
 

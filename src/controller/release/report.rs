@@ -246,8 +246,8 @@ fn drifted(conditions: Conditions, release: &HelmRelease, trace: &Trace, before:
     match told.as_slice() {
         [] if !is_compared => match declared.and_then(|declared| declared.mode) {
             Some(DriftMode::Disabled) => conditions,
-            // Of a revision that is replaced nothing is told any more.
-            _ if trace.acted => conditions,
+            // Of a revision that is replaced nothing is told any more, nor of one of which something changed and was not looked at.
+            _ if trace.acted || trace.state.is_none() => conditions,
             _ => conditions.keeping(Drifted, before),
         },
         [] if declared.is_some() => {
@@ -273,6 +273,8 @@ fn healthy(conditions: Conditions, trace: &Trace, before: &[Condition]) -> Condi
     let Some(Standing { revision, troubles, is_troubled, is_seen, .. }) = &trace.drift else { return conditions };
     let was_unhealthy = before.iter().any(|it| it.type_ == Healthy.as_str() && it.status == "False");
     match troubles.as_slice() {
+        // Nobody looked why.
+        [] if *is_troubled && trace.state.is_none() => conditions,
         [] if *is_troubled || (was_unhealthy && !is_seen) => conditions.keeping(Healthy, before),
         [] => {
             let message = format!("the objects of revision {revision} do their work");

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{Task, masked, prepare, record};
 use crate::api::{ConditionType, HelmReleaseStatus, REQUESTED_AT, Reason};
-use crate::cluster::{Applied, Deviation, Drift, Error, Fingerprint, Object, ObjectRef};
+use crate::cluster::{Applied, Deviation, Drift, Error, Fingerprint, Object, ObjectRef, Resource};
 use crate::controller::error::ReconcileError;
 use crate::controller::live::{self, CORRECTIONS, FOUGHT_WITHIN, Finding, Suspect, Watch};
 use crate::controller::matching::{self, Key};
@@ -54,12 +54,21 @@ pub(super) async fn watch(revision: u32, task: &Task<'_>, trace: &Trace) -> Resu
     let marks = revisions.iter().find(|meta| meta.revision == revision).and_then(|meta| meta.marks.as_ref());
     let fields = marks.map(|marks| marks.fields.as_slice()).filter(|fields| fields.len() == objects.len());
     let fields = |at: usize| fields.and_then(|fields| Fingerprint::from_number(fields[at]));
-    let (resources, reach, all) = (task.place.cluster.resources_of(&objects).await?, task.place.reach(), objects.len());
+    let (resources, reach) = (task.place.cluster.resources_of(&objects).await?, task.place.reach());
     let objects = objects.into_iter().zip(resources).enumerate();
     // What is out of reach is none of the release's business, though a record says so.
     let objects = objects.filter(|(_, (object, _))| reach.covers(object));
-    let objects: Vec<_> =
-        objects.filter_map(|(at, (object, resource))| Some((resource?, object, fields(at)))).collect();
+    let (mut watched, mut is_partial) = (Vec::new(), false);
+    for (at, (object, resource)) in objects {
+        let Some(resource) = resource else {
+            is_partial = true;
+            continue;
+        };
+        if may_be_judged(&object, &resource, task).await? {
+            watched.push((resource, object, fields(at)));
+        }
+    }
+    let objects = watched;
     let conditions = task.release.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let is =
         |kind: ConditionType, word: &str| conditions.iter().any(|it| it.type_ == kind.as_str() && it.status == word);
@@ -67,13 +76,23 @@ pub(super) async fn watch(revision: u32, task: &Task<'_>, trace: &Trace) -> Resu
         of,
         declared,
         compares: task.desired.differences.drift.watched,
-        is_partial: objects.len() < all,
+        is_partial,
         is_in_doubt: task.release.spec.drift_detection.is_some()
             || is(ConditionType::Drifted, "True")
             || is(ConditionType::Healthy, "False"),
     };
     live.begin(task.release, watch, objects, (&task.place.cluster, &task.desired.checks));
     Ok(())
+}
+
+/// Whether an object may be looked at on behalf of the release: an expression of the object's own tells of whatever it is asked of,
+/// so it is asked only of what the release's account may read.
+async fn may_be_judged(object: &ObjectRef, resource: &Resource, task: &Task<'_>) -> Result<bool, ReconcileError> {
+    let is_by_kind = task.desired.checks.is_by_kind(&object.group, &object.kind);
+    if is_by_kind || task.place.subject.account.is_none() {
+        return Ok(true);
+    }
+    Ok(task.place.cluster.may_read(object, resource).await?)
 }
 
 /// What is declared of drift, in a number.

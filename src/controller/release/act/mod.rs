@@ -23,6 +23,7 @@ mod health;
 mod helm_tests;
 mod hook_logs;
 mod hooks;
+mod leftovers;
 mod outlook;
 pub(super) mod planning;
 mod prepare;
@@ -105,12 +106,16 @@ pub(super) async fn keep(revision: u32, task: &Task<'_>, trace: &mut Trace) -> R
 
 /// Takes one step; then it is planned again.
 pub(super) async fn act(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
-    match plan {
+    let done = match plan {
         // Hundreds may queue in it.
         Plan::Release(_) | Plan::CarryOut(_) => Box::pin(release(plan, task, trace)).await,
         Plan::Propose(step) => Box::pin(planning::propose(&step, task, trace)).await,
-        other => Box::pin(go_on(other, task, trace)).await,
+        other => return Box::pin(go_on(other, task, trace)).await,
+    };
+    if done.is_err() {
+        Box::pin(stop::look_after(task, trace)).await;
     }
+    done
 }
 
 /// Takes a step with a revision that is there already.
@@ -158,7 +163,7 @@ async fn go_on(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), Rec
         }
         Plan::CleanUp { revision } => {
             let record = record::get(task, revision).await?;
-            Box::pin(apply::clean_up_later(record, task, trace)).await
+            Box::pin(leftovers::clean_up_later(record, task, trace)).await
         }
         Plan::FinishUninstall { .. } => {
             let release = &task.desired.identity.release;

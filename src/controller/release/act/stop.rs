@@ -67,6 +67,23 @@ pub(super) async fn stop(stop: Stop, task: &Task<'_>, trace: &mut Trace) -> Resu
     }
 }
 
+/// What is deployed is looked after, and set right, though what is declared could not take its place. What fails of that is told
+/// by what could not be done itself.
+pub(super) async fn look_after(task: &Task<'_>, trace: &mut Trace) {
+    let live = &task.place.context.live;
+    let newest = task.place.revisions.of(&task.desired.identity.release).pop().map_or(0, |newest| newest.revision);
+    let looked = async {
+        Box::pin(watch_deployed(task, trace)).await?;
+        if live.has_suspects(&task.desired.identity.uid, newest) {
+            Box::pin(drift::inspect(newest, task, trace)).await?;
+        }
+        Ok::<_, ReconcileError>(())
+    };
+    if let Err(error) = looked.await {
+        tracing::debug!(error = %error.message, "what is deployed could not be looked at");
+    }
+}
+
 /// What is deployed is looked after, though something else is declared.
 async fn watch_deployed(task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     let identity = &task.desired.identity;
