@@ -165,7 +165,11 @@ impl Applied {
             resource: object.resource().clone(),
             resource_version: metadata.resource_version.clone().unwrap_or_default(),
             generation: metadata.generation.unwrap_or_default(),
-            assessment: if is_ready { Assessment::CURRENT } else { Assessment { ready: unseen(), complete: unseen() } },
+            assessment: if is_ready {
+                Assessment::CURRENT
+            } else {
+                Assessment { ready: unseen(), complete: unseen(), overdue: None }
+            },
             marks: Marks::Helm,
             vanishes: vanishes(object.content().get("spec")),
             fields: fields::fingerprint(metadata),

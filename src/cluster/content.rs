@@ -43,7 +43,7 @@ pub(super) fn leftover_strategy(object: &ObjectRef, content: &Value, refused: &E
     }
     [("strategy", "Recreate"), ("updateStrategy", "OnDelete")].into_iter().find_map(|(field, other)| {
         let strategy = &content["spec"][field];
-        let is_other = strategy["type"] == other && strategy.get("rollingUpdate").is_none();
+        let is_other = strategy["type"] == other && strategy.get("rollingUpdate").is_none_or(Value::is_null);
         is_other.then(|| json!({ "spec": { field: { "type": other, "rollingUpdate": null } } }))
     })
 }

@@ -17,9 +17,12 @@ use super::checks::Judge;
 use super::discovery::Served;
 use super::object::{self, Object, Source};
 use super::order::concurrently;
-use super::wait::{Question, Target, Unsettled, Version};
+use super::ownership;
+use super::wait::{AsOf, Question, Target, Unsettled};
 use super::watch::Marks;
-use super::{Applied, Change, Cluster, Error, Reach, Resource};
+use super::{Applied, Change, Cluster, Error, Owner, Reach, Resource};
+
+const CRD: &str = "CustomResourceDefinition";
 
 /// Between looks at what the server serves, after a CRD is established: discovery mostly follows within moments.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -66,7 +69,7 @@ impl Cluster {
             return Ok(capabilities);
         }
         let documents = object::parsed(crds).await?;
-        let defined = object::contents_of(&documents, "CustomResourceDefinition").flat_map(defined_resources);
+        let defined = object::contents_of(&documents, CRD).flat_map(defined_resources);
         let named = defined.flat_map(|it| [it.api_version(), format!("{}/{}", it.api_version(), it.kind)]);
         let versions: BTreeSet<String> = capabilities.api_versions.iter().cloned().chain(named).collect();
         capabilities.api_versions = versions.into_iter().collect();
@@ -74,21 +77,22 @@ impl Cluster {
     }
 
     /// Creates those of `crds` that do not exist, waits until all are established and the server serves their kinds.
-    /// What becomes of one that exists, `existing` says; it is waited for as it is then. The answer tells how many were
-    /// created or changed.
+    /// What becomes of one that exists, `existing` says; it is waited for as it is then. One that was a part of a release is
+    /// replaced for that release alone, whose chart has it in `crds/` by now. The answer tells how many were created or changed.
     pub async fn install_crds(
         &self,
         crds: &[Source<'_>],
         existing: Existing,
         timeout: Duration,
+        owner: Option<&Owner>,
     ) -> Result<usize, Error> {
         let deadline = Instant::now() + timeout;
         let objects = self.objects(crds, "default").await?;
         let installed = concurrently(&objects, |object| async move {
             match existing {
                 Existing::Keep => self.install_crd(object, deadline).await,
-                Existing::Replace => self.replace_crd(object, false, deadline).await,
-                Existing::ReplaceWithLoss => self.replace_crd(object, true, deadline).await,
+                Existing::Replace => self.replace_crd(object, false, deadline, owner).await,
+                Existing::ReplaceWithLoss => self.replace_crd(object, true, deadline, owner).await,
             }
         });
         let installed = installed.await?;
@@ -123,7 +127,7 @@ impl Cluster {
         objects: &[Object],
         timeout: Duration,
     ) -> Result<(), Error> {
-        if crd.reference().kind != "CustomResourceDefinition" || !objects.iter().any(Object::awaits_definition) {
+        if crd.reference().kind != CRD || !objects.iter().any(Object::awaits_definition) {
             return Ok(());
         }
         let mut defined = defined_resources(crd.content());
@@ -134,7 +138,8 @@ impl Cluster {
             return Ok(());
         }
         let deadline = Instant::now() + timeout;
-        let version = Version { resource_version: applied.resource_version.clone(), generation: applied.generation };
+        let version =
+            AsOf { resource_version: applied.resource_version.clone(), generation: applied.generation, overdue: None };
         self.wait_established(crd, version, deadline).await?;
         self.discovery.invalidate();
         self.wait_served(&crd.reference().name, &defined, deadline).await
@@ -152,30 +157,41 @@ impl Cluster {
             && let Some(Value::Object(live)) = self.requests.get(crd.resource(), crd.reference()).await?
         {
             let metadata = &live["metadata"];
-            let version = Version {
+            let version = AsOf {
                 resource_version: metadata["resourceVersion"].as_str().unwrap_or_default().to_owned(),
                 generation: metadata["generation"].as_i64().unwrap_or_default(),
+                overdue: None,
             };
             self.wait_established(crd, version, deadline).await?;
             return Ok((false, defined_resources(&live)));
         }
         let applied = self.apply_one(crd, None, How::default()).await?;
-        let version = Version { resource_version: applied.resource_version, generation: applied.generation };
+        let version =
+            AsOf { resource_version: applied.resource_version, generation: applied.generation, overdue: None };
         self.wait_established(crd, version, deadline).await?;
         Ok((true, defined))
     }
 
     /// Whether the CRD was created or changed, and the kinds that it then serves. It is applied, never put: what others set
     /// that the chart does not, such as the `caBundle` of a conversion webhook, stays.
-    async fn replace_crd(&self, crd: &Object, forced: bool, deadline: Instant) -> Result<(bool, Vec<Resource>), Error> {
+    async fn replace_crd(
+        &self,
+        crd: &Object,
+        forced: bool,
+        deadline: Instant,
+        owner: Option<&Owner>,
+    ) -> Result<(bool, Vec<Resource>), Error> {
         let Some(live) = self.requests.get(crd.resource(), crd.reference()).await? else {
             return self.install_crd(crd, deadline).await;
         };
         let refused =
             |why: String| Error::CrdNotReplaced { name: crd.reference().name.clone(), why: why.trim().to_owned() };
         let existing: super::request::Metadata = serde_json::from_value(live["metadata"].clone()).unwrap_or_default();
-        if let Some(owner) = super::ownership::release_of(&existing) {
-            return Err(refused(format!("it is part of the Helm release {owner}, which keeps it as its chart has it")));
+        let is_own = owner.is_some_and(|owner| ownership::is_of(&existing, owner));
+        if let Some(release) = ownership::release_of(&existing).filter(|_| !is_own) {
+            return Err(refused(format!(
+                "it is part of the Helm release {release}, which keeps it as its chart has it"
+            )));
         }
         match changes::compare(&live, &Value::Object(crd.content().clone())) {
             Verdict::Refused(why) => return Err(refused(why)),
@@ -186,10 +202,32 @@ impl Cluster {
             }
             Verdict::Safe | Verdict::LosesFields(_) => {}
         }
-        let applied = self.apply_one(crd, Some(&existing), How { force: true, ..How::default() }).await?;
-        let version = Version { resource_version: applied.resource_version, generation: applied.generation };
+        // Its marks stay: a rollback to the revision that it was a part of finds it as its own.
+        let owner = owner.filter(|_| is_own);
+        let applied = self.apply_one(crd, Some(&existing), How { owner, force: true, ..How::default() }).await?;
+        let version =
+            AsOf { resource_version: applied.resource_version, generation: applied.generation, overdue: None };
         self.wait_established(crd, version, deadline).await?;
         Ok((applied.change != Change::Unchanged, defined_resources(crd.content())))
+    }
+
+    /// Whether `object` defines a kind of which there are objects, which would go with it. Where that may not be known there may be.
+    ///
+    /// # Errors
+    ///
+    /// The API server does not answer.
+    pub async fn is_in_use(&self, object: &Object) -> Result<bool, Error> {
+        if !object.reference().defines_kinds() {
+            return Ok(false);
+        }
+        match self.requests.get(object.resource(), object.reference()).await? {
+            None => Ok(false),
+            Some(live) => match self.has_objects(&live).await {
+                Err(Error::UnknownKind { .. }) => Ok(false),
+                Err(Error::Forbidden { .. }) => Ok(true),
+                answer => answer,
+            },
+        }
     }
 
     /// Whether there is an object of a kind that `definition` defines.
@@ -201,7 +239,7 @@ impl Cluster {
         Ok(!found.items.is_empty())
     }
 
-    async fn wait_established(&self, crd: &Object, version: Version, deadline: Instant) -> Result<(), Error> {
+    async fn wait_established(&self, crd: &Object, version: AsOf, deadline: Instant) -> Result<(), Error> {
         let target = Target {
             object: crd.reference().clone(),
             resource: crd.resource().clone(),

@@ -9,7 +9,7 @@ use super::apply::{How, prepared, vanishes};
 use super::checks::Judge;
 use super::object::{Object, ObjectRef};
 use super::request::Metadata;
-use super::wait::{Question, Target, Unready, Unsettled, Version};
+use super::wait::{AsOf, Question, Target, Unready, Unsettled};
 use super::watch::Marks;
 use super::{Cluster, Error, Owner};
 
@@ -41,7 +41,7 @@ pub struct HookRun<'a> {
 
 /// A Job or Pod that a run of its hook has made.
 struct Begun {
-    version: Version,
+    version: AsOf,
     /// Whether a Job removes itself when it is done.
     vanishes: bool,
 }
@@ -131,9 +131,10 @@ impl Begun {
     fn of(live: &Value) -> Self {
         let metadata = &live["metadata"];
         Self {
-            version: Version {
+            version: AsOf {
                 resource_version: metadata["resourceVersion"].as_str().unwrap_or_default().to_owned(),
                 generation: metadata["generation"].as_i64().unwrap_or_default(),
+                overdue: None,
             },
             vanishes: vanishes(live.get("spec")),
         }

@@ -51,10 +51,14 @@ impl ObjectRef {
         self.group.is_empty() && matches!(&*self.kind, "PersistentVolumeClaim" | "PersistentVolume")
     }
 
-    /// Whether data goes with it: its own, or that of all objects of a kind which it defines.
+    /// Whether it defines kinds of objects.
+    pub fn defines_kinds(&self) -> bool {
+        (&*self.group, &*self.kind) == ("apiextensions.k8s.io", "CustomResourceDefinition")
+    }
+
+    /// Whether data goes with it: its own, that of all objects of a kind which it defines, or of all that is in it.
     pub fn holds_data(&self) -> bool {
-        let defines = (&*self.group, &*self.kind) == ("apiextensions.k8s.io", "CustomResourceDefinition");
-        self.is_volume() || defines
+        self.is_volume() || self.defines_kinds() || (&*self.group, &*self.kind) == ("", "Namespace")
     }
 }
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Cluster;
-use super::apply::Applied;
+use super::apply::{Applied, Change};
 use super::checks::{HealthChecks, Judge};
 use super::object::ObjectRef;
 use super::ready::Verdict;
-use super::wait::{Open, Question, Target, Unsettled, Version, WaitError, WaitOptions};
+use super::wait::{AsOf, Open, Question, Target, Unsettled, WaitError, WaitOptions};
 
 /// A wait that goes on: the objects that are not ready yet, and watches of them.
 pub struct Readiness {
@@ -95,7 +95,10 @@ fn target(applied: &Applied, judge: Judge, jobs: bool) -> Option<Target> {
     if *verdict == Verdict::Current && judge.is_by_kind() {
         return None;
     }
-    let version = Version { resource_version: applied.resource_version.clone(), generation: applied.generation };
+    // What was as it is now is late by now.
+    let overdue = applied.assessment.overdue.clone().filter(|_| applied.change != Change::Unchanged);
+    let (resource_version, generation) = (applied.resource_version.clone(), applied.generation);
+    let version = AsOf { resource_version, generation, overdue };
     let vanishes = applied.vanishes;
     let question = if complete { Question::Complete(version, vanishes) } else { Question::Ready(version, vanishes) };
     let (object, resource) = (applied.object.clone(), applied.resource.clone());

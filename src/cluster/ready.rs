@@ -2,8 +2,9 @@
 //! (`fluxcd/cli-utils` v1.2.2, what Helm 4 and Flux wait with), so that a release is ready here when it is there.
 //!
 //! Known differences, chosen: a Pod that cannot be scheduled stays "in progress" (kstatus fails it after 15 s, though
-//! a cluster autoscaler may need longer), and a paused Deployment is current (Helm skips it, too). Of some custom resources
-//! more is known than kstatus knows (`custom`).
+//! a cluster autoscaler may need longer), and what waits for somebody else is current: a paused Deployment (Helm skips it, too), a
+//! `DaemonSet` whose pods are replaced as somebody deletes them, a Job that is suspended. Of some custom resources more is known than
+//! kstatus knows (`custom`).
 
 mod custom;
 
@@ -33,11 +34,14 @@ pub(super) struct Assessment {
     pub(super) ready: Verdict,
     /// Has it done its work? Differs from `ready` for Jobs and Pods only.
     pub(super) complete: Verdict,
+    /// Since when a Deployment is past its progress deadline. After a change back to what it had before, the controller tells of that
+    /// once more, as if it were of the change.
+    pub(super) overdue: Option<Box<str>>,
 }
 
 impl Assessment {
     /// The state of an object of a kind that has none: it exists, so it is done.
-    pub(super) const CURRENT: Self = Self { ready: Verdict::Current, complete: Verdict::Current };
+    pub(super) const CURRENT: Self = Self { ready: Verdict::Current, complete: Verdict::Current, overdue: None };
 }
 
 /// Whether objects of this kind are ready as soon as they exist, whatever they hold.
@@ -86,8 +90,19 @@ pub(super) fn assess(group: &str, kind: &str, subject: &Subject<'_>) -> Assessme
         ("", "Pod") => pod_complete(object),
         _ => ready.clone(),
     };
-    Assessment { ready, complete }
+    let overdue = if kind == "Deployment" { overdue(object) } else { None };
+    Assessment { ready, complete, overdue: overdue.map(Box::from) }
 }
+
+/// Since when a Deployment is past its progress deadline, where it is.
+fn overdue(object: &Value) -> Option<&str> {
+    let conditions = object["status"]["conditions"].as_array()?;
+    let late = conditions.iter().find(|it| it["type"] == "Progressing" && it["reason"] == LATE)?;
+    late["lastUpdateTime"].as_str()
+}
+
+/// The reason of the condition `Progressing` of a Deployment that is past its deadline.
+const LATE: &str = "ProgressDeadlineExceeded";
 
 /// What every kind has in common: deletion, the observed generation, the standard conditions.
 fn assess_generic(kind: &str, subject: &Subject<'_>) -> Option<Verdict> {
@@ -144,7 +159,7 @@ fn deployment(object: &Value) -> Verdict {
         return Verdict::Current;
     }
     let progressing = condition(object, "Progressing");
-    if progressing.as_ref().is_some_and(|found| found.reason == "ProgressDeadlineExceeded") {
+    if progressing.as_ref().is_some_and(|found| found.reason == LATE) {
         return Verdict::Failed("Progress deadline exceeded".to_owned());
     }
     let (spec, status) = (&object["spec"], &object["status"]);
@@ -196,7 +211,10 @@ fn stateful_set(object: &Value) -> Verdict {
 }
 
 fn daemon_set(object: &Value) -> Verdict {
-    let status = &object["status"];
+    let (spec, status) = (&object["spec"], &object["status"]);
+    if spec["updateStrategy"]["type"] == "OnDelete" {
+        return Verdict::Current;
+    }
     if status["observedGeneration"].is_null() {
         return Verdict::InProgress("DaemonSet status.observedGeneration not found".to_owned());
     }
@@ -281,12 +299,15 @@ fn job_complete(object: &Value) -> Verdict {
         let count = number(status, "failed", 0);
         return Verdict::Failed(format!("Job Failed. failed: {count}/{completions} ({})", failed.words()));
     }
-    Verdict::InProgress("Job in progress".to_owned())
+    let outstanding = if spec["suspend"] == true { "Job is suspended" } else { "Job in progress" };
+    Verdict::InProgress(outstanding.to_owned())
 }
 
 fn job_started(object: &Value) -> Verdict {
     match job_complete(object) {
         Verdict::InProgress(_) if object["status"]["startTime"].is_string() => Verdict::Current,
+        // Whoever suspends it, a queue mostly, lets it run in due time.
+        Verdict::InProgress(_) if object["spec"]["suspend"] == true => Verdict::Current,
         Verdict::InProgress(_) => Verdict::InProgress("Job not started".to_owned()),
         settled @ (Verdict::Current | Verdict::Failed(_)) => settled,
     }

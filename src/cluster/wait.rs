@@ -94,9 +94,9 @@ fn list(objects: &[Unready]) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Question {
     /// Is it ready, as of this version of it? An object that `vanishes` once done was ready when gone.
-    Ready(Version, Vanishes),
+    Ready(AsOf, Vanishes),
     /// Has it done its work, as of this version of it? An object that `vanishes` once done has done it when gone.
-    Complete(Version, Vanishes),
+    Complete(AsOf, Vanishes),
     /// Is the object with this uid gone?
     Gone { uid: String },
 }
@@ -120,9 +120,11 @@ pub(super) type Vanishes = bool;
 
 /// A version of an object: what was seen is as new if its resource version is not lower.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Version {
+pub(super) struct AsOf {
     pub(super) resource_version: String,
     pub(super) generation: i64,
+    /// Since when the version before it was past its progress deadline: that is no failure of this one.
+    pub(super) overdue: Option<Box<str>>,
 }
 
 /// An object that is waited for.
@@ -301,6 +303,11 @@ fn standing(question: &Question, look: &Look) -> Standing {
         (Question::Ready(version, _) | Question::Complete(version, _), Look::Seen(seen)) if is_older(seen, version) => {
             Standing::Pending("the change has not been seen yet".to_owned())
         }
+        (Question::Ready(version, _), Look::Seen(seen))
+            if version.overdue.is_some() && version.overdue == seen.assessment.overdue =>
+        {
+            Standing::Pending("it has not moved since the change".to_owned())
+        }
         (Question::Ready(..), Look::Seen(seen)) => seen.assessment.ready.clone().into(),
         (Question::Complete(..), Look::Seen(seen)) => seen.assessment.complete.clone().into(),
     }
@@ -329,7 +336,7 @@ impl From<Verdict> for Standing {
 
 /// Resource versions of one kind are numbers that grow (Kubernetes 1.35 promises it); a server that has others is
 /// compared by generation.
-fn is_older(seen: &Seen, version: &Version) -> bool {
+fn is_older(seen: &Seen, version: &AsOf) -> bool {
     match (seen.resource_version.parse::<u64>(), version.resource_version.parse::<u64>()) {
         (Ok(seen), Ok(wanted)) => seen < wanted,
         _ => seen.generation < version.generation,
@@ -345,7 +352,7 @@ fn holders(seen: &Seen) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Question, Standing, Version, standing};
+    use super::{AsOf, Question, Standing, standing};
     use crate::cluster::ready::{Assessment, Verdict};
     use crate::cluster::watch::{Absence, Look, Seen};
 
@@ -358,12 +365,16 @@ mod tests {
             fields: None,
             deleting: false,
             finalizers: vec!["example.com/hold".to_owned()],
-            assessment: Assessment { ready: Verdict::Current, complete: Verdict::InProgress("runs".to_owned()) },
+            assessment: Assessment {
+                ready: Verdict::Current,
+                complete: Verdict::InProgress("runs".to_owned()),
+                overdue: None,
+            },
         })
     }
 
-    fn version(resource_version: &str) -> Version {
-        Version { resource_version: resource_version.to_owned(), generation: 2 }
+    fn version(resource_version: &str) -> AsOf {
+        AsOf { resource_version: resource_version.to_owned(), generation: 2, overdue: None }
     }
 
     #[test]
@@ -412,6 +423,23 @@ mod tests {
         for before in [Verdict::Current, failed()] {
             assert!(matches!(standing(&complete, &gone("99", before)), Standing::Pending(_)));
         }
+    }
+
+    #[test]
+    fn a_deadline_that_was_missed_before_the_change_is_no_failure_of_it() {
+        let late = |since: &str| {
+            let Look::Seen(seen) = seen("100") else { unreachable!() };
+            let ready = Verdict::Failed("Progress deadline exceeded".to_owned());
+            Look::Seen(Seen {
+                assessment: Assessment { ready, overdue: Some(since.into()), ..seen.assessment },
+                ..seen
+            })
+        };
+        let changed = Question::Ready(AsOf { overdue: Some("10:00".into()), ..version("100") }, false);
+        assert!(matches!(standing(&changed, &late("10:00")), Standing::Pending(_)));
+        assert!(matches!(standing(&changed, &late("10:05")), Standing::Failed(_)));
+        assert_eq!(standing(&changed, &seen("101")), Standing::Done);
+        assert!(matches!(standing(&Question::Ready(version("100"), false), &late("10:00")), Standing::Failed(_)));
     }
 
     #[test]

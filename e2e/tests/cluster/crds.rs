@@ -38,7 +38,7 @@ async fn objects_of_a_new_crd_can_be_applied_at_once_and_an_existing_crd_is_left
     let text = crd("crds.example.com", "first").to_string();
     let created = ground
         .cluster
-        .install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], ExistingCrds::Keep, LONG)
+        .install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], ExistingCrds::Keep, LONG, None)
         .await?;
     ensure!(created == 1, "{created}");
     let gadget = json!({
@@ -52,7 +52,7 @@ async fn objects_of_a_new_crd_can_be_applied_at_once_and_an_existing_crd_is_left
     let text = crd("crds.example.com", "second").to_string();
     let created = ground
         .cluster
-        .install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], ExistingCrds::Keep, LONG)
+        .install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], ExistingCrds::Keep, LONG, None)
         .await?;
     ensure!(created == 0, "{created}");
     let live = serde_json::to_value(definitions(&ground).get("gadgets.crds.example.com").await?)?;
@@ -73,7 +73,7 @@ async fn a_definition_is_replaced_where_no_object_loses_anything_by_it() -> Resu
     };
     let install = async |definition: &Value, existing| {
         let text = definition.to_string();
-        ground.cluster.install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], existing, LONG).await
+        ground.cluster.install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], existing, LONG, None).await
     };
     let number = json!({ "type": "integer" });
     let (one, two) = (with(json!({ "size": number }), "v1"), with(json!({ "size": number, "weight": number }), "v1"));
@@ -114,7 +114,10 @@ async fn a_kind_that_appears_later_is_found_without_being_told() -> Result<()> {
     ground.cluster.capabilities().await?;
     let other = Ground::new("crds-later-by-another").await?;
     let text = crd("later.example.com", "").to_string();
-    other.cluster.install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], ExistingCrds::Keep, LONG).await?;
+    other
+        .cluster
+        .install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], ExistingCrds::Keep, LONG, None)
+        .await?;
     let gadget = json!({ "apiVersion": "later.example.com/v1", "kind": "Gadget", "metadata": { "name": "g" } });
     e2e::eventually::eventually("the kind is found", LONG, || ground.objects(std::slice::from_ref(&gadget))).await?;
     Ok(())
@@ -133,7 +136,7 @@ async fn a_chart_whose_definition_is_newer_than_the_clusters_is_not_held_up() ->
         let text = crd.to_string();
         ground
             .cluster
-            .install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], ExistingCrds::Keep, LONG)
+            .install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], ExistingCrds::Keep, LONG, None)
             .await
     };
     ensure!(install(&old).await? == 1, "not created");
@@ -150,7 +153,7 @@ async fn objects_of_a_kind_that_is_gone_are_gone() -> Result<()> {
     let text = crd("gone.example.com", "").to_string();
     ground
         .cluster
-        .install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], ExistingCrds::Keep, LONG)
+        .install_crds(&[Source { origin: "crds/gadget.yaml", text: &text }], ExistingCrds::Keep, LONG, None)
         .await?;
     let gadget = json!({ "apiVersion": "gone.example.com/v1", "kind": "Gadget", "metadata": { "name": "g" } });
     let objects = ground.objects(&[gadget.clone(), config_map("a", json!({}))]).await?;
@@ -318,7 +321,7 @@ async fn a_confined_release_reaches_its_own_namespace_only() -> Result<()> {
     let text = crd("reach.example.com", "").to_string();
     let source = [Source { origin: "crds/gadget.yaml", text: &text }];
     ensure!(ground.cluster.admit_crds(&source, &reach).await.is_err(), "admitted");
-    ground.cluster.install_crds(&source, ExistingCrds::Keep, LONG).await?;
+    ground.cluster.install_crds(&source, ExistingCrds::Keep, LONG, None).await?;
     ground.cluster.admit_crds(&source, &reach).await?;
     Ok(())
 }

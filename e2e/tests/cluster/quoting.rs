@@ -294,6 +294,6 @@ async fn define_gadget(ground: &Ground) -> Result<()> {
     })
     .to_string();
     let source = helm_operator::cluster::Source { origin: "crds/gadget.yaml", text: &crd };
-    ground.cluster.install_crds(&[source], ExistingCrds::Keep, crate::LONG).await?;
+    ground.cluster.install_crds(&[source], ExistingCrds::Keep, crate::LONG, None).await?;
     Ok(())
 }

@@ -127,7 +127,7 @@ metadata:
   name: {{ .Release.Name }}
 spec:
   {{- with .Values.strategy }}
-  strategy: {type: {{ . }}}
+  strategy: {type: {{ . }}, rollingUpdate: null}
   {{- end }}
   selector: {matchLabels: {app: {{ .Release.Name }}}}
   template:

@@ -86,6 +86,39 @@ fn definitions_are_kept_or_replaced_as_declared_and_no_object_loses_anything() -
 }
 
 #[test]
+fn a_definition_that_moves_to_crds_stays_with_its_objects() -> Result<()> {
+    story("definition-moved", async |story| {
+        let fields = "size: {type: integer}";
+        let before = charts::note("movers", "1.0.0").file("templates/mover.yaml", definition("mover", fields));
+        story.push(&before).await?;
+        story.push(&charts::note("movers", "1.1.0").file("crds/mover.yaml", definition("mover", fields))).await?;
+        let more = definition("mover", "size: {type: integer}, weight: {type: integer}");
+        story.push(&charts::note("movers", "1.2.0").file("crds/mover.yaml", more)).await?;
+        story.open_repository().await?;
+        story.release("app", "movers", "1.0.0", json!({})).await?;
+        story.ready("app").await?;
+        let mover = "apiVersion: definitions.example.com/v1\nkind: Mover\nmetadata: {name: mine}\nspec: {size: 1}\n";
+        story.eventually("the kind is served", async || story.apply(mover).await).await?;
+        story.patch("app", json!({ "spec": { "chart": { "version": "1.1.0" } } })).await?;
+        story.ready("app").await?;
+        story.event("app", Reason::ChartWarning, "all objects of the kind that it defines").await?;
+        let definitions = Api::<CustomResourceDefinition>::all(story.client.clone());
+        let name = "movers.definitions.example.com";
+        ensure!(definitions.get(name).await?.metadata.deletion_timestamp.is_none(), "it is deleted");
+
+        // Its own release may go on with it.
+        let upgrade = json!({ "chart": { "version": "1.2.0" }, "upgrade": { "crds": "CreateReplace" } });
+        story.patch("app", json!({ "spec": upgrade })).await?;
+        story.ready("app").await?;
+        let live = serde_json::to_value(definitions.get(name).await?)?.to_string();
+        ensure!(live.contains("\"weight\""), "it is the old one");
+        story.delete("app").await?;
+        definitions.delete(name, &DeleteParams::default()).await?;
+        Ok(())
+    })
+}
+
+#[test]
 fn a_subchart_brings_its_definitions_once_it_is_enabled() -> Result<()> {
     story("definitions-subchart", async |story| {
         let spare = Chart::new("spare", "0.1.0").file("crds/spares.yaml", definition("spare", "size: {type: integer}"));

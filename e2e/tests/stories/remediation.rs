@@ -197,6 +197,79 @@ spec:
 ";
 
 #[test]
+fn a_deadline_that_the_failed_revision_missed_is_no_failure_of_the_rollback() -> Result<()> {
+    story("overdue", async |story| {
+        // The broken pod stands beside the old one, so that going back needs no new one.
+        let overdue = WORKLOAD.replace("PLAY", PLAY).replace(
+            "spec:\n  selector",
+            "spec:\n  progressDeadlineSeconds: 3\n  strategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}\n  selector",
+        );
+        let chart = Chart::new("app", "1.0.0").file("values.yaml", "play: ''\n").file("templates/all.yaml", overdue);
+        stage(story, &chart).await?;
+        story.release("app", "app", "1.0.0", json!({ "upgrade": { "remediation": { "retries": 0 } } })).await?;
+        story.ready("app").await?;
+        story.patch("app", json!({ "spec": { "values": { "play": play::NEVER_READY } } })).await?;
+        history_is(story, "1 superseded, 2 failed, 3 deployed").await?;
+        let words = ["Progress deadline exceeded", "revision 1 is deployed again, as revision 3"];
+        story.refused("app", Reason::RetriesExhausted, &words).await.map(drop)
+    })
+}
+
+/// A map that only some values bring.
+const EXTRA: &str = "{{- if .Values.extra }}
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: extra
+{{- end }}
+";
+
+#[test]
+fn a_rollback_takes_away_what_the_revisions_in_between_made() -> Result<()> {
+    story("in-between", async |story| {
+        let extra = async || anyhow::Ok(story.objects::<ConfigMap>().get_opt("extra").await?.is_some());
+        stage(story, &charts::web("web", "1.0.0").file("templates/extra.yaml", EXTRA)).await?;
+        let upgrade = json!({ "timeout": "1m", "remediation": { "retries": 0 } });
+        story.release("app", "web", "1.0.0", json!({ "upgrade": upgrade })).await?;
+        story.ready("app").await?;
+        // An attempt makes it, and another declaration ends that before it has failed.
+        let mut attempt = broken();
+        attempt["spec"]["values"]["extra"] = json!(true);
+        story.patch("app", attempt.clone()).await?;
+        history_is(story, "1 deployed, 2 pending-upgrade").await?;
+        story
+            .eventually("the map is made", async || {
+                ensure!(extra().await?, "it is not there");
+                Ok(())
+            })
+            .await?;
+        attempt["spec"]["upgrade"] = json!({ "timeout": "2s" });
+        attempt["spec"]["values"]["greeting"] = json!("hey");
+        story.patch("app", attempt).await?;
+        history_is(story, "1 superseded, 2 superseded, 3 failed, 4 deployed").await?;
+        story.refused("app", Reason::RetriesExhausted, &["revision 1 is deployed again"]).await?;
+        ensure!(!extra().await?, "what the first attempt made is left behind");
+
+        // What comes with a revision that was deployed goes with it.
+        let good = json!({ "podAnnotations": null, "greeting": null });
+        story
+            .patch(
+                "app",
+                json!({ "spec": { "values": good, "rollback": { "toRevision": 4 }, "upgrade": { "timeout": "1m" } } }),
+            )
+            .await?;
+        story.ready("app").await?;
+        ensure!(extra().await?, "the values that bring it are deployed");
+        let mut bad = broken();
+        bad["spec"]["upgrade"] = json!({ "timeout": "2s" });
+        story.patch("app", bad).await?;
+        story.refused("app", Reason::RetriesExhausted, &["revision 4 is deployed again"]).await?;
+        ensure!(!extra().await?, "what came in between is left behind");
+        Ok(())
+    })
+}
+
+#[test]
 fn a_rollback_goes_to_the_revision_that_is_declared_which_is_kept() -> Result<()> {
     story("to-revision", async |story| {
         stage(story, &charts::web("web", "1.0.0")).await?;

@@ -106,7 +106,15 @@ fn the_release_of_another_chart_is_taken_over_only_where_that_is_declared() -> R
         story.patch("app", json!({ "spec": { "adopt": true } })).await?;
         story.ready("app").await?;
         ensure!(story.history("app").await? == "1 superseded, 2 deployed", "{}", story.history("app").await?);
-        Ok(())
+
+        // That another object left it behind changes nothing.
+        story.patch("app", json!({ "spec": { "uninstall": { "deletionPolicy": "Orphan" } } })).await?;
+        story.delete("app").await?;
+        story.release("heir", "other", "1.0.0", json!({ "release": { "name": "app" } })).await?;
+        story.refused("heir", Reason::AdoptionRefused, &["chart web, not other", "spec.adopt"]).await?;
+        ensure!(story.history("app").await? == "1 superseded, 2 deployed", "{}", story.history("app").await?);
+        story.patch("heir", json!({ "spec": { "adopt": true } })).await?;
+        story.ready("heir").await.map(drop)
     })
 }
 

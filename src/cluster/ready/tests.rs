@@ -101,6 +101,7 @@ fn a_daemon_set_is_current_when_each_node_runs_its_pod() {
         &[
             (counted(2, 2, 2, 2, 2), Verdict::Current),
             (counted(0, 0, 0, 0, 0), Verdict::Current),
+            (json!({ "spec": { "updateStrategy": { "type": "OnDelete" } } }), Verdict::Current),
             (counted(2, 1, 2, 2, 2), in_progress("Current: 1/2")),
             (counted(2, 2, 1, 2, 2), in_progress("Updated: 1/2")),
             (counted(2, 2, 2, 1, 2), in_progress("Available: 1/2")),
@@ -164,11 +165,12 @@ fn a_job_that_runs_is_ready_but_not_complete() {
     let cases = [
         (job(json!({})), in_progress("Job not started"), in_progress("Job in progress")),
         (job(json!({ "startTime": "2026-01-01T00:00:00Z" })), Verdict::Current, in_progress("Job in progress")),
+        (json!({ "spec": { "suspend": true } }), Verdict::Current, in_progress("Job is suspended")),
         (ended("Complete"), Verdict::Current, Verdict::Current),
         (ended("Failed"), failure.clone(), failure),
     ];
     for (object, ready, complete) in cases {
-        assert_eq!(assessed("batch/Job", &object), Assessment { ready, complete }, "{object}");
+        assert_eq!(assessed("batch/Job", &object), Assessment { ready, complete, overdue: None }, "{object}");
     }
 }
 

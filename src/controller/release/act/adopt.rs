@@ -21,6 +21,13 @@ pub(super) fn is_first(task: &Task<'_>) -> bool {
     task.place.revisions.of(&task.desired.identity.release).iter().all(|meta| meta.marks.is_none())
 }
 
+/// Whether the newest revision that bears an operator's marks was made for this very object.
+fn is_own(task: &Task<'_>) -> bool {
+    let revisions = task.place.revisions.of(&task.desired.identity.release);
+    let newest = revisions.iter().rev().find_map(|meta| meta.marks.as_ref());
+    newest.is_some_and(|marks| marks.uid == task.desired.identity.uid)
+}
+
 /// Refuses to take over the release of another chart, unless that is declared.
 pub(super) fn admit_chart(there: Option<&Record>, declared: &str, task: &Task<'_>) -> Result<(), ReconcileError> {
     let (identity, namespace) = (&task.desired.identity, there.map(|there| there.release.namespace.as_str()));
@@ -32,7 +39,7 @@ pub(super) fn admit_chart(there: Option<&Record>, declared: &str, task: &Task<'_
         );
         return Err(ReconcileError::new(Reason::AdoptionRefused, message));
     }
-    let Some(there) = there.filter(|_| is_first(task) && !task.release.spec.adopt) else { return Ok(()) };
+    let Some(there) = there.filter(|_| !is_own(task) && !task.release.spec.adopt) else { return Ok(()) };
     let (release, there) = (&task.desired.identity.release, there.release.chart.name());
     if there == declared {
         return Ok(());

@@ -5,15 +5,13 @@ use std::time::Duration;
 
 use helm::manifest::HookEvent;
 use helm::release::Status;
-use kube::ResourceExt as _;
 
 use super::hooks::{self, Course};
+use super::leftovers::{LeftChart, added_by, clean_up, deletion, left_chart, not_cleaned};
 use super::prepare::{self, Pending};
 use super::{Deadline, Doing, Task, masked, planning, record};
 use crate::api::Reason;
-use crate::cluster::{
-    Applied, DeleteOptions, Existing, Fingerprint, Object, Propagation, Readiness, SecretValues, left_behind,
-};
+use crate::cluster::{Applied, Existing, Fingerprint, Object, Readiness, SecretValues};
 use crate::controller::error::ReconcileError;
 use crate::controller::release::plan::{self, Pace, Step, StepKind};
 use crate::controller::release::publish;
@@ -250,10 +248,13 @@ impl<'a> Run<'a> {
         let mut old = Vec::new();
         for record in replaced {
             let is_rollback = self.step.kind == StepKind::Rollback;
-            old.extend(if is_rollback { made_by(record, self.task).await? } else { place.objects_of(record).await? });
+            old.extend(if is_rollback { added_by(record, self.task).await? } else { place.objects_of(record).await? });
         }
-        let mut gone = left_behind(&old, objects);
-        gone.retain(|object| !self.holds_all(object));
+        let LeftChart { gone, kept } = left_chart(&old, objects, self.action, self.task).await?;
+        for (object, why) in kept {
+            let message = format!("{} has left the chart, and is left: {why}", object.reference());
+            publish::warn(self.task.release, (Reason::ChartWarning, &message), &place.context);
+        }
         if !gone.is_empty() {
             // As Helm: what left the manifest is deleted, and its end not waited for.
             place.cluster.delete(&gone, &deletion(self.task)).await?;
@@ -266,19 +267,6 @@ impl<'a> Run<'a> {
         }
         self.note_fields(objects, 0);
         Ok(())
-    }
-
-    /// Whether the release, its records or its object would go with an object that left the chart: then it is left, and told.
-    fn holds_all(&self, object: &Object) -> bool {
-        let (identity, reference) = (&self.task.desired.identity, object.reference());
-        let own = self.task.release.namespace().unwrap_or_default();
-        let is_namespace = reference.group.is_empty() && reference.kind == "Namespace";
-        let holds = is_namespace && [&identity.namespace, &identity.release.namespace, &own].contains(&&reference.name);
-        if holds {
-            let message = format!("{reference} has left the chart, and is left: with it the release would be deleted");
-            publish::warn(self.task.release, (Reason::ChartWarning, &message), &self.task.place.context);
-        }
-        holds
     }
 
     /// Notes which fields were applied, of what was applied after the first `since` objects: what becomes of them while the release is deployed is seen by that.
@@ -360,76 +348,4 @@ impl<'a> Run<'a> {
         }
         Err(ReconcileError { next, ..error })
     }
-}
-
-/// Of the objects of a revision that failed, those that it made itself, but for what people keep data in: a rollback takes
-/// nothing else away.
-async fn made_by(record: &Record, task: &Task<'_>) -> Result<Vec<Object>, ReconcileError> {
-    let absent = record.marks.as_ref().and_then(|marks| marks.absent.as_deref()).unwrap_or_default();
-    if absent.is_empty() {
-        return Ok(Vec::new());
-    }
-    let objects = match prepare::manifest(&record.release, task).await {
-        Ok(objects) => objects,
-        // Which object stands where cannot be told any more.
-        Err(error) if error.reason == Reason::UnknownKind => {
-            tracing::warn!(revision = record.revision(), error = %error.message, "what a failed revision made is left");
-            return Ok(Vec::new());
-        }
-        Err(error) => return Err(error),
-    };
-    Ok(made(absent, &objects))
-}
-
-/// Those of a manifest's objects that were `absent` before it was applied, by their positions, but for what data goes with.
-fn made(absent: &[usize], objects: &[Object]) -> Vec<Object> {
-    let made = absent.iter().filter_map(|at| objects.get(*at));
-    made.filter(|object| !object.reference().holds_data()).cloned().collect()
-}
-
-/// That something was not cleaned up.
-fn not_cleaned(error: &ReconcileError) -> String {
-    format!("failed to delete what the failed revision created: {}", error.message)
-}
-
-/// Cleans up after a revision that failed before. What cannot be cleaned up is told, and must not keep what is declared
-/// now from being installed.
-pub(super) async fn clean_up_later(
-    mut record: Record,
-    task: &Task<'_>,
-    trace: &mut Trace,
-) -> Result<(), ReconcileError> {
-    match clean_up(record.clone(), task).await {
-        Err(error) if !matches!(error.reason, Reason::ClusterUnavailable | Reason::PendingRelease) => {
-            trace.warn(Reason::UpgradeFailed, not_cleaned(&error));
-            if let Some(marks) = &mut record.marks {
-                marks.absent = None;
-            }
-            record::update(task.place, record).await.map(drop)
-        }
-        ended => ended,
-    }
-}
-
-/// Only what is this release's, and without waiting for its end.
-fn deletion(task: &Task<'_>) -> DeleteOptions {
-    DeleteOptions {
-        owner: Some(prepare::owner(task)),
-        propagation: Propagation::Background,
-        timeout: None,
-        but_for_run: None,
-    }
-}
-
-/// Deletes what a failed revision created, where that is declared, but for what people keep data in; and notes that it is
-/// done.
-pub(super) async fn clean_up(mut record: Record, task: &Task<'_>) -> Result<(), ReconcileError> {
-    let Some(absent) = record.marks.as_mut().and_then(|marks| marks.absent.take()) else { return Ok(()) };
-    let is_rollback = record.marks.as_ref().is_some_and(|marks| marks.remedies.is_some());
-    let declared = if is_rollback { &task.desired.rollback } else { &task.desired.upgrade };
-    if declared.cleanup_on_fail && !absent.is_empty() {
-        let objects = prepare::manifest(&record.release, task).await?;
-        task.place.cluster.delete(&made(&absent, &objects), &deletion(task)).await?;
-    }
-    record::update(task.place, record).await.map(drop)
 }

@@ -4,7 +4,7 @@ use helm::chart::Crd;
 use helm::engine;
 
 use super::Task;
-use super::prepare::action;
+use super::prepare::{action, owner};
 use crate::api::CrdPolicy;
 use crate::cluster::{ExistingCrds, Source};
 use crate::controller::charts::LoadedChart;
@@ -44,7 +44,8 @@ pub(super) async fn make_way(step: &Step, definitions: &Definitions, task: &Task
     }
     task.place.cluster.admit_crds(&sources, &task.place.reach()).await?;
     task.slot.pause();
-    task.place.cluster.install_crds(&sources, existing_crds(action), action.timeout).await?;
+    let owner = owner(task);
+    task.place.cluster.install_crds(&sources, existing_crds(action), action.timeout, Some(&owner)).await?;
     task.slot.go_on().await;
     Ok(())
 }

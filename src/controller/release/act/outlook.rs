@@ -6,10 +6,11 @@ use helm::release::Release;
 
 use super::definitions;
 use super::deployed::{self, Deployed};
+use super::leftovers::{LeftChart, left_chart};
 use super::prepare::{self, Proposal, Writes};
 use super::{Task, masked, uninstall};
 use crate::api::PlannedAction;
-use crate::cluster::{Foreseen, Object, Preview, SecretValues, Source, left_behind};
+use crate::cluster::{Foreseen, Preview, SecretValues, Source};
 use crate::controller::error::ReconcileError;
 use crate::controller::release::inputs;
 use crate::controller::release::plan::{Step, StepKind};
@@ -91,7 +92,7 @@ pub(super) async fn look(
     for record in replaced {
         old.extend(task.place.objects_of(record).await?);
     }
-    let gone: Vec<Object> = left_behind(&old, &objects);
+    let LeftChart { gone, .. } = left_chart(&old, &objects, action, task).await?;
     let namespace = definitions::makes_namespace(step, task).then_some(release.namespace.as_str());
     let asked = async {
         let before = cluster.preview_before(namespace, &definitions, definitions::existing_crds(action)).await?;

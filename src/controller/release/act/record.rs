@@ -182,7 +182,6 @@ pub(super) async fn supersede(mut record: Record, why: &str, place: &Place) -> R
     if let Some(marks) = &mut record.marks {
         marks.unapplied = unapplied;
         marks.ended = Some(SUPERSEDED.to_owned());
-        marks.absent = None;
     }
     update(place, record).await
 }
