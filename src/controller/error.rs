@@ -62,6 +62,14 @@ impl ReconcileError {
         Self { reason, message: message.into(), retry_after: None, next: None, awaits: Vec::new(), watched: None }
     }
 
+    /// Whether what is not ready for this reason only waits for others, or is left to them: then nothing failed.
+    pub(crate) fn is_a_wait(&self) -> bool {
+        matches!(
+            self.reason,
+            Reason::DependencyNotReady | Reason::DependentsRemain | Reason::ReleaseHeld | Reason::ApprovalNeeded
+        )
+    }
+
     /// What a controller does until the next attempt.
     pub(crate) fn action(&self, now: Timestamp) -> Action {
         let until = |due: Timestamp| Duration::try_from(due.duration_since(now)).unwrap_or_default();
@@ -102,11 +110,13 @@ impl ReconcileError {
             if self.awaited().is_empty() { String::new() } else { format!("; {} is noticed at once", self.awaited()) };
         match self.next {
             Some(NextAttempt { failed, due }) => {
-                format!(
-                    "{}; attempt {failed} failed, the next one is at {}{noticed}",
-                    self.message,
-                    due.strftime("%Y-%m-%d %H:%M:%S UTC")
-                )
+                let due = due.strftime("%Y-%m-%d %H:%M:%S UTC");
+                let next = if self.is_a_wait() {
+                    format!("it is looked at again at {due}")
+                } else {
+                    format!("attempt {failed} failed, the next one is at {due}")
+                };
+                format!("{}; {next}{noticed}", self.message)
             }
             None => format!("{}{noticed}", self.message),
         }

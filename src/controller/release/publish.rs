@@ -66,7 +66,7 @@ pub(super) async fn publish(
     if was != is && !matches!(outcome, Ok(Outcome::Suspended)) {
         let (severity, reason) = match outcome {
             Ok(_) => (Severity::Normal, report::reason(outcome, trace)),
-            Err(error) if report::is_no_failure(error.reason) => (Severity::Normal, error.reason),
+            Err(error) if error.is_a_wait() => (Severity::Normal, error.reason),
             Err(error) => (Severity::Warning, error.reason),
         };
         record(release, (severity, reason), is.map(|ready| ready.message).unwrap_or_default(), context);

@@ -402,21 +402,13 @@ fn random_templates(revisions: &[RecordMeta]) -> Vec<String> {
     deployed.and_then(|deployed| deployed.marks.as_ref()).map(|marks| marks.varies.clone()).unwrap_or_default()
 }
 
-/// Whether a release that is not ready for this reason only waits for others, or is left to them.
-pub(super) fn is_no_failure(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::DependencyNotReady | Reason::DependentsRemain | Reason::ReleaseHeld | Reason::ApprovalNeeded
-    )
-}
-
 /// Failures since the release was last ready, newest first, each once.
 fn failures(before: &[Failure], outcome: &Result<Ended, ReconcileError>, now: Timestamp) -> Vec<Failure> {
     match outcome {
         Ok(Ended::Deployed) => Vec::new(),
         Ok(_) => before.to_vec(),
         // To wait for others, or leave to them, is no failure.
-        Err(error) if is_no_failure(error.reason) => before.to_vec(),
+        Err(error) if error.is_a_wait() => before.to_vec(),
         Err(error) => {
             let reason = error.reason.to_string();
             let same = before.iter().find(|known| known.reason == reason && known.message == error.message).cloned();

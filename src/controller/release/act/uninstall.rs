@@ -415,9 +415,9 @@ fn or_nowhere(ended: Result<(), ReconcileError>, release: &ReleaseKey) -> Result
     }
 }
 
-/// A hook that failed, and how the uninstall goes on without it.
+/// A hook that failed or cannot be made, and how the uninstall goes on without it.
 fn with_way_out(error: ReconcileError) -> ReconcileError {
-    if error.reason != Reason::HookFailed {
+    if !matches!(error.reason, Reason::HookFailed | Reason::UnknownKind) {
         return error;
     }
     let message = format!("{}; spec.uninstall.disableHooks: true uninstalls without hooks", error.message);
