@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
 
 use super::checks::Judge;
@@ -278,7 +279,7 @@ impl Cluster {
             existing => existing,
         };
         if let Some(existing) = existing {
-            self.take_over_fields(target, existing, before(object, existing, how)).await?;
+            self.take_over_fields(object, existing, before(object, existing, how)).await?;
         }
         // Of an object that no managers are known of, as after they were reset, the server names one that is nobody.
         let is_unmanaged = |existing: &Metadata| existing.managed_fields.as_ref().is_none_or(Vec::is_empty);
@@ -340,17 +341,15 @@ impl Cluster {
     }
 
     /// An object changed by someone between our read and this patch is read again, a few times.
-    async fn take_over_fields(
-        &self,
-        target: (&Resource, &ObjectRef),
-        existing: &Metadata,
-        before: &[&str],
-    ) -> Result<(), Error> {
+    async fn take_over_fields(&self, object: &Object, existing: &Metadata, before: &[&str]) -> Result<(), Error> {
         const ATTEMPTS: usize = 4;
+        let target = (object.resource(), object.reference());
         let mut existing = existing.clone();
         for _ in 0..ATTEMPTS {
             let entries = existing.managed_fields.as_deref().unwrap_or_default();
-            let Some(entries) = managed_fields::taken_over(entries, before) else { return Ok(()) };
+            let taken = managed_fields::taken_over(entries, before);
+            let given = hands_replicas_over(object, taken.as_deref().unwrap_or(entries));
+            let Some(entries) = given.or(taken) else { return Ok(()) };
             let version = existing.resource_version.as_deref().unwrap_or_default();
             let entries = serde_json::json!(entries);
             match self.requests.replace_managed_fields(target, version, &entries).await {
@@ -368,6 +367,14 @@ impl Cluster {
 fn before(object: &Object, existing: &Metadata, how: How<'_>) -> &'static [&'static str] {
     let is_ours = how.owner.is_some_and(|owner| ownership::is_of(existing, owner));
     if is_ours { managed_fields::former_managers(&object.reference().group) } else { &[] }
+}
+
+/// The managed fields where the number of a workload's pods is no longer the chart's, and still ours.
+pub(super) fn hands_replicas_over(object: &Object, entries: &[ManagedFieldsEntry]) -> Option<Vec<ManagedFieldsEntry>> {
+    let ObjectRef { group, kind, .. } = object.reference();
+    let is_scaled = group == "apps" && matches!(&**kind, "Deployment" | "StatefulSet" | "ReplicaSet");
+    let is_set = object.content().get("spec").is_some_and(|spec| spec.get("replicas").is_some());
+    if is_scaled && !is_set { managed_fields::without_replicas(entries) } else { None }
 }
 
 /// Whether fields of those who applied an object for its release before us are taken over before it is applied.

@@ -52,6 +52,16 @@ pub(super) fn taken_over(entries: &[ManagedFieldsEntry], former: &[&str]) -> Opt
     Some(kept)
 }
 
+/// The managed fields without our claim on `spec.replicas`; `None` where there is none. An apply that no longer sets the field would
+/// have the API server put 1 there, while an autoscaler is only about to take over
+/// (<https://kubernetes.io/docs/reference/using-api/server-side-apply/#transferring-ownership>).
+pub(super) fn without_replicas(entries: &[ManagedFieldsEntry]) -> Option<Vec<ManagedFieldsEntry>> {
+    let mut entries = entries.to_vec();
+    let own = entries.iter_mut().find(|entry| is_ours(entry))?;
+    own.fields_v1.as_mut()?.0.get_mut("f:spec")?.as_object_mut()?.remove("f:replicas")?;
+    Some(entries)
+}
+
 fn is_ours(entry: &ManagedFieldsEntry) -> bool {
     let is_apply = entry.operation.as_deref() == Some("Apply");
     is_of_object(entry) && entry.manager.as_deref() == Some(FIELD_MANAGER) && is_apply
@@ -102,7 +112,7 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::{former_managers, taken_over};
+    use super::{former_managers, taken_over, without_replicas};
 
     fn entry(manager: &str, operation: &str, fields: Value) -> Value {
         json!({ "manager": manager, "operation": operation, "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": fields })
@@ -131,6 +141,19 @@ mod tests {
             assert_eq!(taken_over(&parsed, former_managers("helm-operator.ketches.cn")), None, "{manager}");
             assert_eq!(after(entries), None, "{manager}");
         }
+    }
+
+    #[test]
+    fn only_our_own_claim_on_replicas_is_given_up() {
+        let replicas = || json!({ "f:spec": { "f:replicas": {}, "f:paused": {} } });
+        let given_up = |entries: Value| {
+            let entries: Vec<_> = serde_json::from_value(entries).expect("managed fields");
+            without_replicas(&entries).map(|entries| json!(entries))
+        };
+        let other = entry("kubectl-edit", "Update", replicas());
+        let rest = entry("helm", "Apply", json!({ "f:spec": { "f:paused": {} } }));
+        assert_eq!(given_up(json!([other, entry("helm", "Apply", replicas())])), Some(json!([other, rest])));
+        assert_eq!(given_up(json!([other, rest])), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 use similar::TextDiff;
 
-use super::apply::{How, prepared, takes_over};
+use super::apply::{How, hands_replicas_over, prepared, takes_over};
 use super::delete::is_kept;
 use super::object::{Object, ObjectRef, Source};
 use super::order::{concurrently, uninstall_groups};
@@ -125,7 +125,11 @@ impl Cluster {
                 return Ok(Preview::new(object, Foreseen::Created, (None, Some(applied)), Value::Null));
             }
         };
-        let (applied, rules, _) = prepared(object, Some(&metadata), how);
+        let (mut applied, rules, _) = prepared(object, Some(&metadata), how);
+        let entries = metadata.managed_fields.as_deref().unwrap_or_default();
+        if hands_replicas_over(object, entries).is_some() {
+            applied["spec"]["replicas"] = live["spec"]["replicas"].clone();
+        }
         let force = how.force || takes_over(object, &metadata, how);
         let wanted = match self.requests.dry_apply(target, &applied, force).await {
             Err(refused) if rules.force(&refused, &applied) => self.requests.dry_apply(target, &applied, true).await,

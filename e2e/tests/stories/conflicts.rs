@@ -121,6 +121,46 @@ fn a_rule_that_means_nothing_is_told() -> Result<()> {
     })
 }
 
+/// A workload whose number of pods is the chart's, or an autoscaler's.
+const SCALED: &str = "apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ .Release.Name }}
+spec:
+  {{- with .Values.replicas }}
+  replicas: {{ . }}
+  {{- end }}
+  selector: {matchLabels: {app: {{ .Release.Name }}}}
+  template:
+    metadata:
+      labels: {app: {{ .Release.Name }}}
+    spec:
+      containers: [{name: main, image: \"main:1\"}]
+";
+
+#[test]
+fn a_number_of_pods_that_is_no_longer_the_charts_stays_as_it_is() -> Result<()> {
+    story("replicas-handed-over", async |story| {
+        let chart = Chart::new("app", "1.0.0").file("values.yaml", "replicas: 4\n").file("templates/all.yaml", SCALED);
+        story.push(&chart).await?;
+        story.open_repository().await?;
+        story.release("app", "app", "1.0.0", json!({ "driftDetection": { "mode": "enabled" } })).await?;
+        story.ready("app").await?;
+        let workloads = story.objects::<Deployment>();
+        story.patch("app", values(&json!({ "replicas": 0 }))).await?;
+        story.ready("app").await?;
+        ensure!(workloads.get("app").await?.spec.replicas == Some(4), "the pods were taken away");
+        // It is nobody's then.
+        story.kubectl.run(&["scale", "--replicas=6", "--namespace", &story.namespace, "deployment/app"]).await?;
+        story.patch("app", values(&json!({ "replicas": 0, "now": "still" }))).await?;
+        story.ready("app").await?;
+        ensure!(workloads.get("app").await?.spec.replicas == Some(6), "the autoscaler's number is gone");
+        // As the chart's own it is set again.
+        story.patch("app", values(&json!({ "replicas": 2 }))).await?;
+        story.ready("app").await.map(drop)
+    })
+}
+
 const ANNOTATED: &str = "apiVersion: apps/v1
 kind: Deployment
 metadata:
