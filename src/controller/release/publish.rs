@@ -17,7 +17,7 @@ use crate::controller::context::Context;
 use crate::controller::error::{ReconcileError, chain};
 use crate::controller::events::Severity;
 use crate::controller::matching::Key;
-use crate::controller::status;
+use crate::controller::status::{self, Sent};
 
 /// Between two announcements of one action.
 const ANNOUNCED_AGAIN: Duration = Duration::from_secs(2);
@@ -51,7 +51,7 @@ pub(super) async fn publish(
     let records = trace.records.clone().unwrap_or_else(|| dereference::target(release));
     let revisions = context.revisions_of(&records);
     let status = report::report(release, outcome, trace, &revisions, context.now());
-    if !write(release, &status, context).await? {
+    if write(release, &status, context).await? != Sent::Written {
         return Ok(());
     }
     let before = release.status.as_ref();
@@ -112,13 +112,17 @@ pub(super) fn notices(object: &impl Resource<DynamicType = ()>, trace: &Trace, c
     }
 }
 
-/// Writes what became known so far, while work goes on.
+/// Writes what became known so far, while work goes on, which rests on that.
 pub(super) async fn progress(release: &HelmRelease, trace: &Trace, context: &Context) -> Result<(), ReconcileError> {
     let status = report::so_far(release, trace);
-    write(release, &status, context)
-        .await
-        .map(drop)
-        .map_err(|error| ReconcileError::caused(Reason::ClusterUnavailable, &error))
+    match write(release, &status, context).await {
+        Ok(Sent::Written | Sent::Needless) => Ok(()),
+        Ok(Sent::Gone) => {
+            let message = format!("HelmRelease {} is gone: nothing more is done for it", Key::of(release));
+            Err(ReconcileError::new(Reason::ClusterUnavailable, message))
+        }
+        Err(error) => Err(ReconcileError::caused(Reason::ClusterUnavailable, &error)),
+    }
 }
 
 /// Writes that work goes on, once it has gone on for a moment, and what it does whenever that changes.
@@ -198,7 +202,7 @@ pub(super) fn count(
     context.metrics.reconciled("helmrelease", result, took);
 }
 
-async fn write(release: &HelmRelease, status: &HelmReleaseStatus, context: &Context) -> Result<bool, status::Error> {
+async fn write(release: &HelmRelease, status: &HelmReleaseStatus, context: &Context) -> Result<Sent, status::Error> {
     context.statuses.write::<HelmRelease, _>(&context.client, release, release.status.as_ref(), status).await
 }
 
