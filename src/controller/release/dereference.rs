@@ -352,6 +352,16 @@ fn has_objects(object: &HelmRelease, marked: &Target, known: Known<'_>) -> bool 
     known.owned_by(&Key::of(object).to_string(), &object.uid().unwrap_or_default()).iter().any(speaks)
 }
 
+/// The history of the Helm release that `release` declares, oldest first, where that is known to be its own: another's is not told.
+pub(crate) fn own_revisions(release: &HelmRelease, context: &Context) -> Option<Vec<RecordMeta>> {
+    let (own, target) = (Key::of(release), target(release));
+    let revisions = context.revisions_of(&target);
+    let owner = owner_of(&target, &revisions, context).filter(|owner| owner.key == own)?;
+    // Whose Helm's own records are that nobody has taken over yet is not known, but to those in whose namespace they are.
+    let is_local = target.cluster.is_none() && target.release.namespace == own.namespace;
+    (owner.has_installed() || is_local || revisions.is_empty()).then_some(revisions)
+}
+
 /// The object that owns the Helm release `target`, which has these revisions, of all that are there.
 pub(crate) fn owner_of(target: &Target, revisions: &[RecordMeta], context: &Context) -> Option<Owner> {
     let marked = revisions.iter().filter_map(|meta| Key::parse(&meta.marks.as_ref()?.owner));

@@ -48,9 +48,12 @@ pub(super) async fn publish(
         let status = report::progress(release, step, progress, trace, context.now());
         return write(release, &status, context).await.map(drop);
     }
-    let records = trace.records.clone().unwrap_or_else(|| dereference::target(release));
-    let revisions = context.revisions_of(&records);
-    let status = report::report(release, outcome, trace, &revisions, context.now());
+    let revisions = match &trace.records {
+        Some(records) => Some(context.revisions_of(records)),
+        // What was not known to be this object's may be anybody's.
+        None => dereference::own_revisions(release, context),
+    };
+    let status = report::report(release, outcome, trace, revisions.as_deref(), context.now());
     if write(release, &status, context).await? != Sent::Written {
         return Ok(());
     }
