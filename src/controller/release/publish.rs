@@ -108,10 +108,8 @@ pub(super) fn notices(object: &impl Resource<DynamicType = ()>, trace: &Trace, c
     for removed in &trace.removed {
         record(object, (Severity::Normal, Reason::UninstallCompleted), removed, context);
     }
-    for (places, why) in &trace.left {
-        let places = places.join(", ");
-        let message = format!("release {places} is left in the cluster: {why}; `helm uninstall` removes it");
-        record(object, (Severity::Warning, Reason::UninstallSkipped), &message, context);
+    for left in &trace.left {
+        record(object, (Severity::Warning, Reason::UninstallSkipped), left, context);
     }
 }
 
