@@ -36,16 +36,13 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 pub use self::rules::{Answer, Events, Reply, Which};
-use self::rules::{Asked, Cut, Kind, Rules};
+use self::rules::{Asked, CONFLICT, Cut, Kind, Rules, TIMED_OUT};
 use crate::process::Scratch;
 
 type Body = BoxBody<Bytes, anyhow::Error>;
 
 /// How long an answer waits for an event that no watch may bring.
 const UNWATCHED: Duration = Duration::from_secs(5);
-
-/// What the API server says when its store did not answer it in time.
-const TIMED_OUT: &str = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Timeout: request did not complete within requested timeout - context deadline exceeded","reason":"Timeout","details":{},"code":504}"#;
 
 /// Where in the life of a write the operator dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -380,6 +377,7 @@ impl Shared {
                 drop(whole(self.ask(&asked, headers, body).await?).await);
                 self.end(&asked, for_ever).await
             }
+            (Kind::Write, _) if answer == Some(Answer::Conflict) => Ok(status(StatusCode::CONFLICT, CONFLICT)),
             (Kind::Write, _) => {
                 let carried_out = whole(self.ask(&asked, headers, body).await?).await?;
                 self.answered(carried_out, answer).await
@@ -410,11 +408,9 @@ impl Shared {
                 tokio::time::sleep(delay).await;
             }
             Some(Answer::Lost) => bail!("the answer is lost"),
-            Some(Answer::TimedOut) => {
-                let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-                let body = Bytes::from_static(TIMED_OUT.as_bytes());
-                return Ok(Whole { status: StatusCode::GATEWAY_TIMEOUT, headers, body }.into_response());
-            }
+            Some(Answer::TimedOut) => return Ok(status(StatusCode::GATEWAY_TIMEOUT, TIMED_OUT)),
+            // It was not carried out.
+            Some(Answer::Conflict) => return Ok(status(StatusCode::CONFLICT, CONFLICT)),
         }
         Ok(carried_out.into_response())
     }
@@ -481,6 +477,12 @@ async fn whole(answer: reqwest::Response) -> Result<Whole> {
     headers.remove(TRANSFER_ENCODING);
     headers.remove(CONTENT_LENGTH);
     Ok(Whole { status, headers, body: answer.bytes().await? })
+}
+
+/// An answer in the place of the API server.
+fn status(status: StatusCode, body: &'static str) -> Response<Body> {
+    let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+    Whole { status, headers, body: Bytes::from_static(body.as_bytes()) }.into_response()
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {

@@ -45,6 +45,8 @@ reasons! {
         ChartWarning,
         /// Somebody else made a revision, and the declared release takes its place (an event only).
         ForeignRevision,
+        /// Records say that they are the object's in a namespace where none of its may be; they are left (an event only).
+        RecordsNotListed,
         /// The annotation `adopt` names an object that declares another release (an event only).
         AdoptionIgnored,
         /// A schema that the chart refers to could not be had, and is left out of the check of the values (an event only).

@@ -27,6 +27,7 @@ use super::repository::KnownCharts;
 use super::revisions::Revisions;
 use super::schemas::RemoteSchemas;
 use super::status;
+use super::strays::Strays;
 use super::target::{ClusterKey, Target};
 use super::waits::Waits;
 use super::watch::Wake;
@@ -168,6 +169,8 @@ pub(crate) struct Context {
     pub(crate) bounds: Bounds,
     /// Tells reconciles that go on of changes of their object.
     pub(crate) changes: Changes,
+    /// What was told of records that are not believed.
+    pub(crate) strays: Strays,
 }
 
 impl Context {
@@ -232,6 +235,7 @@ impl Context {
         self.statuses.forget(uid);
         self.retries.forget(uid);
         self.known_charts.forget(uid);
+        self.strays.forget(uid);
     }
 
     /// The time. The only clock of the controllers.

@@ -153,12 +153,13 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         InstallCompleted, InstallFailed, InstallStarted, InternalError, KubernetesVersionUnsupported, ManifestInvalid,
         NamespaceNotFound, NoDriftDetected, NoMatchingVersion, NotAHelmChart, NotReady, ObjectInvalid,
         OwnershipConflict, PendingRelease, PermissionDenied, PlainHttp, PlanOutdated, PostRenderFailed, Progressing,
-        ProxyFailed, QuotaExceeded, RateLimited, RegistryTimeout, RegistryUnavailable, RegistryUnexpected, ReleaseHeld,
-        ReleaseNameConflict, ReleaseTooLarge, RenderLimitExceeded, RepositoryNotFound, RetriesExhausted,
-        RollbackFailed, RollbackSkipped, RolledBack, SchemaUnavailable, SchemaViolation, SecretInvalid, SecretNotFound,
-        ServiceAccountNotFound, Suspended, SyncCompleted, TagNotFound, TemplateFailed, TestFailed, TestSucceeded,
-        TooManyRevisions, UninstallCompleted, UninstallSkipped, UnknownKind, UnsupportedRepositoryType,
-        UpgradeCompleted, UpgradeFailed, UpgradeStarted, ValuesInvalid, ValuesNotFound, WebhookUnavailable,
+        ProxyFailed, QuotaExceeded, RateLimited, RecordsNotListed, RegistryTimeout, RegistryUnavailable,
+        RegistryUnexpected, ReleaseHeld, ReleaseNameConflict, ReleaseTooLarge, RenderLimitExceeded, RepositoryNotFound,
+        RetriesExhausted, RollbackFailed, RollbackSkipped, RolledBack, SchemaUnavailable, SchemaViolation,
+        SecretInvalid, SecretNotFound, ServiceAccountNotFound, Suspended, SyncCompleted, TagNotFound, TemplateFailed,
+        TestFailed, TestSucceeded, TooManyRevisions, UninstallCompleted, UninstallSkipped, UnknownKind,
+        UnsupportedRepositoryType, UpgradeCompleted, UpgradeFailed, UpgradeStarted, ValuesInvalid, ValuesNotFound,
+        WebhookUnavailable,
     };
     match reason {
         // The object, the chart or the values have to change.
@@ -250,6 +251,7 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         | ChartNameMismatch
         | ChartWarning
         | ForeignRevision
+        | RecordsNotListed
         | AdoptionIgnored
         | ReleaseHeld
         | HealthCheckSucceeded

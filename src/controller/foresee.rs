@@ -19,6 +19,7 @@ use super::defaults::show;
 use super::error::ReconcileError;
 use super::guarded::Guarded;
 use super::matching::{self, Key, Labels};
+use super::place::Whereabouts;
 use super::records::OF_HELM;
 use super::{Setup, Stores, assemble, causes, release};
 use crate::api::{ClusterHelmReleaseDefaults, HelmRelease, HelmReleaseDefaults, HelmRepository, Reason};
@@ -202,13 +203,20 @@ impl View {
             let near = Api::<HelmReleaseDefaults>::namespaced(client, &namespace);
             self.read_defaults(near, namespace.clone()).await?;
         }
-        let state = release.status.as_ref().and_then(|status| status.helm_release.as_ref());
-        let told = state.map(|state| matching::told(state, &namespace));
-        let targets = [Some(matching::target(release)), told].into_iter().flatten();
         // The history in another cluster is read by what connects to it.
-        for target in targets.filter(|target| target.cluster.is_none()) {
-            if self.known.insert(("records", target.release.namespace.clone())) {
-                self.read_records(&target.release.namespace).await?;
+        let declared = matching::target(release);
+        let declared = declared.cluster.is_none().then_some(declared.release.namespace);
+        for records in Whereabouts::of(release).records {
+            if !self.known.insert(("records", records.clone())) {
+                continue;
+            }
+            match self.read_records(&records).await {
+                // What it declares it is about.
+                Err(unread) if unread.reason == Reason::Forbidden && declared.as_ref() != Some(&records) => {
+                    let told = format!("{}: what the release has there is not considered", unread.message);
+                    self.notices.push(told);
+                }
+                read => read?,
             }
         }
         Ok(())

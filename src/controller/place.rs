@@ -194,6 +194,12 @@ impl Place {
         releases
     }
 
+    /// Those whose records say so in other namespaces, and that are not believed.
+    pub(crate) fn strays(&self, owner: &str, uid: &str) -> BTreeSet<ReleaseKey> {
+        let there = self.revisions.there(owner, uid).into_iter();
+        there.filter(|release| !self.records.contains(&release.namespace)).collect()
+    }
+
     /// A release here.
     pub(crate) fn target(&self, release: &ReleaseKey) -> Target {
         Target { cluster: self.key.clone(), release: release.clone() }

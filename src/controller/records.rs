@@ -61,7 +61,7 @@ impl Records {
             }
             Event::Delete(secret) => {
                 if let Ok(meta) = RecordMeta::from_metadata(&secret.metadata) {
-                    self.revisions.gone(meta.release, meta.revision);
+                    self.revisions.gone(meta);
                 }
             }
         }

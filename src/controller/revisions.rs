@@ -5,10 +5,11 @@
 //! says of its record meanwhile is held until the answer, and only what the answer does not explain is news. A write
 //! without a clear answer (a broken connection, a cancelled request) explains nothing: what was held is news then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use helm::release::Status;
 use tokio::sync::Notify;
 
 use crate::history::{RecordMeta, ReleaseKey};
@@ -50,6 +51,8 @@ struct Entry {
 #[derive(Default)]
 struct InFlight {
     writes: usize,
+    /// For which objects (`namespace/name`).
+    owners: BTreeSet<String>,
     held: Option<Seen>,
 }
 
@@ -59,8 +62,8 @@ enum Seen {
     Present(Box<RecordMeta>),
     /// The same in a list of all, with the number of that list.
     Listed(Box<RecordMeta>, u64),
-    /// It is gone.
-    Gone,
+    /// The one with this uid is gone.
+    Gone(String),
 }
 
 impl Revisions {
@@ -87,6 +90,13 @@ impl Revisions {
         state.owned.get(owner).into_iter().flat_map(BTreeMap::keys).filter(is_newest).cloned().collect()
     }
 
+    /// Those of them that were not uninstalled, and their history kept.
+    pub(crate) fn there(&self, owner: &str, uid: &str) -> Vec<ReleaseKey> {
+        let mut releases = self.owned_by(owner, uid);
+        releases.retain(|release| self.of(release).last().is_some_and(|last| last.status != Status::Uninstalled));
+        releases
+    }
+
     /// How many bytes they take, as far as that is known.
     pub(crate) fn bytes(&self) -> HistoryBytes {
         let state = self.lock();
@@ -97,17 +107,24 @@ impl Revisions {
 
     /// Registers a write of a record that is about to be sent. End it with [`Write::written`] or [`Write::deleted`];
     /// dropped, its outcome counts as unknown.
-    pub(crate) fn write(&self, release: ReleaseKey, revision: u32) -> Write {
+    pub(crate) fn write_for(&self, owner: &str, release: ReleaseKey, revision: u32) -> Write {
         let key = (release, revision);
-        self.lock().writes.entry(key.clone()).or_default().writes += 1;
+        let mut state = self.lock();
+        let in_flight = state.writes.entry(key.clone()).or_default();
+        in_flight.writes += 1;
+        in_flight.owners.insert(owner.to_owned());
         Write { revisions: self.clone(), key: Some(key) }
     }
 
-    /// Resolves when no write of a record of this release is under way: what a cancelled reconcile began is known then.
-    pub(crate) async fn quiet(&self, release: &ReleaseKey) {
+    /// Resolves when no write of a record of this release, or for this object (`namespace/name`) wherever else, is under way: what a
+    /// cancelled reconcile began is known then.
+    pub(crate) async fn quiet(&self, release: Option<&ReleaseKey>, owner: &str) {
         loop {
             let ended = self.ended.notified();
-            if !self.lock().writes.keys().any(|(written, _)| written == release) {
+            let concerns = |((written, _), in_flight): (&Key, &InFlight)| {
+                Some(written) == release || in_flight.owners.contains(owner)
+            };
+            if !self.lock().writes.iter().any(concerns) {
                 return;
             }
             ended.await;
@@ -128,8 +145,8 @@ impl Revisions {
     }
 
     /// The watch says that a record is gone.
-    pub(crate) fn gone(&self, release: ReleaseKey, revision: u32) {
-        self.take((release, revision), Seen::Gone);
+    pub(crate) fn gone(&self, meta: RecordMeta) {
+        self.take((meta.release, meta.revision), Seen::Gone(meta.uid));
     }
 
     /// The watch begins a new list.
@@ -188,7 +205,7 @@ impl Revisions {
         let mut state = self.lock();
         match outcome {
             Some(Seen::Present(meta) | Seen::Listed(meta, _)) => drop(state.enter(&key, *meta, None)),
-            Some(Seen::Gone) => {
+            Some(Seen::Gone(_)) => {
                 if let Some(uid) = state.uid(&key) {
                     let during = state.lists;
                     state.deleted.insert(key.clone(), (uid, during));
@@ -226,9 +243,12 @@ impl State {
         match seen {
             Seen::Present(meta) => self.enter(key, *meta, None),
             Seen::Listed(meta, list) => self.enter(key, *meta, Some(list)),
-            Seen::Gone => {
-                self.deleted.remove(key);
-                self.remove(key)
+            // Another may have been made under its name since.
+            Seen::Gone(uid) => {
+                if self.deleted.get(key).is_some_and(|(deleted, _)| *deleted == uid) {
+                    self.deleted.remove(key);
+                }
+                self.uid(key).is_some_and(|known| known == uid) && self.remove(key)
             }
         }
     }
@@ -306,7 +326,7 @@ impl Write {
     /// The record is gone.
     pub(crate) fn deleted(mut self) {
         // The watch has still to tell of it, or has already.
-        self.end(Some(Seen::Gone));
+        self.end(Some(Seen::Gone(String::new())));
     }
 
     fn end(&mut self, outcome: Option<Seen>) {

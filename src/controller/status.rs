@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use http::header::ACCEPT;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
-use kube::api::{PartialObjectMeta, Patch, PatchParams};
+use kube::api::{GetParams, PartialObjectMeta, Patch, PatchParams};
 use kube::core::{NamespaceResourceScope, Request};
 use kube::runtime::controller::Action;
 use kube::{Resource, ResourceExt};
@@ -110,8 +110,8 @@ impl Written {
 }
 
 /// What came of a write.
-#[derive(PartialEq, Eq)]
-enum Sent {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
     /// The status said so already.
     Needless,
     /// It was written.
@@ -133,7 +133,7 @@ impl Writer {
     }
 
     /// Writes `status` unless it says what `before` (the status as watched), or our last write, says already.
-    /// Returns whether it was written. An object that is gone needs no status.
+    /// An object that is gone needs no status.
     ///
     /// A write that was begun is finished though its caller is dropped: it could not be taken back, and would arrive
     /// after what is written next.
@@ -143,7 +143,7 @@ impl Writer {
         object: &impl ResourceExt,
         before: Option<&S>,
         status: &S,
-    ) -> Result<bool, Error>
+    ) -> Result<Sent, Error>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + 'static,
         S: Serialize,
@@ -184,9 +184,9 @@ impl Writer {
         match written.await {
             Ok(Ok(Sent::Gone)) => {
                 self.forget(&object.uid().unwrap_or_default());
-                Ok(false)
+                Ok(Sent::Gone)
             }
-            Ok(Ok(sent)) => Ok(sent == Sent::Written),
+            Ok(Ok(sent)) => Ok(sent),
             Ok(Err(source)) => Err(Error::WriteStatus { object: full, source }),
             Err(defect) => Err(Error::Defect(defect)),
         }
@@ -267,7 +267,20 @@ impl<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>> Write<K> {
         request.headers_mut().insert(ACCEPT, METADATA_ONLY);
         match self.client.request::<PartialObjectMeta<K>>(request).await {
             Ok(object) => Ok(Some(version(&object.metadata))),
-            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(None),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+            // It is said of another object of that name, and of one on which the API server gave up against other writes.
+            Err(kube::Error::Api(status)) if status.code == 409 && self.is_gone().await? => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether there is no object of that uid.
+    async fn is_gone(&self) -> Result<bool, kube::Error> {
+        let collection = Request::new(K::url_path(&(), Some(&self.namespace)));
+        let request = collection.get_metadata(&self.name, &GetParams::default()).map_err(kube::Error::BuildRequest)?;
+        match self.client.request::<PartialObjectMeta<K>>(request).await {
+            Ok(object) => Ok(object.metadata.uid != self.uid),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(true),
             Err(error) => Err(error),
         }
     }

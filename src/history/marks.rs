@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use helm::manifest::HookEvent;
 use jiff::Timestamp;
 
-use super::{Counted, Why};
+use super::{CopyOf, Counted, Why};
 
 const OWNER: &str = "helm-operator.ketches.cn/owner";
 const UID: &str = "helm-operator.ketches.cn/uid";
@@ -30,6 +30,7 @@ const CLUSTER: &str = "helm-operator.ketches.cn/cluster";
 const NAMESPACE: &str = "helm-operator.ketches.cn/namespace";
 const HELD: &str = "helm-operator.ketches.cn/held";
 const COPY_OF: &str = "helm-operator.ketches.cn/copy-of";
+const COPY_FIRST: &str = "helm-operator.ketches.cn/copy-first";
 const COPIED_VERSION: &str = "helm-operator.ketches.cn/copied-version";
 const PLANNED: &str = "helm-operator.ketches.cn/planned";
 const FORCED: &str = "helm-operator.ketches.cn/forced";
@@ -268,9 +269,11 @@ pub(super) fn note_bytes(bytes: usize, annotations: &mut BTreeMap<String, String
     annotations.insert(BYTES.to_owned(), bytes.to_string());
 }
 
-/// The uid of the Secret in another namespace that a record is a copy of, while records move.
-pub(super) fn copy_of(annotations: &BTreeMap<String, String>) -> Option<String> {
-    annotations.get(COPY_OF).cloned()
+/// The Secret in another namespace that a record is a copy of, while records move.
+pub(super) fn copy_of(annotations: &BTreeMap<String, String>) -> Option<CopyOf> {
+    let secret = annotations.get(COPY_OF)?;
+    let first = annotations.get(COPY_FIRST).unwrap_or(secret);
+    Some(CopyOf { secret: secret.clone(), first: first.clone() })
 }
 
 /// The version of that Secret that was copied.
@@ -280,8 +283,15 @@ pub(super) fn copied_version(annotations: &BTreeMap<String, String>) -> Option<S
 
 /// Notes of which Secret, and of which version of it, a record is a copy.
 pub(super) fn note_copy(of: Option<String>, version: Option<String>, annotations: &mut BTreeMap<String, String>) {
+    let first = copy_of(annotations).map(|copy| copy.first).or_else(|| of.clone());
+    annotations.extend(first.map(|uid| (COPY_FIRST.to_owned(), uid)));
     annotations.extend(of.map(|uid| (COPY_OF.to_owned(), uid)));
     annotations.extend(version.map(|version| (COPIED_VERSION.to_owned(), version)));
+}
+
+/// Notes that a copy is written for itself, and so is of no version of the other Secret any more.
+pub(super) fn note_own_write(annotations: &mut BTreeMap<String, String>) {
+    annotations.remove(COPIED_VERSION);
 }
 
 /// Puts that among the other annotations, or takes it away.

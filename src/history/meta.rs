@@ -23,8 +23,8 @@ pub struct RecordMeta {
     pub held: Option<i64>,
     /// For a revision of somebody else's that one of ours replaced: what was counted until then.
     pub counted: Option<Counted>,
-    /// The uid of the Secret in another namespace that it is a copy of, while records move.
-    pub copy_of: Option<String>,
+    /// The Secret in another namespace that it is a copy of, while records move.
+    pub copy_of: Option<CopyOf>,
     /// The version of that Secret that was copied.
     pub copied_version: Option<String>,
     /// How many bytes the record has; 0 where it was not written by us, or not by us last.
@@ -37,6 +37,37 @@ pub struct RecordMeta {
     pub created_at: Option<Timestamp>,
     /// When it was last written, to the second: by Helm's own label where it has one, else when it was made.
     pub modified_at: Option<Timestamp>,
+}
+
+/// Of which Secrets a record is a copy, by their uids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyOf {
+    /// The one that was copied.
+    pub secret: String,
+    /// The first of a row of copies, where that one was a copy, too.
+    pub first: String,
+}
+
+#[cfg(test)]
+impl RecordMeta {
+    /// The first revision of a release.
+    pub(crate) fn new(release: ReleaseKey) -> Self {
+        Self {
+            release,
+            revision: 1,
+            status: Status::Deployed,
+            marks: None,
+            held: None,
+            copy_of: None,
+            copied_version: None,
+            counted: None,
+            bytes: 0,
+            resource_version: String::new(),
+            uid: String::new(),
+            created_at: None,
+            modified_at: None,
+        }
+    }
 }
 
 impl RecordMeta {

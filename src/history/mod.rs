@@ -42,7 +42,7 @@ pub use error::{Error, SecretRef, Verb};
 pub use key::ReleaseKey;
 pub use lineage::{MOST_STANDING, surplus};
 pub use marks::{HooksBegun, Made, Marks, Outcome, Remedied, Tested};
-pub use meta::RecordMeta;
+pub use meta::{CopyOf, RecordMeta};
 pub use plan::{FrozenPlan, PlanKey, Planned};
 pub use why::{Counted, Why};
 
@@ -140,11 +140,17 @@ impl History {
 
     /// Records a revision in another namespace as well, as it is. Fails with [`Error::Exists`] if there is one of its number.
     pub async fn copy(&self, mut record: Record, namespace: &str) -> Result<Record, Error> {
-        let metadata = &mut record.metadata;
-        metadata.namespace = Some(namespace.to_owned());
-        let (uid, version) = (metadata.uid.take(), metadata.resource_version.take());
-        marks::note_copy(uid, version, metadata.annotations.get_or_insert_default());
-        metadata.creation_timestamp = None;
+        // What holds the other one, or whose it is, is not there.
+        let ObjectMeta { name, labels, annotations, uid, resource_version, .. } = record.metadata;
+        let mut annotations = annotations.unwrap_or_default();
+        marks::note_copy(uid, resource_version, &mut annotations);
+        record.metadata = ObjectMeta {
+            name,
+            namespace: Some(namespace.to_owned()),
+            labels,
+            annotations: Some(annotations),
+            ..ObjectMeta::default()
+        };
         let metadata = secret::changed_metadata(&record, Timestamp::now());
         let secret = SecretRef::of(&metadata);
         let request = Request::new(Secret::url_path(&(), Some(&secret.namespace)));
@@ -158,7 +164,8 @@ impl History {
     ///
     /// Fails with [`Error::Conflict`] if it is not the version that was read, [`Error::Gone`] if it was deleted.
     pub async fn update(&self, record: Record) -> Result<Record, Error> {
-        let metadata = secret::changed_metadata(&record, Timestamp::now());
+        let mut metadata = secret::changed_metadata(&record, Timestamp::now());
+        marks::note_own_write(metadata.annotations.get_or_insert_default());
         let secret = SecretRef::of(&metadata);
         let request = Request::new(Secret::url_path(&(), Some(&secret.namespace)));
         let (release, body) = encoded(secret.clone(), metadata, record.release, Most::Later).await?;

@@ -4,6 +4,12 @@ use std::time::{Duration, Instant};
 
 use http::{Method, Uri};
 
+/// What the API server says when its store did not answer it in time.
+pub(super) const TIMED_OUT: &str = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Timeout: request did not complete within requested timeout - context deadline exceeded","reason":"Timeout","details":{},"code":504}"#;
+
+/// What it says when others wrote an object as often as it tried to.
+pub(super) const CONFLICT: &str = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Operation cannot be fulfilled: the object has been modified; please apply your changes to the latest version and try again","reason":"Conflict","code":409}"#;
+
 /// A choice of requests.
 #[derive(Clone, Debug)]
 pub struct Which {
@@ -130,6 +136,8 @@ pub enum Answer {
     Lost,
     /// It is `504`, as when the API server gave up waiting for its store.
     TimedOut,
+    /// It is `409`, as when the API server gave up against the writes of others; and the write is not carried out.
+    Conflict,
 }
 
 /// What is answered to a read in the place of the API server: what a part says that no test runs, such as a kubelet.

@@ -45,6 +45,7 @@ mod plans;
 mod plans_told;
 mod random_charts;
 mod rate;
+mod record_moves;
 mod remediation;
 mod remote_clusters;
 mod remote_schemas;
@@ -65,6 +66,7 @@ mod undecodable;
 mod values_files;
 mod values_from;
 mod values_from_oci;
+mod whose_records;
 
 mod access;
 mod hostile_archives;

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt as _;
 
 use super::artifact;
+use super::claims;
 use super::dependencies::{self, Dependency};
 use super::trace::Trace;
 use super::values::{self, Referenced};
@@ -52,22 +53,8 @@ pub(crate) async fn dereference(
     trace: &mut Trace,
 ) -> Result<DereferencedRelease, ReconcileError> {
     let context = &*place.context;
-    let Target { cluster, release: ReleaseKey { namespace: records, .. } } = target(release);
-    let (own, namespace) = (Key::of(release), matching::namespace(release));
-    // Into another cluster it may with the rights of its kubeconfig.
-    if context.policy.no_cross_namespace_refs && cluster.is_none() && namespace != own.namespace {
-        let message = format!(
-            "spec.release.namespace is {namespace:?}, and the operator runs with --no-cross-namespace-refs: a HelmRelease installs into its own namespace {:?} only",
-            own.namespace
-        );
-        return Err(ReconcileError::new(Reason::AccessDenied, message));
-    }
-    if context.policy.no_cross_namespace_refs && cluster.is_none() && records != own.namespace {
-        let message = format!(
-            "spec.storageNamespace is {records:?}, and the operator runs with --no-cross-namespace-refs: leave it out"
-        );
-        return Err(ReconcileError::new(Reason::AccessDenied, message));
-    }
+    let own = Key::of(release);
+    stays_within(release, context)?;
     takes_over(release, Known::at(place))?;
     let wanted = Wanted::of(release)?;
     let choice = context.index().choose(&wanted)?;
@@ -85,6 +72,28 @@ pub(crate) async fn dereference(
         values => values?,
     };
     Ok(DereferencedRelease { chart, repository, source: Source::new(own.namespace, choice), values, room })
+}
+
+/// Refuses what reaches into another namespace where the operator lets nobody do that.
+pub(super) fn stays_within(release: &HelmRelease, context: &Context) -> Result<(), ReconcileError> {
+    let Target { cluster, release: ReleaseKey { namespace: records, .. } } = target(release);
+    let (own, namespace) = (release.namespace().unwrap_or_default(), matching::namespace(release));
+    // Into another cluster it may with the rights of its kubeconfig.
+    if !context.policy.no_cross_namespace_refs || cluster.is_some() {
+        return Ok(());
+    }
+    let message = if namespace != own {
+        format!(
+            "spec.release.namespace is {namespace:?}, and the operator runs with --no-cross-namespace-refs: a HelmRelease installs into its own namespace {own:?} only"
+        )
+    } else if records != own {
+        format!(
+            "spec.storageNamespace is {records:?}, and the operator runs with --no-cross-namespace-refs: leave it out"
+        )
+    } else {
+        return Ok(());
+    };
+    Err(ReconcileError::new(Reason::AccessDenied, message))
 }
 
 /// The values of a release that come from Secrets, as far as they can be read.
@@ -267,7 +276,7 @@ fn unready(release: &HelmRelease) -> Option<String> {
 /// nothing at first, and whose a release is would be decided by less.
 #[derive(Clone, Copy)]
 pub(crate) struct Known<'a> {
-    context: &'a Context,
+    pub(super) context: &'a Context,
     place: Option<&'a Place>,
 }
 
@@ -282,7 +291,8 @@ impl<'a> Known<'a> {
         Self { context, place: None }
     }
 
-    fn revisions(self, cluster: Option<&ClusterKey>) -> Option<Revisions> {
+    /// The history in a cluster, where it is connected to.
+    pub(super) fn revisions(self, cluster: Option<&ClusterKey>) -> Option<Revisions> {
         let here = self.place.filter(|place| place.key.as_ref() == cluster);
         here.map_or_else(|| self.context.revisions(cluster), |place| Some(place.revisions.clone()))
     }
@@ -305,51 +315,20 @@ pub(crate) fn takes_over(release: &HelmRelease, known: Known<'_>) -> Result<bool
             Err(ReconcileError::new(Reason::ReleaseNameConflict, conflict(&rival, release, known)))
         }
         owner => {
-            shares_objects(release, known)?;
+            claims::shares_objects(release, known)?;
             Ok(owner.is_some_and(|owner| owner.adopted.is_some()))
         }
     }
 }
 
-/// Refuses a release whose objects are those of another one, since only their records are kept apart.
-fn shares_objects(release: &HelmRelease, known: Known<'_>) -> Result<(), ReconcileError> {
-    let context = known.context;
-    let (own, marked) = (Key::of(release), matching::marked(release));
-    let others: Vec<Key> = context.index().sharing_objects(&marked).filter(|other| **other != own).cloned().collect();
-    for other in others {
-        let Some(object) = context.releases.get(&watch::reference::<HelmRelease>(&other)) else { continue };
-        let Ok(object) = object.0.as_ref() else { continue };
-        let declared = target(object);
-        if declared == target(release) {
-            continue;
-        }
-        let created = |object: &HelmRelease| object.creation_timestamp().map(|time| time.0);
-        let goes_first = match (has_objects(object, &marked, known), has_objects(release, &marked, known)) {
-            (theirs, ours) if theirs == ours => (created(object), &other) < (created(release), &own),
-            (theirs, _) => theirs,
-        };
-        if goes_first {
-            let message = format!(
-                "the objects of the Helm release {} belong to HelmRelease {other}, whose records are in namespace {}: two histories of one release \
-                 would undo each other. Set another spec.release.name or spec.release.namespace in {}, or delete {other}",
-                marked.release,
-                declared.release.namespace,
-                release.name_any()
-            );
-            return Err(ReconcileError::new(Reason::OwnershipConflict, message));
-        }
-    }
-    Ok(())
-}
-
-/// Whether records of an object, wherever they are, speak of objects that are marked like that.
-fn has_objects(object: &HelmRelease, marked: &Target, known: Known<'_>) -> bool {
-    let Some(known) = known.revisions(marked.cluster.as_ref()) else { return false };
-    let speaks = |release: &ReleaseKey| {
-        let newest = known.of(release).into_iter().rev().find(|meta| meta.marks.is_some());
-        release.name == marked.release.name && newest.is_some_and(|it| it.namespace() == marked.release.namespace)
-    };
-    known.owned_by(&Key::of(object).to_string(), &object.uid().unwrap_or_default()).iter().any(speaks)
+/// The history of the Helm release that `release` declares, oldest first, where that is known to be its own: another's is not told.
+pub(crate) fn own_revisions(release: &HelmRelease, context: &Context) -> Option<Vec<RecordMeta>> {
+    let (own, target) = (Key::of(release), target(release));
+    let revisions = context.revisions_of(&target);
+    let owner = owner_of(&target, &revisions, context).filter(|owner| owner.key == own)?;
+    // Whose Helm's own records are that nobody has taken over yet is not known, but to those in whose namespace they are.
+    let is_local = target.cluster.is_none() && target.release.namespace == own.namespace;
+    (owner.has_installed() || is_local || revisions.is_empty()).then_some(revisions)
 }
 
 /// The object that owns the Helm release `target`, which has these revisions, of all that are there.

@@ -11,6 +11,7 @@ mod approval;
 mod artifact;
 mod blocked;
 mod checks;
+mod claims;
 mod dependencies;
 mod dereference;
 pub(super) mod differences;
@@ -180,13 +181,18 @@ pub(super) fn gone(release: &HelmRelease, context: &Arc<Context>) {
     }
     let effective = context.defaults.of(release);
     let release = effective.release.as_deref().unwrap_or(release);
-    let (leaving, context) = (Leaving::of(release), Arc::clone(context));
+    let (leaving, context, release) = (Leaving::of(release), Arc::clone(context), Box::new(release.clone()));
     spawn_local(async move {
         let mut pause = FIRST_PAUSE;
         // Nothing else remembers it.
-        while let Err(error) = Box::pin(act::clusters::uninstall_gone(&leaving, &context, &mut Trace::default())).await
-        {
-            tracing::warn!(object = %leaving.owner, error = %error.message, "failed to uninstall the release of an object that was deleted while it got its finalizer; trying again");
+        loop {
+            let mut trace = Trace::default();
+            match Box::pin(act::clusters::uninstall_gone(&leaving, &context, &mut trace)).await {
+                Ok(()) => return publish::notices(&*release, &trace, &context),
+                Err(error) => {
+                    tracing::warn!(object = %leaving.owner, error = %error.message, "failed to uninstall the release of an object that was deleted while it got its finalizer; trying again");
+                }
+            }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(UNDECODABLE_INTERVAL);
         }
@@ -226,7 +232,7 @@ async fn advance(
 /// Holds a release that stays, and takes it over where it is another object's, before anything is done in its place.
 async fn enter(release: &HelmRelease, slot: &Slot<'_>, place: &Place, trace: &mut Trace) -> Result<(), ReconcileError> {
     let context = &place.context;
-    place.revisions.quiet(&dereference::target(release).release).await;
+    place.revisions.quiet(Some(&dereference::target(release).release), &removal::owner(release.meta())).await;
     if !release.spec.suspend || act::is_adopter(release, place) {
         hold(release, slot, context).await?;
         Box::pin(act::clusters::enter(release, place, trace)).await?;
@@ -270,7 +276,7 @@ async fn bring_nearer(
         let (blocked, planned, moves) = (blocked.as_ref(), planned.as_deref(), observed.moves.as_ref());
         if moves.is_some() && matches!(plan, Plan::CarryOut(_)) {
             desired.identity = validate::identity(release)?;
-            Box::pin(act::storage::gather(&desired.identity, place)).await?;
+            Box::pin(act::storage::gather(&desired, place)).await?;
             trace.records = None;
             continue;
         }

@@ -17,7 +17,7 @@ use crate::controller::context::Context;
 use crate::controller::error::{ReconcileError, chain};
 use crate::controller::events::Severity;
 use crate::controller::matching::Key;
-use crate::controller::status;
+use crate::controller::status::{self, Sent};
 
 /// Between two announcements of one action.
 const ANNOUNCED_AGAIN: Duration = Duration::from_secs(2);
@@ -48,10 +48,13 @@ pub(super) async fn publish(
         let status = report::progress(release, step, progress, trace, context.now());
         return write(release, &status, context).await.map(drop);
     }
-    let records = trace.records.clone().unwrap_or_else(|| dereference::target(release));
-    let revisions = context.revisions_of(&records);
-    let status = report::report(release, outcome, trace, &revisions, context.now());
-    if !write(release, &status, context).await? {
+    let revisions = match &trace.records {
+        Some(records) => Some(context.revisions_of(records)),
+        // What was not known to be this object's may be anybody's.
+        None => dereference::own_revisions(release, context),
+    };
+    let status = report::report(release, outcome, trace, revisions.as_deref(), context.now());
+    if write(release, &status, context).await? != Sent::Written {
         return Ok(());
     }
     let before = release.status.as_ref();
@@ -105,20 +108,22 @@ pub(super) fn notices(object: &impl Resource<DynamicType = ()>, trace: &Trace, c
     for removed in &trace.removed {
         record(object, (Severity::Normal, Reason::UninstallCompleted), removed, context);
     }
-    for (places, why) in &trace.left {
-        let places = places.join(", ");
-        let message = format!("release {places} is left in the cluster: {why}; `helm uninstall` removes it");
-        record(object, (Severity::Warning, Reason::UninstallSkipped), &message, context);
+    for left in &trace.left {
+        record(object, (Severity::Warning, Reason::UninstallSkipped), left, context);
     }
 }
 
-/// Writes what became known so far, while work goes on.
+/// Writes what became known so far, while work goes on, which rests on that.
 pub(super) async fn progress(release: &HelmRelease, trace: &Trace, context: &Context) -> Result<(), ReconcileError> {
     let status = report::so_far(release, trace);
-    write(release, &status, context)
-        .await
-        .map(drop)
-        .map_err(|error| ReconcileError::caused(Reason::ClusterUnavailable, &error))
+    match write(release, &status, context).await {
+        Ok(Sent::Written | Sent::Needless) => Ok(()),
+        Ok(Sent::Gone) => {
+            let message = format!("HelmRelease {} is gone: nothing more is done for it", Key::of(release));
+            Err(ReconcileError::new(Reason::ClusterUnavailable, message))
+        }
+        Err(error) => Err(ReconcileError::caused(Reason::ClusterUnavailable, &error)),
+    }
 }
 
 /// Writes that work goes on, once it has gone on for a moment, and what it does whenever that changes.
@@ -198,7 +203,7 @@ pub(super) fn count(
     context.metrics.reconciled("helmrelease", result, took);
 }
 
-async fn write(release: &HelmRelease, status: &HelmReleaseStatus, context: &Context) -> Result<bool, status::Error> {
+async fn write(release: &HelmRelease, status: &HelmReleaseStatus, context: &Context) -> Result<Sent, status::Error> {
     context.statuses.write::<HelmRelease, _>(&context.client, release, release.status.as_ref(), status).await
 }
 

@@ -133,10 +133,13 @@ pub(super) fn report(
     release: &HelmRelease,
     outcome: &Result<Ended, ReconcileError>,
     trace: &Trace,
-    revisions: &[RecordMeta],
+    revisions: Option<&[RecordMeta]>,
     now: Timestamp,
 ) -> HelmReleaseStatus {
     let before = release.status.clone().unwrap_or_default();
+    // Nothing is known of a history in a cluster that was not reached yet.
+    let told = revisions.filter(|revisions| release.spec.kube_config.is_none() || !revisions.is_empty());
+    let revisions = told.unwrap_or_default();
     let generation = release.metadata.generation;
     let conditions = match outcome {
         Ok(Ended::Deployed) => {
@@ -144,8 +147,7 @@ pub(super) fn report(
             let reason = reason(outcome, trace);
             Conditions::default().with(Ready, true, reason, &message).with(Released, true, reason, message)
         }
-        Ok(Ended::Suspended) if is_unknown(release, revisions) => suspended(&before, None),
-        Ok(Ended::Suspended) => suspended(&before, Some(revisions)),
+        Ok(Ended::Suspended) => suspended(&before, told),
         Ok(Ended::Waiting(_) | Ended::Superseded | Ended::Gone) => Conditions::default(),
         Err(error) => failed(error, trace, &before),
     };
@@ -172,12 +174,8 @@ pub(super) fn report(
             _ => before.last_applied_revision.clone(),
         },
         plan: if matches!(outcome, Ok(Ended::Deployed)) { None } else { so_far.plan.clone() },
-        history: if is_unknown(release, revisions) { before.history.clone() } else { history(revisions) },
-        random_templates: if is_unknown(release, revisions) {
-            before.random_templates.clone()
-        } else {
-            random_templates(revisions)
-        },
+        history: told.map_or_else(|| before.history.clone(), history),
+        random_templates: told.map_or_else(|| before.random_templates.clone(), random_templates),
         failures: failures(&before.failures, outcome, now),
         ..so_far
     }
@@ -188,11 +186,6 @@ fn handled_force(release: &HelmRelease, revisions: &[RecordMeta]) -> Option<Stri
     let demand = release.annotations().get(FORCE_AT)?;
     let answers = |meta: &RecordMeta| meta.marks.as_ref().is_some_and(|marks| marks.forced.as_ref() == Some(demand));
     revisions.iter().any(answers).then(|| demand.clone())
-}
-
-/// Whether nothing is known of the history: it is in a cluster that was not reached yet.
-fn is_unknown(release: &HelmRelease, revisions: &[RecordMeta]) -> bool {
-    release.spec.kube_config.is_some() && revisions.is_empty()
 }
 
 /// Suspending changes neither the release nor what is said of it; only what was under way is no longer.

@@ -46,8 +46,8 @@ pub(super) struct Trace {
     pub(super) artifacts: Option<Vec<ValuesArtifact>>,
     /// Releases that were uninstalled, and what became of their objects.
     pub(super) removed: Vec<String>,
-    /// What is left in the cluster though the object goes, and why.
-    pub(super) left: Vec<(Vec<String>, String)>,
+    /// What is left in the cluster, and why.
+    pub(super) left: Vec<String>,
     /// The Secrets of the other clusters in which something of the object may be, where that is not what the status tells.
     pub(super) kube_configs: Option<Vec<String>>,
     /// The other namespaces in which its records may be, where that is another list than the status has.
@@ -173,10 +173,20 @@ impl Trace {
     }
 
     /// Releases are left in their cluster though the object goes.
-    pub(super) fn left(&mut self, releases: Vec<String>, why: &str) {
+    pub(super) fn left(&mut self, releases: &[String], why: &str) {
         if !releases.is_empty() {
-            self.left.push((releases, why.to_owned()));
+            let releases = releases.join(", ");
+            let told = format!("release {releases} is left in the cluster: {why}; `helm uninstall` removes it");
+            self.left.push(told);
         }
+    }
+
+    /// Records are left as they are, since they are no history of a release of the object's, though they say so.
+    pub(super) fn spared(&mut self, release: &Target, why: &str) {
+        self.left.push(format!(
+            "records of release {release} are left as they are, and nothing is uninstalled by them: {why}. Delete those that are of no release; what is \
+             left in the cluster by the others is removed by `helm uninstall`"
+        ));
     }
 
     /// A release was uninstalled.

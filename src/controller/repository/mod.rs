@@ -23,7 +23,7 @@ use super::events::Severity;
 use super::finalizer;
 use super::guarded::Guarded;
 use super::matching::Key;
-use super::status;
+use super::status::{self, Sent};
 use crate::api::{HelmRepository, HelmRepositoryStatus, REPOSITORY_FINALIZER};
 use crate::registry::{ChartReference, RepositoryUrl};
 
@@ -85,7 +85,8 @@ async fn tell(
     context: &Context,
 ) -> Result<(), status::Error> {
     let before = repository.status.as_ref();
-    if !context.statuses.write::<HelmRepository, _>(&context.client, repository, before, status).await? {
+    let sent = context.statuses.write::<HelmRepository, _>(&context.client, repository, before, status).await?;
+    if sent != Sent::Written {
         return Ok(());
     }
     let was = before.and_then(|before| status::readiness(&before.conditions));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::jiff::SignedDuration;
-use kube::ResourceExt as _;
+use kube::{Resource as _, ResourceExt as _};
 
 use super::{Task, uninstall};
 use crate::api::{HelmRelease, Reason};
@@ -17,15 +17,35 @@ use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
 use crate::controller::matching::{self, Key};
 use crate::controller::place::Place;
-use crate::controller::release::removal::Leaving;
+use crate::controller::release::removal::{self, Leaving};
 use crate::controller::release::trace::Trace;
 use crate::controller::release::{dereference, publish};
-use crate::controller::target::ClusterKey;
-use crate::history::RecordMeta;
+use crate::controller::target::{self, ClusterKey};
+use crate::history::{RecordMeta, ReleaseKey};
 
 /// How long after its deletion an object is held though the kubeconfig is gone by which its release would be uninstalled: what
 /// deletes both may put the Secret or the `ConfigMap` back.
 const LET_GO: SignedDuration = SignedDuration::from_secs(60);
+
+/// How many of them a message names.
+const NAMED: usize = 5;
+
+/// Tells of records that say they are the object's, and are not believed: once, and again when there are others.
+fn warn_of_strays(owner: &str, uid: &str, place: &Place, trace: &mut Trace) {
+    let news = place.context.strays.news((uid, target::mark(place.key.as_ref())), place.strays(owner, uid));
+    if news.is_empty() {
+        return;
+    }
+    let named: Vec<String> = news.iter().take(NAMED).map(ReleaseKey::to_string).collect();
+    let more = if news.len() > NAMED { format!(" and {} more", news.len() - NAMED) } else { String::new() };
+    let message = format!(
+        "the records of {}{more} say that they were made for this object, but neither its spec nor its status names their namespaces: they are not believed, \
+         and neither moved nor uninstalled. Operators before status.recordNamespaces may have left them, or somebody wrote or copied them: \
+         look at `helm get manifest` before you uninstall or delete them",
+        named.join(", ")
+    );
+    trace.warn(Reason::RecordsNotListed, message);
+}
 
 /// Lists the cluster of `place`, and the namespace of the records, in the status, unless they are listed.
 pub(in crate::controller::release) async fn enter(
@@ -33,6 +53,7 @@ pub(in crate::controller::release) async fn enter(
     place: &Place,
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
+    warn_of_strays(&removal::owner(release.meta()), &release.uid().unwrap_or_default(), place, trace);
     let (clusters, namespaces) = match &release.status {
         Some(status) => (status.kube_configs.clone(), status.record_namespaces.clone()),
         None => Default::default(),
@@ -52,16 +73,20 @@ pub(in crate::controller::release) async fn enter(
 }
 
 /// Takes namespaces off the list in which no records of the object are any more.
-fn forget_namespaces(task: &Task<'_>, trace: &mut Trace) {
-    let listed = task.release.status.as_ref().map(|status| status.record_namespaces.as_slice()).unwrap_or_default();
-    let (identity, own) = (&task.desired.identity, task.release.namespace().unwrap_or_default());
-    if !uninstall::former(identity, task.place).is_empty() {
-        return;
-    }
-    let declared: Vec<String> =
-        [identity.release.namespace.clone()].into_iter().filter(|records| *records != own).collect();
-    if trace.record_namespaces.is_some() || declared != listed {
-        trace.record_namespaces = Some(declared);
+fn forget_namespaces(leaving: &Leaving, task: &Task<'_>, trace: &mut Trace) {
+    let status = task.release.status.as_ref().map(|status| status.record_namespaces.as_slice()).unwrap_or_default();
+    let listed = trace.record_namespaces.as_deref().unwrap_or(status);
+    let home = task.place.context.revisions(None);
+    let known = home.iter().chain([&task.place.revisions]);
+    let kept = known.flat_map(|known| known.there(&leaving.owner, &leaving.uid));
+    let kept: BTreeSet<String> = kept.map(|release| release.namespace).collect();
+    // Where they are to move once that is approved, and where they are.
+    let declared = [&dereference::target(task.release).release.namespace, &task.desired.identity.release.namespace];
+    let own = &leaving.whose.namespace;
+    let is_listed = |records: &&String| *records != own && (declared.contains(records) || kept.contains(*records));
+    let still: Vec<String> = listed.iter().filter(is_listed).cloned().collect();
+    if trace.record_namespaces.is_some() || still != status {
+        trace.record_namespaces = Some(still);
     }
 }
 
@@ -88,7 +113,7 @@ pub(super) async fn leave(
             Ok(place) => Some(place),
             Err(error) if is_forgotten(&error, context) => {
                 let why = if context.policy.no_remote_clusters { CLOSED } else { error.message.as_str() };
-                trace.left(vec![leaving.known_in(cluster)], why);
+                trace.left(&[leaving.known_in(cluster)], why);
                 None
             }
             Err(error) => return Err(ReconcileError { message: still(&error.message), ..error }),
@@ -106,7 +131,7 @@ pub(super) async fn leave(
     let declared: Vec<String> = leaving.whose.declared.iter().map(|cluster| cluster.by.to_string()).collect();
     let listed = task.release.status.as_ref().map(|status| status.kube_configs.as_slice()).unwrap_or_default();
     trace.kube_configs = Some(declared).filter(|declared| trace.kube_configs.is_some() || *declared != listed);
-    forget_namespaces(task, trace);
+    forget_namespaces(leaving, task, trace);
     Ok(())
 }
 
@@ -172,14 +197,14 @@ async fn leave_for_good(
             Ok(place) => place,
             Err(error) => {
                 let why = give_up(error, leaving, (cluster, stays), context)?;
-                trace.left(vec![leaving.known_in(cluster)], &why);
+                trace.left(&[leaving.known_in(cluster)], &why);
                 return Ok(());
             }
         },
     };
-    if let Some(target) = leaving.target.as_ref().filter(|target| target.cluster == place.key) {
-        place.revisions.quiet(&target.release).await;
-    }
+    let declared = leaving.target.as_ref().filter(|target| target.cluster == place.key);
+    place.revisions.quiet(declared.map(|target| &target.release), &leaving.owner).await;
+    warn_of_strays(&leaving.owner, &leaving.uid, &place, trace);
     tokio::select! {
         ended = Box::pin(uninstall::uninstall(leaving, stays, &place, trace)) => ended,
         error = place.lost() => Err(error),
@@ -256,8 +281,6 @@ pub(in crate::controller::release) async fn uninstall_gone(
 ) -> Result<(), ReconcileError> {
     let declared = leaving.whose.declared.as_ref();
     let place = Place::at(&leaving.whose, declared, context).await?;
-    if let Some(target) = &leaving.target {
-        place.revisions.quiet(&target.release).await;
-    }
+    place.revisions.quiet(leaving.target.as_ref().map(|target| &target.release), &leaving.owner).await;
     Box::pin(uninstall::uninstall_gone(leaving, &place, trace)).await
 }

@@ -30,6 +30,7 @@ mod prepare;
 mod random;
 mod record;
 mod rollback;
+mod spared;
 mod stop;
 pub(super) mod storage;
 pub(super) mod uninstall;
@@ -168,7 +169,10 @@ async fn go_on(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), Rec
         Plan::FinishUninstall { .. } => {
             let release = &task.desired.identity.release;
             task.place.admit(release).await?;
-            Box::pin(uninstall::remove(release, &Leaving::of(task.release), task.place, trace)).await
+            let left = Box::pin(uninstall::remove(release, &Leaving::of(task.release), task.place, trace)).await?;
+            let Some(why) = left else { return Ok(()) };
+            let message = format!("the uninstall that was begun of the release {release} is not ended: {why}");
+            Err(ReconcileError::new(Reason::OwnershipConflict, message))
         }
         Plan::Stop(stop) => Box::pin(stop::stop(stop, task, trace)).await,
         // The others are taken by those who plan.

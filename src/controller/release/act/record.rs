@@ -53,7 +53,7 @@ pub(super) async fn read(place: &Place, release: &ReleaseKey, revision: u32) -> 
 /// Writes a new revision.
 pub(super) async fn create(release: Release, marks: Marks, task: &Task<'_>) -> Result<Record, ReconcileError> {
     let key = task.desired.identity.release.clone();
-    let write = task.place.revisions.write(key.clone(), release.version);
+    let write = task.place.revisions.write_for(&marks.owner, key.clone(), release.version);
     let history = task.place.history.clone();
     finished(async move {
         let record = history.create_in(&key.namespace, release, marks).await?;
@@ -96,7 +96,8 @@ pub(super) async fn end_hold(mut record: Record, task: &Task<'_>) -> Result<(), 
 /// Writes a changed record. Fails with `PendingRelease` when somebody wrote it since it was read: what was decided from
 /// it then no longer holds, and nothing follows from it but to look again.
 pub(super) async fn update(place: &Place, record: Record) -> Result<Record, ReconcileError> {
-    let write = place.revisions.write(record.key(), record.release.version);
+    let owner = record.marks.as_ref().map(|marks| marks.owner.as_str()).unwrap_or_default();
+    let write = place.revisions.write_for(owner, record.key(), record.release.version);
     let history = place.history.clone();
     finished(async move {
         let record = history.update(record).await?;
@@ -106,9 +107,9 @@ pub(super) async fn update(place: &Place, record: Record) -> Result<Record, Reco
     .await
 }
 
-/// Records a revision in another namespace as well.
-pub(super) async fn copy(place: &Place, record: Record, to: &ReleaseKey) -> Result<(), ReconcileError> {
-    let write = place.revisions.write(to.clone(), record.release.version);
+/// Records a revision in another namespace as well, for the object `owner` (`namespace/name`).
+pub(super) async fn copy(place: &Place, record: Record, to: &ReleaseKey, owner: &str) -> Result<(), ReconcileError> {
+    let write = place.revisions.write_for(owner, to.clone(), record.release.version);
     let (history, namespace) = (place.history.clone(), to.namespace.clone());
     finished(async move {
         let record = history.copy(record, &namespace).await?;
@@ -189,7 +190,8 @@ pub(super) async fn supersede(mut record: Record, why: &str, place: &Place) -> R
 /// Deletes one revision; one that was made anew since under its number is another.
 pub(super) async fn delete(place: &Place, meta: &RecordMeta) -> Result<(), ReconcileError> {
     let meta = meta.clone();
-    let write = place.revisions.write(meta.release.clone(), meta.revision);
+    let owner = meta.marks.as_ref().map(|marks| marks.owner.as_str()).unwrap_or_default();
+    let write = place.revisions.write_for(owner, meta.release.clone(), meta.revision);
     let history = place.history.clone();
     finished(async move {
         history.delete(&meta).await?;

@@ -19,42 +19,77 @@ pub(in crate::controller::release) async fn settle(
 ) -> Result<(), ReconcileError> {
     stays(&desired.identity, place)?;
     if desired.gate.is_none() || is_begun(&desired.identity, place) {
-        let identity = &desired.identity;
-        // The release's own namespace is made by an install, which comes after.
-        let is_own = identity.release.namespace == identity.namespace;
-        if desired.create_namespace && is_own && !elsewhere(identity, place).is_empty() {
-            Box::pin(place.cluster.ensure_namespace(&identity.namespace)).await?;
-        }
-        return Box::pin(gather(identity, place)).await;
+        return Box::pin(gather(desired, place)).await;
     }
     desired.identity = where_it_is(&desired.identity, place)?;
     Ok(())
 }
 
 /// Moves the records of the release that are kept elsewhere.
-pub(in crate::controller::release) async fn gather(identity: &Identity, place: &Place) -> Result<(), ReconcileError> {
-    for from in elsewhere(identity, place) {
-        let to = &identity.release;
-        admit(&from, identity, place)?;
-        place.admit(to).await?;
-        tracing::info!(object = %identity.owner, "the records of release {from} move to namespace {}", to.namespace);
-        let (known, revisions) = (place.revisions.of(to), place.revisions.of(&from));
-        for meta in &revisions {
-            match known.iter().find(|other| is_pair(other, meta)) {
-                // Somebody wrote it since: what is there is what counts.
-                Some(copy) if is_outdated(copy, meta) => record::delete(place, copy).await?,
-                Some(_) => continue,
-                None => {}
-            }
-            let Some(mut read) = record::read(place, &from, meta.revision).await? else { continue };
-            read.marks = read.marks.map(|marks| Marks { namespace: identity.namespace_mark(), ..marks });
-            record::copy(place, read, to).await?;
-        }
-        for meta in &revisions {
-            record::delete(place, meta).await?;
-        }
+pub(in crate::controller::release) async fn gather(
+    desired: &DesiredRelease,
+    place: &Place,
+) -> Result<(), ReconcileError> {
+    let identity = &desired.identity;
+    let (wholes, parts) = sources(identity, place);
+    // The release's own namespace is made by an install, which comes after.
+    let is_own = identity.release.namespace == identity.namespace;
+    if desired.create_namespace && is_own && !wholes.is_empty() {
+        Box::pin(place.cluster.ensure_namespace(&identity.namespace)).await?;
+    }
+    for meta in parts.iter().flat_map(|part| place.revisions.of(part)) {
+        record::delete(place, &meta).await?;
+    }
+    for from in &wholes {
+        Box::pin(gather_from(from, identity, place)).await?;
     }
     Ok(())
+}
+
+async fn gather_from(from: &ReleaseKey, identity: &Identity, place: &Place) -> Result<(), ReconcileError> {
+    let to = &identity.release;
+    admit(from, identity, place)?;
+    place.admit(to).await?;
+    tracing::info!(object = %identity.owner, "the records of release {from} move to namespace {}", to.namespace);
+    let (known, revisions) = (place.revisions.of(to), place.revisions.of(from));
+    for meta in &revisions {
+        match known.iter().find(|other| is_pair(other, meta)) {
+            // Somebody wrote it since: what is there is what counts.
+            Some(copy) if is_outdated(copy, meta) => record::delete(place, copy).await?,
+            Some(_) => continue,
+            None => {}
+        }
+        let Some(mut read) = record::read(place, from, meta.revision).await? else { continue };
+        read.marks = read.marks.map(|marks| Marks { namespace: identity.namespace_mark(), ..marks });
+        record::copy(place, read, to, &identity.owner).await?;
+    }
+    for meta in &revisions {
+        record::delete(place, meta).await?;
+    }
+    Ok(())
+}
+
+/// Where else there are records of the release, and of these places those that have nothing which another one has not: what a move left
+/// that was cut off, or called off.
+fn sources(identity: &Identity, place: &Place) -> (Vec<ReleaseKey>, Vec<ReleaseKey>) {
+    let (mut wholes, mut parts) = (elsewhere(identity, place), Vec::new());
+    let is_part = |part: &ReleaseKey, of: &ReleaseKey| {
+        part != of && is_within(&place.revisions.of(part), &place.revisions.of(of))
+    };
+    while let Some(at) = wholes.iter().position(|part| wholes.iter().any(|of| is_part(part, of))) {
+        parts.push(wholes.remove(at));
+    }
+    (wholes, parts)
+}
+
+/// Whether all records of `part` are in `whole`, too, as they are or newer.
+fn is_within(part: &[RecordMeta], whole: &[RecordMeta]) -> bool {
+    // A copy that was written since is what counts.
+    let is_as_it_was = |meta: &RecordMeta| meta.copied_version.is_some();
+    let stands_for = |other: &RecordMeta, meta: &RecordMeta| {
+        is_pair(other, meta) && if copies(other, meta) { !is_outdated(other, meta) } else { is_as_it_was(meta) }
+    };
+    part.iter().all(|meta| whole.iter().any(|other| stands_for(other, meta)))
 }
 
 /// Refuses to mix the records that would come from `from` with a history that is there already.
@@ -85,9 +120,19 @@ fn is_own(meta: &RecordMeta, identity: &Identity) -> bool {
     meta.marks.as_ref().is_some_and(|marks| marks.owner == identity.owner)
 }
 
-/// Whether one of the two is a copy of the other.
+/// Whether one of the two is a copy of the other, or both are of a third.
 fn is_pair(one: &RecordMeta, other: &RecordMeta) -> bool {
-    copies(one, other) || copies(other, one)
+    copies(one, other) || copies(other, one) || first(one) == first(other)
+}
+
+/// The first of a row of copies.
+fn first(meta: &RecordMeta) -> &str {
+    meta.copy_of.as_ref().map_or(&meta.uid, |copy| &copy.first)
+}
+
+/// Whether `other` goes on in the place of a record of the same number.
+pub(super) fn is_copied(meta: &RecordMeta, other: &RecordMeta) -> bool {
+    copies(other, meta) || (!copies(meta, other) && is_pair(meta, other) && other.release < meta.release)
 }
 
 /// Whether a copy is of an older version of its original.
@@ -95,14 +140,14 @@ fn is_outdated(copy: &RecordMeta, of: &RecordMeta) -> bool {
     copies(copy, of) && copy.copied_version.as_ref().is_some_and(|version| *version != of.resource_version)
 }
 
-pub(super) fn copies(meta: &RecordMeta, of: &RecordMeta) -> bool {
-    meta.copy_of.as_deref() == Some(of.uid.as_str())
+fn copies(meta: &RecordMeta, of: &RecordMeta) -> bool {
+    meta.copy_of.as_ref().is_some_and(|copy| copy.secret == of.uid)
 }
 
 /// Whether records of the release were copied to where they are to be, and others are left behind: nobody is asked again.
 fn is_begun(identity: &Identity, place: &Place) -> bool {
     let known = place.revisions.of(&identity.release);
-    let is_copied = |meta: &RecordMeta| known.iter().any(|other| copies(other, meta));
+    let is_copied = |meta: &RecordMeta| known.iter().any(|other| is_pair(other, meta));
     elsewhere(identity, place).iter().any(|from| place.revisions.of(from).iter().any(is_copied))
 }
 
@@ -111,7 +156,7 @@ pub(in crate::controller::release) fn where_it_is(
     identity: &Identity,
     place: &Place,
 ) -> Result<Identity, ReconcileError> {
-    let Some(from) = elsewhere(identity, place).into_iter().next() else { return Ok(identity.clone()) };
+    let Some(from) = sources(identity, place).0.into_iter().next() else { return Ok(identity.clone()) };
     admit(&from, identity, place)?;
     Ok(Identity { release: from, ..identity.clone() })
 }
@@ -121,9 +166,11 @@ pub(in crate::controller::release) fn where_it_is(
 fn stays(identity: &Identity, place: &Place) -> Result<(), ReconcileError> {
     let Identity { release, namespace, .. } = identity;
     let known = place.revisions.of(release);
-    let newest = known.last().filter(|last| last.status != Status::Uninstalled);
+    let is_there = known.last().is_some_and(|last| last.status != Status::Uninstalled);
+    // One that Helm made since has no marks.
+    let newest = known.iter().rev().find(|meta| meta.marks.is_some());
     let was = prepare::marked(release, place).namespace;
-    if newest.is_none_or(|newest| !is_own(newest, identity)) || was == *namespace {
+    if !is_there || newest.is_none_or(|newest| !is_own(newest, identity)) || was == *namespace {
         return Ok(());
     }
     let message = format!(
@@ -158,4 +205,59 @@ fn is_moving(from: &ReleaseKey, known: &[RecordMeta], identity: &Identity, place
     // Copies of what is deleted already go before what is left to be moved.
     let is_begun = newest.copy_of.is_some() && revisions.last().is_some_and(|last| last.revision > newest.revision);
     is_paired || is_begun
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_pair, is_within};
+    use crate::history::{CopyOf, RecordMeta, ReleaseKey};
+
+    /// `uid@version`; `uid@version<secret/first@version` for a copy, without the last version for one that was written since.
+    fn records(words: &str) -> Vec<RecordMeta> {
+        let meta = |(word, revision): (&str, u32)| {
+            let (own, of) = word.split_once('<').map_or((word, None), |(own, of)| (own, Some(of)));
+            let (uid, version) = own.split_once('@').expect("a uid and a version");
+            let of = of.map(|of| of.split_once('@').map_or((of, None), |(of, version)| (of, Some(version))));
+            let copy = of.and_then(|(of, _)| of.split_once('/'));
+            RecordMeta {
+                revision,
+                uid: uid.to_owned(),
+                resource_version: version.to_owned(),
+                copy_of: copy.map(|(secret, first)| CopyOf { secret: secret.to_owned(), first: first.to_owned() }),
+                copied_version: of.and_then(|(_, version)| version).map(str::to_owned),
+                ..RecordMeta::new(ReleaseKey::new("default", "demo"))
+            }
+        };
+        words.split_whitespace().zip(1..).map(meta).collect()
+    }
+
+    #[test]
+    fn what_another_place_has_as_well_is_a_part_of_it() {
+        for (part, whole, expected) in [
+            // Copies of the first, or of all, that were not written since.
+            ("a1@5<b1/b1@1", "b1@1 b2@2", true),
+            ("a1@5<b1/b1@1 a2@6<b2/b2@2", "b1@1 b2@2", true),
+            ("b1@1 b2@2", "a1@5<b1/b1@1 a2@6<b2/b2@2", true),
+            ("b1@1 b2@2", "a1@5<b1/b1@1", false),
+            // The original was written since, or the copy was.
+            ("b1@7", "a1@5<b1/b1@1", false),
+            ("a1@5<b1/b1@1", "b1@7", true),
+            ("a1@9<b1/b1", "b1@1", false),
+            ("b1@1", "a1@9<b1/b1", true),
+            // Copies of one third.
+            ("a1@5<b1/b1@1", "c1@6<b1/b1@1", true),
+            ("c1@6<a1/b1@5", "b1@1", true),
+            ("a1@5<b1/b1@1", "c1@1", false),
+            ("a1@1", "b1@1", false),
+        ] {
+            assert_eq!(is_within(&records(part), &records(whole)), expected, "{part} in {whole}");
+        }
+    }
+
+    #[test]
+    fn a_copy_of_a_copy_is_known_by_the_first_of_them() {
+        let [copy, original] = [&records("c1@9<a1/b1@5")[0], &records("b1@1")[0]];
+        assert!(is_pair(copy, original) && is_pair(original, copy));
+        assert!(!is_pair(copy, &records("b2@1")[0]));
+    }
 }

@@ -12,10 +12,10 @@ use kube::api::Api;
 use kube::core::CustomResourceExt as _;
 
 use super::hooks::{self, Course};
-use super::{Deadline, Doing, prepare, record, storage};
+use super::{Deadline, Doing, prepare, record, spared, storage};
 use crate::api::{DeletionPolicy, DeletionPropagation, HelmRelease, InventoryEntry, Reason};
 use crate::cluster::{
-    DeleteOptions, Object, ObjectRef, Owner as Marked, Propagation, Reach, Removal as Removed, SecretValues, distinct,
+    DeleteOptions, Object, ObjectRef, Owner as Marked, Propagation, Removal as Removed, SecretValues, distinct,
 };
 use crate::controller::causes::api_error;
 use crate::controller::context::Context;
@@ -44,12 +44,11 @@ pub(super) async fn uninstall(
         for release in &left {
             Box::pin(unlock(release, leaving, place)).await?;
         }
-        trace.left(left.iter().map(|release| place.target(release).to_string()).collect(), why);
+        let left: Vec<String> = left.iter().map(|release| place.target(release).to_string()).collect();
+        trace.left(&left, why);
         return Ok(());
     }
-    let owned = owned(leaving, place);
-    let (parts, whole): (Vec<&ReleaseKey>, Vec<&ReleaseKey>) = owned.iter().partition(|it| is_part(it, &owned, place));
-    for release in whole {
+    for release in &Box::pin(wholes(owned(leaving, place), place)).await? {
         match Box::pin(remove(release, leaving, place, trace)).await {
             Err(error) if error.reason == Reason::Forbidden => {
                 // Where its bindings still stand a service account that is gone may do all of it.
@@ -59,26 +58,31 @@ pub(super) async fn uninstall(
                     "the service account {account}, as which it is carried out, does not exist: {}",
                     error.message
                 );
-                trace.left(vec![place.target(release).to_string()], &why);
+                trace.left(&[place.target(release).to_string()], &why);
             }
-            ended => ended?,
-        }
-    }
-    for release in parts {
-        for meta in place.revisions.of(release) {
-            record::delete(place, &meta).await?;
+            ended => drop(ended?),
         }
     }
     Ok(())
 }
 
-/// Of records that were being moved each place has a part: the newest tells of the release, and the others go with it.
+/// Of records that were being moved each place has a part: those of a place go that has none which tells more. By one that was left
+/// alone the release would be uninstalled once more, with its hooks.
+async fn wholes(owned: Vec<ReleaseKey>, place: &Place) -> Result<Vec<ReleaseKey>, ReconcileError> {
+    let (parts, wholes): (Vec<&ReleaseKey>, Vec<&ReleaseKey>) = owned.iter().partition(|it| is_part(it, &owned, place));
+    for meta in parts.into_iter().flat_map(|part| place.revisions.of(part)) {
+        record::delete(place, &meta).await?;
+    }
+    Ok(wholes.into_iter().cloned().collect())
+}
+
+/// Whether the newest record of the same release, in another place, tells more of it.
 fn is_part(release: &ReleaseKey, owned: &[ReleaseKey], place: &Place) -> bool {
     let newest = |release: &ReleaseKey| place.revisions.of(release).last().cloned();
     let (marks, own) = (prepare::marked(release, place), newest(release));
     let is_before = |other: &ReleaseKey| match (&own, newest(other)) {
         // Where all are copied already, and none is deleted, the copies go on.
-        (Some(own), Some(other)) if own.revision == other.revision => storage::copies(&other, own),
+        (Some(own), Some(other)) if own.revision == other.revision => storage::is_copied(own, &other),
         (own, other) => other.map(|other| other.revision) > own.as_ref().map(|own| own.revision),
     };
     owned.iter().any(|other| prepare::marked(other, place) == marks && is_before(other))
@@ -89,7 +93,8 @@ pub(super) async fn uninstall_gone(leaving: &Leaving, place: &Place, trace: &mut
     if stays(leaving, &place.context).await?.is_some() {
         return Ok(());
     }
-    for release in place.owned_by(&leaving.owner, &leaving.uid) {
+    let owned = place.owned_by(&leaving.owner, &leaving.uid);
+    for release in Box::pin(wholes(owned, place)).await? {
         Box::pin(remove(&release, leaving, place, trace)).await?;
     }
     Ok(())
@@ -177,7 +182,7 @@ fn owns(leaving: &Leaving, release: &ReleaseKey, place: &Place) -> bool {
     forgotten || owner.is_some_and(|owner| owner.key.to_string() == leaving.owner && owner.has_installed())
 }
 
-fn owner_of(release: &ReleaseKey, place: &Place) -> Option<Owner> {
+pub(super) fn owner_of(release: &ReleaseKey, place: &Place) -> Option<Owner> {
     dereference::owner_of(&place.target(release), &place.revisions.of(release), &place.context)
 }
 
@@ -225,17 +230,17 @@ fn is_taken(release: &ReleaseKey, leaving: &Leaving, place: &Place) -> bool {
     owner.is_some_and(|owner| is_other(&owner) && owner.evidence != Evidence::Age)
 }
 
-/// Uninstalls a release, or ends an uninstall of it that was begun.
+/// Uninstalls a release, or ends an uninstall of it that was begun; or tells why its records are left as they are.
 pub(super) async fn remove(
     release: &ReleaseKey,
     leaving: &Leaving,
     place: &Place,
     trace: &mut Trace,
-) -> Result<(), ReconcileError> {
+) -> Result<Option<String>, ReconcileError> {
     let permit = place.context.bounds.removals.acquire(&release.namespace).await;
     let revisions = place.revisions.of(release);
     if revisions.last().is_some_and(|last| last.status == Status::Uninstalled) || is_taken(release, leaving, place) {
-        return Ok(());
+        return Ok(None);
     }
     let (mut records, damaged) = read(release, &revisions, place).await?;
     let inventory = if leaving.tells_of(&place.target(release)) { leaving.inventory.as_slice() } else { &[] };
@@ -247,9 +252,10 @@ pub(super) async fn remove(
         );
         return Err(ReconcileError::new(Reason::HistoryInvalid, message));
     }
-    if let Some(why) = records.last().and_then(|record| copied(release, record, leaving, place)) {
-        tracing::warn!(object = %leaving.owner, "records of {release} are left as they are, and nothing is uninstalled by them: {why}");
-        return Ok(());
+    let owner = spared::owner(release, leaving, place);
+    if let Some(why) = records.last().and_then(|record| spared::why(release, record, &owner, (leaving, place))) {
+        trace.spared(&place.target(release), &why);
+        return Ok(Some(why));
     }
     // Only the newest revision tells of the uninstall; where it is gone or damaged, no other is written in its place.
     let is_newest = |record: &Record| revisions.last().is_some_and(|last| last.revision == record.revision());
@@ -266,32 +272,12 @@ pub(super) async fn remove(
     objects.retain(|object| reach.covers(object.reference()));
     drop(permit);
     let last = revisions.last().map_or(0, |last| last.revision);
-    let told = leaving.state.as_ref().filter(|_| revisions.is_empty() && leaving.tells_of(&place.target(release)));
-    let owner = match told.filter(|_| reach == Reach::Cluster) {
-        Some(state) => Marked { release: release.name.clone(), namespace: state.namespace.clone() },
-        None => prepare::marked(release, place),
-    };
     let (removal, doing, secrets) = (&leaving.removal, &trace.doing, &trace.secrets);
     let uninstall = Uninstall { release, owner, removal, last, doing, secrets };
     let removed = Box::pin(take_down(newest, &objects, &uninstall, place)).await?;
     trace.removed(&place.target(release), &removed);
     wake_waiting(release, leaving, place);
-    Ok(())
-}
-
-/// Why records are no history of a release to be uninstalled, though their marks say whose they are: somebody copied them from another
-/// namespace, as a backup does, or wrote them.
-fn copied(release: &ReleaseKey, newest: &Record, leaving: &Leaving, place: &Place) -> Option<String> {
-    let marked = prepare::marked(release, place);
-    let told = (newest.release.name.as_str(), newest.release.namespace.as_str());
-    if told != (marked.release.as_str(), marked.namespace.as_str()) {
-        return Some(format!("they are of release {}/{}, and copies of them are no release", told.1, told.0));
-    }
-    let own = ReleaseKey { namespace: marked.namespace, name: marked.release };
-    // What is there of this object is what a move of its records has left.
-    let is_left = place.owned_by(&leaving.owner, &leaving.uid).contains(&own);
-    let is_anothers = own != *release && !is_left && !place.revisions.of(&own).is_empty();
-    is_anothers.then(|| format!("release {own} has a history where it is"))
+    Ok(None)
 }
 
 /// Wakes the other objects that declare a release which is free now.
