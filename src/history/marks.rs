@@ -37,11 +37,13 @@ const FIELDS: &str = "helm-operator.ketches.cn/fields";
 const WHY: &str = "helm-operator.ketches.cn/why";
 const COUNTED: &str = "helm-operator.ketches.cn/counted";
 const BYTES: &str = "helm-operator.ketches.cn/bytes";
+const ASKED: &str = "helm-operator.ketches.cn/asked";
+const LATELY: &str = "helm-operator.ketches.cn/lately";
 
 /// All of them.
-const KEYS: [&str; 25] = [
+const KEYS: [&str; 27] = [
     OWNER, UID, GENERATION, INPUTS, DECLARED, CHART, DIGEST, ATTEMPT, MADE, APPLIED, ENDED, ABSENT, REMEDIES, HOOKED,
-    CLUSTER, FIELDS, FORCED, HOOKS, NAMESPACE, PLANNED, TESTED, UNAPPLIED, UNREMEDIED, VARIES, WHY,
+    CLUSTER, FIELDS, FORCED, HOOKS, NAMESPACE, PLANNED, TESTED, UNAPPLIED, UNREMEDIED, VARIES, WHY, ASKED, LATELY,
 ];
 
 /// "This revision was made by us for that."
@@ -70,6 +72,8 @@ pub struct Marks {
     pub attempt: u32,
     /// How many revisions were made for this generation, this one included, and since when.
     pub made: Made,
+    /// How many were made of late whatever the generation, this one included, and since when.
+    pub lately: Made,
     /// Why they were.
     pub why: Why,
     /// Whether all objects of the manifest were applied.
@@ -91,6 +95,8 @@ pub struct Marks {
     pub tested: Option<Tested>,
     /// The demand of a person that it answers, by that person's word for it, where it was made though nothing had changed.
     pub forced: Option<String>,
+    /// The demand of a person for a look that it answers, by that person's word for it: what was asked for when it was made.
+    pub asked: Option<String>,
     /// The digest of the plan that was approved, where it is the revision of one.
     pub planned: Option<String>,
     /// Which fields of each object of the manifest were applied, by a number for each in its order; 0 where that is not known.
@@ -120,6 +126,10 @@ impl Made {
     fn parse(text: &str) -> Option<Self> {
         let (since, revisions) = text.split_once('/')?;
         Some(Self { since: Timestamp::from_second(since.parse().ok()?).ok()?, revisions: revisions.parse().ok()? })
+    }
+
+    fn text(self) -> String {
+        format!("{}/{}", self.since.as_second(), self.revisions)
     }
 }
 
@@ -304,6 +314,7 @@ impl Marks {
             digest: text(DIGEST).unwrap_or_default(),
             attempt: annotations.get(ATTEMPT).and_then(|attempt| attempt.parse().ok()).unwrap_or(1),
             made: annotations.get(MADE).and_then(|made| Made::parse(made)).unwrap_or_default(),
+            lately: annotations.get(LATELY).and_then(|made| Made::parse(made)).unwrap_or_default(),
             why: annotations.get(WHY).map(|why| Why::parse(why)).unwrap_or_default(),
             applied: annotations.contains_key(APPLIED),
             unapplied: annotations.contains_key(UNAPPLIED),
@@ -314,6 +325,7 @@ impl Marks {
             unremedied: annotations.contains_key(UNREMEDIED),
             tested: annotations.get(TESTED).and_then(|tested| Tested::parse(tested)),
             forced: text(FORCED),
+            asked: text(ASKED),
             planned: text(PLANNED),
             fields: annotations.get(FIELDS).map(|fields| numbers(fields)).unwrap_or_default(),
             hooks: annotations.get(HOOKS).and_then(|hooks| HooksBegun::parse(hooks)),
@@ -339,6 +351,7 @@ impl Marks {
             digest,
             attempt,
             made,
+            lately,
             why,
             applied,
             unapplied,
@@ -349,6 +362,7 @@ impl Marks {
             unremedied,
             tested,
             forced,
+            asked,
             planned,
             fields,
             hooks,
@@ -365,7 +379,8 @@ impl Marks {
             (CHART, Some(chart)),
             (DIGEST, Some(digest)),
             (ATTEMPT, Some(attempt.to_string())),
-            (MADE, Some(format!("{}/{}", made.since.as_second(), made.revisions))),
+            (MADE, Some(made.text())),
+            (LATELY, (lately != Made::default()).then(|| lately.text())),
             (WHY, why.text()),
             (APPLIED, applied.then(|| "true".to_owned())),
             (UNAPPLIED, unapplied.then(|| "true".to_owned())),
@@ -376,6 +391,7 @@ impl Marks {
             (UNREMEDIED, unremedied.then(|| "true".to_owned())),
             (TESTED, tested.map(|tested| tested.text())),
             (FORCED, forced),
+            (ASKED, asked),
             (PLANNED, planned),
             (FIELDS, (!fields.is_empty()).then(|| digits(&fields))),
             (VARIES, (!varies.is_empty()).then(|| varies.join("\n"))),

@@ -11,6 +11,7 @@ mod approval;
 mod artifact;
 mod blocked;
 mod checks;
+mod demands;
 mod dependencies;
 mod dereference;
 pub(super) mod differences;
@@ -54,7 +55,7 @@ use super::matching::Key;
 use super::place::Place;
 use super::status;
 use super::waits::{For, Progress};
-use crate::api::{FORCE_AT, HelmRelease, RELEASE_FINALIZER, REQUESTED_AT, Reason};
+use crate::api::{HelmRelease, RELEASE_FINALIZER, Reason};
 use crate::cluster::SecretValues;
 use crate::history::{Planned, RecordMeta};
 use crate::permits::Permit;
@@ -258,7 +259,7 @@ async fn bring_nearer(
     Box::pin(act::storage::settle(&mut desired, place)).await?;
     trace.records = Some(desired.identity.target());
     let resolved = Box::pin(fetch::resolve(&desired, release, context, trace)).await?;
-    let asked = is_requested(release);
+    let asked = demands::is_unanswered(release, &place.revisions.of(&desired.identity.release));
     if asked {
         context.live.again(&desired.identity.uid);
     }
@@ -379,7 +380,7 @@ fn facts<'a>(
         is_blocked: observed.blocked.is_some(),
         has_suspects: observed.has_suspects && !prompt.inspected,
         interval: release.spec.interval(),
-        force: forced(release),
+        force: demands::forced(release),
         moves: observed.moves.is_some(),
         prompt,
         tests: desired.tests.as_ref(),
@@ -413,19 +414,6 @@ pub(super) fn is_ready(release: &HelmRelease) -> bool {
     release.status.as_ref().is_some_and(|status| {
         status.observed_generation == release.metadata.generation && status::is_ready(&status.conditions)
     })
-}
-
-/// Whether a person asked for a look that was not taken yet.
-fn is_requested(release: &HelmRelease) -> bool {
-    let requested = release.annotations().get(REQUESTED_AT);
-    let handled = release.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref());
-    requested.is_some() && requested != handled
-}
-
-/// A person's demand for one more revision, unless the status calls it answered.
-fn forced(release: &HelmRelease) -> Option<&str> {
-    let handled = release.status.as_ref().and_then(|status| status.last_handled_force_at.as_ref());
-    release.annotations().get(FORCE_AT).filter(|demand| Some(*demand) != handled).map(String::as_str)
 }
 
 fn is_held(release: &HelmRelease) -> bool {

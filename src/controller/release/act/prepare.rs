@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use helm::engine::Warning;
 use helm::release::{ApplyMethod, Info, Release, Status};
+use kube::ResourceExt as _;
 use serde_json::{Map, Value};
 
 use super::definitions::{Definitions, make_way};
 use super::{Deadline, Task, adopt, deployed, random, record, rollback, uninstall};
-use crate::api::{ADOPT, Reason};
+use crate::api::{ADOPT, REQUESTED_AT, Reason};
 use crate::cluster::{ApplyOptions, Existing, Object, Owner, Reach, Source};
 use crate::controller::error::ReconcileError;
 use crate::controller::matching::{self, Key};
@@ -402,6 +403,7 @@ fn pending(
 pub(super) fn marks(step: &Step, task: &Task<'_>) -> Marks {
     let identity = &task.desired.identity;
     let parts = task.desired.parts(&task.resolved.digest);
+    let (revisions, now) = (task.place.revisions.of(&identity.release), task.place.context.now());
     Marks {
         owner: identity.owner.clone(),
         uid: identity.uid.clone(),
@@ -412,7 +414,8 @@ pub(super) fn marks(step: &Step, task: &Task<'_>) -> Marks {
         chart: format!("{}-{}", task.desired.chart_name, task.resolved.version),
         attempt: step.attempt,
         made: step.made,
-        why: rate::why(step.made, &task.place.revisions.of(&identity.release), identity, (task.inputs, &parts)),
+        lately: rate::with_one_more(rate::lately(&revisions, identity, now), now),
+        why: rate::why(step.made, &revisions, identity, (task.inputs, &parts)),
         applied: false,
         unapplied: false,
         ended: None,
@@ -422,6 +425,7 @@ pub(super) fn marks(step: &Step, task: &Task<'_>) -> Marks {
         unremedied: false,
         tested: None,
         forced: step.forced.clone(),
+        asked: task.release.annotations().get(REQUESTED_AT).cloned(),
         planned: None,
         fields: Vec::new(),
         hooks: None,
