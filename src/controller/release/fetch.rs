@@ -39,6 +39,7 @@ pub(super) async fn resolve(
                 return Err(error);
             };
             trace.source = Some(error);
+            trace.kept = Some(resolved.version.clone());
             Ok(resolved)
         }
     }
