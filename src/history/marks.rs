@@ -38,12 +38,14 @@ const WHY: &str = "helm-operator.ketches.cn/why";
 const COUNTED: &str = "helm-operator.ketches.cn/counted";
 const BYTES: &str = "helm-operator.ketches.cn/bytes";
 const ASKED: &str = "helm-operator.ketches.cn/asked";
+const BASIS: &str = "helm-operator.ketches.cn/basis";
 const LATELY: &str = "helm-operator.ketches.cn/lately";
 
 /// All of them.
-const KEYS: [&str; 27] = [
+const KEYS: [&str; 28] = [
     OWNER, UID, GENERATION, INPUTS, DECLARED, CHART, DIGEST, ATTEMPT, MADE, APPLIED, ENDED, ABSENT, REMEDIES, HOOKED,
-    CLUSTER, FIELDS, FORCED, HOOKS, NAMESPACE, PLANNED, TESTED, UNAPPLIED, UNREMEDIED, VARIES, WHY, ASKED, LATELY,
+    CLUSTER, FIELDS, FORCED, HOOKS, NAMESPACE, PLANNED, TESTED, UNAPPLIED, UNREMEDIED, VARIES, WHY, ASKED, BASIS,
+    LATELY,
 ];
 
 /// "This revision was made by us for that."
@@ -99,6 +101,8 @@ pub struct Marks {
     pub asked: Option<String>,
     /// The digest of the plan that was approved, where it is the revision of one.
     pub planned: Option<String>,
+    /// What that plan rests on of what is declared, and of how it is carried out. Empty in records of operators that did not write it.
+    pub basis: String,
     /// Which fields of each object of the manifest were applied, by a number for each in its order; 0 where that is not known.
     pub fields: Vec<u32>,
     /// Whose hooks were begun last: a hook of several events has one record of its last run for all of them.
@@ -327,6 +331,7 @@ impl Marks {
             forced: text(FORCED),
             asked: text(ASKED),
             planned: text(PLANNED),
+            basis: text(BASIS).unwrap_or_default(),
             fields: annotations.get(FIELDS).map(|fields| numbers(fields)).unwrap_or_default(),
             hooks: annotations.get(HOOKS).and_then(|hooks| HooksBegun::parse(hooks)),
             cluster: text(CLUSTER).unwrap_or_default(),
@@ -364,6 +369,7 @@ impl Marks {
             forced,
             asked,
             planned,
+            basis,
             fields,
             hooks,
             cluster,
@@ -393,6 +399,7 @@ impl Marks {
             (FORCED, forced),
             (ASKED, asked),
             (PLANNED, planned),
+            (BASIS, (!basis.is_empty()).then_some(basis)),
             (FIELDS, (!fields.is_empty()).then(|| digits(&fields))),
             (VARIES, (!varies.is_empty()).then(|| varies.join("\n"))),
             (HOOKS, hooks.map(|HooksBegun { event, since }| format!("{event}/{since}"))),

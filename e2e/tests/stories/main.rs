@@ -42,6 +42,7 @@ mod noticed;
 mod one_failure_one_attempt;
 mod outages;
 mod plans;
+mod plans_kept;
 mod plans_told;
 mod random_charts;
 mod rate;

@@ -115,7 +115,7 @@ fn regardless_of_drift(facts: &Facts<'_>) -> Plan {
         Status::Failed if ours && is_to_be_cleaned(last, facts) => Plan::CleanUp { revision },
         Status::Deployed | Status::Failed if ours && remedied(last, facts).is_some() => after_remedy(last, facts),
         Status::PendingInstall | Status::PendingUpgrade | Status::PendingRollback
-            if made_for_this || (ours && remedied(last, facts).is_some()) =>
+            if (made_for_this && is_as_approved(last, facts)) || (ours && remedied(last, facts).is_some()) =>
         {
             match facts.wait {
                 Progress::Unknown => Plan::Resume(resumed(facts, last)),
@@ -143,6 +143,15 @@ fn regardless_of_drift(facts: &Facts<'_>) -> Plan {
         Status::Deployed | Status::Failed | Status::Superseded | Status::Uninstalled | Status::Unknown => {
             release(facts)
         }
+    }
+}
+
+/// Whether a pending revision is carried out in the ways that were approved, where it had to be: they are those of the plan.
+fn is_as_approved(last: &RecordMeta, facts: &Facts<'_>) -> bool {
+    let approved = last.marks.as_ref().filter(|marks| marks.planned.is_some() && !marks.basis.is_empty());
+    match (approved, facts.gate) {
+        (Some(marks), Some(gate)) => marks.basis == gate.basis(facts.inputs),
+        (None, _) | (_, None) => true,
     }
 }
 

@@ -26,7 +26,7 @@ use crate::controller::release::trace::Trace;
 use crate::controller::release::validate::{Action, Identity};
 use crate::controller::target;
 use crate::controller::watch;
-use crate::history::{Marks, Record, RecordMeta, ReleaseKey};
+use crate::history::{Marks, Planned, Record, RecordMeta, ReleaseKey};
 
 /// Most objects that a record notes as new: annotations may have 256 KB in all.
 const NOTED: usize = 10_000;
@@ -82,8 +82,8 @@ pub(super) struct Proposal {
     pub(super) varies: Vec<String>,
     /// The definitions in the chart's `crds/`, where they are installed.
     pub(super) definitions: Definitions,
-    /// The digest of the plan that it was approved by, if by one.
-    pub(super) planned: Option<String>,
+    /// The plan that it was approved by, if by one.
+    pub(super) planned: Option<Planned>,
 }
 
 /// Whether anything may be written before a revision is recorded.
@@ -144,7 +144,9 @@ pub(super) async fn commit(
     let action = action(step, task);
     let (objects, claims) = Box::pin(objects(&release, action, task)).await?;
     Box::pin(admit(&claims, &replaced, task, trace)).await?;
-    let mut marks = Marks { planned, varies, ..marks(step, task) };
+    let basis = planned.as_ref().map(|planned| planned.basis.clone()).unwrap_or_default();
+    let planned = planned.map(|planned| planned.digest);
+    let mut marks = Marks { planned, basis, varies, ..marks(step, task) };
     drop(again);
     // What did not exist before is what cleaning up, or a rollback, may take away.
     if (action.cleanup_on_fail || task.desired.remedies.rollback) && step.kind == StepKind::Upgrade {
@@ -427,6 +429,7 @@ pub(super) fn marks(step: &Step, task: &Task<'_>) -> Marks {
         forced: step.forced.clone(),
         asked: task.release.annotations().get(REQUESTED_AT).cloned(),
         planned: None,
+        basis: String::new(),
         fields: Vec::new(),
         hooks: None,
         cluster: target::mark(identity.cluster.as_ref()),

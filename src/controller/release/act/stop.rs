@@ -93,7 +93,7 @@ async fn watch_deployed(task: &Task<'_>, trace: &mut Trace) -> Result<(), Reconc
 
 /// A plan waits, or is gone: then it is made anew.
 async fn await_approval(planned: &Planned, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
-    let told = planning::told(planned, task, trace).await?;
+    let told = planning::told(planned, task, trace);
     let (Some(plan), Some(gate)) = (told, &task.desired.gate) else {
         return planning::discard(task.release, &task.place.context).await;
     };
