@@ -37,14 +37,15 @@ const FIELDS: &str = "helm-operator.ketches.cn/fields";
 const WHY: &str = "helm-operator.ketches.cn/why";
 const COUNTED: &str = "helm-operator.ketches.cn/counted";
 const BYTES: &str = "helm-operator.ketches.cn/bytes";
+const HOME: &str = "helm-operator.ketches.cn/home";
 const ASKED: &str = "helm-operator.ketches.cn/asked";
 const BASIS: &str = "helm-operator.ketches.cn/basis";
 const LATELY: &str = "helm-operator.ketches.cn/lately";
 
 /// All of them.
-const KEYS: [&str; 28] = [
+const KEYS: [&str; 29] = [
     OWNER, UID, GENERATION, INPUTS, DECLARED, CHART, DIGEST, ATTEMPT, MADE, APPLIED, ENDED, ABSENT, REMEDIES, HOOKED,
-    CLUSTER, FIELDS, FORCED, HOOKS, NAMESPACE, PLANNED, TESTED, UNAPPLIED, UNREMEDIED, VARIES, WHY, ASKED, BASIS,
+    CLUSTER, FIELDS, FORCED, HOOKS, NAMESPACE, PLANNED, TESTED, UNAPPLIED, UNREMEDIED, VARIES, WHY, HOME, ASKED, BASIS,
     LATELY,
 ];
 
@@ -110,6 +111,9 @@ pub struct Marks {
     /// The cluster, as the object that declares the release names it; empty for the operator's own. One cluster may have two
     /// names: a record that is seen in a cluster is of another name's where this says so.
     pub cluster: String,
+    /// The operator's own cluster, by the uid of its namespace `kube-system`, where the record is in another one. Empty in records of
+    /// the operator's own cluster, and where it is not known.
+    pub home: String,
     /// The namespace of the release, where its records are in another one; empty where they are not.
     pub namespace: String,
     /// The templates that make something else each time they are rendered.
@@ -335,6 +339,7 @@ impl Marks {
             fields: annotations.get(FIELDS).map(|fields| numbers(fields)).unwrap_or_default(),
             hooks: annotations.get(HOOKS).and_then(|hooks| HooksBegun::parse(hooks)),
             cluster: text(CLUSTER).unwrap_or_default(),
+            home: text(HOME).unwrap_or_default(),
             namespace: text(NAMESPACE).unwrap_or_default(),
             varies: annotations.get(VARIES).map(|varies| lines(varies)).unwrap_or_default(),
         })
@@ -373,6 +378,7 @@ impl Marks {
             fields,
             hooks,
             cluster,
+            home,
             namespace,
             varies,
         } = marks.clone();
@@ -404,6 +410,7 @@ impl Marks {
             (VARIES, (!varies.is_empty()).then(|| varies.join("\n"))),
             (HOOKS, hooks.map(|HooksBegun { event, since }| format!("{event}/{since}"))),
             (CLUSTER, (!cluster.is_empty()).then_some(cluster)),
+            (HOME, (!home.is_empty()).then_some(home)),
             (NAMESPACE, (!namespace.is_empty()).then_some(namespace)),
         ];
         annotations.extend(marks.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));

@@ -56,6 +56,7 @@ fn marks() -> Marks {
         fields: vec![0, 0x1a2b, u32::MAX],
         hooks: Some(HooksBegun { event: HookEvent::PostUpgrade, since: time(100) }),
         cluster: "prod/value".to_owned(),
+        home: "u-9".to_owned(),
         namespace: "apps".to_owned(),
         varies: vec!["demo/templates/a.yaml".to_owned(), "demo/templates/b.yaml".to_owned()],
     }
@@ -116,6 +117,7 @@ fn a_new_secret_is_what_helm_makes_with_our_marks() {
                     "helm-operator.ketches.cn/attempt": "2",
                     "helm-operator.ketches.cn/made": "100/3",
                     "helm-operator.ketches.cn/lately": "50/9",
+                    "helm-operator.ketches.cn/home": "u-9",
                     "helm-operator.ketches.cn/asked": "then",
                     "helm-operator.ketches.cn/basis": "sha256:d",
                     "helm-operator.ketches.cn/why": "1a2b3c4d/0/Secret a",

@@ -48,6 +48,7 @@ mod random_charts;
 mod rate;
 mod remediation;
 mod remote_clusters;
+mod remote_homes;
 mod remote_schemas;
 mod remote_tokens;
 mod reuse_values;

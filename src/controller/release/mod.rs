@@ -227,7 +227,9 @@ async fn advance(
 /// Holds a release that stays, and takes it over where it is another object's, before anything is done in its place.
 async fn enter(release: &HelmRelease, slot: &Slot<'_>, place: &Place, trace: &mut Trace) -> Result<(), ReconcileError> {
     let context = &place.context;
-    place.revisions.quiet(&dereference::target(release).release).await;
+    let records = dereference::target(release).release;
+    place.revisions.quiet(&records).await;
+    let elsewhere = place.made_elsewhere(&records).await?;
     if !release.spec.suspend || act::is_adopter(release, place) {
         hold(release, slot, context).await?;
         Box::pin(act::clusters::enter(release, place, trace)).await?;
@@ -235,7 +237,11 @@ async fn enter(release: &HelmRelease, slot: &Slot<'_>, place: &Place, trace: &mu
     // Asked again: it may have queued for long.
     if act::is_adopter(release, place) {
         // Suspended or not: whose place it takes is about to go.
-        Box::pin(act::take_over(release, place)).await?;
+        Box::pin(act::take_over(release, place, trace)).await?;
+        if elsewhere.is_some() {
+            // Before anything else: who has it in its status does not take it once more.
+            Box::pin(publish::progress(release, trace, context)).await?;
+        }
     }
     Ok(())
 }

@@ -104,7 +104,9 @@ fn regardless_of_drift(facts: &Facts<'_>) -> Plan {
     let ours = is_of(last, facts.identity);
     let made_for_this = ours && last.marks.as_ref().is_some_and(|marks| marks.inputs == facts.inputs);
     match last.status {
-        _ if facts.takes_over && !ours && last.marks.is_some() => Plan::Mark { revision },
+        _ if facts.takes_over && !(ours && is_alive(last, facts.identity)) && last.marks.is_some() => {
+            Plan::Mark { revision }
+        }
         Status::Deployed if is_held(last, facts) && (facts.prompt.asked || is_forced(facts)) => {
             Plan::EndHold { revision }
         }

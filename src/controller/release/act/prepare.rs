@@ -433,6 +433,7 @@ pub(super) fn marks(step: &Step, task: &Task<'_>) -> Marks {
         fields: Vec::new(),
         hooks: None,
         cluster: target::mark(identity.cluster.as_ref()),
+        home: task.place.home_mark(),
         namespace: identity.namespace_mark(),
         varies: Vec::new(),
     }

@@ -21,7 +21,7 @@ use crate::controller::causes::api_error;
 use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
 use crate::controller::matching::Key;
-use crate::controller::ownership::{Evidence, Owner};
+use crate::controller::ownership::{self, Evidence, Owner};
 use crate::controller::place::Place;
 use crate::controller::release::dereference;
 use crate::controller::release::plan;
@@ -39,15 +39,15 @@ pub(super) async fn uninstall(
     place: &Place,
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
+    let owned = but_elsewhere(owned(leaving, place), place, trace).await?;
     if let Some(why) = stays {
-        let left = owned(leaving, place);
+        let left = owned;
         for release in &left {
             Box::pin(unlock(release, leaving, place)).await?;
         }
         trace.left(left.iter().map(|release| place.target(release).to_string()).collect(), why);
         return Ok(());
     }
-    let owned = owned(leaving, place);
     let (parts, whole): (Vec<&ReleaseKey>, Vec<&ReleaseKey>) = owned.iter().partition(|it| is_part(it, &owned, place));
     for release in whole {
         match Box::pin(remove(release, leaving, place, trace)).await {
@@ -70,6 +70,25 @@ pub(super) async fn uninstall(
         }
     }
     Ok(())
+}
+
+/// `owned` without those that objects of other clusters have by now: these are left to them, with a word.
+async fn but_elsewhere(
+    owned: Vec<ReleaseKey>,
+    place: &Place,
+    trace: &mut Trace,
+) -> Result<Vec<ReleaseKey>, ReconcileError> {
+    let mut ours = Vec::with_capacity(owned.len());
+    for release in owned {
+        match place.made_elsewhere(&release).await?.and_then(|newest| newest.marks) {
+            Some(Marks { owner, home, .. }) => trace.left(
+                vec![place.target(&release).to_string()],
+                &format!("it belongs to HelmRelease {owner} of another cluster, whose namespace kube-system has the uid {home}"),
+            ),
+            None => ours.push(release),
+        }
+    }
+    Ok(ours)
 }
 
 /// Of records that were being moved each place has a part: the newest tells of the release, and the others go with it.
@@ -174,7 +193,11 @@ fn owns(leaving: &Leaving, release: &ReleaseKey, place: &Place) -> bool {
     // Where the whole history is gone only the inventory tells of the release, and it holds the uids of its objects.
     let forgotten = leaving.tells_of(&place.target(release)) && place.revisions.of(release).is_empty();
     let owner = owner_of(release, place);
-    forgotten || owner.is_some_and(|owner| owner.key.to_string() == leaving.owner && owner.has_installed())
+    let is_elsewhere =
+        ownership::made_elsewhere(&place.revisions.of(release), place.context.own_cluster.uid()).is_some();
+    (is_elsewhere && leaving.tells_of(&place.target(release)))
+        || forgotten
+        || owner.is_some_and(|owner| owner.key.to_string() == leaving.owner && owner.has_installed())
 }
 
 fn owner_of(release: &ReleaseKey, place: &Place) -> Option<Owner> {
@@ -233,6 +256,10 @@ pub(super) async fn remove(
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
     let permit = place.context.bounds.removals.acquire(&release.namespace).await;
+    // Asked again: it may have queued for long.
+    if but_elsewhere(vec![release.clone()], place, trace).await?.is_empty() {
+        return Ok(());
+    }
     let revisions = place.revisions.of(release);
     if revisions.last().is_some_and(|last| last.status == Status::Uninstalled) || is_taken(release, leaving, place) {
         return Ok(());
