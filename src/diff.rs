@@ -76,6 +76,15 @@ pub enum Error {
         /// The plan's digest.
         digest: String,
     },
+    /// What is kept is another difference than the status tells of.
+    #[error(
+        "the difference that is kept is not that of the plan {digest}, which waits: either another plan is being made, and another look tells of it, or \
+         somebody changed the Secret; the annotation helm-operator.ketches.cn/requestedAt asks for another plan"
+    )]
+    Another {
+        /// The plan's digest, as the status tells it.
+        digest: String,
+    },
     /// The file cannot be read.
     #[error("failed to read {file}")]
     ReadFile {
@@ -148,12 +157,21 @@ async fn waiting(name: &str, person: &Person) -> Result<Shown, Error> {
         name: name.to_owned(),
         source: Box::new(source),
     })?;
-    let waits = release.status.as_ref().is_some_and(|status| status.plan.is_some());
+    let told = release.status.as_ref().and_then(|status| status.plan.as_ref());
     let key = PlanKey { namespace, name: release.name_any(), uid: release.uid().unwrap_or_default() };
-    let plan = if waits { History::new(client).plan(&key).await.map_err(Error::Plan)? } else { None };
-    let Some(plan) = plan else {
+    let plan = if told.is_some() { History::new(client).plan(&key).await.map_err(Error::Plan)? } else { None };
+    let (Some(plan), Some(told)) = (plan, told) else {
         return Ok(Shown { notices: vec![format!("no plan of {name} waits for approval")], ..Shown::default() });
     };
-    let differences = plan.diff.ok_or(Error::LeftOut { digest: plan.planned.digest })?;
-    Ok(Shown { differences, ..Shown::default() })
+    let diff = plan.diff.ok_or(Error::LeftOut { digest: plan.planned.digest })?;
+    let Some(digest) = &told.diff_digest else {
+        // Of an operator before this was told; the first lines are in it.
+        return Ok(Shown { differences: diff, ..Shown::default() });
+    };
+    if history::shown(&diff) != *digest {
+        return Err(Error::Another { digest: told.digest.clone() });
+    }
+    let note = told.note.as_ref().map(|note| format!("# {note}\n")).unwrap_or_default();
+    let header = format!("# {}: revision {}, {}\n{note}", told.digest, told.revision, told.chart);
+    Ok(Shown { differences: header + &diff, ..Shown::default() })
 }

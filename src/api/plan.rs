@@ -50,6 +50,9 @@ pub struct PlanStatus {
     /// Why there is a plan, where what it changes does not say it: one more revision is asked for, or records move.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// The digest of the difference that `helm-operator diff` shows: it is a part of what is approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff_digest: Option<String>,
     /// What it changes, 200 objects at most; `helm-operator diff` shows all of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub objects: Vec<PlannedObject>,

@@ -21,6 +21,7 @@ use super::index::Index;
 use super::kubeconfig::Allowed;
 use super::live::LiveReleases;
 use super::matching::Key;
+use super::own_cluster::OwnCluster;
 use super::place::Site;
 use super::referents::Referents;
 use super::repository::KnownCharts;
@@ -145,6 +146,7 @@ impl<'a> Slot<'a> {
 pub(crate) struct Context {
     pub(crate) client: kube::Client,
     pub(crate) home: Site,
+    pub(crate) own_cluster: OwnCluster,
     pub(crate) clusters: Clusters,
     pub(crate) registry: Registry,
     pub(crate) schemas: Schemas,

@@ -21,6 +21,7 @@ mod kubeconfig;
 mod live;
 mod matching;
 mod memory;
+mod own_cluster;
 mod ownership;
 mod place;
 mod records;
@@ -121,6 +122,7 @@ fn assemble(
     let context = Arc::new(Context {
         schemas: registry.schemas(setup.schema_hosts),
         home: place::Site::new(client, revisions),
+        own_cluster: own_cluster::OwnCluster::default(),
         clusters: clusters::Clusters::new(setup.shutdown),
         registry,
         releases,

@@ -115,11 +115,23 @@ impl Owner {
     }
 }
 
+/// Those of a release that is there: what was uninstalled belongs to nobody, though its history is kept.
+fn since_uninstalled(revisions: &[RecordMeta]) -> &[RecordMeta] {
+    let since = revisions.iter().rposition(|meta| meta.status == Status::Uninstalled).map_or(0, |at| at + 1);
+    &revisions[since..]
+}
+
+/// The newest marked revision (of these, oldest first), where it was made from another cluster than `own`: for an object that is not
+/// known here, and that a name or a uid of one here says nothing about. None where nobody knows which cluster `own` is.
+pub(crate) fn made_elsewhere<'m>(revisions: &'m [RecordMeta], own: Option<&str>) -> Option<&'m RecordMeta> {
+    let newest = since_uninstalled(revisions).iter().rev().find(|meta| meta.marks.is_some())?;
+    let home = newest.marks.as_ref().map(|marks| marks.home.as_str()).filter(|home| !home.is_empty())?;
+    own.is_some_and(|own| own != home).then_some(newest)
+}
+
 /// Decides who owns a release with these revisions (oldest first), of the objects that declare it or are named by marks.
 pub(crate) fn owner(revisions: &[RecordMeta], candidates: &[Candidate]) -> Option<Owner> {
-    // What was uninstalled belongs to nobody, though its history is kept.
-    let since = revisions.iter().rposition(|meta| meta.status == Status::Uninstalled).map_or(0, |at| at + 1);
-    let revisions = &revisions[since..];
+    let revisions = since_uninstalled(revisions);
     let owner = by_marks(revisions, candidates)
         .or_else(|| heir(revisions, candidates))
         .or_else(|| by_status(revisions, candidates))

@@ -11,11 +11,12 @@ use super::clusters::{self, Remote};
 use super::context::{Context, Policy};
 use super::error::ReconcileError;
 use super::matching::{self, Key};
+use super::ownership;
 use super::revisions::Revisions;
 use super::target::{ClusterKey, Target};
 use crate::api::{HelmRelease, Reason};
 use crate::cluster::{Awaited, Cluster, Object, ObjectRef, Reach, Source};
-use crate::history::{History, Record, ReleaseKey};
+use crate::history::{History, Record, RecordMeta, ReleaseKey};
 
 /// A cluster as whoever connects to it: the operator itself in its own, whom the kubeconfig names in another.
 #[derive(Clone)]
@@ -128,7 +129,10 @@ impl Place {
         context: &Arc<Context>,
     ) -> Result<Self, ReconcileError> {
         let remote = match cluster {
-            Some(key) => Some(clusters::open(key, context).await?),
+            Some(key) => {
+                context.own_cluster.learn(&context.client).await?;
+                Some(clusters::open(key, context).await?)
+            }
             None => None,
         };
         Ok(Self::assemble(whose, remote, cluster, context))
@@ -198,6 +202,21 @@ impl Place {
     pub(crate) fn strays(&self, owner: &str, uid: &str) -> BTreeSet<ReleaseKey> {
         let there = self.revisions.there(owner, uid).into_iter();
         there.filter(|release| !self.records.contains(&release.namespace)).collect()
+    }
+
+    /// The operator's own cluster, as records here name it: nothing in that one itself, and where it is not known.
+    pub(crate) fn home_mark(&self) -> String {
+        let uid = self.context.own_cluster.uid().filter(|_| self.key.is_some());
+        uid.unwrap_or_default().to_owned()
+    }
+
+    /// The newest marked revision of a release here, where the operator of another cluster made it.
+    pub(crate) async fn made_elsewhere(&self, release: &ReleaseKey) -> Result<Option<RecordMeta>, ReconcileError> {
+        let revisions = self.revisions.of(release);
+        if revisions.iter().any(|meta| meta.marks.as_ref().is_some_and(|marks| !marks.home.is_empty())) {
+            self.context.own_cluster.learn(&self.context.client).await?;
+        }
+        Ok(ownership::made_elsewhere(&revisions, self.context.own_cluster.uid()).cloned())
     }
 
     /// A release here.

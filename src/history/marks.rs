@@ -38,11 +38,16 @@ const FIELDS: &str = "helm-operator.ketches.cn/fields";
 const WHY: &str = "helm-operator.ketches.cn/why";
 const COUNTED: &str = "helm-operator.ketches.cn/counted";
 const BYTES: &str = "helm-operator.ketches.cn/bytes";
+const HOME: &str = "helm-operator.ketches.cn/home";
+const ASKED: &str = "helm-operator.ketches.cn/asked";
+const BASIS: &str = "helm-operator.ketches.cn/basis";
+const LATELY: &str = "helm-operator.ketches.cn/lately";
 
 /// All of them.
-const KEYS: [&str; 25] = [
+const KEYS: [&str; 29] = [
     OWNER, UID, GENERATION, INPUTS, DECLARED, CHART, DIGEST, ATTEMPT, MADE, APPLIED, ENDED, ABSENT, REMEDIES, HOOKED,
-    CLUSTER, FIELDS, FORCED, HOOKS, NAMESPACE, PLANNED, TESTED, UNAPPLIED, UNREMEDIED, VARIES, WHY,
+    CLUSTER, FIELDS, FORCED, HOOKS, NAMESPACE, PLANNED, TESTED, UNAPPLIED, UNREMEDIED, VARIES, WHY, HOME, ASKED, BASIS,
+    LATELY,
 ];
 
 /// "This revision was made by us for that."
@@ -71,6 +76,8 @@ pub struct Marks {
     pub attempt: u32,
     /// How many revisions were made for this generation, this one included, and since when.
     pub made: Made,
+    /// How many were made of late whatever the generation, this one included, and since when.
+    pub lately: Made,
     /// Why they were.
     pub why: Why,
     /// Whether all objects of the manifest were applied.
@@ -92,8 +99,12 @@ pub struct Marks {
     pub tested: Option<Tested>,
     /// The demand of a person that it answers, by that person's word for it, where it was made though nothing had changed.
     pub forced: Option<String>,
+    /// The demand of a person for a look that it answers, by that person's word for it: what was asked for when it was made.
+    pub asked: Option<String>,
     /// The digest of the plan that was approved, where it is the revision of one.
     pub planned: Option<String>,
+    /// What that plan rests on of what is declared, and of how it is carried out. Empty in records of operators that did not write it.
+    pub basis: String,
     /// Which fields of each object of the manifest were applied, by a number for each in its order; 0 where that is not known.
     pub fields: Vec<u32>,
     /// Whose hooks were begun last: a hook of several events has one record of its last run for all of them.
@@ -101,6 +112,9 @@ pub struct Marks {
     /// The cluster, as the object that declares the release names it; empty for the operator's own. One cluster may have two
     /// names: a record that is seen in a cluster is of another name's where this says so.
     pub cluster: String,
+    /// The operator's own cluster, by the uid of its namespace `kube-system`, where the record is in another one. Empty in records of
+    /// the operator's own cluster, and where it is not known.
+    pub home: String,
     /// The namespace of the release, where its records are in another one; empty where they are not.
     pub namespace: String,
     /// The templates that make something else each time they are rendered.
@@ -121,6 +135,10 @@ impl Made {
     fn parse(text: &str) -> Option<Self> {
         let (since, revisions) = text.split_once('/')?;
         Some(Self { since: Timestamp::from_second(since.parse().ok()?).ok()?, revisions: revisions.parse().ok()? })
+    }
+
+    fn text(self) -> String {
+        format!("{}/{}", self.since.as_second(), self.revisions)
     }
 }
 
@@ -314,6 +332,7 @@ impl Marks {
             digest: text(DIGEST).unwrap_or_default(),
             attempt: annotations.get(ATTEMPT).and_then(|attempt| attempt.parse().ok()).unwrap_or(1),
             made: annotations.get(MADE).and_then(|made| Made::parse(made)).unwrap_or_default(),
+            lately: annotations.get(LATELY).and_then(|made| Made::parse(made)).unwrap_or_default(),
             why: annotations.get(WHY).map(|why| Why::parse(why)).unwrap_or_default(),
             applied: annotations.contains_key(APPLIED),
             unapplied: annotations.contains_key(UNAPPLIED),
@@ -324,10 +343,13 @@ impl Marks {
             unremedied: annotations.contains_key(UNREMEDIED),
             tested: annotations.get(TESTED).and_then(|tested| Tested::parse(tested)),
             forced: text(FORCED),
+            asked: text(ASKED),
             planned: text(PLANNED),
+            basis: text(BASIS).unwrap_or_default(),
             fields: annotations.get(FIELDS).map(|fields| numbers(fields)).unwrap_or_default(),
             hooks: annotations.get(HOOKS).and_then(|hooks| HooksBegun::parse(hooks)),
             cluster: text(CLUSTER).unwrap_or_default(),
+            home: text(HOME).unwrap_or_default(),
             namespace: text(NAMESPACE).unwrap_or_default(),
             varies: annotations.get(VARIES).map(|varies| lines(varies)).unwrap_or_default(),
         })
@@ -349,6 +371,7 @@ impl Marks {
             digest,
             attempt,
             made,
+            lately,
             why,
             applied,
             unapplied,
@@ -359,10 +382,13 @@ impl Marks {
             unremedied,
             tested,
             forced,
+            asked,
             planned,
+            basis,
             fields,
             hooks,
             cluster,
+            home,
             namespace,
             varies,
         } = marks.clone();
@@ -375,7 +401,8 @@ impl Marks {
             (CHART, Some(chart)),
             (DIGEST, Some(digest)),
             (ATTEMPT, Some(attempt.to_string())),
-            (MADE, Some(format!("{}/{}", made.since.as_second(), made.revisions))),
+            (MADE, Some(made.text())),
+            (LATELY, (lately != Made::default()).then(|| lately.text())),
             (WHY, why.text()),
             (APPLIED, applied.then(|| "true".to_owned())),
             (UNAPPLIED, unapplied.then(|| "true".to_owned())),
@@ -386,11 +413,14 @@ impl Marks {
             (UNREMEDIED, unremedied.then(|| "true".to_owned())),
             (TESTED, tested.map(|tested| tested.text())),
             (FORCED, forced),
+            (ASKED, asked),
             (PLANNED, planned),
+            (BASIS, (!basis.is_empty()).then_some(basis)),
             (FIELDS, (!fields.is_empty()).then(|| digits(&fields))),
             (VARIES, (!varies.is_empty()).then(|| varies.join("\n"))),
             (HOOKS, hooks.map(|HooksBegun { event, since }| format!("{event}/{since}"))),
             (CLUSTER, (!cluster.is_empty()).then_some(cluster)),
+            (HOME, (!home.is_empty()).then_some(home)),
             (NAMESPACE, (!namespace.is_empty()).then_some(namespace)),
         ];
         annotations.extend(marks.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));

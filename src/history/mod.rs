@@ -43,7 +43,7 @@ pub use key::ReleaseKey;
 pub use lineage::{MOST_STANDING, surplus};
 pub use marks::{HooksBegun, Made, Marks, Outcome, Remedied, Tested};
 pub use meta::{CopyOf, RecordMeta};
-pub use plan::{FrozenPlan, PlanKey, Planned};
+pub use plan::{FrozenPlan, PlanKey, Planned, shown};
 pub use why::{Counted, Why};
 
 /// The field manager of our writes to release Secrets.

@@ -18,6 +18,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::Resource as _;
 use kube::api::DeleteParams;
 use kube::core::Request;
+use sha2::{Digest as _, Sha256};
 
 use super::error::MAX_SECRET_BYTES;
 use super::secret::Most;
@@ -35,11 +36,11 @@ const DIGEST: &str = "helm-operator.ketches.cn/plan";
 const BASIS: &str = "helm-operator.ketches.cn/basis";
 const REVISION: &str = "helm-operator.ketches.cn/revision";
 const MADE: &str = "helm-operator.ketches.cn/made";
+const SHOWN: &str = "helm-operator.ketches.cn/shown";
 
 /// Keys of its data, beside Helm's for the release.
 const FORESEEN: &str = "foreseen";
 const VARIES: &str = "varies";
-const SUMMARY: &str = "summary";
 const DIFF: &str = "diff";
 
 /// The longest name of an object that is part of the Secret's.
@@ -70,6 +71,9 @@ pub struct Planned {
     pub revision: u32,
     /// When it was made.
     pub made: Timestamp,
+    /// The digest of the difference that is shown of it, as [`shown`] makes it: a part of what is approved. Empty in plans of operators
+    /// that did not write it.
+    pub shown: String,
 }
 
 /// A plan.
@@ -83,8 +87,6 @@ pub struct FrozenPlan {
     pub foreseen: Vec<String>,
     /// The templates that make something else each time they are rendered.
     pub varies: Vec<String>,
-    /// What is told of it: bytes that are nobody's here.
-    pub summary: Vec<u8>,
     /// What it changes, for people. None where it does not fit into the Secret beside the rest.
     pub diff: Option<String>,
 }
@@ -114,16 +116,18 @@ impl Planned {
             basis: text(BASIS)?,
             revision: text(REVISION)?.parse().ok()?,
             made: text(MADE)?.parse().ok()?,
+            shown: text(SHOWN).unwrap_or_default(),
         })
     }
 
     fn annotations(&self) -> BTreeMap<String, String> {
-        let Self { digest, basis, revision, made } = self;
+        let Self { digest, basis, revision, made, shown } = self;
         let named = [
             (DIGEST, digest.clone()),
             (BASIS, basis.clone()),
             (REVISION, revision.to_string()),
             (MADE, made.to_string()),
+            (SHOWN, shown.clone()),
         ];
         named.map(|(key, text)| (key.to_owned(), text)).into()
     }
@@ -195,6 +199,11 @@ impl History {
     }
 }
 
+/// The digest of a difference, as it is shown: `sha256:` and 64 digits.
+pub fn shown(diff: &str) -> String {
+    Sha256::digest(diff).iter().fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}"))
+}
+
 fn read(content: Secret, uid: &str) -> Option<FrozenPlan> {
     let planned = Planned::of(&content.metadata, uid)?;
     let mut data = content.data?;
@@ -209,14 +218,14 @@ fn read(content: Secret, uid: &str) -> Option<FrozenPlan> {
     let foreseen = foreseen.lines().map(str::to_owned).collect();
     let varies = take(VARIES).and_then(|lines| String::from_utf8(lines).ok()).unwrap_or_default();
     let varies = varies.lines().map(str::to_owned).collect();
-    Some(FrozenPlan { planned, release, foreseen, varies, summary: take(SUMMARY)?, diff })
+    Some(FrozenPlan { planned, release, foreseen, varies, diff })
 }
 
 /// The request's body. What does not fit without its diff does not fit at all.
 fn write(at: &SecretRef, metadata: ObjectMeta, mut plan: FrozenPlan) -> Result<Vec<u8>, Error> {
     let encoded = secret::encode(at, &mut plan.release, Most::First)?;
     let foreseen = plan.foreseen.join("\n").into_bytes();
-    let size = encoded.len() + foreseen.len() + plan.summary.len();
+    let size = encoded.len() + foreseen.len();
     if size > MAX_SECRET_BYTES {
         let sizes = Sizes::of(&plan.release).map_err(|source| Error::Encode { secret: at.clone(), source })?;
         return Err(Error::TooLarge { secret: at.clone(), bytes: size, most: MAX_SECRET_BYTES, sizes });
@@ -225,7 +234,6 @@ fn write(at: &SecretRef, metadata: ObjectMeta, mut plan: FrozenPlan) -> Result<V
         (storage::DATA_KEY.to_owned(), ByteString(encoded)),
         (FORESEEN.to_owned(), ByteString(foreseen)),
         (VARIES.to_owned(), ByteString(plan.varies.join("\n").into_bytes())),
-        (SUMMARY.to_owned(), ByteString(plan.summary.clone())),
     ]);
     let packed = plan.diff.as_deref().and_then(packed).filter(|packed| size + packed.len() <= MAX_SECRET_BYTES);
     data.extend(packed.map(|packed| (DIFF.to_owned(), ByteString(packed))));
@@ -250,6 +258,7 @@ mod tests {
             basis: "sha256:2".to_owned(),
             revision: 3,
             made: Timestamp::from_second(100).expect("a time"),
+            shown: "sha256:3".to_owned(),
         };
         let release =
             Release { name: "demo".to_owned(), namespace: "apps".to_owned(), version: 3, ..Release::default() };
@@ -259,7 +268,6 @@ mod tests {
             release,
             foreseen,
             varies: vec!["app/templates/a.yaml".to_owned()],
-            summary: b"{}".to_vec(),
             diff: Some(diff.to_owned()),
         }
     }
@@ -288,7 +296,7 @@ mod tests {
     #[test]
     fn a_plan_that_is_damaged_or_another_objects_is_none() {
         assert_eq!(read(stored(&plan("")), "u-2"), None);
-        for lost in [storage::DATA_KEY, FORESEEN, SUMMARY] {
+        for lost in [storage::DATA_KEY, FORESEEN] {
             let mut secret = stored(&plan(""));
             secret.data.as_mut().expect("data").remove(lost);
             assert_eq!(read(secret, "u-1"), None, "{lost}");

@@ -1,13 +1,16 @@
 //! One more revision though nothing has changed, for a person who asks for it.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use e2e::charts;
 use e2e::eventually;
+use e2e::kwok::{PLAY, play};
 use e2e::story::{SOON, Story, alone, as_it_is, story};
-use helm_operator::api::{FORCE_AT, Reason};
+use helm_operator::api::{FORCE_AT, REQUESTED_AT, Reason};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::ResourceExt;
-use kube::api::ListParams;
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 const RANDOM: &str = "apiVersion: v1
@@ -111,5 +114,73 @@ fn the_pods_start_anew_with_each_upgrade_where_that_is_declared() -> Result<()> 
             })
             .await?;
         story.ready("app").await.map(drop)
+    })
+}
+
+/// Refuses writes of the status of releases in the namespace.
+fn refusal(namespace: &str) -> String {
+    format!(
+        "apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {{name: {namespace}}}
+spec:
+  matchConstraints:
+    namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {namespace}}}}}
+    resourceRules:
+    - {{apiGroups: [helm-operator.ketches.cn], apiVersions: ['*'], operations: [UPDATE], resources: [helmreleases/status]}}
+  validations: [{{expression: 'false', message: no status is written}}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {{name: {namespace}}}
+spec: {{policyName: {namespace}, validationActions: [Deny]}}
+"
+    )
+}
+
+#[test]
+fn a_demand_for_a_look_is_answered_once_though_the_status_cannot_be_written() -> Result<()> {
+    story("asked-once", async |story| {
+        let job = format!(
+            "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: migrates\n  annotations: {{helm.sh/hook: pre-upgrade}}\nspec:\n  backoffLimit: 0\n  \
+             template:\n    metadata: {{annotations: {{{PLAY}: \"{}\"}}}}\n    spec:\n      restartPolicy: Never\n      containers: [{{name: main, \
+             image: main:1}}]\n",
+            play::FAIL
+        );
+        story.push(&charts::note("memo", "1.0.0").file("templates/job.yaml", job)).await?;
+        story.open_repository().await?;
+        let strategy = json!({ "name": "RetryOnFailure", "retryInterval": "1h" });
+        story.release("app", "memo", "1.0.0", json!({ "upgrade": { "strategy": strategy } })).await?;
+        story.ready("app").await?;
+        story.kubectl.apply_as_written(&refusal(&story.namespace)).await?;
+        let nothing = Patch::Merge(json!({ "status": { "notes": "x" } }));
+        story
+            .eventually("the status cannot be written", async || {
+                let written = story.releases().patch_status("app", &PatchParams::default(), &nothing).await;
+                ensure!(
+                    written.is_err_and(|error| error.to_string().contains("no status is written")),
+                    "it is written"
+                );
+                Ok(())
+            })
+            .await?;
+        let demand = json!({
+            "metadata": { "annotations": { REQUESTED_AT: "now" } }, "spec": { "values": { "greeting": "changed" } },
+        });
+        story.patch("app", demand).await?;
+        let failed = async || {
+            let history = story.history("app").await?;
+            ensure!(history == "1 deployed, 2 failed", "{history}");
+            Ok(())
+        };
+        story.eventually("the one attempt fails", failed).await?;
+        // It is looked at every few seconds, for the status is not written.
+        eventually::measure(Duration::from_secs(15)).await;
+        failed().await?;
+        for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
+            story.kubectl.run(&["delete", kind, &story.namespace]).await?;
+        }
+        story.refused("app", Reason::HookFailed, &["migrates"]).await?;
+        story.delete("app").await
     })
 }

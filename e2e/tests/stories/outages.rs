@@ -64,6 +64,8 @@ fn a_registry_that_goes_and_comes_back_stops_new_releases_only() -> Result<()> {
         story.patch("old", json!({ "metadata": { "annotations": { annotation: "during the outage" } } })).await?;
         let without = |release: &HelmRelease| {
             status::has(release, "SourceReady", "False", Reason::ConnectionFailed)?;
+            let applied = release.status.as_ref().and_then(|status| status.last_applied_revision.as_deref());
+            ensure!(applied == Some("1.0.0"), "applied {applied:?}");
             status::ready(release)
         };
         eventually::object(&story.releases(), "old", SOON, without).await?;

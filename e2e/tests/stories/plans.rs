@@ -67,7 +67,7 @@ fn plan(release: &HelmRelease) -> Result<PlanStatus> {
     release.status.as_ref().and_then(|status| status.plan.clone()).context("no plan")
 }
 
-async fn another(story: &Story<'_>, than: &PlanStatus) -> Result<PlanStatus> {
+pub(super) async fn another(story: &Story<'_>, than: &PlanStatus) -> Result<PlanStatus> {
     let releases = story.releases();
     let release = eventually::object(&releases, "app", SOON, |release| {
         status::failed(release, Reason::ApprovalNeeded)?;

@@ -31,7 +31,7 @@ async fn shared() -> Result<&'static ControlPlane> {
 /// An other cluster, as an administrator there sees it, with the story's namespace in it.
 pub(crate) struct Remote<'a> {
     plane: &'a ControlPlane,
-    client: Client,
+    pub(crate) client: Client,
     helm: Helm,
     namespace: String,
 }
@@ -46,7 +46,7 @@ impl<'a> Remote<'a> {
         Ok(Self { plane, client, helm, namespace: story.namespace.clone() })
     }
 
-    fn kubeconfig(&self) -> Result<String> {
+    pub(crate) fn kubeconfig(&self) -> Result<String> {
         Ok(fs::read_to_string(self.plane.kubeconfig())?)
     }
 
@@ -66,14 +66,14 @@ impl<'a> Remote<'a> {
     }
 }
 
-async fn set(story: &Story<'_>, secret: &str, key: &str, kubeconfig: &str) -> Result<()> {
+pub(crate) async fn set(story: &Story<'_>, secret: &str, key: &str, kubeconfig: &str) -> Result<()> {
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": { "name": secret }, "stringData": { (key): kubeconfig },
     });
     story.apply(&secret.to_string()).await
 }
 
-fn named(secret: &str) -> Value {
+pub(crate) fn named(secret: &str) -> Value {
     json!({ "kubeConfig": { "secretRef": { "name": secret } } })
 }
 

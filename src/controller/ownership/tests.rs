@@ -234,3 +234,37 @@ fn an_object_takes_the_place_of_the_one_it_adopts() {
     let owner_since = owner(&since, &[old(), adopting("apps/new", "old", "shop")]).expect("an owner");
     assert_eq!((owner_since.key.to_string().as_str(), owner_since.adopted), ("apps/new", None));
 }
+
+#[test]
+fn a_record_says_from_which_cluster_it_was_made_where_both_are_known() {
+    let home = |homes: &[Option<&str>], last: &str| {
+        let words: Vec<&str> =
+            homes.iter().map(|home| home.map_or("superseded", |_| "superseded=apps/web:u")).collect();
+        let mut revisions = history(&format!("{} {last}", words.join(" ")));
+        for (meta, home) in revisions.iter_mut().zip(homes) {
+            if let Some(marks) = &mut meta.marks {
+                marks.home = home.unwrap_or_default().to_owned();
+            }
+        }
+        revisions
+    };
+    for (homes, last, own, expected) in [
+        (vec![Some("there")], "", Some("here"), Some(1)),
+        (vec![Some("here")], "", Some("here"), None),
+        // Somebody used helm on it.
+        (vec![Some("there"), None], "", Some("here"), Some(1)),
+        // The newest that says so decides.
+        (vec![Some("there"), Some("here")], "", Some("here"), None),
+        (vec![Some("here"), Some("there")], "", Some("here"), Some(2)),
+        // From before it was written, and where it may not be read.
+        (vec![Some("")], "", Some("here"), None),
+        (vec![Some("there"), Some("")], "", Some("here"), None),
+        (vec![Some("there")], "", None, None),
+        // What was uninstalled is free.
+        (vec![Some("there")], "uninstalled", Some("here"), None),
+    ] {
+        let revisions = home(&homes, last);
+        let found = made_elsewhere(&revisions, own).map(|meta| meta.revision);
+        assert_eq!(found, expected, "{homes:?} {last:?} {own:?}");
+    }
+}

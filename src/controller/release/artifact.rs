@@ -6,7 +6,7 @@ use bytes::Bytes;
 use kube::ResourceExt as _;
 
 use super::trace::Trace;
-use super::{fetch, validate, values};
+use super::{demands, fetch, validate, values};
 use crate::api::{HelmRelease, Reason, ValuesArtifact, ValuesReference};
 use crate::controller::access;
 use crate::controller::context::Context;
@@ -45,7 +45,7 @@ pub(super) async fn read(
         None => validate::anonymous(),
     };
     let max_age = validate::max_age(release, repository.as_ref());
-    let max_age = if super::is_requested(release) { Duration::ZERO } else { max_age };
+    let max_age = if demands::is_requested(release) { Duration::ZERO } else { max_age };
     let explained = |error: &Error| here(explain(error, &source));
     let resolved = match context.registry.resolve(&chart, &VersionRequest::Newest, &access, max_age).await {
         Ok(resolved) => resolved,

@@ -9,10 +9,11 @@ use kube::ResourceExt as _;
 
 use super::artifact;
 use super::claims;
+use super::demands;
 use super::dependencies::{self, Dependency};
 use super::trace::Trace;
 use super::values::{self, Referenced};
-use crate::api::{ADOPT, HelmRelease, KubeConfig, Reason, ValuesKind, ValuesReference, shortened};
+use crate::api::{ADOPT, FORCE_AT, HelmRelease, KubeConfig, Reason, ValuesKind, ValuesReference, shortened};
 use crate::controller::access::{self, DereferencedRepository};
 use crate::controller::causes::api_error;
 use crate::controller::context::{Context, Slot};
@@ -303,19 +304,24 @@ impl<'a> Known<'a> {
     }
 }
 
-/// Whether `release` has the Helm release that it declares in another object's place, whose marks the history still bears. ///
+/// Whether `release` has the Helm release that it declares in another object's place, whose marks the history still bears.
+///
 /// # Errors
 ///
 /// Another object has it.
 pub(crate) fn takes_over(release: &HelmRelease, known: Known<'_>) -> Result<bool, ReconcileError> {
     let own = Key::of(release);
     let target = target(release);
-    match owner_of(&target, &known.of(&target), known.context) {
+    let revisions = known.of(&target);
+    match owner_of(&target, &revisions, known.context) {
         Some(rival) if rival.key != own => {
             Err(ReconcileError::new(Reason::ReleaseNameConflict, conflict(&rival, release, known)))
         }
         owner => {
             claims::shares_objects(release, known)?;
+            if let Some(newest) = ownership::made_elsewhere(&revisions, known.context.own_cluster.uid()) {
+                return takes_from_elsewhere(release, newest, &revisions);
+            }
             Ok(owner.is_some_and(|owner| owner.adopted.is_some()))
         }
     }
@@ -329,6 +335,49 @@ pub(crate) fn own_revisions(release: &HelmRelease, context: &Context) -> Option<
     // Whose Helm's own records are that nobody has taken over yet is not known, but to those in whose namespace they are.
     let is_local = target.cluster.is_none() && target.release.namespace == own.namespace;
     (owner.has_installed() || is_local || revisions.is_empty()).then_some(revisions)
+}
+
+/// Whether `release` takes over what an object of another cluster has, which nothing here tells of but the record `newest`. Who had
+/// it already does so only once for each demand: so two never take it from each other without end.
+///
+/// # Errors
+///
+/// It does not.
+fn takes_from_elsewhere(
+    release: &HelmRelease,
+    newest: &RecordMeta,
+    revisions: &[RecordMeta],
+) -> Result<bool, ReconcileError> {
+    let target = target(release);
+    let state = release.status.as_ref().and_then(|status| status.helm_release.as_ref());
+    let had = state.is_some_and(|state| matching::told(state, &Key::of(release).namespace) == target);
+    let asks = if had {
+        demands::forced(release).is_some_and(|demand| !demands::is_answered(demand, revisions))
+    } else {
+        release.spec.adopt
+    };
+    if asks && !release.spec.suspend {
+        return Ok(true);
+    }
+    let (owner, home) = newest.marks.as_ref().map(|marks| (&*marks.owner, &*marks.home)).unwrap_or_default();
+    let (name, revision) = (release.name_any(), newest.revision);
+    let theirs = format!(
+        "HelmRelease {owner} of another cluster, whose namespace kube-system has the uid {home}: an operator there made its revision {revision}"
+    );
+    let message = if had {
+        format!(
+            "the Helm release {target}, which this object had, was taken over by {theirs}. It is left to that one: delete {name}, which leaves the \
+             release as it is. To take it back, suspend that one, or delete it with spec.uninstall.deletionPolicy: Orphan, and give the annotation \
+             {FORCE_AT} of {name} a new value"
+        )
+    } else {
+        format!(
+            "the Helm release {target} belongs to {theirs}. Set another spec.release.name or spec.release.namespace in {name}, or delete that one; \
+             or, to take the release over as it is, set spec.adopt to true in {name}, once that one is suspended, or deleted with \
+             spec.uninstall.deletionPolicy: Orphan"
+        )
+    };
+    Err(ReconcileError::new(Reason::ReleaseNameConflict, message))
 }
 
 /// The object that owns the Helm release `target`, which has these revisions, of all that are there.

@@ -7,6 +7,7 @@ use helm::chart::{Chart, archive};
 use helm::engine::ParsedTemplates;
 use helm::values;
 
+use super::demands;
 use super::trace::Trace;
 use super::validate::{DesiredRelease, ValuesFiles};
 use crate::api::{HelmRelease, Reason};
@@ -23,7 +24,7 @@ pub(super) async fn resolve(
     context: &Context,
     trace: &mut Trace,
 ) -> Result<Resolved, ReconcileError> {
-    let max_age = if super::is_requested(release) { Duration::ZERO } else { desired.max_age };
+    let max_age = if demands::is_requested(release) { Duration::ZERO } else { desired.max_age };
     match context.registry.resolve(&desired.chart, &desired.version, &desired.access, max_age).await {
         Ok(resolved) => {
             trace.attempted = Some(resolved.clone());
@@ -38,6 +39,7 @@ pub(super) async fn resolve(
                 return Err(error);
             };
             trace.source = Some(error);
+            trace.kept = Some(resolved.version.clone());
             Ok(resolved)
         }
     }

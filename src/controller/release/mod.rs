@@ -12,6 +12,7 @@ mod artifact;
 mod blocked;
 mod checks;
 mod claims;
+mod demands;
 mod dependencies;
 mod dereference;
 pub(super) mod differences;
@@ -55,7 +56,7 @@ use super::matching::Key;
 use super::place::Place;
 use super::status;
 use super::waits::{For, Progress};
-use crate::api::{FORCE_AT, HelmRelease, RELEASE_FINALIZER, REQUESTED_AT, Reason};
+use crate::api::{HelmRelease, RELEASE_FINALIZER, Reason};
 use crate::cluster::SecretValues;
 use crate::history::{Planned, RecordMeta};
 use crate::permits::Permit;
@@ -232,7 +233,9 @@ async fn advance(
 /// Holds a release that stays, and takes it over where it is another object's, before anything is done in its place.
 async fn enter(release: &HelmRelease, slot: &Slot<'_>, place: &Place, trace: &mut Trace) -> Result<(), ReconcileError> {
     let context = &place.context;
-    place.revisions.quiet(Some(&dereference::target(release).release), &removal::owner(release.meta())).await;
+    let records = dereference::target(release).release;
+    place.revisions.quiet(Some(&records), &removal::owner(release.meta())).await;
+    let elsewhere = place.made_elsewhere(&records).await?;
     if !release.spec.suspend || act::is_adopter(release, place) {
         hold(release, slot, context).await?;
         Box::pin(act::clusters::enter(release, place, trace)).await?;
@@ -240,7 +243,11 @@ async fn enter(release: &HelmRelease, slot: &Slot<'_>, place: &Place, trace: &mu
     // Asked again: it may have queued for long.
     if act::is_adopter(release, place) {
         // Suspended or not: whose place it takes is about to go.
-        Box::pin(act::take_over(release, place)).await?;
+        Box::pin(act::take_over(release, place, trace)).await?;
+        if elsewhere.is_some() {
+            // Before anything else: who has it in its status does not take it once more.
+            Box::pin(publish::progress(release, trace, context)).await?;
+        }
     }
     Ok(())
 }
@@ -264,7 +271,7 @@ async fn bring_nearer(
     Box::pin(act::storage::settle(&mut desired, place)).await?;
     trace.records = Some(desired.identity.target());
     let resolved = Box::pin(fetch::resolve(&desired, release, context, trace)).await?;
-    let asked = is_requested(release);
+    let asked = demands::is_unanswered(release, &place.revisions.of(&desired.identity.release));
     if asked {
         context.live.again(&desired.identity.uid);
     }
@@ -385,7 +392,7 @@ fn facts<'a>(
         is_blocked: observed.blocked.is_some(),
         has_suspects: observed.has_suspects && !prompt.inspected,
         interval: release.spec.interval(),
-        force: forced(release),
+        force: demands::forced(release),
         moves: observed.moves.is_some(),
         prompt,
         tests: desired.tests.as_ref(),
@@ -419,19 +426,6 @@ pub(super) fn is_ready(release: &HelmRelease) -> bool {
     release.status.as_ref().is_some_and(|status| {
         status.observed_generation == release.metadata.generation && status::is_ready(&status.conditions)
     })
-}
-
-/// Whether a person asked for a look that was not taken yet.
-fn is_requested(release: &HelmRelease) -> bool {
-    let requested = release.annotations().get(REQUESTED_AT);
-    let handled = release.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref());
-    requested.is_some() && requested != handled
-}
-
-/// A person's demand for one more revision, unless the status calls it answered.
-fn forced(release: &HelmRelease) -> Option<&str> {
-    let handled = release.status.as_ref().and_then(|status| status.last_handled_force_at.as_ref());
-    release.annotations().get(FORCE_AT).filter(|demand| Some(*demand) != handled).map(String::as_str)
 }
 
 fn is_held(release: &HelmRelease) -> bool {

@@ -11,11 +11,12 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 pub(super) use self::failures::{Pace, next_attempt};
 use self::failures::{after_remedy, back_off, exhausted, remedied, remedy};
 use super::approval::{Gate, Standing};
-use super::rate;
+use super::demands;
+use super::rate::{self, MOST_LATELY, MOST_MADE};
 use super::validate::{Identity, Remedies, Tests};
 use crate::controller::target;
 use crate::controller::waits::Progress;
-use crate::history::{MOST_STANDING, Made, Outcome, Planned, RecordMeta, Tested};
+use crate::history::{MOST_STANDING, Outcome, Planned, RecordMeta, Tested};
 
 pub(crate) use self::steps::{Plan, Step, StepKind, Stop};
 
@@ -25,13 +26,6 @@ const FOREIGN_LOCK: Duration = Duration::from_mins(15);
 
 /// How far clocks may be apart.
 const SKEW: SignedDuration = SignedDuration::from_mins(1);
-
-/// The most revisions made for one generation of an object within [`MADE_WITHIN`]. Attempts that fail come ever later
-/// and stay far below it; it ends loops of another kind, such as two writers that undo each other.
-pub(super) const MOST_MADE: u32 = 60;
-
-/// The time within which [`MOST_MADE`] counts.
-const MADE_WITHIN: Duration = Duration::from_hours(1);
 
 /// Why the history is looked at now, as far as it changes what may be done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -110,7 +104,9 @@ fn regardless_of_drift(facts: &Facts<'_>) -> Plan {
     let ours = is_of(last, facts.identity);
     let made_for_this = ours && last.marks.as_ref().is_some_and(|marks| marks.inputs == facts.inputs);
     match last.status {
-        _ if facts.takes_over && !ours && last.marks.is_some() => Plan::Mark { revision },
+        _ if facts.takes_over && !(ours && is_alive(last, facts.identity)) && last.marks.is_some() => {
+            Plan::Mark { revision }
+        }
         Status::Deployed if is_held(last, facts) && (facts.prompt.asked || is_forced(facts)) => {
             Plan::EndHold { revision }
         }
@@ -121,7 +117,7 @@ fn regardless_of_drift(facts: &Facts<'_>) -> Plan {
         Status::Failed if ours && is_to_be_cleaned(last, facts) => Plan::CleanUp { revision },
         Status::Deployed | Status::Failed if ours && remedied(last, facts).is_some() => after_remedy(last, facts),
         Status::PendingInstall | Status::PendingUpgrade | Status::PendingRollback
-            if made_for_this || (ours && remedied(last, facts).is_some()) =>
+            if (made_for_this && is_as_approved(last, facts)) || (ours && remedied(last, facts).is_some()) =>
         {
             match facts.wait {
                 Progress::Unknown => Plan::Resume(resumed(facts, last)),
@@ -152,6 +148,15 @@ fn regardless_of_drift(facts: &Facts<'_>) -> Plan {
     }
 }
 
+/// Whether a pending revision is carried out in the ways that were approved, where it had to be: they are those of the plan.
+fn is_as_approved(last: &RecordMeta, facts: &Facts<'_>) -> bool {
+    let approved = last.marks.as_ref().filter(|marks| marks.planned.is_some() && !marks.basis.is_empty());
+    match (approved, facts.gate) {
+        (Some(marks), Some(gate)) => marks.basis == gate.basis(facts.inputs),
+        (None, _) | (_, None) => true,
+    }
+}
+
 /// Whether a person asked: nothing is too early, or too often, then.
 fn is_asked(facts: &Facts<'_>) -> bool {
     facts.prompt.asked || is_forced(facts)
@@ -159,8 +164,7 @@ fn is_asked(facts: &Facts<'_>) -> bool {
 
 /// Whether a person asks for one more revision that was not made yet.
 fn is_forced(facts: &Facts<'_>) -> bool {
-    let answers = |meta: &RecordMeta| meta.marks.as_ref().is_some_and(|it| it.forced.as_deref() == facts.force);
-    facts.force.is_some() && !facts.revisions.iter().any(answers)
+    facts.force.is_some_and(|demand| !demands::is_answered(demand, facts.revisions))
 }
 
 /// Whether what a failed revision created is still to be deleted, or noted that it stays. A rollback takes away what an upgrade
@@ -235,7 +239,7 @@ fn written(meta: &RecordMeta, now: Timestamp) -> Option<Timestamp> {
     [meta.modified_at, meta.created_at].into_iter().flatten().find(|time| !is_to_come(*time, now))
 }
 
-fn is_to_come(time: Timestamp, now: Timestamp) -> bool {
+pub(super) fn is_to_come(time: Timestamp, now: Timestamp) -> bool {
     time.duration_since(now) > SKEW
 }
 
@@ -254,17 +258,15 @@ fn next_step(facts: &Facts<'_>) -> Plan {
     let last_of_ours = facts.revisions.iter().rev().find(|meta| is_of(meta, facts.identity));
     let marks = last_of_ours.and_then(|meta| meta.marks.as_ref());
     let marks = marks.filter(|marks| marks.generation == facts.identity.generation);
-    let second = Timestamp::from_second(facts.now.as_second()).unwrap_or(facts.now);
-    let end = |made: &Made| made.since.checked_add(SignedDuration::try_from(MADE_WITHIN).ok()?).ok();
     let last = rate::last(facts.revisions, facts.identity).map(|(made, _)| made);
-    let recent = last.filter(|made| !is_to_come(made.since, facts.now) && end(made).is_some_and(|end| facts.now < end));
-    let made = match recent {
-        Some(made) if made.revisions >= MOST_MADE && !is_asked(facts) => {
-            return Plan::Stop(Stop::TooMany { until: end(&made).unwrap_or(facts.now) });
+    let recent = last.filter(|made| rate::is_recent(made, facts.now));
+    let lately = rate::lately(facts.revisions, facts.identity, facts.now);
+    for (made, most) in [(recent, MOST_MADE), (lately, MOST_LATELY)] {
+        if let Some(made) = made.filter(|made| made.revisions >= most && !is_asked(facts)) {
+            return Plan::Stop(Stop::TooMany { most, until: rate::end(&made).unwrap_or(facts.now) });
         }
-        Some(made) => Made { revisions: made.revisions.saturating_add(1), ..made },
-        None => Made { since: second, revisions: 1 },
-    };
+    }
+    let made = rate::with_one_more(recent, facts.now);
     let failed = |marks: &crate::history::Marks| match &marks.remedies {
         Some(remedied) => (remedied.inputs == facts.inputs).then_some(remedied.attempt),
         None => (marks.inputs == facts.inputs && marks.ended.is_some()).then_some(marks.attempt),

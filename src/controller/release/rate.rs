@@ -1,7 +1,23 @@
 //! How many revisions were made of late, and why: for the bound of them. Pure.
 
+use std::time::Duration;
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+
+use super::plan;
 use super::validate::Identity;
 use crate::history::{Counted, Made, RecordMeta, Why};
+
+/// The most revisions made for one generation of an object within [`MADE_WITHIN`]. Attempts that fail come ever later
+/// and stay far below it; it ends loops of another kind, such as two writers that undo each other.
+pub(super) const MOST_MADE: u32 = 60;
+
+/// The same whatever the generation: what is declared may be what two writers undo. Far more than people, or what they have at
+/// work for them, come to.
+pub(super) const MOST_LATELY: u32 = 120;
+
+/// The time within which they count.
+const MADE_WITHIN: Duration = Duration::from_hours(1);
 
 /// What the newest revision tells that was made for this generation of the object.
 pub(super) fn last(revisions: &[RecordMeta], identity: &Identity) -> Option<(Made, Why)> {
@@ -15,6 +31,32 @@ pub(super) fn last(revisions: &[RecordMeta], identity: &Identity) -> Option<(Mad
     };
     // Of another generation nothing counts, whatever is older.
     revisions.iter().rev().find(|meta| meta.marks.is_some() || meta.counted.is_some()).and_then(told)
+}
+
+/// How many revisions were made of late for the object, whatever its generation: of another one nothing else counts.
+pub(super) fn lately(revisions: &[RecordMeta], identity: &Identity, now: Timestamp) -> Option<Made> {
+    let mut counted = revisions.iter().rev().filter_map(|meta| meta.marks.as_ref());
+    // A rollback is not counted.
+    let newest = counted.find(|marks| marks.owner == identity.owner && marks.lately.revisions > 0)?;
+    Some(newest.lately).filter(|made| is_recent(made, now))
+}
+
+/// What was counted of late, with one more.
+pub(super) fn with_one_more(made: Option<Made>, now: Timestamp) -> Made {
+    match made {
+        Some(made) => Made { revisions: made.revisions.saturating_add(1), ..made },
+        None => Made { since: Timestamp::from_second(now.as_second()).unwrap_or(now), revisions: 1 },
+    }
+}
+
+/// When the counting begins anew.
+pub(super) fn end(made: &Made) -> Option<Timestamp> {
+    made.since.checked_add(SignedDuration::try_from(MADE_WITHIN).ok()?).ok()
+}
+
+/// Whether the counting goes on. What began at a time that is yet to come was counted by a clock that is wrong.
+pub(super) fn is_recent(made: &Made, now: Timestamp) -> bool {
+    !plan::is_to_come(made.since, now) && end(made).is_some_and(|end| now < end)
 }
 
 /// Why a revision is made now for `parts` and `inputs`, and why those before it were that `made` counts.

@@ -166,19 +166,23 @@ pub(super) fn report(
         } else {
             before.last_attempted_generation
         },
-        last_applied_revision: match outcome {
-            Ok(Ended::Deployed) => trace.attempted.as_ref().map(|attempted| attempted.version.clone()),
-            Err(error) if error.reason == Reason::TestFailed => {
-                trace.attempted.as_ref().map(|attempted| attempted.version.clone())
-            }
-            _ => before.last_applied_revision.clone(),
-        },
+        last_applied_revision: last_applied(outcome, trace, &before),
         plan: if matches!(outcome, Ok(Ended::Deployed)) { None } else { so_far.plan.clone() },
         history: told.map_or_else(|| before.history.clone(), history),
         random_templates: told.map_or_else(|| before.random_templates.clone(), random_templates),
         failures: failures(&before.failures, outcome, now),
         ..so_far
     }
+}
+
+/// The version of what is deployed; while the registry is away, the one that is gone on with.
+fn last_applied(outcome: &Result<Ended, ReconcileError>, trace: &Trace, before: &HelmReleaseStatus) -> Option<String> {
+    let is_deployed = match outcome {
+        Ok(ended) => matches!(ended, Ended::Deployed),
+        Err(error) => error.reason == Reason::TestFailed,
+    };
+    let chosen = trace.attempted.as_ref().map(|attempted| &attempted.version).or(trace.kept.as_ref());
+    if is_deployed { chosen.cloned() } else { before.last_applied_revision.clone() }
 }
 
 /// The demand for one more revision that one of `revisions` answers.

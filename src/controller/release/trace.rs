@@ -26,6 +26,8 @@ const NOTES_LIMIT: usize = 1024;
 pub(super) struct Trace {
     /// The chart that was chosen.
     pub(super) attempted: Option<Resolved>,
+    /// The version that is gone on with, where the registry was not there to choose one.
+    pub(super) kept: Option<String>,
     /// The newest record.
     pub(super) state: Option<ReleaseState>,
     /// What the release consists of, where that is not what the status tells.

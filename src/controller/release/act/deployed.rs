@@ -8,7 +8,7 @@ use super::{Task, adopt, random, record};
 use crate::api::ForeignChange;
 use crate::controller::error::ReconcileError;
 use crate::controller::matching::{self, Key};
-use crate::controller::release::is_requested;
+use crate::controller::release::demands;
 use crate::controller::release::plan::{self, Step};
 use crate::controller::release::trace::Trace;
 use crate::history::{Marks, Record};
@@ -85,7 +85,7 @@ fn is_to_be_held(deployed: &Record, task: &Task<'_>) -> bool {
     });
     let is_ours = was_ours || revisions.iter().any(|meta| plan::is_of(meta, identity));
     let is_foreign = deployed.marks.is_none() && is_ours;
-    is_wanted && is_foreign && deployed.held.is_none() && !is_requested(task.release)
+    is_wanted && is_foreign && deployed.held.is_none() && !demands::is_unanswered(task.release, &revisions)
 }
 
 fn is_last(record: &Record, task: &Task<'_>) -> bool {

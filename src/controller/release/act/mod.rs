@@ -50,7 +50,7 @@ use super::plan::{self, Plan, Stop};
 use super::removal::Leaving;
 use super::trace::Trace;
 use super::validate::{self, Action, DesiredRelease, Identity};
-use crate::api::{ADOPT, HelmRelease, Reason};
+use crate::api::{ADOPT, FORCE_AT, HelmRelease, Reason};
 use crate::cluster::{self, SecretValues, Source};
 use crate::controller::context::Slot;
 use crate::controller::error::{ReconcileError, chain};
@@ -139,7 +139,7 @@ async fn go_on(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), Rec
         }
         Plan::Mark { revision } => {
             let record = record::get(task, revision).await?;
-            mark(record, &task.desired.identity, task.place).await
+            mark(record, &task.desired.identity, task.place).await.map(drop)
         }
         Plan::Resume(step) => {
             // After a restart there may be hundreds: of their records, too, only a few are in memory at once.
@@ -182,36 +182,44 @@ async fn go_on(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), Rec
 
 /// Whether the object takes the place of another whose release it declares, and has not marked it as its own yet.
 pub(super) fn is_adopter(release: &HelmRelease, place: &Place) -> bool {
-    release.annotations().contains_key(ADOPT)
+    let asks = |annotation: &str| release.annotations().contains_key(annotation);
+    (asks(ADOPT) || asks(FORCE_AT) || release.spec.adopt)
         && matches!(dereference::takes_over(release, dereference::Known::at(place)), Ok(true))
 }
 
 /// Marks the newest revision of a release that the object adopts as the object's own, before anything else: from then on
 /// it is gone on with, or ended, as what it is.
-pub(super) async fn take_over(release: &HelmRelease, place: &Place) -> Result<(), ReconcileError> {
+pub(super) async fn take_over(release: &HelmRelease, place: &Place, trace: &mut Trace) -> Result<(), ReconcileError> {
     let identity = validate::identity(release)?;
     let revisions = place.revisions.of(&identity.release);
     let Some(newest) = revisions.last() else { return Ok(()) };
     let Some(record) = record::read(place, &identity.release, newest.revision).await? else { return Ok(()) };
-    mark(record, &identity, place).await
+    if let Some(marked) = mark(record, &identity, place).await? {
+        trace.record(&marked);
+    }
+    Ok(())
 }
 
 /// Marks a revision as made for the object that `identity` names. One without marks is left as it is.
-async fn mark(mut record: Record, identity: &Identity, place: &Place) -> Result<(), ReconcileError> {
+async fn mark(mut record: Record, identity: &Identity, place: &Place) -> Result<Option<Record>, ReconcileError> {
     if record.release.info.status == Status::Uninstalling {
         let message = format!("the release {} is being uninstalled, and is free once it is gone", identity.release);
         return Err(ReconcileError::new(Reason::PendingRelease, message));
     }
-    let Some(marks) = &mut record.marks else { return Ok(()) };
+    let Some(marks) = &mut record.marks else { return Ok(None) };
     marks.owner.clone_from(&identity.owner);
     marks.uid.clone_from(&identity.uid);
     marks.cluster = target::mark(identity.cluster.as_ref());
-    record::update(place, record).await.map(drop)
+    marks.home = place.home_mark();
+    record::update(place, record).await.map(Some)
 }
 
 /// Ends the pending revision of a release that is suspended, so that nobody finds it locked; what it applied stays.
 pub(super) async fn pause(release: &HelmRelease, place: &Place, trace: &mut Trace) -> Result<(), ReconcileError> {
     let identity = validate::identity(release)?;
+    if place.made_elsewhere(&identity.release).await?.is_some() {
+        return Ok(());
+    }
     let revisions = place.revisions.of(&identity.release);
     let ours = revisions.last().filter(|last| plan::is_of(last, &identity));
     if let Some(tested) = ours.filter(|last| helm_tests::goes_on(last)) {

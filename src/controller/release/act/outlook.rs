@@ -69,7 +69,8 @@ pub(in crate::controller::release) async fn foreseen(
     if outlook.all().next().is_none() {
         header.push_str("\n# no object changes: the revision is recorded\n");
     }
-    outlook.diff(&header, &proposal, trace).await.map(Some)
+    let diff = outlook.diff(&proposal, trace).await?;
+    Ok(Some(header + &diff))
 }
 
 /// Asks the cluster what the step would make of it, and refuses what may not be touched.
@@ -135,15 +136,17 @@ impl Outlook {
         all.filter(|preview| preview.foreseen != Foreseen::Unchanged)
     }
 
-    /// What the plan rests on: what it makes of each object of the release, and how that is now. The namespace and the
-    /// definitions are none: they are made before the revision is recorded, and may be there after a crash.
+    /// What the plan rests on, a line for each: what it makes of the namespace, of definitions and of each object of the release, and
+    /// how that is now.
     pub(super) fn foreseen(&self) -> Vec<String> {
         let line = |preview: &Preview| {
             let Preview { object, foreseen, paths, stands, diff: _ } = preview;
             let parts = [format!("{foreseen:?}"), paths.join(" "), stands.to_string()];
             format!("{object}\t{}", inputs::digest(&parts.each_ref().map(String::as_str)))
         };
-        self.applied.iter().chain(&self.ended).map(line).collect()
+        let before = self.before.iter().filter(|preview| preview.foreseen != Foreseen::Unchanged);
+        let before = before.map(|preview| line(preview) + BEFORE);
+        before.chain(self.applied.iter().chain(&self.ended).map(line)).collect()
     }
 
     /// Of how many objects one of these is foreseen.
@@ -152,15 +155,10 @@ impl Outlook {
         all.filter(|preview| wanted.contains(&preview.foreseen)).count()
     }
 
-    /// The whole difference, for people, below its first lines. Holds no value of a Secret.
-    pub(super) async fn diff(
-        &self,
-        header: &str,
-        proposal: &Proposal,
-        trace: &Trace,
-    ) -> Result<String, ReconcileError> {
+    /// The whole difference, for people. Holds no value of a Secret.
+    pub(super) async fn diff(&self, proposal: &Proposal, trace: &Trace) -> Result<String, ReconcileError> {
         let release = &proposal.release;
-        let mut text = header.to_owned();
+        let mut text = String::new();
         for preview in self.all() {
             text.extend(["\n# ", action(preview.foreseen).1, " ", &preview.object.to_string(), "\n", &preview.diff]);
         }
@@ -184,6 +182,15 @@ impl Outlook {
     }
 }
 
+/// The end of the lines of what is made before the revision is recorded.
+const BEFORE: &str = "\tbefore";
+
+/// Of the lines of a plan those that the lines of another look have to be, `now`. The namespace and the definitions may be as they are
+/// wanted by then, as after a crash: nothing more is done to them.
+pub(super) fn expected<'a>(planned: &'a [String], now: &[String]) -> Vec<&'a String> {
+    planned.iter().filter(|line| !line.ends_with(BEFORE) || now.contains(line)).collect()
+}
+
 /// What is done with an object, as the API names it and in a word for people.
 pub(super) fn action(foreseen: Foreseen) -> (Option<PlannedAction>, &'static str) {
     match foreseen {
@@ -192,5 +199,28 @@ pub(super) fn action(foreseen: Foreseen) -> (Option<PlannedAction>, &'static str
         Foreseen::Replaced => (Some(PlannedAction::Replace), "replace"),
         Foreseen::Deleted => (Some(PlannedAction::Delete), "delete"),
         Foreseen::Unchanged => (None, "keep"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::expected;
+
+    #[test]
+    fn definitions_may_be_as_they_are_wanted_by_the_second_look_and_not_otherwise() {
+        let lines = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let planned = lines(&["A\t1\tbefore", "B\t1\tbefore", "C\t1"]);
+        for (now, is_same) in [
+            (&["A\t1\tbefore", "B\t1\tbefore", "C\t1"][..], true),
+            (&["B\t1\tbefore", "C\t1"], true),
+            (&["C\t1"], true),
+            // Changed by somebody, or one that was as it is wanted.
+            (&["A\t2\tbefore", "C\t1"], false),
+            (&["D\t1\tbefore", "C\t1"], false),
+            (&["A\t1\tbefore", "B\t1\tbefore"], false),
+        ] {
+            let now = lines(now);
+            assert_eq!(expected(&planned, &now).into_iter().eq(&now), is_same, "{now:?}");
+        }
     }
 }

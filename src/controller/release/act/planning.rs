@@ -7,8 +7,8 @@
 //!
 //! | killed after | the next reconcile |
 //! |---|---|
-//! | the plan was kept | tells of it |
-//! | the namespace or definitions were made | finds the plan approved, and goes on: the two are not compared |
+//! | the plan was kept | makes it anew: nobody was told of it |
+//! | the namespace or definitions were made | finds the plan approved, and goes on: they may be as they are wanted |
 //! | the revision was recorded | resumes it from its own record, and discards the plan |
 
 use std::collections::BTreeSet;
@@ -16,7 +16,6 @@ use std::collections::BTreeSet;
 use helm::manifest::HookEvent;
 use helm::release::Release;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use k8s_openapi::jiff::Timestamp;
 use kube::{Resource as _, ResourceExt as _};
 
 use super::definitions::{self, Definitions};
@@ -32,7 +31,7 @@ use crate::controller::release::fetch;
 use crate::controller::release::inputs;
 use crate::controller::release::plan::Step;
 use crate::controller::release::trace::Trace;
-use crate::history::{FrozenPlan, PlanKey, Planned, Record};
+use crate::history::{FrozenPlan, PlanKey, Planned, Record, shown};
 
 /// Most objects that a status lists.
 const LISTED: usize = 200;
@@ -115,14 +114,12 @@ async fn make(step: &Step, gate: &Gate, task: &Task<'_>, trace: &mut Trace) -> R
     let outlook = Box::pin(outlook::look(step, &proposal, task, trace)).await?;
     let made = task.place.context.now();
     let (basis, foreseen) = (gate.basis(task.inputs), outlook.foreseen());
-    let digest = digest(step, &proposal, (made, basis.as_str()), &foreseen);
-    let planned = Planned { digest, basis, revision: step.revision, made };
+    let diff = outlook.diff(&proposal, trace).await?;
+    let planned = Planned { digest: String::new(), basis, revision: step.revision, made, shown: shown(&diff) };
+    let planned = Planned { digest: digest(step, &proposal, &planned, &foreseen), ..planned };
     let note = note(step, &outlook, task);
     let status = PlanStatus { note, ..status(&planned, &proposal, &outlook, gate, task) };
-    let diff = outlook.diff(&header(&planned, &proposal, status.note.as_deref()), &proposal, trace).await?;
-    let summary = serde_json::to_vec(&status).unwrap_or_default();
-    let plan =
-        FrozenPlan { planned, release: proposal.release, foreseen, varies: proposal.varies, summary, diff: Some(diff) };
+    let plan = FrozenPlan { planned, release: proposal.release, foreseen, varies: proposal.varies, diff: Some(diff) };
     let owner = task.release.owner_ref(&()).unwrap_or_default();
     task.place.context.plans().keep_plan(&key(task.release), owner, plan).await?;
     trace.plan = Some(status);
@@ -169,6 +166,7 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
         Definitions::of(&chart, &prepare::given(step, &replaced, task), action)?
     };
     let (planned, foreseen) = (plan.planned, plan.foreseen);
+    let is_shown = plan.diff.is_none_or(|diff| shown(&diff) == planned.shown);
     let mut proposal =
         Proposal { release: plan.release, replaced, again: None, varies: plan.varies, definitions, planned: None };
     let outlook = match Box::pin(outlook::look(step, &proposal, task, trace)).await {
@@ -184,11 +182,13 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
         outlook => outlook?,
     };
     let now = outlook.foreseen();
-    if foreseen != now || planned.digest != digest(step, &proposal, (planned.made, &planned.basis), &now) {
+    let expected = outlook::expected(&foreseen, &now);
+    let is_same = is_shown && planned.digest == digest(step, &proposal, &planned, &foreseen);
+    if !is_same || !expected.iter().copied().eq(&now) {
         let why = format!(
             "the plan {} is approved, and is not carried out: {}; another is made",
             planned.digest,
-            moved(&foreseen, &now)
+            moved(&expected, &now)
         );
         return give_up(Some(why), task, trace).await;
     }
@@ -196,7 +196,7 @@ pub(super) async fn prepare(step: &Step, task: &Task<'_>, trace: &mut Trace) -> 
     prepare::warn_of_others(step, task, trace);
     Box::pin(definitions::make_way(step, &proposal.definitions, task)).await?;
     begin_now(&mut proposal.release, task);
-    proposal.planned = Some(planned.digest);
+    proposal.planned = Some(planned);
     Box::pin(prepare::commit(step, proposal, task, trace)).await.map(|pending| Prepared::Recorded(Box::new(pending)))
 }
 
@@ -219,8 +219,8 @@ fn begin_now(release: &mut Release, task: &Task<'_>) {
 }
 
 /// Which objects are not as they were when the plan was made.
-fn moved(before: &[String], now: &[String]) -> String {
-    let (before, now): (BTreeSet<_>, BTreeSet<_>) = (before.iter().collect(), now.iter().collect());
+fn moved(before: &[&String], now: &[String]) -> String {
+    let (before, now): (BTreeSet<_>, BTreeSet<_>) = (before.iter().copied().collect(), now.iter().collect());
     let object = |line: &&String| line.split('\t').next().unwrap_or_default().to_owned();
     let moved: BTreeSet<String> = before.symmetric_difference(&now).map(object).collect();
     if moved.is_empty() {
@@ -230,13 +230,6 @@ fn moved(before: &[String], now: &[String]) -> String {
     let more = moved.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("{named}{more} changed since it was made")
-}
-
-/// The first line of a plan's difference.
-fn header(planned: &Planned, proposal: &Proposal, note: Option<&str>) -> String {
-    let chart = &proposal.release.chart;
-    let note = note.map(|note| format!("# {note}\n")).unwrap_or_default();
-    format!("# {}: revision {}, {} {}\n{note}", planned.digest, planned.revision, chart.name(), chart.version())
 }
 
 /// Why there is a plan, where what it changes does not say it.
@@ -255,7 +248,8 @@ fn note(step: &Step, outlook: &Outlook, task: &Task<'_>) -> Option<String> {
 }
 
 /// A name for just this plan: of what is done, of what it rests on, and of when it was made.
-fn digest(step: &Step, proposal: &Proposal, (made, basis): (Timestamp, &str), foreseen: &[String]) -> String {
+fn digest(step: &Step, proposal: &Proposal, planned: &Planned, foreseen: &[String]) -> String {
+    let Planned { digest: _, basis, revision: _, made, shown } = planned;
     let Proposal { release, replaced, definitions, varies, .. } = proposal;
     let replaced: Vec<String> = replaced.iter().map(|record: &Record| record.revision().to_string()).collect();
     let (made, replaced) = (made.to_string(), replaced.join(" "));
@@ -279,6 +273,7 @@ fn digest(step: &Step, proposal: &Proposal, (made, basis): (Timestamp, &str), fo
     }
     parts.push("foreseen");
     parts.extend(foreseen.iter().map(String::as_str));
+    parts.extend(["shown", shown]);
     inputs::digest(&parts)
 }
 
@@ -323,25 +318,17 @@ fn status(planned: &Planned, proposal: &Proposal, outlook: &Outlook, gate: &Gate
         },
         objects: objects.take(LISTED).collect(),
         note: None,
+        diff_digest: Some(planned.shown.clone()),
     }
 }
 
-/// What is told of the plan that waits: as this reconcile made it, as the status has it, or as it is kept. None where it is gone.
-pub(super) async fn told(
-    planned: &Planned,
-    task: &Task<'_>,
-    trace: &Trace,
-) -> Result<Option<PlanStatus>, ReconcileError> {
-    let Some(gate) = &task.desired.gate else { return Ok(None) };
+/// What is told of the plan that waits: as this reconcile made it, or as the status has it. None of one that neither knows: it may be
+/// anybody's who may write Secrets.
+pub(super) fn told(planned: &Planned, task: &Task<'_>, trace: &Trace) -> Option<PlanStatus> {
+    let gate = task.desired.gate.as_ref()?;
     let known = trace.plan.iter().chain(task.release.status.as_ref().and_then(|status| status.plan.as_ref()));
-    let mut known = known.filter(|known| known.digest == planned.digest).cloned();
-    let told = if let Some(known) = known.next() {
-        Some(known)
-    } else {
-        let kept = task.place.context.plans().plan(&key(task.release)).await?;
-        kept.and_then(|plan| serde_json::from_slice::<PlanStatus>(&plan.summary).ok())
-    };
-    Ok(told.map(|told| PlanStatus { expires: Time(gate.expires(planned)), ..told }))
+    let told = known.into_iter().find(|known| known.digest == planned.digest)?;
+    Some(PlanStatus { expires: Time(gate.expires(planned)), ..told.clone() })
 }
 
 #[cfg(test)]
@@ -352,8 +339,11 @@ mod tests {
     fn what_moved_is_named_once() {
         let lines = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         let before = lines(&["A\t1", "B\t1", "C\t1"]);
-        assert_eq!(moved(&before, &lines(&["A\t1", "B\t2", "D\t1"])), "B, C, D changed since it was made");
-        assert_eq!(moved(&before, &before), "the Secret that it is kept in was changed");
+        assert_eq!(
+            moved(&before.iter().collect::<Vec<_>>(), &lines(&["A\t1", "B\t2", "D\t1"])),
+            "B, C, D changed since it was made"
+        );
+        assert_eq!(moved(&before.iter().collect::<Vec<_>>(), &before), "the Secret that it is kept in was changed");
         let many: Vec<String> = (0..9).map(|number| format!("{number}\t1")).collect();
         assert_eq!(moved(&[], &many), "0, 1, 2, 3, 4 and 4 more changed since it was made");
     }

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use helm::engine::Warning;
 use helm::release::{ApplyMethod, Info, Release, Status};
+use kube::ResourceExt as _;
 use serde_json::{Map, Value};
 
 use super::definitions::{Definitions, make_way};
 use super::{Deadline, Task, adopt, deployed, random, record, rollback, uninstall};
-use crate::api::{ADOPT, Reason};
+use crate::api::{ADOPT, REQUESTED_AT, Reason};
 use crate::cluster::{ApplyOptions, Existing, Object, Owner, Reach, Source};
 use crate::controller::error::ReconcileError;
 use crate::controller::matching::{self, Key};
@@ -25,7 +26,7 @@ use crate::controller::release::trace::Trace;
 use crate::controller::release::validate::{Action, Identity};
 use crate::controller::target;
 use crate::controller::watch;
-use crate::history::{Marks, Record, RecordMeta, ReleaseKey};
+use crate::history::{Marks, Planned, Record, RecordMeta, ReleaseKey};
 
 /// Most objects that a record notes as new: annotations may have 256 KB in all.
 const NOTED: usize = 10_000;
@@ -81,8 +82,8 @@ pub(super) struct Proposal {
     pub(super) varies: Vec<String>,
     /// The definitions in the chart's `crds/`, where they are installed.
     pub(super) definitions: Definitions,
-    /// The digest of the plan that it was approved by, if by one.
-    pub(super) planned: Option<String>,
+    /// The plan that it was approved by, if by one.
+    pub(super) planned: Option<Planned>,
 }
 
 /// Whether anything may be written before a revision is recorded.
@@ -143,7 +144,9 @@ pub(super) async fn commit(
     let action = action(step, task);
     let (objects, claims) = Box::pin(objects(&release, action, task)).await?;
     Box::pin(admit(&claims, &replaced, task, trace)).await?;
-    let mut marks = Marks { planned, varies, ..marks(step, task) };
+    let basis = planned.as_ref().map(|planned| planned.basis.clone()).unwrap_or_default();
+    let planned = planned.map(|planned| planned.digest);
+    let mut marks = Marks { planned, basis, varies, ..marks(step, task) };
     drop(again);
     // What did not exist before is what cleaning up, or a rollback, may take away.
     if (action.cleanup_on_fail || task.desired.remedies.rollback) && step.kind == StepKind::Upgrade {
@@ -402,6 +405,7 @@ fn pending(
 pub(super) fn marks(step: &Step, task: &Task<'_>) -> Marks {
     let identity = &task.desired.identity;
     let parts = task.desired.parts(&task.resolved.digest);
+    let (revisions, now) = (task.place.revisions.of(&identity.release), task.place.context.now());
     Marks {
         owner: identity.owner.clone(),
         uid: identity.uid.clone(),
@@ -412,7 +416,8 @@ pub(super) fn marks(step: &Step, task: &Task<'_>) -> Marks {
         chart: format!("{}-{}", task.desired.chart_name, task.resolved.version),
         attempt: step.attempt,
         made: step.made,
-        why: rate::why(step.made, &task.place.revisions.of(&identity.release), identity, (task.inputs, &parts)),
+        lately: rate::with_one_more(rate::lately(&revisions, identity, now), now),
+        why: rate::why(step.made, &revisions, identity, (task.inputs, &parts)),
         applied: false,
         unapplied: false,
         ended: None,
@@ -422,10 +427,13 @@ pub(super) fn marks(step: &Step, task: &Task<'_>) -> Marks {
         unremedied: false,
         tested: None,
         forced: step.forced.clone(),
+        asked: task.release.annotations().get(REQUESTED_AT).cloned(),
         planned: None,
+        basis: String::new(),
         fields: Vec::new(),
         hooks: None,
         cluster: target::mark(identity.cluster.as_ref()),
+        home: task.place.home_mark(),
         namespace: identity.namespace_mark(),
         varies: Vec::new(),
     }

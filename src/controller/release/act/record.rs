@@ -55,6 +55,7 @@ pub(super) async fn create(release: Release, marks: Marks, task: &Task<'_>) -> R
     let key = task.desired.identity.release.clone();
     let write = task.place.revisions.write_for(&marks.owner, key.clone(), release.version);
     let history = task.place.history.clone();
+    let marks = Marks { home: task.place.home_mark(), ..marks };
     finished(async move {
         let record = history.create_in(&key.namespace, release, marks).await?;
         write.written(record.meta()?);

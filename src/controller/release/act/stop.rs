@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use helm::manifest::{Hook, HookEvent, HookPhase};
 use helm::release::Status;
-use k8s_openapi::jiff::SignedDuration;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 use super::{Task, drift, health, helm_tests, keep, planning, record, rollback, uninstall};
 use crate::api::{APPROVE, PlannedChanges, REQUESTED_AT, Reason};
 use crate::controller::error::{self, NextAttempt, ReconcileError};
-use crate::controller::release::plan::{self, MOST_MADE, Stop};
-use crate::controller::release::rate;
+use crate::controller::release::plan::{self, Stop};
+use crate::controller::release::rate::{self, MOST_MADE};
 use crate::controller::release::trace::Trace;
 use crate::history::Planned;
 
@@ -51,18 +51,7 @@ pub(super) async fn stop(stop: Stop, task: &Task<'_>, trace: &mut Trace) -> Resu
             );
             Err(ReconcileError::new(Reason::RetriesExhausted, message))
         }
-        Stop::TooMany { until } => {
-            let identity = &task.desired.identity;
-            let last = rate::last(&task.place.revisions.of(&identity.release), identity);
-            let why = last.map(|(_, why)| rate::told(&why)).filter(|why| !why.is_empty());
-            let message = format!(
-                "{MOST_MADE} revisions were made for this generation of the object within an hour{}: find out what keeps changing that, or writes the \
-                 release; change the object, or annotate it with {REQUESTED_AT}, to go on at once",
-                why.map(|why| format!(", {why}")).unwrap_or_default()
-            );
-            let next = Some(NextAttempt { failed: MOST_MADE, due: until });
-            Err(ReconcileError { next, ..ReconcileError::new(Reason::TooManyRevisions, message) })
-        }
+        Stop::TooMany { most, until } => Err(too_many(most, until, task)),
         Stop::AwaitOther { revision, remaining } => Err(await_other(revision, remaining, task)),
     }
 }
@@ -84,6 +73,27 @@ pub(super) async fn look_after(task: &Task<'_>, trace: &mut Trace) {
     }
 }
 
+fn too_many(most: u32, until: Timestamp, task: &Task<'_>) -> ReconcileError {
+    let identity = &task.desired.identity;
+    let message = if most == MOST_MADE {
+        let last = rate::last(&task.place.revisions.of(&identity.release), identity);
+        let why = last.map(|(_, why)| rate::told(&why)).filter(|why| !why.is_empty());
+        format!(
+            "{most} revisions were made for this generation of the object within an hour{}: find out what keeps changing that, or writes the \
+             release; change the object, or annotate it with {REQUESTED_AT}, to go on at once",
+            why.map(|why| format!(", {why}")).unwrap_or_default()
+        )
+    } else {
+        format!(
+            "{most} revisions were made within an hour, since the object changed again and again (it is at generation {}): find out what keeps \
+             changing it, such as two tools that undo each other's edits; annotate it with {REQUESTED_AT} to go on at once",
+            identity.generation
+        )
+    };
+    let next = Some(NextAttempt { failed: most, due: until });
+    ReconcileError { next, ..ReconcileError::new(Reason::TooManyRevisions, message) }
+}
+
 /// What is deployed is looked after, though something else is declared.
 async fn watch_deployed(task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     let identity = &task.desired.identity;
@@ -100,7 +110,7 @@ async fn watch_deployed(task: &Task<'_>, trace: &mut Trace) -> Result<(), Reconc
 
 /// A plan waits, or is gone: then it is made anew.
 async fn await_approval(planned: &Planned, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
-    let told = planning::told(planned, task, trace).await?;
+    let told = planning::told(planned, task, trace);
     let (Some(plan), Some(gate)) = (told, &task.desired.gate) else {
         return planning::discard(task.release, &task.place.context).await;
     };

@@ -21,7 +21,7 @@ use crate::controller::causes::api_error;
 use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
 use crate::controller::matching::Key;
-use crate::controller::ownership::{Evidence, Owner};
+use crate::controller::ownership::{self, Evidence, Owner};
 use crate::controller::place::Place;
 use crate::controller::release::dereference;
 use crate::controller::release::plan;
@@ -39,8 +39,9 @@ pub(super) async fn uninstall(
     place: &Place,
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
+    let owned = but_elsewhere(owned(leaving, place), place, trace).await?;
     if let Some(why) = stays {
-        let left = owned(leaving, place);
+        let left = owned;
         for release in &left {
             Box::pin(unlock(release, leaving, place)).await?;
         }
@@ -48,7 +49,7 @@ pub(super) async fn uninstall(
         trace.left(&left, why);
         return Ok(());
     }
-    for release in &Box::pin(wholes(owned(leaving, place), place)).await? {
+    for release in &Box::pin(wholes(owned, place)).await? {
         match Box::pin(remove(release, leaving, place, trace)).await {
             Err(error) if error.reason == Reason::Forbidden => {
                 // Where its bindings still stand a service account that is gone may do all of it.
@@ -64,6 +65,25 @@ pub(super) async fn uninstall(
         }
     }
     Ok(())
+}
+
+/// `owned` without those that objects of other clusters have by now: these are left to them, with a word.
+async fn but_elsewhere(
+    owned: Vec<ReleaseKey>,
+    place: &Place,
+    trace: &mut Trace,
+) -> Result<Vec<ReleaseKey>, ReconcileError> {
+    let mut ours = Vec::with_capacity(owned.len());
+    for release in owned {
+        match place.made_elsewhere(&release).await?.and_then(|newest| newest.marks) {
+            Some(Marks { owner, home, .. }) => trace.left(
+                &[place.target(&release).to_string()],
+                &format!("it belongs to HelmRelease {owner} of another cluster, whose namespace kube-system has the uid {home}"),
+            ),
+            None => ours.push(release),
+        }
+    }
+    Ok(ours)
 }
 
 /// Of records that were being moved each place has a part: those of a place go that has none which tells more. By one that was left
@@ -179,7 +199,11 @@ fn owns(leaving: &Leaving, release: &ReleaseKey, place: &Place) -> bool {
     // Where the whole history is gone only the inventory tells of the release, and it holds the uids of its objects.
     let forgotten = leaving.tells_of(&place.target(release)) && place.revisions.of(release).is_empty();
     let owner = owner_of(release, place);
-    forgotten || owner.is_some_and(|owner| owner.key.to_string() == leaving.owner && owner.has_installed())
+    let is_elsewhere =
+        ownership::made_elsewhere(&place.revisions.of(release), place.context.own_cluster.uid()).is_some();
+    (is_elsewhere && leaving.tells_of(&place.target(release)))
+        || forgotten
+        || owner.is_some_and(|owner| owner.key.to_string() == leaving.owner && owner.has_installed())
 }
 
 pub(super) fn owner_of(release: &ReleaseKey, place: &Place) -> Option<Owner> {
@@ -238,6 +262,10 @@ pub(super) async fn remove(
     trace: &mut Trace,
 ) -> Result<Option<String>, ReconcileError> {
     let permit = place.context.bounds.removals.acquire(&release.namespace).await;
+    // Asked again: it may have queued for long.
+    if but_elsewhere(vec![release.clone()], place, trace).await?.is_empty() {
+        return Ok(None);
+    }
     let revisions = place.revisions.of(release);
     if revisions.last().is_some_and(|last| last.status == Status::Uninstalled) || is_taken(release, leaving, place) {
         return Ok(None);

@@ -106,8 +106,10 @@ pub(crate) enum Stop {
     AwaitDependencies,
     /// The next step is planned, and waits for approval.
     AwaitApproval(Planned),
-    /// Too many revisions were made for this generation.
+    /// Too many revisions were made, for this generation or in all.
     TooMany {
+        /// How many are.
+        most: u32,
         /// When the next one may be made.
         until: Timestamp,
     },

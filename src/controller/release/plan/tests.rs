@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{FOREIGN_LOCK, Facts, MOST_MADE, MOST_STANDING, Plan, Prompt, Step, StepKind, Stop, plan};
+use super::{FOREIGN_LOCK, Facts, MOST_LATELY, MOST_MADE, MOST_STANDING, Plan, Prompt, Step, StepKind, Stop, plan};
 use crate::api::Reason;
 use crate::controller::error::NextAttempt;
 use crate::controller::release::approval::Gate;
@@ -327,7 +327,7 @@ fn a_loop_ends_after_so_many_revisions() {
     };
     let next = |history: &[RecordMeta], prompt| match planned(OWNER, history, prompt) {
         Plan::Release(step) => Ok((step.made.since.as_second(), step.made.revisions)),
-        Plan::Stop(Stop::TooMany { until }) => Err(until.as_second()),
+        Plan::Stop(Stop::TooMany { until, .. }) => Err(until.as_second()),
         other => panic!("{other:?}"),
     };
     let (idle, asked) = (Prompt::default(), Prompt { asked: true, cleared: false, inspected: false });
@@ -338,6 +338,18 @@ fn a_loop_ends_after_so_many_revisions() {
     let mut of_an_older_generation = made(MOST_MADE, NOW - 10);
     of_an_older_generation[0].marks.as_mut().expect("marks").generation = GENERATION - 1;
     assert_eq!(next(&of_an_older_generation, idle), Ok((NOW, 1)));
+    // Of whatever generation, with a rollback in between.
+    let lately = |revisions, since| {
+        let mut history = history("superseded=older superseded=old superseded=old deployed");
+        let marks = history[1].marks.as_mut().expect("marks");
+        (marks.generation, marks.lately) = (GENERATION - 1, Made { since: at(since), revisions });
+        history[2].marks.as_mut().expect("marks").generation = GENERATION - 1;
+        history
+    };
+    assert_eq!(next(&lately(MOST_LATELY - 1, NOW - 10), idle), Ok((NOW, 1)));
+    assert_eq!(next(&lately(MOST_LATELY, NOW - 10), idle), Err(NOW - 10 + 3600));
+    assert_eq!(next(&lately(MOST_LATELY, NOW - 3600), idle), Ok((NOW, 1)));
+    assert_eq!(next(&lately(MOST_LATELY, NOW - 10), asked), Ok((NOW, 1)));
 }
 
 #[test]

@@ -17,7 +17,13 @@ fn gate() -> Gate {
 }
 
 fn kept(digest: &str, inputs: &str, revision: u32, age: i64) -> Planned {
-    Planned { digest: digest.to_owned(), basis: gate().basis(inputs), revision, made: at(NOW - age) }
+    Planned {
+        digest: digest.to_owned(),
+        basis: gate().basis(inputs),
+        revision,
+        made: at(NOW - age),
+        shown: String::new(),
+    }
 }
 
 #[test]
@@ -54,6 +60,31 @@ fn a_step_that_has_to_be_approved_is_planned_first() {
     // Drift is set right before anything is planned, and while it waits.
     for planned in [None, Some(&waiting)] {
         assert_eq!(gated("deployed=old", planned, false, true), Plan::Inspect { revision: 1 });
+    }
+}
+
+#[test]
+fn what_was_approved_is_gone_on_with_in_the_ways_that_were_approved_alone() {
+    let gone_on_with = |basis: &str, gate: Option<&Gate>| {
+        let (mut revisions, identity) = (history("deployed=old pending-upgrade=now"), identity(OWNER));
+        let marks = revisions[1].marks.as_mut().expect("marks");
+        (marks.planned, marks.basis) = (Some("yes".to_owned()), basis.to_owned());
+        plan(&Facts { gate, ..facts(&identity, &revisions, Prompt::default(), Progress::Open) })
+    };
+    let other = Gate { ways: "force".to_owned(), ..gate() };
+    let supersede = Plan::Supersede { revision: 2 };
+    for (basis, gate, expected) in [
+        (gate().basis("now"), Some(&gate()), None),
+        (gate().basis("now"), Some(&other), Some(&supersede)),
+        // Nothing has to be approved any more; or the record is of an operator that did not write it.
+        (gate().basis("now"), None, None),
+        (String::new(), Some(&other), None),
+    ] {
+        let planned = gone_on_with(&basis, gate);
+        match expected {
+            Some(expected) => assert_eq!(planned, *expected, "{basis} {gate:?}"),
+            None => assert!(matches!(planned, Plan::Await(_)), "{planned:?}"),
+        }
     }
 }
 

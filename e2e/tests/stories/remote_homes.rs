@@ -1,0 +1,98 @@
+//! Two management clusters that declare one release of a third one: who has it, who is told so, and how it changes hands.
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::apiserver::ControlPlane;
+use e2e::eventually;
+use e2e::helm::Helm;
+use e2e::kubectl::Kubectl;
+use e2e::story::{SOON, Stage, Story, alone_on, as_it_is};
+use helm_operator::api::{FORCE_AT, Reason};
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::Api;
+use kube::api::{DeleteParams, PostParams};
+use serde_json::json;
+
+use crate::remote_clusters::{Remote, named, prepare, set};
+
+/// The same namespace of another management cluster.
+async fn beside<'a>(story: &Story<'_>, stage: &'a Stage) -> Result<Story<'a>> {
+    let client = stage.plane.client().await?;
+    let namespace = json!({ "metadata": { "name": story.namespace } });
+    let namespaces = Api::<Namespace>::all(client.clone());
+    namespaces.create(&PostParams::default(), &serde_json::from_value(namespace)?).await?;
+    Ok(Story {
+        namespace: story.namespace.clone(),
+        client,
+        kubectl: Kubectl::new(stage.plane.kubeconfig()).await?,
+        helm: Helm::new(Some(stage.plane.kubeconfig())).await?,
+        stage,
+    })
+}
+
+/// The version of the first record, which changes with each write.
+async fn version(remote: &Remote<'_>, story: &Story<'_>) -> Result<Option<String>> {
+    let secrets = Api::<Secret>::namespaced(remote.client.clone(), &story.namespace);
+    Ok(secrets.get("sh.helm.release.v1.memo.v1").await?.metadata.resource_version)
+}
+
+#[test]
+fn two_management_clusters_do_not_have_one_release_and_it_changes_hands_only_when_asked() -> Result<()> {
+    alone_on(ControlPlane::api_only(), "remote-homes", as_it_is, async |one| {
+        let plane = ControlPlane::api_only().await?;
+        let remote = Remote::of(&plane, one).await?;
+        let stage = Stage::set(ControlPlane::api_only().await?, as_it_is).await?;
+        let two = &beside(one, &stage).await?;
+        prepare(one).await?;
+        two.open_repository().await?;
+        for story in [one, two] {
+            set(story, "prod", "value", &remote.kubeconfig()?).await?;
+        }
+        one.release("memo", "memo", "1.0.0", named("prod")).await?;
+        one.ready("memo").await?;
+        let record = version(&remote, one).await?;
+
+        // Whatever the other declares: it is told, and nothing is written.
+        two.release("memo", "memo", "1.0.0", named("prod")).await?;
+        let belongs = ["of another cluster", "spec.adopt", "made its revision 1"];
+        two.refused("memo", Reason::ReleaseNameConflict, &belongs).await?;
+        two.patch("memo", json!({ "spec": { "chart": { "version": "1.1.0" } } })).await?;
+        two.refused("memo", Reason::ReleaseNameConflict, &belongs).await?;
+        for suspended in [true, false] {
+            two.patch("memo", json!({ "spec": { "suspend": suspended } })).await?;
+        }
+        two.refused("memo", Reason::ReleaseNameConflict, &belongs).await?;
+        two.releases().delete("memo", &DeleteParams::default()).await?;
+        eventually::gone(&two.releases(), "memo", SOON).await?;
+        two.event("memo", Reason::UninstallSkipped, "of another cluster").await?;
+        ensure!(remote.map("memo-config").await?.is_some(), "the other's release was uninstalled");
+        ensure!(version(&remote, one).await? == record, "the other's record was written");
+
+        // It is taken over, as it is, and who had it does not take it back by what it declares.
+        let mut adopts = named("prod");
+        adopts["adopt"] = json!(true);
+        two.release("memo", "memo", "1.0.0", adopts).await?;
+        two.ready("memo").await?;
+        let taken = ["taken over", "of another cluster", FORCE_AT];
+        one.refused("memo", Reason::ReleaseNameConflict, &taken).await?;
+        one.patch("memo", json!({ "spec": { "adopt": true, "chart": { "version": "1.1.0" } } })).await?;
+        one.refused("memo", Reason::ReleaseNameConflict, &taken).await?;
+        ensure!(remote.history("memo").await? == "1 deployed", "{}", remote.history("memo").await?);
+
+        // But once for each demand.
+        one.patch("memo", json!({ "metadata": { "annotations": { FORCE_AT: "back" } } })).await?;
+        one.ready("memo").await?;
+        two.refused("memo", Reason::ReleaseNameConflict, &taken).await?;
+        ensure!(remote.history("memo").await? == "1 superseded, 2 deployed", "{}", remote.history("memo").await?);
+        two.patch("memo", json!({ "metadata": { "annotations": { FORCE_AT: "mine" } } })).await?;
+        two.ready("memo").await?;
+        one.refused("memo", Reason::ReleaseNameConflict, &taken).await?;
+
+        one.delete("memo").await?;
+        one.event("memo", Reason::UninstallSkipped, "of another cluster").await?;
+        ensure!(remote.map("memo-config").await?.is_some(), "the other's release was uninstalled");
+        two.delete("memo").await?;
+        ensure!(remote.map("memo-config").await?.is_none() && remote.records().await? == 0, "something is left there");
+        let operator = stage.operator().await;
+        operator.check_log().context("the second operator")
+    })
+}
