@@ -17,12 +17,12 @@ use super::records::listed;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn helm_4_lists_shows_rolls_back_upgrades_and_uninstalls_what_we_recorded() -> Result<()> {
-    takes_over_and_hands_back(&Person::with_helm_4("helm-4-takes-over").await?).await
+    Box::pin(takes_over_and_hands_back(&Person::with_helm_4("helm-4-takes-over").await?)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn helm_3_lists_shows_rolls_back_upgrades_and_uninstalls_what_we_recorded() -> Result<()> {
-    takes_over_and_hands_back(&Person::with_helm_3("helm-3-takes-over").await?).await
+    Box::pin(takes_over_and_hands_back(&Person::with_helm_3("helm-3-takes-over").await?)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
