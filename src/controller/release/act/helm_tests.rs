@@ -60,6 +60,8 @@ pub(super) async fn run(revision: u32, task: &Task<'_>, trace: &mut Trace) -> Re
 
 /// The record of a run of its tests, which is begun unless it was.
 async fn begun(mut record: Record, tests: &Tests, task: &Task<'_>) -> Result<Record, ReconcileError> {
+    // A run of the tests that a clock ahead of this one told of is over.
+    let now = hooks::after_all_of(&record, task.place.context.now());
     let Some(marks) = &mut record.marks else { return Ok(record) };
     let tested = Tested {
         outcome: Outcome::Running,
@@ -71,7 +73,7 @@ async fn begun(mut record: Record, tests: &Tests, task: &Task<'_>) -> Result<Rec
         return Ok(record);
     }
     marks.tested = Some(tested);
-    marks.hooks = Some(hooks::begin(HookEvent::Test, task.place.context.now()));
+    marks.hooks = Some(hooks::begin(HookEvent::Test, now));
     record::update(task.place, record).await
 }
 

@@ -200,7 +200,7 @@ async fn note(
     (event, phase): (&HookEvent, HookPhase),
     place: &Place,
 ) -> Result<Timestamp, ReconcileError> {
-    let now = after_all(place.context.now(), at, (&record.release, hooks_begun(record)));
+    let now = after_all_of(record, place.context.now());
     let run = &mut record.release.hooks[at].last_run;
     if phase == HookPhase::Running {
         (run.started_at, run.completed_at) = (Some(now), None);
@@ -219,11 +219,15 @@ async fn note(
 
 /// `now`, but after all that the record tells of: another process, whose clock was ahead, may have written it, and by these times
 /// runs are told from each other.
-fn after_all(now: Timestamp, at: usize, (release, begun): Told<'_>) -> Timestamp {
+pub(super) fn after_all_of(record: &Record, now: Timestamp) -> Timestamp {
+    after_all(now, (&record.release, hooks_begun(record)))
+}
+
+fn after_all(now: Timestamp, (release, begun): Told<'_>) -> Timestamp {
     let Release { info, hooks, .. } = release;
-    let run = hooks.get(at).and_then(|hook| hook.last_run.started_at);
+    let runs = hooks.iter().map(|hook| hook.last_run.started_at);
     let since = begun.map(|begun| begun.since);
-    let told = [info.last_deployed, info.deleted, run, since].into_iter().flatten().max();
+    let told = [info.last_deployed, info.deleted, since].into_iter().chain(runs).flatten().max();
     let next = told.and_then(|told| told.checked_add(SignedDuration::from_micros(1)).ok());
     next.map_or(now, |next| next.max(now))
 }
@@ -423,10 +427,16 @@ mod tests {
             let hooks = vec![hook(&[HookEvent::PreInstall], HookPhase::Running, started)];
             Release { hooks, ..release(false) }
         };
-        assert_eq!(after_all(at(150), 0, (&told(120), None)), at(150));
+        assert_eq!(after_all(at(150), (&told(120), None)), at(150));
         for (now, started) in [(90, 90), (150, 160), (150, 150)] {
-            let began = after_all(at(now), 0, (&told(started), None));
+            let began = after_all(at(now), (&told(started), None));
             assert!(began > at(100) && began > at(started), "{began} at {now} with {started}");
         }
+        // Whichever hook it was: the uninstall that begins so runs it once more.
+        let ran = hook(&[HookEvent::PostInstall, HookEvent::PreDelete], HookPhase::Succeeded, 160);
+        let hooks = vec![hook(&[HookEvent::PreInstall], HookPhase::Succeeded, 90), ran.clone()];
+        let mut installed = Release { hooks, ..release(false) };
+        installed.info.deleted = Some(after_all(at(150), (&installed, None)));
+        assert!(!is_done(&ran, &HookEvent::PreDelete, (&installed, None)));
     }
 }

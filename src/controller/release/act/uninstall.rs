@@ -334,8 +334,7 @@ async fn read(
 /// Records that the uninstall goes on, unless it does already. A record that another object has marked as its own since
 /// it was decided is that one's.
 async fn begin(mut newest: Record, decided: Option<&RecordMeta>, place: &Place) -> Result<Record, ReconcileError> {
-    let info = &mut newest.release.info;
-    if info.status == Status::Uninstalling {
+    if newest.release.info.status == Status::Uninstalling {
         return Ok(newest);
     }
     let made_for = |marks: &Marks| (marks.owner.clone(), marks.uid.clone());
@@ -344,8 +343,11 @@ async fn begin(mut newest: Record, decided: Option<&RecordMeta>, place: &Place) 
         let message = format!("HelmRelease {} has taken the release over meanwhile", marks.owner);
         return Err(ReconcileError::new(Reason::PendingRelease, message));
     }
+    // What a clock ahead of this one told of hooks is no run of the uninstall's.
+    let now = hooks::after_all_of(&newest, place.context.now());
+    let info = &mut newest.release.info;
     info.status = Status::Uninstalling;
-    info.deleted = Some(place.context.now());
+    info.deleted = Some(now);
     info.description = "Deletion in progress".into();
     record::update(place, newest).await
 }
