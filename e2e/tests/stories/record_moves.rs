@@ -13,8 +13,10 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
+
+use crate::storage_namespace::{FAREWELL, history, records};
 
 /// Other namespaces for records.
 async fn prepare(story: &Story<'_>) -> Result<[String; 2]> {
@@ -36,32 +38,10 @@ async fn end(story: &Story<'_>, others: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// A Job before the uninstall.
-const FAREWELL: &str = "apiVersion: batch/v1
-kind: Job
-metadata:
-  name: farewell
-  annotations: {helm.sh/hook: pre-delete}
-spec:
-  template:
-    spec:
-      restartPolicy: Never
-      containers: [{name: main, image: \"main:1\"}]
-";
-
 const WHOLE: &str = "1 superseded, 2 deployed";
-
-async fn history(story: &Story<'_>, namespace: &str) -> Result<String> {
-    let revisions = story.helm.history(namespace, "memo").await?;
-    Ok(revisions.iter().map(|is| format!("{} {}", is.revision, is.status)).collect::<Vec<_>>().join(", "))
-}
 
 fn secrets(story: &Story<'_>, namespace: &str) -> Api<Secret> {
     Api::namespaced(story.client.clone(), namespace)
-}
-
-async fn records(story: &Story<'_>, namespace: &str) -> Result<usize> {
-    Ok(secrets(story, namespace).list(&ListParams::default().labels("owner=helm")).await?.items.len())
 }
 
 /// Two revisions, with the records in a namespace.

@@ -11,7 +11,7 @@ use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 /// Another namespace for records.
-async fn prepare(story: &Story<'_>) -> Result<String> {
+pub(super) async fn prepare(story: &Story<'_>) -> Result<String> {
     for version in ["1.0.0", "1.1.0"] {
         story.push(&charts::note("memo", version)).await?;
     }
@@ -21,16 +21,19 @@ async fn prepare(story: &Story<'_>) -> Result<String> {
     Ok(other)
 }
 
-async fn end(story: &Story<'_>, other: &str) -> Result<()> {
+/// Deletes it.
+pub(super) async fn end(story: &Story<'_>, other: &str) -> Result<()> {
     story.kubectl.run(&["delete", "namespace", other, "--wait=false"]).await.map(drop)
 }
 
-async fn history(story: &Story<'_>, namespace: &str) -> Result<String> {
+/// The history in a namespace.
+pub(super) async fn history(story: &Story<'_>, namespace: &str) -> Result<String> {
     let revisions = story.helm.history(namespace, "memo").await?;
     Ok(revisions.iter().map(|is| format!("{} {}", is.revision, is.status)).collect::<Vec<_>>().join(", "))
 }
 
-async fn records(story: &Story<'_>, namespace: &str) -> Result<usize> {
+/// How many records are in a namespace.
+pub(super) async fn records(story: &Story<'_>, namespace: &str) -> Result<usize> {
     let only = ListParams::default().labels("owner=helm");
     Ok(Api::<Secret>::namespaced(story.client.clone(), namespace).list(&only).await?.items.len())
 }
@@ -237,7 +240,7 @@ fn records_that_name_another_namespace_reach_no_further_than_their_object_may() 
 }
 
 /// A Job before the uninstall.
-const FAREWELL: &str = "apiVersion: batch/v1
+pub(super) const FAREWELL: &str = "apiVersion: batch/v1
 kind: Job
 metadata:
   name: farewell

@@ -1,8 +1,8 @@
 //! Records that say whose they are: what is done by them, what is left and told of, and what they give to nobody else.
 
 use anyhow::{Context as _, Result, ensure};
+use e2e::eventually;
 use e2e::story::{SOON, Story, alone, story};
-use e2e::{charts, eventually};
 use helm_operator::api::{HelmRelease, REQUESTED_AT, Reason};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::events::v1::Event;
@@ -12,27 +12,10 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
-/// Another namespace.
-async fn prepare(story: &Story<'_>) -> Result<String> {
-    for version in ["1.0.0", "1.1.0"] {
-        story.push(&charts::note("memo", version)).await?;
-    }
-    story.open_repository().await?;
-    let other = format!("{}-records", story.namespace);
-    story.kubectl.run(&["create", "namespace", &other]).await?;
-    Ok(other)
-}
-
-async fn end(story: &Story<'_>, other: &str) -> Result<()> {
-    story.kubectl.run(&["delete", "namespace", other, "--wait=false"]).await.map(drop)
-}
+use crate::storage_namespace::{end, prepare, records};
 
 fn secrets(story: &Story<'_>, namespace: &str) -> Api<Secret> {
     Api::namespaced(story.client.clone(), namespace)
-}
-
-async fn records(story: &Story<'_>, namespace: &str) -> Result<usize> {
-    Ok(secrets(story, namespace).list(&ListParams::default().labels("owner=helm")).await?.items.len())
 }
 
 async fn stands(story: &Story<'_>) -> Result<bool> {
