@@ -84,21 +84,7 @@ mod tests {
                 ended: ended.map(str::to_owned),
                 ..Marks::default()
             });
-            RecordMeta {
-                release: ReleaseKey::new("default", "demo"),
-                revision,
-                status: status.into(),
-                marks,
-                held: None,
-                copy_of: None,
-                copied_version: None,
-                counted: None,
-                bytes: 0,
-                resource_version: String::new(),
-                uid: String::new(),
-                created_at: None,
-                modified_at: None,
-            }
+            RecordMeta { revision, status: status.into(), marks, ..RecordMeta::new(ReleaseKey::new("default", "demo")) }
         };
         words.split_whitespace().zip(1..).map(meta).collect()
     }

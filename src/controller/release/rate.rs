@@ -99,19 +99,11 @@ mod tests {
 
     fn meta(revision: u32, marks: Option<Marks>, counted: Option<Counted>) -> RecordMeta {
         RecordMeta {
-            release: ReleaseKey::new("apps", "web"),
             revision,
             status: "superseded".into(),
             marks,
-            held: None,
-            copy_of: None,
-            copied_version: None,
             counted,
-            bytes: 0,
-            resource_version: String::new(),
-            uid: String::new(),
-            created_at: None,
-            modified_at: None,
+            ..RecordMeta::new(ReleaseKey::new("apps", "web"))
         }
     }
 

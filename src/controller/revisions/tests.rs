@@ -16,21 +16,7 @@ fn at(version: u32) -> RecordMeta {
 }
 
 fn of(uid: &str, version: u32) -> RecordMeta {
-    RecordMeta {
-        release: release(),
-        revision: 1,
-        status: "deployed".into(),
-        marks: None,
-        held: None,
-        copy_of: None,
-        copied_version: None,
-        counted: None,
-        bytes: 0,
-        resource_version: version.to_string(),
-        uid: uid.to_owned(),
-        created_at: None,
-        modified_at: None,
-    }
+    RecordMeta { resource_version: version.to_string(), uid: uid.to_owned(), ..RecordMeta::new(release()) }
 }
 
 /// How many times somebody was woken.

@@ -59,17 +59,11 @@ fn meta(revision: u32, word: &str) -> RecordMeta {
         revision,
         status: status.into(),
         marks,
-        held: None,
-        copy_of: None,
-        copied_version: None,
-        counted: None,
-        bytes: 0,
         // A release that was deployed long ago may be worked on now.
         created_at: Some(at(0)),
         modified_at: written,
-        release: ReleaseKey::new("apps", "web"),
         resource_version: "1".to_owned(),
-        uid: String::new(),
+        ..RecordMeta::new(ReleaseKey::new("apps", "web"))
     }
 }
 
