@@ -9,6 +9,9 @@ use super::Error;
 use super::object::ObjectRef;
 use super::pointers::OF_SERVER;
 
+/// What a service account lists.
+const ACCOUNT_LISTS: [&str; 2] = ["imagePullSecrets", "secrets"];
+
 /// Changes `content`, which is of `object`, to what is applied. Returns what of it a person should know.
 pub(super) fn prepare(object: &ObjectRef, content: &mut Map<String, Value>) -> Vec<String> {
     drop_what_the_server_writes(content);
@@ -28,6 +31,10 @@ pub(super) fn prepare(object: &ObjectRef, content: &mut Map<String, Value>) -> V
         ("apiregistration.k8s.io", "APIService") => {
             content.get_mut("spec").map(drop_bundle);
         }
+        // Others fill them in (OpenShift with the Secrets of its registry), and whoever applies a list without items owns it as a whole.
+        ("", "ServiceAccount") => content.retain(|field, list| {
+            !ACCOUNT_LISTS.contains(&field.as_str()) || list.as_array().is_some_and(|items| !items.is_empty())
+        }),
         ("apps" | "batch" | "", _) => return drop_doubled_env(content),
         _ => {}
     }
@@ -193,6 +200,14 @@ mod tests {
         assert_eq!(crd, json!({ "spec": { "conversion": { "webhook": { "clientConfig": {} } } } }));
         let service = prepared("apiregistration.k8s.io", "APIService", json!({ "spec": { "caBundle": "" } })).0;
         assert_eq!(service, json!({ "spec": {} }));
+    }
+
+    #[test]
+    fn lists_of_an_account_without_items_are_left_to_others() {
+        let account = |lists: Value| prepared("", "ServiceAccount", lists).0;
+        assert_eq!(account(json!({ "imagePullSecrets": [], "secrets": null, "a": [] })), json!({ "a": [] }));
+        let named = json!({ "imagePullSecrets": [{ "name": "registry" }] });
+        assert_eq!(account(named.clone()), named);
     }
 
     #[test]

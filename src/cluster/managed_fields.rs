@@ -31,11 +31,15 @@ pub(super) fn is_of_release(entry: &ManagedFieldsEntry) -> bool {
 
 /// The managed fields after the take-over, from managers of these names, too; `None` when there is nothing to take over.
 pub(super) fn taken_over(entries: &[ManagedFieldsEntry], former: &[&str]) -> Option<Vec<ManagedFieldsEntry>> {
+    let same_program = |entry: &ManagedFieldsEntry| {
+        let program = program(entry);
+        program.is_some() && entries.iter().any(|other| marked_it(other) && self::program(other) == program)
+    };
     let is_before = |entry: &ManagedFieldsEntry| {
         let manager = entry.manager.as_deref().unwrap_or_default();
         let is_of_helm = manager == FIELD_MANAGER && entry.operation.as_deref() == Some("Update");
         let is_former = former.contains(&manager) || (!former.is_empty() && is_embedded(entry));
-        is_of_object(entry) && (is_of_helm || is_former && marked_it(entry))
+        is_of_object(entry) && (is_of_helm || is_former && (marked_it(entry) || same_program(entry)))
     };
     let (before, mut kept): (Vec<_>, Vec<_>) = entries.iter().cloned().partition(is_before);
     let latest = before.last()?.clone();
@@ -76,6 +80,13 @@ fn is_of_object(entry: &ManagedFieldsEntry) -> bool {
 fn is_embedded(entry: &ManagedFieldsEntry) -> bool {
     let is_kubectl = entry.manager.as_deref().is_some_and(|manager| manager.starts_with("kubectl"));
     entry.operation.as_deref() == Some("Update") && !is_kubectl
+}
+
+/// The program that an entry is of, where it signs with its version (`terraform-provider-helm_v2.12.1_x5`): the next version of it is
+/// another manager.
+fn program(entry: &ManagedFieldsEntry) -> Option<&str> {
+    let (program, version) = entry.manager.as_deref()?.split_once("_v")?;
+    version.starts_with(|first: char| first.is_ascii_digit()).then_some(program).filter(|_| is_embedded(entry))
 }
 
 /// Whether it was this manager that wrote the object for its release. One that only works on it, as Flux on a `HelmRelease`
@@ -154,6 +165,26 @@ mod tests {
         let rest = entry("helm", "Apply", json!({ "f:spec": { "f:paused": {} } }));
         assert_eq!(given_up(json!([other, entry("helm", "Apply", replicas())])), Some(json!([other, rest])));
         assert_eq!(given_up(json!([other, rest])), None);
+    }
+
+    #[test]
+    fn a_program_that_signs_with_its_version_is_one_whatever_its_version() {
+        let marks = json!({ "f:metadata": { "f:annotations": { "f:meta.helm.sh/release-name": {} } } });
+        let image = || json!({ "f:spec": { "f:image": {} } });
+        let entries = json!([
+            entry("terraform-provider-helm_v2.9.0_x5", "Update", marks.clone()),
+            entry("terraform-provider-helm_v2.12.1_x5", "Update", image()),
+            entry("other_v2.12.1", "Update", image()),
+        ]);
+        let parsed: Vec<_> = serde_json::from_value(entries).expect("managed fields");
+        let taken = taken_over(&parsed, former_managers("apps")).map(|entries| json!(entries));
+        let mut ours = marks;
+        ours["f:spec"] = json!({ "f:image": {} });
+        assert_eq!(taken, Some(json!([entry("other_v2.12.1", "Update", image()), entry("helm", "Apply", ours)])));
+        // helm_v3 is a name, and no version of a program.
+        let other = json!([entry("helm_v3", "Update", image())]);
+        let parsed: Vec<_> = serde_json::from_value(other).expect("managed fields");
+        assert_eq!(taken_over(&parsed, former_managers("apps")), None);
     }
 
     #[test]
