@@ -41,11 +41,17 @@ pub(super) fn prepare(object: &ObjectRef, content: &mut Map<String, Value>) -> V
     Vec::new()
 }
 
-/// The patch that takes the numbers of rolling updates away from an object that is to have a strategy of another type: the API
-/// server `refused` the two beside each other. `None` where it is to have no such strategy, or that is not why.
+/// The patch that takes away what is left of a strategy where an object is to have one of another type: the API server `refused` the
+/// two beside each other. It is the numbers of rolling updates that the server filled in, or the webhook of conversions, of which
+/// somebody wrote the `caBundle`. `None` where it is to have no such strategy, or that is not why.
 pub(super) fn leftover_strategy(object: &ObjectRef, content: &Value, refused: &Error) -> Option<Value> {
-    let is_why = matches!(refused, Error::Invalid { message, .. } if message.contains("rollingUpdate"));
-    if object.group != "apps" || !is_why {
+    let says = |words: &str| matches!(refused, Error::Invalid { message, .. } if message.contains(words));
+    if object.defines_kinds() && says("spec.conversion") {
+        let strategy = &content["spec"]["conversion"]["strategy"];
+        let is_none = strategy.is_null() || strategy == "None";
+        return is_none.then(|| json!({ "spec": { "conversion": { "strategy": "None", "webhook": null } } }));
+    }
+    if object.group != "apps" || !says("rollingUpdate") {
         return None;
     }
     [("strategy", "Recreate"), ("updateStrategy", "OnDelete")].into_iter().find_map(|(field, other)| {

@@ -204,6 +204,33 @@ async fn a_definition_and_objects_of_it_are_applied_together() -> Result<()> {
     Ok(())
 }
 
+/// The webhook leaves the chart, and what somebody else wrote of it goes along.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_definition_loses_its_conversion_webhook_though_another_wrote_its_certificates() -> Result<()> {
+    let ground = Ground::new("crds-converted").await?;
+    let mut definition = crd("converted.example.com", "one");
+    let webhook = json!({
+        "conversionReviewVersions": ["v1"],
+        "clientConfig": { "service": { "name": "convert", "namespace": "default" } },
+    });
+    definition["spec"]["conversion"] = json!({ "strategy": "Webhook", "webhook": webhook });
+    let options = ground.apply_options("shop");
+    ground.cluster.apply(&ground.objects(std::slice::from_ref(&definition)).await?, &options).await?;
+    let injected =
+        json!({ "spec": { "conversion": { "webhook": { "clientConfig": { "caBundle": "LS0tLS1CRUdJTg==" } } } } });
+    let injector = PatchParams { field_manager: Some("cainjector".to_owned()), ..PatchParams::default() };
+    let name = "gadgets.converted.example.com";
+    definitions(&ground).patch(name, &injector, &Patch::Merge(injected)).await?;
+    if let Some(spec) = definition["spec"].as_object_mut() {
+        spec.remove("conversion");
+    }
+    ground.cluster.apply(&ground.objects(&[definition]).await?, &options).await?;
+    let live = serde_json::to_value(definitions(&ground).get(name).await?)?;
+    ensure!(live["spec"]["conversion"] == json!({ "strategy": "None" }), "{}", live["spec"]["conversion"]);
+    definitions(&ground).delete(name, &DeleteParams::default()).await?;
+    Ok(())
+}
+
 fn definitions(ground: &Ground) -> kube::Api<CustomResourceDefinition> {
     kube::Api::all(ground.client.clone())
 }

@@ -143,7 +143,7 @@ async fn a_webhook_that_does_not_answer_is_named() -> Result<()> {
     })
     .await?;
     let Error::WebhookUnreachable { webhook, .. } = &error else { bail!("{error:?}") };
-    ensure!(webhook == "away.example.com", "{error}");
+    ensure!(webhook == "admission webhook \"away.example.com\"", "{error}");
     Ok(())
 }
 
