@@ -137,8 +137,7 @@ pub struct HelmReleaseSpec {
     pub conflicts: Vec<ConflictRule>,
 
     /// Take over a Helm release of this name that exists and is one of another chart, instead of failing: what it consists of is
-    /// replaced. One of the same chart is taken over as it is. Also the release in another cluster that an object of another management
-    /// cluster has, as it is; once only: one that was lost to it is taken back by the annotation `helm-operator.ketches.cn/forceAt`.
+    /// replaced. One of the same chart is taken over as it is.
     #[serde(default)]
     pub adopt: bool,
 

@@ -373,7 +373,7 @@ fn before(object: &Object, existing: &Metadata, how: How<'_>) -> &'static [&'sta
 pub(super) fn hands_replicas_over(object: &Object, entries: &[ManagedFieldsEntry]) -> Option<Vec<ManagedFieldsEntry>> {
     let ObjectRef { group, kind, .. } = object.reference();
     let is_scaled = group == "apps" && matches!(&**kind, "Deployment" | "StatefulSet" | "ReplicaSet");
-    let is_set = object.content().get("spec").is_some_and(|spec| spec.get("replicas").is_some());
+    let is_set = object.content().get("spec").is_some_and(|spec| !spec["replicas"].is_null());
     if is_scaled && !is_set { managed_fields::without_replicas(entries) } else { None }
 }
 

@@ -35,7 +35,10 @@ pub(super) fn prepare(object: &ObjectRef, content: &mut Map<String, Value>) -> V
         ("", "ServiceAccount") => content.retain(|field, list| {
             !ACCOUNT_LISTS.contains(&field.as_str()) || list.as_array().is_some_and(|items| !items.is_empty())
         }),
-        ("apps" | "batch" | "", _) => return drop_doubled_env(content),
+        ("apps" | "batch" | "", _) => {
+            drop_null_replicas(content);
+            return drop_doubled_env(content);
+        }
         _ => {}
     }
     Vec::new()
@@ -59,6 +62,13 @@ pub(super) fn leftover_strategy(object: &ObjectRef, content: &Value, refused: &E
         let is_other = strategy["type"] == other && strategy.get("rollingUpdate").is_none_or(Value::is_null);
         is_other.then(|| json!({ "spec": { field: { "type": other, "rollingUpdate": null } } }))
     })
+}
+
+/// A number of pods that a chart leaves to others by a null is left to them.
+fn drop_null_replicas(content: &mut Map<String, Value>) {
+    if let Some(spec) = content.get_mut("spec").and_then(Value::as_object_mut) {
+        spec.retain(|field, value| field != "replicas" || !value.is_null());
+    }
 }
 
 /// The rules of an aggregated role are the controller's that fills them in, whatever a chart writes there.
@@ -206,6 +216,12 @@ mod tests {
         assert_eq!(crd, json!({ "spec": { "conversion": { "webhook": { "clientConfig": {} } } } }));
         let service = prepared("apiregistration.k8s.io", "APIService", json!({ "spec": { "caBundle": "" } })).0;
         assert_eq!(service, json!({ "spec": {} }));
+    }
+
+    #[test]
+    fn a_number_of_pods_that_is_null_is_none() {
+        let (given, _) = prepared("apps", "Deployment", json!({ "spec": { "replicas": null, "paused": null } }));
+        assert_eq!(given, json!({ "spec": { "paused": null } }));
     }
 
     #[test]

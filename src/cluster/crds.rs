@@ -224,7 +224,8 @@ impl Cluster {
             None => Ok(false),
             Some(live) => match self.has_objects(&live).await {
                 Err(Error::UnknownKind { .. }) => Ok(false),
-                Err(Error::Forbidden { .. }) => Ok(true),
+                // As where a webhook that has left converts them.
+                Err(Error::Forbidden { .. } | Error::WebhookUnreachable { .. } | Error::Invalid { .. }) => Ok(true),
                 answer => answer,
             },
         }
@@ -232,10 +233,16 @@ impl Cluster {
 
     /// Whether there is an object of a kind that `definition` defines.
     async fn has_objects(&self, definition: &Value) -> Result<bool, Error> {
-        let Some(definition) = definition.as_object() else { return Ok(false) };
-        let Some(resource) = defined_resources(definition).pop() else { return Ok(false) };
+        let Some(crd) = definition.as_object() else { return Ok(false) };
+        let versions = definition["spec"]["versions"].as_array().into_iter().flatten();
+        let stored: Vec<&str> =
+            versions.filter(|it| it["storage"] == true).filter_map(|it| it["name"].as_str()).collect();
+        // As they are stored they need no conversion.
+        let served = defined_resources(crd);
+        let is_stored = |resource: &&Resource| stored.contains(&resource.version.as_str());
+        let Some(resource) = served.iter().find(is_stored).or(served.last()) else { return Ok(false) };
         let first = ListParams::default().limit(1);
-        let found = self.requests.list::<Value>(&resource, None, &first).await?;
+        let found = self.requests.list::<Value>(resource, None, &first).await?;
         Ok(!found.items.is_empty())
     }
 

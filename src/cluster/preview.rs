@@ -89,6 +89,7 @@ impl Cluster {
         namespace: Option<&str>,
         definitions: &[Source<'_>],
         existing: ExistingCrds,
+        owner: &Owner,
     ) -> Result<Vec<Preview>, Error> {
         let mut objects = Vec::new();
         if let Some(name) = namespace {
@@ -96,10 +97,15 @@ impl Cluster {
         }
         let is_kept = |object: &Object| object.reference().kind == "Namespace" || existing == ExistingCrds::Keep;
         objects.extend(self.objects(definitions, "default").await?);
-        let how = How { force: true, ..How::default() };
         let found = concurrently(&objects, |object| async move {
-            let is_there = self.requests.metadata(object.resource(), object.reference()).await?.is_some();
-            if is_kept(object) && is_there { Ok(None) } else { self.preview_one(object, how, None).await.map(Some) }
+            let there = self.requests.metadata(object.resource(), object.reference()).await?;
+            if is_kept(object) && there.is_some() {
+                return Ok(None);
+            }
+            // One that was a part of the release keeps its marks.
+            let owner = there.is_some_and(|there| ownership::is_of(&there, owner)).then_some(owner);
+            let how = How { owner, force: true, ..How::default() };
+            self.preview_one(object, how, None).await.map(Some)
         });
         Ok(found.await?.into_iter().flatten().collect())
     }

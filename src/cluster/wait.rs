@@ -304,7 +304,9 @@ fn standing(question: &Question, look: &Look) -> Standing {
             Standing::Pending("the change has not been seen yet".to_owned())
         }
         (Question::Ready(version, _), Look::Seen(seen))
-            if version.overdue.is_some() && version.overdue == seen.assessment.overdue =>
+            if version.overdue.is_some()
+                && version.overdue == seen.assessment.overdue
+                && matches!(seen.assessment.ready, Verdict::Failed(_)) =>
         {
             Standing::Pending("it has not moved since the change".to_owned())
         }
@@ -439,6 +441,10 @@ mod tests {
         assert!(matches!(standing(&changed, &late("10:00")), Standing::Pending(_)));
         assert!(matches!(standing(&changed, &late("10:05")), Standing::Failed(_)));
         assert_eq!(standing(&changed, &seen("101")), Standing::Done);
+        // Paused, it is looked at no more, and the condition stays.
+        let Look::Seen(paused) = late("10:00") else { unreachable!() };
+        let assessment = Assessment { ready: Verdict::Current, ..paused.assessment };
+        assert_eq!(standing(&changed, &Look::Seen(Seen { assessment, ..paused })), Standing::Done);
         assert!(matches!(standing(&Question::Ready(version("100"), false), &late("10:00")), Standing::Failed(_)));
     }
 

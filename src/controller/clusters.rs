@@ -202,11 +202,6 @@ impl Remote {
         &self.server
     }
 
-    /// Which kubeconfig it is connected by, in a few letters.
-    pub(crate) fn connection(&self) -> String {
-        self.digest.iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
-    }
-
     /// Something that was asked of it got no answer.
     pub(crate) fn suspect(&self) {
         self.suspected.notify_one();

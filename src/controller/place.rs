@@ -176,9 +176,9 @@ impl Place {
         }
     }
 
-    /// Which connection it is, in a few letters: another kubeconfig may lead to another cluster. Empty for the operator's own.
-    pub(crate) fn connection(&self) -> String {
-        self.remote.as_ref().map(|remote| remote.connection()).unwrap_or_default()
+    /// The address of another cluster's API server: the credentials of a kubeconfig may be renewed at any time. Empty for the operator's own.
+    pub(crate) fn address(&self) -> &str {
+        self.remote.as_ref().map(|remote| remote.server()).unwrap_or_default()
     }
 
     /// How far what is done here may reach, whatever charts and records say: these are written by whoever may write Secrets. In

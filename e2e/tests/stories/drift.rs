@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use e2e::charts::Chart;
 use e2e::story::{SOON, Story, alone, as_it_is, story};
 use e2e::{eventually, status};
-use helm_operator::api::{HelmRelease, Reason};
+use helm_operator::api::{HelmRelease, REQUESTED_AT, Reason};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -431,7 +431,19 @@ fn what_is_deployed_is_looked_after_while_what_is_declared_is_refused() -> Resul
             Ok(())
         })
         .await?;
-        Ok(())
+
+        // What somebody uninstalled is no longer looked after.
+        story.patch("app", json!({ "spec": { "valuesFrom": null } })).await?;
+        story.ready("app").await?;
+        story.patch("app", json!({ "spec": { "values": { "refused": true } } })).await?;
+        story.refused("app", Reason::ChartRefused, &["it is refused"]).await?;
+        let namespace = ["--namespace", &*story.namespace];
+        story.helm.run(&["uninstall", "app", "--keep-history", namespace[0], namespace[1]]).await?;
+        story.patch("app", json!({ "metadata": { "annotations": { REQUESTED_AT: "now" } } })).await?;
+        eventually::measure(Duration::from_secs(4)).await;
+        ensure!(maps.get_opt("app").await?.is_none(), "it is made anew");
+        story.patch("app", json!({ "spec": { "values": null } })).await?;
+        story.ready("app").await.map(drop)
     })
 }
 

@@ -270,6 +270,28 @@ fn a_rollback_takes_away_what_the_revisions_in_between_made() -> Result<()> {
 }
 
 #[test]
+fn a_rollback_leaves_what_a_revision_in_between_only_took_over() -> Result<()> {
+    story("taken-in-between", async |story| {
+        stage(story, &charts::web("web", "1.0.0").file("templates/extra.yaml", EXTRA)).await?;
+        let mut spec = spec(0);
+        spec["rollback"] = json!({ "toRevision": 1 });
+        story.release("app", "web", "1.0.0", spec).await?;
+        story.ready("app").await?;
+        let mine = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "extra" }, "data": { "a": "mine" } });
+        story.apply(&mine.to_string()).await?;
+        let takes = json!({ "values": { "extra": true }, "upgrade": { "takeOwnership": true, "timeout": "1m" } });
+        story.patch("app", json!({ "spec": takes })).await?;
+        story.ready("app").await?;
+        let mut bad = broken();
+        bad["spec"]["upgrade"] = json!({ "timeout": "2s" });
+        story.patch("app", bad).await?;
+        story.refused("app", Reason::RetriesExhausted, &["revision 1 is deployed again"]).await?;
+        ensure!(story.objects::<ConfigMap>().get_opt("extra").await?.is_some(), "what a person made is gone");
+        Ok(())
+    })
+}
+
+#[test]
 fn a_rollback_goes_to_the_revision_that_is_declared_which_is_kept() -> Result<()> {
     story("to-revision", async |story| {
         stage(story, &charts::web("web", "1.0.0")).await?;

@@ -53,7 +53,7 @@ fn two_management_clusters_do_not_have_one_release_and_it_changes_hands_only_whe
 
         // Whatever the other declares: it is told, and nothing is written.
         two.release("memo", "memo", "1.0.0", named("prod")).await?;
-        let belongs = ["of another cluster", "spec.adopt", "made its revision 1"];
+        let belongs = ["of another cluster", FORCE_AT, "made its revision 1"];
         two.refused("memo", Reason::ReleaseNameConflict, &belongs).await?;
         two.patch("memo", json!({ "spec": { "chart": { "version": "1.1.0" } } })).await?;
         two.refused("memo", Reason::ReleaseNameConflict, &belongs).await?;
@@ -67,22 +67,26 @@ fn two_management_clusters_do_not_have_one_release_and_it_changes_hands_only_whe
         ensure!(remote.map("memo-config").await?.is_some(), "the other's release was uninstalled");
         ensure!(version(&remote, one).await? == record, "the other's record was written");
 
-        // It is taken over, as it is, and who had it does not take it back by what it declares.
+        // Nothing that is declared takes it over, here or there; a person does.
         let mut adopts = named("prod");
         adopts["adopt"] = json!(true);
         two.release("memo", "memo", "1.0.0", adopts).await?;
+        two.refused("memo", Reason::ReleaseNameConflict, &belongs).await?;
+        two.patch("memo", json!({ "metadata": { "annotations": { FORCE_AT: "first" } } })).await?;
         two.ready("memo").await?;
         let taken = ["taken over", "of another cluster", FORCE_AT];
         one.refused("memo", Reason::ReleaseNameConflict, &taken).await?;
         one.patch("memo", json!({ "spec": { "adopt": true, "chart": { "version": "1.1.0" } } })).await?;
         one.refused("memo", Reason::ReleaseNameConflict, &taken).await?;
-        ensure!(remote.history("memo").await? == "1 deployed", "{}", remote.history("memo").await?);
+        let taken_once = "1 superseded, 2 deployed";
+        ensure!(remote.history("memo").await? == taken_once, "{}", remote.history("memo").await?);
 
         // But once for each demand.
         one.patch("memo", json!({ "metadata": { "annotations": { FORCE_AT: "back" } } })).await?;
         one.ready("memo").await?;
         two.refused("memo", Reason::ReleaseNameConflict, &taken).await?;
-        ensure!(remote.history("memo").await? == "1 superseded, 2 deployed", "{}", remote.history("memo").await?);
+        let taken_back = "1 superseded, 2 superseded, 3 deployed";
+        ensure!(remote.history("memo").await? == taken_back, "{}", remote.history("memo").await?);
         two.patch("memo", json!({ "metadata": { "annotations": { FORCE_AT: "mine" } } })).await?;
         two.ready("memo").await?;
         one.refused("memo", Reason::ReleaseNameConflict, &taken).await?;

@@ -59,7 +59,8 @@ impl Gate {
     pub(super) fn judge(&self, planned: &Planned, inputs: &str, now: Timestamp) -> Standing {
         let is_approved = self.approved.contains(&planned.digest);
         match self.expires(planned) {
-            _ if planned.basis != self.basis(inputs) => Standing::Outdated,
+            // One of which it is not known what was shown is made anew, too.
+            _ if planned.basis != self.basis(inputs) || planned.shown.is_empty() => Standing::Outdated,
             expires if is_approved && expires <= now => Standing::Late,
             _ if is_approved => Standing::Approved,
             _ => Standing::Waiting,

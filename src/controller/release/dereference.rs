@@ -337,8 +337,8 @@ pub(crate) fn own_revisions(release: &HelmRelease, context: &Context) -> Option<
     (owner.has_installed() || is_local || revisions.is_empty()).then_some(revisions)
 }
 
-/// Whether `release` takes over what an object of another cluster has, which nothing here tells of but the record `newest`. Who had
-/// it already does so only once for each demand: so two never take it from each other without end.
+/// Whether `release` takes over what an object of another cluster has, which nothing here tells of but the record `newest`: once for
+/// each demand of a person, so that two never take it from each other without end.
 ///
 /// # Errors
 ///
@@ -351,11 +351,8 @@ fn takes_from_elsewhere(
     let target = target(release);
     let state = release.status.as_ref().and_then(|status| status.helm_release.as_ref());
     let had = state.is_some_and(|state| matching::told(state, &Key::of(release).namespace) == target);
-    let asks = if had {
-        demands::forced(release).is_some_and(|demand| !demands::is_answered(demand, revisions))
-    } else {
-        release.spec.adopt
-    };
+    // Not by what it declares: that may be restored, or applied, in more clusters than one.
+    let asks = demands::forced(release).is_some_and(|demand| !demands::is_answered(demand, revisions));
     if asks && !release.spec.suspend {
         return Ok(true);
     }
@@ -373,7 +370,7 @@ fn takes_from_elsewhere(
     } else {
         format!(
             "the Helm release {target} belongs to {theirs}. Set another spec.release.name or spec.release.namespace in {name}, or delete that one; \
-             or, to take the release over as it is, set spec.adopt to true in {name}, once that one is suspended, or deleted with \
+             or, to take the release over, give the annotation {FORCE_AT} of {name} a new value, once that one is suspended, or deleted with \
              spec.uninstall.deletionPolicy: Orphan"
         )
     };

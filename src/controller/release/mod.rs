@@ -327,7 +327,7 @@ async fn declared(
     let mut desired = Box::new(validate::validate(release, references)?);
     slot.pause();
     if let Some(gate) = &mut desired.gate {
-        gate.ways.push_str(&place.connection());
+        gate.ways.push_str(place.address());
     }
     trace.secrets = SecretValues::of_all(&desired.secrets).await;
     Ok((desired, room))

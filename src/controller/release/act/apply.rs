@@ -7,7 +7,7 @@ use helm::manifest::HookEvent;
 use helm::release::Status;
 
 use super::hooks::{self, Course};
-use super::leftovers::{LeftChart, added_by, clean_up, deletion, left_chart, not_cleaned};
+use super::leftovers::{LeftChart, clean_up, deletion, left_chart, made_since, not_cleaned};
 use super::prepare::{self, Pending};
 use super::{Deadline, Doing, Task, masked, planning, record};
 use crate::api::Reason;
@@ -246,9 +246,12 @@ impl<'a> Run<'a> {
         let pods = if self.action.recreate { place.cluster.pods_of(objects).await? } else { Vec::new() };
         place.cluster.apply_claimed(objects, claims, &options, &mut self.applied).await?;
         let mut old = Vec::new();
-        for record in replaced {
-            let is_rollback = self.step.kind == StepKind::Rollback;
-            old.extend(if is_rollback { added_by(record, self.task).await? } else { place.objects_of(record).await? });
+        if let Some(remedied) = &self.step.remedies {
+            old = made_since(remedied.to, self.record.revision(), self.task).await?;
+        } else {
+            for record in replaced {
+                old.extend(place.objects_of(record).await?);
+            }
         }
         let LeftChart { gone, kept } = left_chart(&old, objects, self.action, self.task).await?;
         for (object, why) in kept {

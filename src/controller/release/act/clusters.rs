@@ -160,7 +160,8 @@ async fn leave_place(
     let is_same = same.and_then(|record| record.meta().ok()).map(uid) == Some(deployed.uid);
     // It may run hooks, and waits until objects are gone.
     task.slot.pause();
-    for release in releases.iter().filter(|release| !is_same || *release != current) {
+    let others = releases.into_iter().filter(|release| !is_same || release != current).collect();
+    for release in &Box::pin(uninstall::wholes(others, place)).await? {
         Box::pin(uninstall::remove(release, leaving, place, trace)).await?;
     }
     Ok(())

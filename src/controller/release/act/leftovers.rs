@@ -8,8 +8,7 @@ use crate::cluster::{DeleteOptions, Object, Propagation, left_behind};
 use crate::controller::error::ReconcileError;
 use crate::controller::release::trace::Trace;
 use crate::controller::release::validate::Action;
-use crate::history::Record;
-use helm::release::Status;
+use crate::history::{Record, RecordMeta};
 
 /// What left the chart with an upgrade.
 pub(super) struct LeftChart {
@@ -50,23 +49,29 @@ fn holds_release(object: &Object, task: &Task<'_>) -> bool {
     is_namespace && [&identity.namespace, &identity.release.namespace, &own].contains(&&reference.name)
 }
 
-/// What a rollback takes away of a revision that it goes back from, but for what people keep data in: of one that was deployed all
-/// that the one it goes back to has not, of another one what it made itself.
-pub(super) async fn added_by(record: &Record, task: &Task<'_>) -> Result<Vec<Object>, ReconcileError> {
-    if record.release.info.status == Status::Deployed {
-        let mut objects = task.place.objects_of(record).await?;
-        objects.retain(|object| !object.reference().holds_data());
-        return Ok(objects);
+/// What a rollback to revision `to`, as revision `until`, takes away: of those that the revisions in between made themselves, whether
+/// they failed, were ended or were deployed, all but what people keep data in. What they only took over stays.
+pub(super) async fn made_since(to: u32, until: u32, task: &Task<'_>) -> Result<Vec<Object>, ReconcileError> {
+    let revisions = task.place.revisions.of(&task.desired.identity.release);
+    let has_made =
+        |meta: &&RecordMeta| meta.marks.as_ref().and_then(|it| it.absent.as_ref()).is_some_and(|it| !it.is_empty());
+    let between = revisions.iter().filter(|meta| meta.revision > to && meta.revision < until);
+    let mut objects = Vec::new();
+    for meta in between.filter(has_made) {
+        if let Some(record) = record::read(task.place, &meta.release, meta.revision).await? {
+            objects.extend(made_by(&record, task).await?);
+        }
     }
+    Ok(objects)
+}
+
+async fn made_by(record: &Record, task: &Task<'_>) -> Result<Vec<Object>, ReconcileError> {
     let absent = record.marks.as_ref().and_then(|marks| marks.absent.as_deref()).unwrap_or_default();
-    if absent.is_empty() {
-        return Ok(Vec::new());
-    }
     let objects = match prepare::manifest(&record.release, task).await {
         Ok(objects) => objects,
         // Which object stands where cannot be told any more.
         Err(error) if error.reason == Reason::UnknownKind => {
-            tracing::warn!(revision = record.revision(), error = %error.message, "what a failed revision made is left");
+            tracing::warn!(revision = record.revision(), error = %error.message, "what a revision made is left");
             return Ok(Vec::new());
         }
         Err(error) => return Err(error),

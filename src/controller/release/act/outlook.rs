@@ -96,7 +96,8 @@ pub(super) async fn look(
     let LeftChart { gone, .. } = left_chart(&old, &objects, action, task).await?;
     let namespace = definitions::makes_namespace(step, task).then_some(release.namespace.as_str());
     let asked = async {
-        let before = cluster.preview_before(namespace, &definitions, definitions::existing_crds(action)).await?;
+        let before =
+            cluster.preview_before(namespace, &definitions, definitions::existing_crds(action), &options.owner).await?;
         let applied = cluster.preview(&objects, &options).await?;
         Ok::<_, ReconcileError>((before, applied, cluster.preview_deletion(&gone, &options.owner).await?))
     };

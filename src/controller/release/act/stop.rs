@@ -13,7 +13,7 @@ use crate::controller::error::{self, NextAttempt, ReconcileError};
 use crate::controller::release::plan::{self, Stop};
 use crate::controller::release::rate::{self, MOST_MADE};
 use crate::controller::release::trace::Trace;
-use crate::history::Planned;
+use crate::history::{Planned, RecordMeta};
 
 /// Tells why nothing is done now.
 pub(super) async fn stop(stop: Stop, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
@@ -59,12 +59,14 @@ pub(super) async fn stop(stop: Stop, task: &Task<'_>, trace: &mut Trace) -> Resu
 /// What is deployed is looked after, and set right, though what is declared could not take its place. What fails of that is told
 /// by what could not be done itself.
 pub(super) async fn look_after(task: &Task<'_>, trace: &mut Trace) {
-    let live = &task.place.context.live;
-    let newest = task.place.revisions.of(&task.desired.identity.release).pop().map_or(0, |newest| newest.revision);
+    let identity = &task.desired.identity;
+    let newest = task.place.revisions.of(&identity.release).pop();
+    let is_deployed = |newest: &RecordMeta| newest.status == Status::Deployed && plan::is_of(newest, identity);
+    let Some(RecordMeta { revision, .. }) = newest.filter(is_deployed) else { return };
     let looked = async {
         Box::pin(watch_deployed(task, trace)).await?;
-        if live.has_suspects(&task.desired.identity.uid, newest) {
-            Box::pin(drift::inspect(newest, task, trace)).await?;
+        if task.place.context.live.has_suspects(&identity.uid, revision) {
+            Box::pin(drift::inspect(revision, task, trace)).await?;
         }
         Ok::<_, ReconcileError>(())
     };

@@ -88,7 +88,7 @@ async fn but_elsewhere(
 
 /// Of records that were being moved each place has a part: those of a place go that has none which tells more. By one that was left
 /// alone the release would be uninstalled once more, with its hooks.
-async fn wholes(owned: Vec<ReleaseKey>, place: &Place) -> Result<Vec<ReleaseKey>, ReconcileError> {
+pub(super) async fn wholes(owned: Vec<ReleaseKey>, place: &Place) -> Result<Vec<ReleaseKey>, ReconcileError> {
     let (parts, wholes): (Vec<&ReleaseKey>, Vec<&ReleaseKey>) = owned.iter().partition(|it| is_part(it, &owned, place));
     for meta in parts.into_iter().flat_map(|part| place.revisions.of(part)) {
         record::delete(place, &meta).await?;
@@ -218,8 +218,8 @@ pub(in crate::controller::release) async fn leave_former(
     place: &Place,
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
-    for release in former(identity, place) {
-        Box::pin(remove(&release, leaving, place, trace)).await?;
+    for release in &Box::pin(wholes(former(identity, place), place)).await? {
+        Box::pin(remove(release, leaving, place, trace)).await?;
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ fn kept(digest: &str, inputs: &str, revision: u32, age: i64) -> Planned {
         basis: gate().basis(inputs),
         revision,
         made: at(NOW - age),
-        shown: String::new(),
+        shown: "sha256:1".to_owned(),
     }
 }
 
@@ -44,6 +44,13 @@ fn a_step_that_has_to_be_approved_is_planned_first() {
         ("deployed=old", Some(kept("yes", "now", 3, 10)), false, Plan::Propose(upgrade())),
         ("deployed=old", Some(kept("yes", "now", 2, 100)), false, Plan::Propose(upgrade())),
         ("deployed=old", Some(kept("yes", "now", 2, 99)), false, Plan::CarryOut(upgrade())),
+        // Of one of an older operator it is not known what was shown.
+        (
+            "deployed=old",
+            Some(Planned { shown: String::new(), ..kept("yes", "now", 2, 10) }),
+            false,
+            Plan::Propose(upgrade()),
+        ),
         // One that waits for too long stays: somebody may look at it.
         (
             "deployed=old",
