@@ -44,6 +44,33 @@ async fn delete_record(story: &Story<'_>, revision: u32) -> Result<()> {
 }
 
 #[test]
+fn what_was_never_taken_over_stays_when_the_object_that_declares_it_goes() -> Result<()> {
+    story("never-taken", async |story| {
+        story.push(&charts::note("memo", "1.0.0")).await?;
+        story.open_repository().await?;
+        let url = format!("{}/memo", story.charts_url().await?);
+        let waits = json!({ "dependsOn": [{ "name": "missing" }] });
+        let manual = json!({ "plan": { "mode": "Manual" }, "values": { "greeting": "hey" } });
+        let refused = json!({ "chart": { "name": "memo", "version": "9.9.9", "repository": { "name": "charts" } } });
+        let wrong = json!({ "valuesFrom": [{ "kind": "Secret", "name": "missing" }] });
+        for (name, spec, reason) in [
+            ("waits", waits, Reason::DependencyNotReady),
+            ("planned", manual, Reason::ApprovalNeeded),
+            ("refused", refused, Reason::TagNotFound),
+            ("wrong", wrong, Reason::ValuesNotFound),
+        ] {
+            story.helm.run(&["install", name, &url, "--plain-http", "-n", &story.namespace]).await?;
+            story.release(name, "memo", "1.0.0", spec).await?;
+            story.refused(name, reason, &[]).await?;
+            story.delete(name).await?;
+            let history = story.history(name).await?;
+            ensure!(history == "1 deployed", "{name}: {history}");
+        }
+        Ok(())
+    })
+}
+
+#[test]
 fn what_somebody_uninstalls_is_installed_again() -> Result<()> {
     story("uninstalled-by-hand", async |story| {
         deployed(story, &["memo"], &json!({})).await?;

@@ -10,6 +10,7 @@ use kube::ResourceExt as _;
 use super::{Task, drift, health, helm_tests, keep, planning, record, rollback, uninstall};
 use crate::api::{APPROVE, PlannedChanges, REQUESTED_AT, Reason};
 use crate::controller::error::{self, NextAttempt, ReconcileError};
+use crate::controller::matching::Key;
 use crate::controller::release::plan::{self, Stop};
 use crate::controller::release::rate::{self, MOST_MADE};
 use crate::controller::release::trace::Trace;
@@ -101,6 +102,11 @@ async fn watch_deployed(task: &Task<'_>, trace: &mut Trace) -> Result<(), Reconc
     let identity = &task.desired.identity;
     let newest = task.place.revisions.of(&identity.release).pop();
     let Some(deployed) = newest.filter(|newest| newest.status == Status::Deployed) else { return Ok(()) };
+    let owner = uninstall::owner_of(&identity.release, task.place);
+    if !owner.is_some_and(|owner| owner.key == Key::of(task.release) && owner.has_installed()) {
+        // Who is told to have a release uninstalls it.
+        return Ok(());
+    }
     // Somebody may have made another, with helm perhaps.
     Box::pin(trace.keep(task.release, task.desired, deployed.revision, task.place)).await?;
     if !plan::is_of(&deployed, identity) {
