@@ -240,7 +240,7 @@ impl Cluster {
         // As they are stored they need no conversion.
         let served = defined_resources(crd);
         let is_stored = |resource: &&Resource| stored.contains(&resource.version.as_str());
-        let Some(resource) = served.iter().find(is_stored).or(served.last()) else { return Ok(false) };
+        let Some(resource) = served.iter().find(is_stored).or_else(|| served.last()) else { return Ok(false) };
         let first = ListParams::default().limit(1);
         let found = self.requests.list::<Value>(resource, None, &first).await?;
         Ok(!found.items.is_empty())
