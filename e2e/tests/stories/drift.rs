@@ -419,6 +419,16 @@ fn what_is_deployed_is_looked_after_while_what_is_declared_is_refused() -> Resul
         edit(&maps, "app", json!({ "data": { "color": "blue" } })).await?;
         eventually::object(&maps, "app", SOON, red).await?;
 
+        // Nor does a version that is not there end that.
+        story.patch("app", json!({ "spec": { "values": null, "chart": { "version": "9.9.9" } } })).await?;
+        story.refused("app", Reason::TagNotFound, &["9.9.9"]).await?;
+        edit(&maps, "app", json!({ "data": { "color": "green" } })).await?;
+        eventually::object(&maps, "app", SOON, red).await?;
+        maps.delete("app", &DeleteParams::default()).await?;
+        eventually::object(&maps, "app", SOON, red).await?;
+        story.patch("app", json!({ "spec": { "chart": { "version": "1.0.0" } } })).await?;
+        story.ready("app").await?;
+
         // Where it is not even known what is declared nothing is said of it that is not known.
         let missing = json!([{ "kind": "Secret", "name": "missing" }]);
         story.patch("app", json!({ "spec": { "values": null, "valuesFrom": missing } })).await?;

@@ -14,6 +14,7 @@ use crate::api::{HelmRelease, Reason};
 use crate::controller::charts::LoadedChart;
 use crate::controller::context::{Context, Slot};
 use crate::controller::error::{ReconcileError, chain};
+use crate::history::Marks;
 use crate::off_thread::off_thread;
 use crate::registry::{Digest, Error, Mismatch, Resolved};
 
@@ -68,6 +69,15 @@ fn known(desired: &DesiredRelease, context: &Context) -> Option<Resolved> {
     if marks.owner != identity.owner || marks.declared != desired.declared() {
         return None;
     }
+    recorded(marks, desired, context)
+}
+
+/// What the newest revision was made from, whatever is declared now.
+pub(super) fn deployed(desired: &DesiredRelease, context: &Context) -> Option<Resolved> {
+    recorded(context.revisions_of(&desired.identity.target()).last()?.marks.as_ref()?, desired, context)
+}
+
+fn recorded(marks: &Marks, desired: &DesiredRelease, context: &Context) -> Option<Resolved> {
     let digest: Digest = marks.digest.parse().ok()?;
     let version = marks.chart.strip_prefix(&format!("{}-", desired.chart_name))?.to_owned();
     Some(context.registry.recorded(&desired.chart, version, digest, &desired.access))

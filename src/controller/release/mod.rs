@@ -60,6 +60,7 @@ use crate::api::{HelmRelease, RELEASE_FINALIZER, Reason};
 use crate::cluster::SecretValues;
 use crate::history::{Planned, RecordMeta};
 use crate::permits::Permit;
+use crate::registry::Resolved;
 
 /// How soon an object is looked at again whose watch is behind our own write of its status.
 const CATCH_UP: Duration = Duration::from_millis(50);
@@ -270,7 +271,7 @@ async fn bring_nearer(
     let (mut desired, _room) = Box::pin(declared(release, &slot, place, trace)).await?;
     Box::pin(act::storage::settle(&mut desired, place)).await?;
     trace.records = Some(desired.identity.target());
-    let resolved = Box::pin(fetch::resolve(&desired, release, context, trace)).await?;
+    let resolved = Box::pin(resolve(&desired, &slot, (release, place), trace)).await?;
     let asked = demands::is_unanswered(release, &place.revisions.of(&desired.identity.release));
     if asked {
         context.live.again(&desired.identity.uid);
@@ -313,6 +314,24 @@ async fn bring_nearer(
     let message = "the history of the release was changed by somebody else as often as the operator changed it: \
                    find out what else writes release Secrets of this name";
     Err(ReconcileError::new(Reason::PendingRelease, message))
+}
+
+/// The version that is declared. Where there is none now, what is deployed is looked after.
+async fn resolve(
+    desired: &validate::DesiredRelease,
+    slot: &Slot<'_>,
+    (release, place): (&HelmRelease, &Place),
+    trace: &mut Trace,
+) -> Result<Resolved, ReconcileError> {
+    let answer = Box::pin(fetch::resolve(desired, release, &place.context, trace)).await;
+    if answer.is_err()
+        && let Some(resolved) = &fetch::deployed(desired, &place.context)
+    {
+        let (inputs, blocked, planned, moves) = ("", None, None, None);
+        let task = act::Task { release, desired, resolved, inputs, blocked, slot, place, planned, moves };
+        Box::pin(act::look_after(&task, trace)).await;
+    }
+    answer
 }
 
 /// What is to be installed, and the place in memory that its values have where they are large.

@@ -36,6 +36,7 @@ pub(super) mod storage;
 pub(super) mod uninstall;
 
 pub(super) use self::outlook::foreseen;
+pub(super) use self::stop::look_after;
 
 use std::time::Duration;
 

@@ -59,7 +59,7 @@ pub(super) async fn stop(stop: Stop, task: &Task<'_>, trace: &mut Trace) -> Resu
 
 /// What is deployed is looked after, and set right, though what is declared could not take its place. What fails of that is told
 /// by what could not be done itself.
-pub(super) async fn look_after(task: &Task<'_>, trace: &mut Trace) {
+pub(in crate::controller::release) async fn look_after(task: &Task<'_>, trace: &mut Trace) {
     let identity = &task.desired.identity;
     let newest = task.place.revisions.of(&identity.release).pop();
     let is_deployed = |newest: &RecordMeta| newest.status == Status::Deployed && plan::is_of(newest, identity);
