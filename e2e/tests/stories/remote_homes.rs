@@ -70,8 +70,16 @@ fn two_management_clusters_do_not_have_one_release_and_it_changes_hands_only_whe
         // Nothing that is declared takes it over, here or there; a person does.
         let mut adopts = named("prod");
         adopts["adopt"] = json!(true);
-        two.release("memo", "memo", "1.0.0", adopts).await?;
+        let mut restored = json!({
+            "apiVersion": "helm-operator.ketches.cn/v1alpha1", "kind": "HelmRelease",
+            "metadata": { "name": "memo", "annotations": { FORCE_AT: "long ago" } },
+            "spec": { "chart": { "name": "memo", "version": "1.0.0", "repository": { "name": "charts" } } },
+        });
+        restored["spec"].as_object_mut().context("a spec")?.extend(adopts.as_object().cloned().unwrap_or_default());
+        two.apply(&restored.to_string()).await?;
         two.refused("memo", Reason::ReleaseNameConflict, &belongs).await?;
+        let handled = two.releases().get("memo").await?.status.and_then(|status| status.last_handled_force_at);
+        ensure!(handled.as_deref() == Some("long ago"), "{handled:?}");
         two.patch("memo", json!({ "metadata": { "annotations": { FORCE_AT: "first" } } })).await?;
         two.ready("memo").await?;
         let taken = ["taken over", "of another cluster", FORCE_AT];

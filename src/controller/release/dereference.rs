@@ -13,7 +13,9 @@ use super::demands;
 use super::dependencies::{self, Dependency};
 use super::trace::Trace;
 use super::values::{self, Referenced};
-use crate::api::{ADOPT, FORCE_AT, HelmRelease, KubeConfig, Reason, ValuesKind, ValuesReference, shortened};
+use crate::api::{
+    ADOPT, ConditionType, FORCE_AT, HelmRelease, KubeConfig, Reason, ValuesKind, ValuesReference, shortened,
+};
 use crate::controller::access::{self, DereferencedRepository};
 use crate::controller::causes::api_error;
 use crate::controller::context::{Context, Slot};
@@ -337,6 +339,13 @@ pub(crate) fn own_revisions(release: &HelmRelease, context: &Context) -> Option<
     (owner.has_installed() || is_local || revisions.is_empty()).then_some(revisions)
 }
 
+/// Whether the status says that the release is another's.
+pub(crate) fn knows_of_another(release: &HelmRelease) -> bool {
+    let conditions = release.status.iter().flat_map(|status| &status.conditions);
+    let conflict = Reason::ReleaseNameConflict.to_string();
+    conditions.into_iter().any(|it| it.type_ == ConditionType::Ready.as_str() && it.reason == conflict)
+}
+
 /// Whether `release` takes over what an object of another cluster has, which nothing here tells of but the record `newest`: once for
 /// each demand of a person, so that two never take it from each other without end.
 ///
@@ -353,6 +362,7 @@ fn takes_from_elsewhere(
     let had = state.is_some_and(|state| matching::told(state, &Key::of(release).namespace) == target);
     // Not by what it declares: that may be restored, or applied, in more clusters than one.
     let asks = demands::forced(release).is_some_and(|demand| !demands::is_answered(demand, revisions));
+    let asks = asks && knows_of_another(release);
     if asks && !release.spec.suspend {
         return Ok(true);
     }

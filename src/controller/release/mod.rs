@@ -127,6 +127,10 @@ pub(super) async fn reconcile(
         }
         Err(error) => {
             if error.reason == Reason::ReleaseNameConflict {
+                // What was asked before somebody knew of that, or was restored with the object, asks for nothing of another's.
+                if !dereference::knows_of_another(release) {
+                    trace.demand = demands::forced(release).map(str::to_owned);
+                }
                 // The release is somebody else's: it is no longer waited for.
                 context.waits.end(&release.uid().unwrap_or_default());
                 context.live.end(&release.uid().unwrap_or_default());
@@ -246,7 +250,8 @@ async fn enter(release: &HelmRelease, slot: &Slot<'_>, place: &Place, trace: &mu
         // Suspended or not: whose place it takes is about to go.
         Box::pin(act::take_over(release, place, trace)).await?;
         if elsewhere.is_some() {
-            // Before anything else: who has it in its status does not take it once more.
+            // Before anything else: one demand takes it once.
+            trace.demand = demands::forced(release).map(str::to_owned);
             Box::pin(publish::progress(release, trace, context)).await?;
         }
     }

@@ -160,7 +160,7 @@ pub(super) fn report(
         observed_generation: generation,
         conditions: conditions.build(&before.conditions, generation, now),
         last_handled_reconcile_at: release.annotations().get(REQUESTED_AT).cloned(),
-        last_handled_force_at: handled_force(release, revisions).or_else(|| before.last_handled_force_at.clone()),
+        last_handled_force_at: handled_force(release, revisions).or_else(|| so_far.last_handled_force_at.clone()),
         last_attempted_generation: if trace.attempted.is_some() {
             generation
         } else {
@@ -336,6 +336,7 @@ fn carried_over(before: HelmReleaseStatus, trace: &Trace) -> HelmReleaseStatus {
             .map(|attempted| attempted.version.clone())
             .or(before.last_attempted_revision),
         last_attempted_digest: attempted.map(|attempted| attempted.digest.to_string()).or(before.last_attempted_digest),
+        last_handled_force_at: trace.demand.clone().or(before.last_handled_force_at),
         defaults: trace.defaults.clone().unwrap_or(before.defaults),
         values_artifacts: trace.artifacts.clone().unwrap_or(before.values_artifacts),
         // Once a revision of it is recorded it waits no more.

@@ -64,6 +64,8 @@ pub(super) struct Trace {
     pub(super) plan: Option<PlanStatus>,
     /// Where the release's records are, once that is known: elsewhere than declared while they wait to be moved.
     pub(super) records: Option<Target>,
+    /// The demand for one more revision that is answered, whatever the revisions tell.
+    pub(super) demand: Option<String>,
     /// Whether the plan that the status tells of waits no more.
     pub(super) withdrawn: bool,
     /// What is done at the moment, where it takes a while.

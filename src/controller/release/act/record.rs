@@ -75,8 +75,9 @@ async fn finished<T: 'static>(
 /// Marks a revision as ours, made for these inputs.
 pub(super) async fn adopt(record: &Record, marks: &Marks, task: &Task<'_>) -> Result<(), ReconcileError> {
     let mut record = record.clone();
-    let fields = record.marks.take().map(|marks| marks.fields).unwrap_or_default();
-    record.marks = Some(Marks { fields, ..marks.clone() });
+    // What it put into the cluster stays true of it.
+    let Marks { fields, absent, .. } = record.marks.take().unwrap_or_default();
+    record.marks = Some(Marks { fields, absent, ..marks.clone() });
     update(task.place, record).await.map(drop)
 }
 
