@@ -76,8 +76,8 @@ async fn finished<T: 'static>(
 pub(super) async fn adopt(record: &Record, marks: &Marks, task: &Task<'_>) -> Result<(), ReconcileError> {
     let mut record = record.clone();
     // What it put into the cluster stays true of it.
-    let Marks { fields, absent, .. } = record.marks.take().unwrap_or_default();
-    record.marks = Some(Marks { fields, absent, ..marks.clone() });
+    let Marks { absent, fields, .. } = record.marks.take().unwrap_or_default();
+    record.marks = Some(Marks { absent, fields, ..marks.clone() });
     update(task.place, record).await.map(drop)
 }
 
