@@ -10,7 +10,7 @@ use helm_operator::api::{FORCE_AT, Reason};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::Api;
 use kube::api::{DeleteParams, PostParams};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::remote_clusters::{Remote, named, prepare, set};
 
@@ -33,6 +33,18 @@ async fn beside<'a>(story: &Story<'_>, stage: &'a Stage) -> Result<Story<'a>> {
 async fn version(remote: &Remote<'_>, story: &Story<'_>) -> Result<Option<String>> {
     let secrets = Api::<Secret>::namespaced(remote.client.clone(), &story.namespace);
     Ok(secrets.get("sh.helm.release.v1.memo.v1").await?.metadata.resource_version)
+}
+
+/// An object as a backup has it: what was asked of it long ago stands on it still.
+fn restored(spec: &Value) -> Value {
+    let mut restored = json!({
+        "apiVersion": "helm-operator.ketches.cn/v1alpha1",
+        "kind": "HelmRelease",
+        "metadata": { "name": "memo", "annotations": { FORCE_AT: "long ago" } },
+        "spec": spec,
+    });
+    restored["spec"]["chart"] = json!({ "name": "memo", "version": "1.0.0", "repository": { "name": "charts" } });
+    restored
 }
 
 #[test]
@@ -70,13 +82,7 @@ fn two_management_clusters_do_not_have_one_release_and_it_changes_hands_only_whe
         // Nothing that is declared takes it over, here or there; a person does.
         let mut adopts = named("prod");
         adopts["adopt"] = json!(true);
-        let mut restored = json!({
-            "apiVersion": "helm-operator.ketches.cn/v1alpha1", "kind": "HelmRelease",
-            "metadata": { "name": "memo", "annotations": { FORCE_AT: "long ago" } },
-            "spec": { "chart": { "name": "memo", "version": "1.0.0", "repository": { "name": "charts" } } },
-        });
-        restored["spec"].as_object_mut().context("a spec")?.extend(adopts.as_object().cloned().unwrap_or_default());
-        two.apply(&restored.to_string()).await?;
+        two.apply(&restored(&adopts).to_string()).await?;
         two.refused("memo", Reason::ReleaseNameConflict, &belongs).await?;
         let handled = two.releases().get("memo").await?.status.and_then(|status| status.last_handled_force_at);
         ensure!(handled.as_deref() == Some("long ago"), "{handled:?}");
