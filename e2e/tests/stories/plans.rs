@@ -120,23 +120,28 @@ pub(super) async fn plans(story: &Story<'_>) -> Result<usize> {
     Ok(story.objects::<Secret>().list(&of_plans).await?.items.len())
 }
 
-/// A chart with a definition, an object of it where it is there, a hook, and a random word.
-fn random_with_definition(name: &str) -> Chart {
-    let definition = format!(
+/// A definition of the kind `Part`, with a schema of an object that says this of itself.
+pub(crate) fn definition(group: &str, schema: &str) -> String {
+    format!(
         "apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
-metadata: {{name: parts.{name}}}
+metadata: {{name: parts.{group}}}
 spec:
-  group: {name}
+  group: {group}
   names: {{kind: Part, plural: parts, singular: part, listKind: PartList}}
   scope: Namespaced
   versions:
   - name: v1
     served: true
     storage: true
-    schema: {{openAPIV3Schema: {{type: object, x-kubernetes-preserve-unknown-fields: true}}}}
+    schema: {{openAPIV3Schema: {{type: object, {schema}}}}}
 "
-    );
+    )
+}
+
+/// A chart with a definition, an object of it where it is there, a hook, and a random word.
+fn random_with_definition(name: &str) -> Chart {
+    let definition = definition(name, "x-kubernetes-preserve-unknown-fields: true");
     let part = format!(
         "{{{{- if .Capabilities.APIVersions.Has \"{name}/v1/Part\" }}}}
 apiVersion: {name}/v1

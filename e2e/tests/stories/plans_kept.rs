@@ -17,7 +17,7 @@ use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
-use crate::plans::{another, approve, color, declare, deployed, diff, waits};
+use crate::plans::{another, approve, color, declare, definition, deployed, diff, waits};
 
 #[test]
 fn a_plan_that_is_shown_as_another_is_not_carried_out() -> Result<()> {
@@ -43,29 +43,14 @@ fn a_plan_that_is_shown_as_another_is_not_carried_out() -> Result<()> {
     })
 }
 
-fn definition(group: &str) -> String {
-    format!(
-        "apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {{name: parts.{group}}}
-spec:
-  group: {group}
-  names: {{kind: Part, plural: parts, singular: part, listKind: PartList}}
-  scope: Namespaced
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    schema: {{openAPIV3Schema: {{type: object, properties: {{spec: {{type: object, properties: {{size: {{type: string}}}}}}}}}}}}
-"
-    )
-}
+/// What the definition says of the fields of its kind.
+const SIZE: &str = "properties: {spec: {type: object, properties: {size: {type: string}}}}";
 
 #[test]
 fn a_definition_that_others_changed_meanwhile_is_not_put_back_unseen() -> Result<()> {
     story("plan-definition", async |story| {
         let group = format!("{}.example.com", story.namespace);
-        story.push(&charts::note("app", "1.0.0").file("crds/parts.yaml", definition(&group))).await?;
+        story.push(&charts::note("app", "1.0.0").file("crds/parts.yaml", definition(&group, SIZE))).await?;
         story.open_repository().await?;
         let upgrade = json!({ "crds": "CreateReplace", "force": true });
         story.release("app", "app", "1.0.0", json!({ "upgrade": upgrade })).await?;

@@ -55,11 +55,9 @@ pub(super) async fn watch(revision: u32, task: &Task<'_>, trace: &Trace) -> Resu
     let fields = marks.map(|marks| marks.fields.as_slice()).filter(|fields| fields.len() == objects.len());
     let fields = |at: usize| fields.and_then(|fields| Fingerprint::from_number(fields[at]));
     let (resources, reach) = (task.place.cluster.resources_of(&objects).await?, task.place.reach());
-    let objects = objects.into_iter().zip(resources).enumerate();
-    // What is out of reach is none of the release's business, though a record says so.
-    let objects = objects.filter(|(_, (object, _))| reach.covers(object));
     let (mut watched, mut is_partial) = (Vec::new(), false);
-    for (at, (object, resource)) in objects {
+    // What is out of reach is none of the release's business, though a record says so.
+    for (at, (object, resource)) in objects.into_iter().zip(resources).enumerate().filter(|it| reach.covers(&it.1.0)) {
         let Some(resource) = resource else {
             is_partial = true;
             continue;
@@ -68,7 +66,6 @@ pub(super) async fn watch(revision: u32, task: &Task<'_>, trace: &Trace) -> Resu
             watched.push((resource, object, fields(at)));
         }
     }
-    let objects = watched;
     let conditions = task.release.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let is =
         |kind: ConditionType, word: &str| conditions.iter().any(|it| it.type_ == kind.as_str() && it.status == word);
@@ -81,7 +78,7 @@ pub(super) async fn watch(revision: u32, task: &Task<'_>, trace: &Trace) -> Resu
             || is(ConditionType::Drifted, "True")
             || is(ConditionType::Healthy, "False"),
     };
-    live.begin(task.release, watch, objects, (&task.place.cluster, &task.desired.checks));
+    live.begin(task.release, watch, watched, (&task.place.cluster, &task.desired.checks));
     Ok(())
 }
 
