@@ -45,6 +45,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("src/controller/release/plan.rs", &["async ", "await", "Context", "crate::cluster", "crate::registry", "now()"]),
     ("src/controller/release/approval.rs", &["async ", "await", "Context", "crate::cluster", "now()"]),
     ("src/controller/release/validate.rs", &["async ", "await", "Context", "crate::cluster", "now()"]),
+    ("src/controller/release/remediation.rs", &["async ", "await", "Context", "crate::cluster", "now()"]),
     ("src/controller/matching.rs", &["async ", "await", "Context", "crate::cluster", "History", "now()"]),
     ("src/controller/index.rs", &["async ", "await", "Context", "crate::cluster", "History", "now()"]),
     ("src/controller/ownership.rs", &["async ", "await", "Context", "crate::cluster", "crate::registry", "now()"]),

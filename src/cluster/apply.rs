@@ -251,6 +251,11 @@ impl Cluster {
                     None => None,
                 }
             }
+            // What converts it may come up with this very apply: as it is stored it needs no conversion.
+            Err(away @ Error::WebhookUnreachable { .. }) => match self.moved(object.resource()).await? {
+                Some(resource) => self.requests.metadata(&resource, object.reference()).await.map_err(|_| away)?,
+                None => return Err(away),
+            },
             metadata => metadata?,
         };
         if let Some(metadata) = metadata.as_ref().filter(|_| !options.take_ownership) {

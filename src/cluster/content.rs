@@ -47,12 +47,19 @@ pub(super) fn prepare(object: &ObjectRef, content: &mut Map<String, Value>) -> V
 /// The patch that takes away what is left of a strategy where an object is to have one of another type: the API server `refused` the
 /// two beside each other. It is the numbers of rolling updates that the server filled in, or the webhook of conversions, of which
 /// somebody wrote the `caBundle`. `None` where it is to have no such strategy, or that is not why.
+///
+/// A definition is patched as a whole: where anything else of it is refused, too, the one in the cluster goes on converting.
 pub(super) fn leftover_strategy(object: &ObjectRef, content: &Value, refused: &Error) -> Option<Value> {
     let says = |words: &str| matches!(refused, Error::Invalid { message, .. } if message.contains(words));
     if object.defines_kinds() && says("spec.conversion") {
-        let strategy = &content["spec"]["conversion"]["strategy"];
-        let is_none = strategy.is_null() || strategy == "None";
-        return is_none.then(|| json!({ "spec": { "conversion": { "strategy": "None", "webhook": null } } }));
+        let mut spec = content["spec"].clone();
+        let conversion = &spec["conversion"];
+        let is_none = conversion["strategy"].is_null() || conversion["strategy"] == "None";
+        if !is_none || !conversion["webhook"].is_null() {
+            return None;
+        }
+        spec["conversion"] = json!({ "strategy": "None", "webhook": null });
+        return Some(json!({ "spec": spec }));
     }
     if object.group != "apps" || !says("rollingUpdate") {
         return None;

@@ -96,9 +96,7 @@ impl Cluster {
                 let objects = targets.into_iter().map(|(target, why)| (target.object, why)).collect();
                 Err(Error::NotGone { objects, waited: timeout })
             }
-            Err(Unsettled::Unwatchable(object, message)) => {
-                Err(Error::Refused { verb: "watch", target: object.to_string(), code: 403, message })
-            }
+            Err(Unsettled::Unwatchable(object, message)) => Err(Error::Unwatched { object: Box::new(object), message }),
         }
     }
 

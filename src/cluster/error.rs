@@ -261,6 +261,14 @@ pub enum Error {
         #[source]
         source: Box<kube::Error>,
     },
+    /// It is not known what has become of an object: it may not be watched.
+    #[error("failed to watch {object}: {message}")]
+    Unwatched {
+        /// The object.
+        object: Box<ObjectRef>,
+        /// The server's words.
+        message: String,
+    },
     /// Any other refusal.
     #[error("failed to {verb} {target}: {message} (HTTP {code})")]
     Refused {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::apply::{How, prepared, vanishes};
 use super::checks::Judge;
 use super::object::{Object, ObjectRef};
+use super::ready::{Subject, Verdict};
 use super::request::Metadata;
 use super::wait::{AsOf, Question, Target, Unready, Unsettled};
 use super::watch::Marks;
@@ -52,6 +53,8 @@ impl Cluster {
     ///
     /// A Job or Pod that exists is not touched: it has run, or runs, for something else, and its end would be taken for
     /// this hook's ([`Error::HookExists`]). But one that a run which is resumed has made is the one to wait for.
+    ///
+    /// Where it may not be watched it goes on, and the run is to be resumed ([`Error::Unwatched`]): then it is looked at again.
     pub async fn run_hook(&self, hook: &Object, run: HookRun<'_>, timeout: Duration) -> Result<HookOutcome, Error> {
         let hook = &hook.annotated(RUN, made_for(run.of) + &run.began.to_string());
         if !ends(hook.reference()) {
@@ -76,7 +79,21 @@ impl Cluster {
             Err(Unsettled::Failed(targets)) => Ok(self.ended_badly(targets, HookOutcome::Failed).await),
             Err(Unsettled::Late(targets)) => Ok(self.ended_badly(targets, HookOutcome::TimedOut).await),
             Err(Unsettled::Unwatchable(object, message)) => {
-                Err(Error::Refused { verb: "watch", target: object.to_string(), code: 403, message })
+                self.seen_to_end(hook, Error::Unwatched { object: Box::new(object), message }).await
+            }
+        }
+    }
+
+    /// How a hook ended that is not watched; `unknown` where it has not.
+    async fn seen_to_end(&self, hook: &Object, unknown: Error) -> Result<HookOutcome, Error> {
+        let reference = hook.reference();
+        let Some(live) = self.requests.get(hook.resource(), reference).await? else { return Err(unknown) };
+        match Judge::Strict.assess(&reference.group, &reference.kind, &Subject::of(&live), Value::default).complete {
+            Verdict::Current => Ok(HookOutcome::Succeeded),
+            Verdict::InProgress(_) => Err(unknown),
+            Verdict::Failed(message) => {
+                let why = self.diagnose(hook.resource(), reference).await;
+                Ok(HookOutcome::Failed(Unready { object: reference.clone(), message, why }))
             }
         }
     }

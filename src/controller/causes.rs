@@ -83,9 +83,12 @@ impl From<cluster::Error> for ReconcileError {
             E::WebhookUnreachable { .. } => Reason::WebhookUnavailable,
             E::NamespaceMissing { .. } | E::NamespaceTerminating { .. } => Reason::NamespaceNotFound,
             E::NotGone { .. } => Reason::NotReady,
-            E::Discover { .. } | E::NoKinds | E::StaleGroup { .. } | E::Unavailable { .. } | E::ReadAnswer { .. } => {
-                Reason::ClusterUnavailable
-            }
+            E::Discover { .. }
+            | E::NoKinds
+            | E::StaleGroup { .. }
+            | E::Unavailable { .. }
+            | E::ReadAnswer { .. }
+            | E::Unwatched { .. } => Reason::ClusterUnavailable,
         };
         let awaits = match &error {
             E::Owned { object, .. } | E::Unowned { object, .. } | E::Immutable { object, .. } => {

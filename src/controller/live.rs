@@ -6,7 +6,7 @@
 
 mod object;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use super::context::Context;
 use super::matching::Key;
 use super::waits::For;
 use super::watch;
-use crate::api::HelmRelease;
+use crate::api::{HelmRelease, Reason};
 use crate::cluster::{Applied, Cluster, Fingerprint, Glance, HealthChecks, LiveObjects, ObjectRef, Resource, Sighting};
 
 /// How long after the first change of a release's objects it is looked at: others follow mostly, and what is known of its
@@ -110,6 +110,17 @@ pub(crate) enum Finding {
     Corrected(Box<Applied>),
 }
 
+impl Finding {
+    /// What of it is told, where it is news, and as what.
+    pub(crate) fn told(&self) -> Option<(Reason, String)> {
+        match self {
+            Self::Told(words) | Self::Foreign(words) => Some((Reason::DriftDetected, words.clone())),
+            Self::Failed(words) => Some((Reason::DriftCorrectionFailed, words.clone())),
+            Self::Nothing | Self::Unserved | Self::Corrected(_) => None,
+        }
+    }
+}
+
 /// What is to be looked at.
 pub(crate) struct Suspect {
     /// Its position among the release's objects.
@@ -123,6 +134,30 @@ pub(crate) struct Suspect {
     pub(crate) was_restored: bool,
     /// Whether it was somebody else's when it was last looked at.
     pub(crate) was_foreign: bool,
+}
+
+/// Objects that were to be looked at, and have not been.
+pub(crate) struct NotLookedAt<'a> {
+    live: &'a LiveReleases,
+    uid: &'a str,
+    revision: u32,
+    positions: BTreeSet<usize>,
+}
+
+impl NotLookedAt<'_> {
+    /// One of them was looked at.
+    pub(crate) fn without(&mut self, suspect: &Suspect) {
+        self.positions.remove(&suspect.at);
+    }
+}
+
+impl Drop for NotLookedAt<'_> {
+    fn drop(&mut self) {
+        let mut open = self.live.lock();
+        let release = open.releases.get_mut(self.uid).filter(|release| release.watch.of.revision == self.revision);
+        let objects = release.into_iter().flat_map(|release| release.objects.iter_mut().enumerate());
+        objects.filter(|(at, _)| self.positions.contains(at)).for_each(|(_, object)| object.suspect());
+    }
 }
 
 /// How the objects of a release are.
@@ -200,7 +235,7 @@ impl LiveReleases {
         self.lock().end(uid);
     }
 
-    /// Those of a revision's objects that are to be looked at: the caller does, or puts them back.
+    /// Those of a revision's objects that are to be looked at: the caller does, or they are to be looked at still.
     pub(crate) fn suspects(&self, uid: &str, revision: u32) -> Vec<Suspect> {
         let mut open = self.lock();
         let release = open.releases.get_mut(uid).filter(|release| release.watch.of.revision == revision);
@@ -214,13 +249,9 @@ impl LiveReleases {
         suspects.map(suspect).collect()
     }
 
-    /// Puts back those that were not looked at.
-    pub(crate) fn put_back(&self, uid: &str, suspects: impl Iterator<Item = Suspect>) {
-        let mut open = self.lock();
-        let Some(release) = open.releases.get_mut(uid) else { return };
-        for suspect in suspects {
-            release.objects.get_mut(suspect.at).into_iter().for_each(Object::suspect);
-        }
+    /// Keeps `suspects` of a revision to be looked at until that was done, though the caller is dropped before.
+    pub(crate) fn until_looked_at<'a>(&'a self, uid: &'a str, revision: u32, suspects: &[Suspect]) -> NotLookedAt<'a> {
+        NotLookedAt { live: self, uid, revision, positions: suspects.iter().map(|suspect| suspect.at).collect() }
     }
 
     /// Whether any of a revision's objects is to be looked at.

@@ -27,6 +27,12 @@ impl RecordMeta {
     }
 }
 
+/// The revision of `revisions` (oldest first) whose objects are in the cluster: the last that left anything there, where that is
+/// deployed.
+pub fn deployed(revisions: &[RecordMeta]) -> Option<&RecordMeta> {
+    revisions.iter().rfind(|meta| !meta.left_nothing()).filter(|meta| meta.status == Status::Deployed)
+}
+
 /// The revisions to delete so that at most `max` of `revisions` (oldest first) are left; 0 means no limit.
 ///
 /// Kept beyond the limit: the newest, which tells how the last attempt went; every deployed one; the last that was
@@ -101,6 +107,23 @@ mod tests {
             ("uninstalled", false),
         ] {
             assert_eq!(revisions(word)[0].was_deployed(), was_deployed, "{word}");
+        }
+    }
+
+    #[test]
+    fn deployed_is_what_is_behind_what_left_nothing() {
+        for (words, expected) in [
+            ("", None),
+            ("superseded deployed=a", Some(2)),
+            ("deployed=a failed!=b- superseded!=c-", Some(1)),
+            // Something of it may have been applied; or it goes on.
+            ("deployed=a failed!=b failed!=c-", None),
+            ("deployed=a failed!=b+", None),
+            ("deployed=a failed", None),
+            ("deployed=a pending-upgrade=b-", None),
+            ("deployed=a uninstalled", None),
+        ] {
+            assert_eq!(deployed(&revisions(words)).map(|meta| meta.revision), expected, "{words:?}");
         }
     }
 

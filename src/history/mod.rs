@@ -40,7 +40,7 @@ use secret::Most;
 
 pub use error::{Error, SecretRef, Verb};
 pub use key::ReleaseKey;
-pub use lineage::{MOST_STANDING, surplus};
+pub use lineage::{MOST_STANDING, deployed, surplus};
 pub use marks::{HooksBegun, Made, Marks, Outcome, Remedied, Tested};
 pub use meta::{CopyOf, RecordMeta};
 pub use plan::{FrozenPlan, PlanKey, Planned, shown};

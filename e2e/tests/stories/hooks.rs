@@ -254,13 +254,51 @@ fn an_object_may_be_a_hook_and_a_part_of_the_release_as_with_helm() -> Result<()
     })
 }
 
+/// A hook before the upgrade that the API server refuses.
+const REFUSED: &str =
+    "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: No_Name\n  annotations:\n    helm.sh/hook: pre-upgrade\n";
+
+#[test]
+fn what_is_deployed_is_looked_after_behind_an_upgrade_that_failed_in_its_hooks() -> Result<()> {
+    story("hook-behind", async |story| {
+        story.push(&charts::note("hooked", "1.0.0").file("templates/migration.yaml", REFUSED)).await?;
+        story.open_repository().await?;
+        let drift = json!({ "mode": "enabled" });
+        story.release("app", "hooked", "1.0.0", json!({ "driftDetection": drift })).await?;
+        story.ready("app").await?;
+        story.patch("app", json!({ "spec": { "values": { "greeting": "another" } } })).await?;
+        story.refused("app", Reason::ObjectInvalid, &["No_Name"]).await?;
+        let maps = story.objects::<ConfigMap>();
+        let greeting = |map: &ConfigMap| map.data.as_ref().and_then(|data| data.get("greeting")).cloned();
+        let before = greeting(&maps.get("app-config").await?).context("no greeting")?;
+        maps.delete("app-config", &DeleteParams::default()).await?;
+        let is_back = |map: &ConfigMap| {
+            ensure!(greeting(map).as_ref() == Some(&before), "{:?}", greeting(map));
+            Ok(())
+        };
+        eventually::object(&maps, "app-config", SOON, is_back).await?;
+        let edit = Patch::Merge(json!({ "data": { "greeting": "edited" } }));
+        maps.patch(
+            "app-config",
+            &PatchParams { field_manager: Some("kubectl-edit".to_owned()), ..PatchParams::default() },
+            &edit,
+        )
+        .await?;
+        eventually::object(&maps, "app-config", SOON, is_back).await?;
+        // The status goes on telling of what failed.
+        let release = story.refused("app", Reason::ObjectInvalid, &["No_Name"]).await?;
+        let told = release.status.as_ref().and_then(|status| status.helm_release.as_ref()).map(|state| state.revision);
+        ensure!(told == Some(2), "revision {told:?} is told: {}", status::summary(&release));
+        ensure!(story.history("app").await? == "1 deployed, 2 failed", "a revision was made");
+        Ok(())
+    })
+}
+
 /// A pipeline that goes on behind a migration that fails: each commit is a new revision, and nothing of any was applied.
 #[test]
 fn what_ended_in_its_hooks_is_pruned_whatever_it_was_made_of() -> Result<()> {
     story("hook-fails-again", async |story| {
-        // The API server refuses it.
-        let migration = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: No_Name\n  annotations:\n    helm.sh/hook: pre-upgrade\n";
-        story.push(&charts::note("hooked", "1.0.0").file("templates/migration.yaml", migration)).await?;
+        story.push(&charts::note("hooked", "1.0.0").file("templates/migration.yaml", REFUSED)).await?;
         story.open_repository().await?;
         story.release("app", "hooked", "1.0.0", json!({ "maxHistory": 3 })).await?;
         story.ready("app").await?;

@@ -131,7 +131,7 @@ async fn judged(
     (release, desired): (&HelmRelease, &DesiredRelease),
 ) -> Option<String> {
     let ReadDependency { field, is_judged, expression, .. } = dependency.clone();
-    let checks = is_judged.then(|| desired.checks.clone());
+    let checks = is_judged.then(|| desired.maintenance.checks.clone());
     let own = expression.as_ref().map(|_| serde_json::to_value(release).unwrap_or_default());
     let object = object.clone();
     off_thread::evaluate(move || {

@@ -57,8 +57,6 @@ pub(crate) async fn dereference(
 ) -> Result<DereferencedRelease, ReconcileError> {
     let context = &*place.context;
     let own = Key::of(release);
-    stays_within(release, context)?;
-    takes_over(release, Known::at(place))?;
     let wanted = Wanted::of(release)?;
     let choice = context.index().choose(&wanted)?;
     let (chart, used) = (choice.chart.clone(), choice.used.clone());
@@ -75,6 +73,12 @@ pub(crate) async fn dereference(
         values => values?,
     };
     Ok(DereferencedRelease { chart, repository, source: Source::new(own.namespace, choice), values, room })
+}
+
+/// Refuses a release that is another object's, or further away than the operator lets anybody reach.
+pub(super) fn admit(release: &HelmRelease, place: &Place) -> Result<(), ReconcileError> {
+    stays_within(release, &place.context)?;
+    takes_over(release, Known::at(place)).map(drop)
 }
 
 /// Refuses what reaches into another namespace where the operator lets nobody do that.

@@ -72,11 +72,6 @@ fn known(desired: &DesiredRelease, context: &Context) -> Option<Resolved> {
     recorded(marks, desired, context)
 }
 
-/// What the newest revision was made from, whatever is declared now.
-pub(super) fn deployed(desired: &DesiredRelease, context: &Context) -> Option<Resolved> {
-    recorded(context.revisions_of(&desired.identity.target()).last()?.marks.as_ref()?, desired, context)
-}
-
 fn recorded(marks: &Marks, desired: &DesiredRelease, context: &Context) -> Option<Resolved> {
     let digest: Digest = marks.digest.parse().ok()?;
     let version = marks.chart.strip_prefix(&format!("{}-", desired.chart_name))?.to_owned();

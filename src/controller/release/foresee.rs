@@ -53,6 +53,7 @@ async fn look_ahead(
     let whose = Whereabouts { account: None, ..Whereabouts::of(release) };
     let place = Place::at(&whose, whose.declared.as_ref(), context).await?;
     let slot = Slot::new(release, context);
+    dereference::admit(release, &place)?;
     let mut references = Box::pin(dereference::dereference(release, (&place, &slot), trace)).await?;
     let _room = references.room.take();
     let mut desired = Box::new(validate::validate(release, references)?);

@@ -24,6 +24,7 @@ mod plan;
 pub(super) mod postrender;
 mod publish;
 mod rate;
+mod remediation;
 mod removal;
 mod render;
 mod report;
@@ -120,6 +121,8 @@ pub(super) async fn reconcile(
         Ok(Outcome::Waiting(_)) => context.awaits.end(release),
         Ok(ended @ (Outcome::Deployed | Outcome::Suspended | Outcome::Gone)) => {
             if !matches!(ended, Outcome::Deployed) {
+                // Nor is anything told of what is not looked at any more.
+                trace.drift = None;
                 context.live.end(&release.uid().unwrap_or_default());
             }
             context.awaits.end(release);
@@ -132,6 +135,7 @@ pub(super) async fn reconcile(
                     trace.demand = demands::forced(release).map(str::to_owned);
                 }
                 // The release is somebody else's: it is no longer waited for.
+                trace.drift = None;
                 context.waits.end(&release.uid().unwrap_or_default());
                 context.live.end(&release.uid().unwrap_or_default());
             }
@@ -273,10 +277,14 @@ async fn bring_nearer(
         return Ok(Outcome::Suspended);
     }
     effective.check()?;
-    let (mut desired, _room) = Box::pin(declared(release, &slot, place, trace)).await?;
-    Box::pin(act::storage::settle(&mut desired, place)).await?;
-    trace.records = Some(desired.identity.target());
-    let resolved = Box::pin(resolve(&desired, &slot, (release, place), trace)).await?;
+    dereference::admit(release, place)?;
+    let (mut desired, resolved, _room) = match Box::pin(declared(release, &slot, place, trace)).await {
+        Ok(declared) => declared,
+        Err(error) => {
+            Box::pin(maintain(release, &slot, place, trace)).await;
+            return Err(error);
+        }
+    };
     let asked = demands::is_unanswered(release, &place.revisions.of(&desired.identity.release));
     if asked {
         context.live.again(&desired.identity.uid);
@@ -321,31 +329,22 @@ async fn bring_nearer(
     Err(ReconcileError::new(Reason::PendingRelease, message))
 }
 
-/// The version that is declared. Where there is none now, what is deployed is looked after.
-async fn resolve(
-    desired: &validate::DesiredRelease,
-    slot: &Slot<'_>,
-    (release, place): (&HelmRelease, &Place),
-    trace: &mut Trace,
-) -> Result<Resolved, ReconcileError> {
-    let answer = Box::pin(fetch::resolve(desired, release, &place.context, trace)).await;
-    if answer.is_err()
-        && let Some(resolved) = &fetch::deployed(desired, &place.context)
-    {
-        let (inputs, blocked, planned, moves) = ("", None, None, None);
-        let task = act::Task { release, desired, resolved, inputs, blocked, slot, place, planned, moves };
-        Box::pin(act::look_after(&task, trace)).await;
-    }
-    answer
+/// What is deployed is looked after though it cannot be learnt what is declared: what the object refers to is missing, say, or there
+/// is no such version.
+async fn maintain(release: &HelmRelease, slot: &Slot<'_>, place: &Place, trace: &mut Trace) {
+    let identity = validate::identity(release).and_then(|identity| act::storage::where_it_is(&identity, place));
+    let (Ok(identity), Ok(maintenance)) = (&identity, &validate::Maintenance::of(release)) else { return };
+    slot.pause();
+    Box::pin(act::maintain(&act::DeployedRelease { release, identity, maintenance, slot, place }, trace)).await;
 }
 
-/// What is to be installed, and the place in memory that its values have where they are large.
+/// What is to be installed, of which version of the chart, and the place in memory that its values have where they are large.
 async fn declared(
     release: &HelmRelease,
     slot: &Slot<'_>,
     place: &Place,
     trace: &mut Trace,
-) -> Result<(Box<validate::DesiredRelease>, Option<Permit>), ReconcileError> {
+) -> Result<(Box<validate::DesiredRelease>, Resolved, Option<Permit>), ReconcileError> {
     let mut references = Box::pin(dereference::dereference(release, (place, slot), trace)).await?;
     let room = references.room.take();
     let mut desired = Box::new(validate::validate(release, references)?);
@@ -354,7 +353,10 @@ async fn declared(
         gate.ways.push_str(place.address());
     }
     trace.secrets = SecretValues::of_all(&desired.secrets).await;
-    Ok((desired, room))
+    Box::pin(act::storage::settle(&mut desired, place)).await?;
+    trace.records = Some(desired.identity.target());
+    let resolved = Box::pin(fetch::resolve(&desired, release, &place.context, trace)).await?;
+    Ok((desired, resolved, room))
 }
 
 /// The object is being deleted: what it installed goes, or stays as it says, and its plan goes.

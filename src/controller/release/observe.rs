@@ -6,7 +6,7 @@ use super::validate::DesiredRelease;
 use crate::api::HelmRelease;
 use crate::controller::error::ReconcileError;
 use crate::controller::place::Place;
-use crate::history::RecordMeta;
+use crate::history::{self, RecordMeta};
 use crate::registry::Resolved;
 
 /// What is there.
@@ -19,7 +19,7 @@ pub(crate) struct Observed {
     pub(crate) takes_over: bool,
     /// Why it waits for something that it depends on, where it does.
     pub(crate) blocked: Option<Blocked>,
-    /// Whether somebody changed or deleted objects of the newest revision.
+    /// Whether somebody changed or deleted objects of what is deployed.
     pub(crate) has_suspects: bool,
     /// The digest of everything the manifest depends on: chart, values, Kubernetes version.
     pub(crate) inputs: String,
@@ -35,14 +35,15 @@ pub(crate) async fn observe(
     let kubernetes = place.cluster.capabilities().await?.kube_version;
     let minor = format!("{}.{}", kubernetes.major, kubernetes.minor);
     let revisions = place.revisions.of(&desired.identity.release);
-    let newest = revisions.last().map_or(0, |last| last.revision);
+    let deployed = history::deployed(&revisions).map(|deployed| deployed.revision);
+    let live = &place.context.live;
     let (here, declared) = (&desired.identity.release.namespace, dereference::target(release).release.namespace);
     Ok(Observed {
         moves: (*here != declared).then(|| [here.clone(), declared]),
         // Asked again: it may have changed hands since the references were read, or the object was read before that.
         takes_over: dereference::takes_over(release, dereference::Known::at(place))?,
         blocked: dereference::blocked(release, &place.context)?.map(|why| Blocked { why, awaits: Vec::new() }),
-        has_suspects: place.context.live.has_suspects(&desired.identity.uid, newest),
+        has_suspects: deployed.is_some_and(|revision| live.has_suspects(&desired.identity.uid, revision)),
         revisions,
         inputs: desired.inputs(&resolved.digest, &minor),
     })

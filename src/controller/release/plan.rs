@@ -13,10 +13,11 @@ use self::failures::{after_remedy, back_off, exhausted, remedied, remedy};
 use super::approval::{Gate, Standing};
 use super::demands;
 use super::rate::{self, MOST_LATELY, MOST_MADE};
-use super::validate::{Identity, Remedies, Tests};
+use super::remediation::{Remedies, Tests};
+use super::validate::Identity;
 use crate::controller::target;
 use crate::controller::waits::Progress;
-use crate::history::{MOST_STANDING, Outcome, Planned, RecordMeta, Tested};
+use crate::history::{self, MOST_STANDING, Outcome, Planned, RecordMeta, Tested};
 
 pub(crate) use self::steps::{Plan, Step, StepKind, Stop};
 
@@ -52,7 +53,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) takes_over: bool,
     /// Whether something that the release depends on is not ready.
     pub(crate) is_blocked: bool,
-    /// Whether somebody changed or deleted objects of the newest revision.
+    /// Whether somebody changed or deleted objects of what is deployed.
     pub(crate) has_suspects: bool,
     /// The longest between two attempts.
     pub(crate) interval: Duration,
@@ -85,14 +86,11 @@ pub(crate) fn plan(facts: &Facts<'_>) -> Plan {
         Plan::Stop(stop) => stop.rests(),
         _ => false,
     };
-    match facts.revisions.last() {
-        Some(last)
-            if rests
-                && facts.has_suspects
-                && last.status == Status::Deployed
-                && (is_of(last, facts.identity) || is_held(last, facts)) =>
+    match history::deployed(facts.revisions) {
+        Some(deployed)
+            if rests && facts.has_suspects && (is_of(deployed, facts.identity) || is_held(deployed, facts)) =>
         {
-            Plan::Inspect { revision: last.revision }
+            Plan::Inspect { revision: deployed.revision }
         }
         _ => plan,
     }

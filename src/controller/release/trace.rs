@@ -7,7 +7,6 @@ use helm::release::Release;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::act::Doing;
-use super::validate::DesiredRelease;
 use crate::api::{HelmRelease, Inventory, PlanStatus, Reason, ReleaseState, TakenDefaults, ValuesArtifact};
 use crate::cluster::{Applied, Object, ObjectRef, Removal, Removed, SecretValues};
 use crate::controller::error::ReconcileError;
@@ -15,7 +14,7 @@ use crate::controller::live::Standing;
 use crate::controller::matching::{self, Key};
 use crate::controller::place::Place;
 use crate::controller::target::Target;
-use crate::history::Record;
+use crate::history::{Record, ReleaseKey};
 use crate::registry::Resolved;
 
 /// How much of a chart's notes a status shows, in bytes.
@@ -230,7 +229,7 @@ impl Trace {
     pub(super) async fn keep(
         &mut self,
         release: &HelmRelease,
-        desired: &DesiredRelease,
+        target: &ReleaseKey,
         revision: u32,
         place: &Place,
     ) -> Result<(), ReconcileError> {
@@ -239,7 +238,6 @@ impl Trace {
         }
         let status = release.status.as_ref();
         let known = status.and_then(|status| status.helm_release.as_ref());
-        let target = &desired.identity.release;
         let (namespace, here) = (Key::of(release).namespace, place.target(target));
         let is_known = |state: &&ReleaseState| {
             state.revision == i64::from(revision)

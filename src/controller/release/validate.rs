@@ -6,20 +6,18 @@ use std::time::Duration;
 use helm::release::ReleaseName;
 use kube::ResourceExt as _;
 use serde_json::{Map, Value};
-use sha2::Digest as _;
 
 use super::approval::Gate;
 use super::checks::{self, HealthChecks, ReadDependency};
 use super::dereference::{self, DereferencedRelease};
 use super::differences::Differences;
 use super::inputs::{Declared, Inputs};
-use super::plan::StepKind;
 use super::postrender;
+use super::remediation::{Remedies, Tests};
 use super::removal::owner;
 use super::values::{self, Setting};
 use crate::api::{
-    ChartSource, CrdPolicy, ForeignChange, GoDuration, HelmRelease, HelmReleaseSpec, Reason, Strategy, StrategyName,
-    TEST_AT, Test, TestFilter, WaitStrategyName,
+    ChartSource, CrdPolicy, ForeignChange, GoDuration, HelmRelease, HelmReleaseSpec, Reason, WaitStrategyName,
 };
 use crate::controller::access::DereferencedRepository;
 use crate::controller::error::{ReconcileError, chain};
@@ -35,9 +33,6 @@ const ACTION_TIMEOUT: Duration = Duration::from_mins(10);
 /// How long a registry may take to answer where no repository says it.
 const REGISTRY_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// How long after a failure it is tried again where it is tried at an interval, and nothing else is said.
-const RETRY_INTERVAL: Duration = Duration::from_mins(5);
-
 /// How many revisions are kept where nothing else is said.
 const MAX_HISTORY: u32 = 10;
 
@@ -45,8 +40,8 @@ const MAX_HISTORY: u32 = 10;
 pub(crate) struct DesiredRelease {
     /// Which release of which object.
     pub(crate) identity: Identity,
-    /// Whether to create the namespace.
-    pub(crate) create_namespace: bool,
+    /// How it is looked after once it is deployed.
+    pub(crate) maintenance: Maintenance,
     /// The declared name of the chart.
     pub(crate) chart_name: String,
     /// The files in it that are its default values.
@@ -65,12 +60,8 @@ pub(crate) struct DesiredRelease {
     pub(crate) changes: Arc<postrender::Changes>,
     /// What becomes of revisions that somebody else makes.
     pub(crate) on_foreign_change: Option<ForeignChange>,
-    /// When its objects are ready.
-    pub(crate) checks: HealthChecks,
     /// What of its dependencies has to be read to be known.
     pub(crate) dependencies: Vec<ReadDependency>,
-    /// What becomes of differences between the chart and the cluster.
-    pub(crate) differences: Differences,
     /// How installs and upgrades are approved, where they have to be.
     pub(crate) gate: Option<Gate>,
     /// How to roll back.
@@ -89,12 +80,34 @@ pub(crate) struct DesiredRelease {
     pub(crate) sources: Vec<(String, String)>,
     /// How to install.
     pub(crate) install: Action,
-    /// How to upgrade.
-    pub(crate) upgrade: Action,
     /// Whether upgrades lay the values over those of what is deployed.
     pub(crate) reuse_values: bool,
     /// How many revisions to keep; 0 keeps all.
     pub(crate) max_history: u32,
+}
+
+/// What is declared of a release that is deployed, and known though nothing can be read of what the object refers to.
+pub(crate) struct Maintenance {
+    /// Whether to create the namespace.
+    pub(crate) create_namespace: bool,
+    /// When its objects are ready.
+    pub(crate) checks: HealthChecks,
+    /// What becomes of differences between the chart and the cluster.
+    pub(crate) differences: Differences,
+    /// How to upgrade.
+    pub(crate) upgrade: Action,
+}
+
+impl Maintenance {
+    /// What is declared. Fails where an expression or a selector means nothing.
+    pub(crate) fn of(release: &HelmRelease) -> Result<Self, ReconcileError> {
+        Ok(Self {
+            create_namespace: release.spec.release.create_namespace,
+            checks: checks::health(release)?,
+            differences: Differences::of(&release.spec)?,
+            upgrade: upgrade(release),
+        })
+    }
 }
 
 /// Files in a chart that are its default values in place of its `values.yaml`.
@@ -173,101 +186,6 @@ pub(crate) struct Action {
     pub(crate) progress_deadline: Option<Duration>,
 }
 
-/// What is done about failures.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the API")]
-pub(crate) struct Remedies {
-    /// How often a failed install is tried again; without end where it is not said.
-    pub(crate) install_retries: Option<u32>,
-    /// The same of an upgrade.
-    pub(crate) upgrade_retries: Option<u32>,
-    /// Go back to what was deployed after an upgrade that failed.
-    pub(crate) rollback: bool,
-    /// To that revision, where it was deployed.
-    pub(crate) to_revision: Option<u32>,
-    /// After one whose tests failed, too.
-    pub(crate) tests: bool,
-    /// After the last attempt, too.
-    pub(crate) rollback_last: bool,
-    /// Also where a hook before the upgrade was completed.
-    pub(crate) after_hooks: bool,
-    /// How long after a failed install it is tried again; ever later where it is not said.
-    pub(crate) install_interval: Option<Duration>,
-    /// The same of an upgrade.
-    pub(crate) upgrade_interval: Option<Duration>,
-}
-
-impl Remedies {
-    /// How long after a failure it is tried again, where that is declared.
-    pub(crate) fn retried_after(&self, kind: StepKind) -> Option<Duration> {
-        if kind == StepKind::Install { self.install_interval } else { self.upgrade_interval }
-    }
-
-    fn of(release: &HelmRelease) -> Self {
-        let install = release.spec.install.as_ref().and_then(|install| install.remediation.clone()).unwrap_or_default();
-        let upgrade = release.spec.upgrade.as_ref().and_then(|upgrade| upgrade.remediation.clone());
-        let rollback = release.spec.rollback.clone().unwrap_or_default();
-        // A negative number means without end.
-        let retries = |declared: Option<i32>| declared.and_then(|retries| u32::try_from(retries).ok());
-        let retrying = |strategy: Option<&Strategy>| {
-            let strategy = strategy.filter(|strategy| strategy.name == StrategyName::RetryOnFailure);
-            strategy.map(|it| (it.retries, it.retry_interval.map_or(RETRY_INTERVAL, GoDuration::at_least_a_second)))
-        };
-        let install_again = retrying(release.spec.install.as_ref().and_then(|install| install.strategy.as_ref()));
-        let upgrade_again = retrying(release.spec.upgrade.as_ref().and_then(|upgrade| upgrade.strategy.as_ref()));
-        let upgrade_retries = upgrade.as_ref().and_then(|upgrade| upgrade.retries);
-        let ignores_tests = upgrade.as_ref().and_then(|upgrade| upgrade.ignore_test_failures);
-        let ignores_failures = || release.spec.test.as_ref().is_some_and(|test| test.ignore_failures);
-        Self {
-            install_retries: retries(install_again.map_or(install.retries, |(retries, _)| retries)),
-            upgrade_retries: retries(upgrade_again.map_or(upgrade_retries, |(retries, _)| retries)),
-            install_interval: install_again.map(|(_, interval)| interval),
-            upgrade_interval: upgrade_again.map(|(_, interval)| interval),
-            rollback: (rollback.enabled || upgrade.is_some()) && upgrade_again.is_none(),
-            to_revision: u32::try_from(rollback.to_revision).ok().filter(|revision| *revision > 0),
-            tests: !ignores_tests.unwrap_or_else(ignores_failures),
-            rollback_last: upgrade.and_then(|upgrade| upgrade.remediate_last_failure).unwrap_or(true),
-            after_hooks: rollback.after_hooks,
-        }
-    }
-}
-
-/// Which of a chart's tests are run, and how.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Tests {
-    /// Limit of all of them together.
-    pub(crate) timeout: Duration,
-    /// Go on though they fail.
-    pub(crate) ignore_failures: bool,
-    /// A person's word for the last demand to run them again.
-    pub(crate) asked: Option<String>,
-    filters: Vec<TestFilter>,
-}
-
-impl Tests {
-    /// What is declared; none where no tests are to run.
-    fn of(release: &HelmRelease) -> Option<Self> {
-        let Test { enable, timeout, ignore_failures, filters } = release.spec.test.clone().unwrap_or_default();
-        let asked = release.annotations().get(TEST_AT).cloned();
-        enable.then(|| Self { timeout: self::timeout(timeout, release), ignore_failures, asked, filters })
-    }
-
-    /// What is declared of the tests, in a few letters: a run that failed does not answer another declaration.
-    pub(crate) fn declared(&self) -> String {
-        let filters =
-            self.filters.iter().map(|filter| format!("{}{}", if filter.exclude { "!" } else { "" }, filter.name));
-        let text = std::iter::once(self.timeout.as_secs().to_string()).chain(filters).collect::<Vec<_>>().join("\n");
-        sha2::Sha256::digest(text).iter().take(4).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
-    }
-
-    /// Whether the test `name` is to be run.
-    pub(crate) fn wants(&self, name: &str) -> bool {
-        let (excluded, named): (Vec<_>, Vec<_>) = self.filters.iter().partition(|filter| filter.exclude);
-        !excluded.iter().any(|filter| filter.name == name)
-            && (named.is_empty() || named.iter().any(|filter| filter.name == name))
-    }
-}
-
 /// Parses what is declared.
 #[expect(clippy::too_many_lines, reason = "each field of the spec is named once, on purpose")]
 pub(crate) fn validate(
@@ -277,7 +195,7 @@ pub(crate) fn validate(
     // Without `..`: a field that is added has to be read here, or where `_` says so: by what takes the whole release.
     let HelmReleaseSpec {
         chart: source,
-        release: target,
+        release: _,
         values: declared,
         depends_on: _,
         values_from: _,
@@ -313,10 +231,9 @@ pub(crate) fn validate(
         None => anonymous(),
     };
     let version = version(source.version.as_deref(), &chart)?;
-    let (install, upgrade) = (install(release), upgrade(release));
+    let (install, maintenance) = (install(release), Maintenance::of(release)?);
     Ok(DesiredRelease {
         identity: identity(release)?,
-        create_namespace: target.create_namespace,
         chart_name: source.name.clone(),
         values_files: ValuesFiles::of(source),
         chart,
@@ -325,11 +242,9 @@ pub(crate) fn validate(
         source: references.source,
         max_age,
         changes: Arc::new(postrender::of(&release.spec, &matching::namespace(release))?),
-        checks: checks::health(release)?,
         dependencies: checks::dependencies(release)?,
-        differences: Differences::of(&release.spec)?,
         on_foreign_change: *on_foreign_change,
-        gate: Gate::of(release, &install, &upgrade),
+        gate: Gate::of(release, &install, &maintenance.upgrade),
         rollback: rollback(release),
         remedies: Remedies::of(release),
         tests: Tests::of(release),
@@ -338,7 +253,7 @@ pub(crate) fn validate(
         secrets: merged.secrets,
         sources: values::sources(&references.values),
         install,
-        upgrade,
+        maintenance,
         reuse_values: reuses_values(release),
         max_history: max_history(release),
     })
@@ -455,7 +370,8 @@ fn waits(release: &HelmRelease) -> bool {
     checks::strategy(release) != WaitStrategyName::HookOnly
 }
 
-fn timeout(own: Option<GoDuration>, release: &HelmRelease) -> Duration {
+/// How long something may take that has a timeout of its `own`, or else that of the release.
+pub(super) fn timeout(own: Option<GoDuration>, release: &HelmRelease) -> Duration {
     own.or(release.spec.timeout).map_or(ACTION_TIMEOUT, GoDuration::at_least_a_second)
 }
 

@@ -68,7 +68,7 @@ pub(super) async fn carry_out(
 pub(super) async fn finish(step: &Step, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     let Some(waited) = task.place.context.waits.take(&task.desired.identity.uid) else { return Ok(()) };
     task.slot.resume().await;
-    let record = record::get(task, step.revision).await?;
+    let record = record::get(&task.deployed(), step.revision).await?;
     trace.resumed(task.release, &record, task.place).await?;
     let replaced = record::get_all(task, &record::deployed(task, &step.replaces)).await?;
     let mut run = Run::new(step, task, prepare::deadline(step, &record, task), record);
@@ -81,6 +81,18 @@ pub(super) async fn finish(step: &Step, task: &Task<'_>, trace: &mut Trace) -> R
         Err(error) => Err(error),
     };
     Box::pin(run.end(ended, replaced, trace)).await
+}
+
+/// Ends a revision that cannot be gone on with, once its time is over: until then it stays pending.
+pub(super) async fn end_late(
+    step: &Step,
+    error: ReconcileError,
+    task: &Task<'_>,
+    trace: &mut Trace,
+) -> Result<(), ReconcileError> {
+    let record = record::get(&task.deployed(), step.revision).await?;
+    let run = Run::new(step, task, prepare::deadline(step, &record, task), record);
+    if run.has_time() { Err(error) } else { Box::pin(run.end(Err(error), Vec::new(), trace)).await }
 }
 
 /// What lies outside the release's namespace outlives it, and with it Helm's history: it is noted in the status before
@@ -157,7 +169,7 @@ impl<'a> Run<'a> {
                 .task
                 .place
                 .cluster
-                .readiness(&self.applied, &self.task.desired.checks, self.action.wait_for_jobs)
+                .readiness(&self.applied, &self.task.desired.maintenance.checks, self.action.wait_for_jobs)
                 .await;
             let moment = self.task.place.context.bounds.moments.try_acquire().ok().filter(|_| !self.noted);
             let briefly = moment.as_ref().map_or(Duration::ZERO, |_| self.deadline.remaining().min(INLINE_WAIT));
@@ -242,7 +254,7 @@ impl<'a> Run<'a> {
         replaced: &[Record],
     ) -> Result<(), ReconcileError> {
         let place = self.task.place;
-        let options = prepare::options(self.action, self.task);
+        let options = prepare::options(self.action, &self.task.deployed());
         let pods = if self.action.recreate { place.cluster.pods_of(objects).await? } else { Vec::new() };
         place.cluster.apply_claimed(objects, claims, &options, &mut self.applied).await?;
         let mut old = Vec::new();
@@ -287,7 +299,7 @@ impl<'a> Run<'a> {
 
     /// Of what was applied before, by another process perhaps, what is gone is applied again.
     async fn restore(&mut self, objects: &[Object], claims: &Existing) -> Result<(), ReconcileError> {
-        let options = prepare::options(self.action, self.task);
+        let options = prepare::options(self.action, &self.task.deployed());
         let (standing, lost) = claims.since_apply(objects, &options.owner);
         self.applied = standing;
         let standing = self.applied.len();

@@ -44,7 +44,7 @@ pub(super) async fn make_way(step: &Step, definitions: &Definitions, task: &Task
     }
     task.place.cluster.admit_crds(&sources, &task.place.reach()).await?;
     task.slot.pause();
-    let owner = owner(task);
+    let owner = owner(&task.desired.identity);
     task.place.cluster.install_crds(&sources, existing_crds(action), action.timeout, Some(&owner)).await?;
     task.slot.go_on().await;
     Ok(())
@@ -55,7 +55,7 @@ pub(super) async fn make_way(step: &Step, definitions: &Definitions, task: &Task
 pub(super) fn makes_namespace(step: &Step, task: &Task<'_>) -> bool {
     let identity = &task.desired.identity;
     let may_be_gone = step.kind == StepKind::Install || identity.namespace != identity.release.namespace;
-    task.desired.create_namespace && may_be_gone
+    task.desired.maintenance.create_namespace && may_be_gone
 }
 
 /// What becomes of definitions that exist.

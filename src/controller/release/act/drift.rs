@@ -9,8 +9,8 @@ use helm::release::Release;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{Task, masked, prepare, record};
-use crate::api::{ConditionType, HelmReleaseStatus, REQUESTED_AT, Reason};
+use super::{DeployedRelease, masked, prepare, record};
+use crate::api::{ConditionType, HelmReleaseStatus, REQUESTED_AT, ReleaseState};
 use crate::cluster::{Applied, Deviation, Drift, Error, Fingerprint, Object, ObjectRef, Resource};
 use crate::controller::error::ReconcileError;
 use crate::controller::live::{self, CORRECTIONS, FOUGHT_WITHIN, Finding, Suspect, Watch};
@@ -18,7 +18,7 @@ use crate::controller::matching::{self, Key};
 use crate::controller::release::differences::Tolerance;
 use crate::controller::release::trace::Trace;
 use crate::controller::waits::For;
-use crate::history::Record;
+use crate::history::{self, Record};
 
 /// Objects that are looked at at the same time.
 const AT_ONCE: usize = 8;
@@ -30,18 +30,18 @@ const WATCHED: usize = 5000;
 const NAMED: usize = 8;
 
 /// Has the objects of a revision that is deployed watched.
-pub(super) async fn watch(revision: u32, task: &Task<'_>, trace: &Trace) -> Result<(), ReconcileError> {
-    let (live, identity) = (&task.place.context.live, &task.desired.identity);
+pub(super) async fn watch(revision: u32, deployed: &DeployedRelease<'_>, trace: &Trace) -> Result<(), ReconcileError> {
+    let (live, identity) = (&deployed.place.context.live, deployed.identity);
     let of = For { revision, generation: identity.generation };
-    let declared = declared(task);
+    let declared = declared(deployed);
     if live.covers(&identity.uid, of, declared) {
         return Ok(());
     }
-    let objects = match listed(revision, task, trace) {
+    let objects = match listed(revision, deployed, trace) {
         Some(objects) => objects,
-        None => match record::read(task.place, &identity.release, revision).await? {
+        None => match record::read(deployed.place, &identity.release, revision).await? {
             Some(record) => {
-                task.place.objects_of(&record).await?.iter().map(|object| object.reference().clone()).collect()
+                deployed.place.objects_of(&record).await?.iter().map(|object| object.reference().clone()).collect()
             }
             None => return Ok(()),
         },
@@ -50,11 +50,11 @@ pub(super) async fn watch(revision: u32, task: &Task<'_>, trace: &Trace) -> Resu
         live.end(&identity.uid);
         return Ok(());
     }
-    let revisions = task.place.revisions.of(&identity.release);
+    let revisions = deployed.place.revisions.of(&identity.release);
     let marks = revisions.iter().find(|meta| meta.revision == revision).and_then(|meta| meta.marks.as_ref());
     let fields = marks.map(|marks| marks.fields.as_slice()).filter(|fields| fields.len() == objects.len());
     let fields = |at: usize| fields.and_then(|fields| Fingerprint::from_number(fields[at]));
-    let (resources, reach) = (task.place.cluster.resources_of(&objects).await?, task.place.reach());
+    let (resources, reach) = (deployed.place.cluster.resources_of(&objects).await?, deployed.place.reach());
     let (mut watched, mut is_partial) = (Vec::new(), false);
     // What is out of reach is none of the release's business, though a record says so.
     for (at, (object, resource)) in objects.into_iter().zip(resources).enumerate().filter(|it| reach.covers(&it.1.0)) {
@@ -62,50 +62,56 @@ pub(super) async fn watch(revision: u32, task: &Task<'_>, trace: &Trace) -> Resu
             is_partial = true;
             continue;
         };
-        if may_be_judged(&object, &resource, task).await? {
+        if may_be_judged(&object, &resource, deployed).await? {
             watched.push((resource, object, fields(at)));
         }
     }
-    let conditions = task.release.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let conditions = deployed.release.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let is =
         |kind: ConditionType, word: &str| conditions.iter().any(|it| it.type_ == kind.as_str() && it.status == word);
     let watch = Watch {
         of,
         declared,
-        compares: task.desired.differences.drift.watched,
+        compares: deployed.maintenance.differences.drift.watched,
         is_partial,
-        is_in_doubt: task.release.spec.drift_detection.is_some()
+        is_in_doubt: deployed.release.spec.drift_detection.is_some()
             || is(ConditionType::Drifted, "True")
             || is(ConditionType::Healthy, "False"),
     };
-    live.begin(task.release, watch, watched, (&task.place.cluster, &task.desired.checks));
+    live.begin(deployed.release, watch, watched, (&deployed.place.cluster, &deployed.maintenance.checks));
     Ok(())
 }
 
 /// Whether an object may be looked at on behalf of the release: an expression of the object's own tells of whatever it is asked of,
 /// so it is asked only of what the release's account may read.
-async fn may_be_judged(object: &ObjectRef, resource: &Resource, task: &Task<'_>) -> Result<bool, ReconcileError> {
-    let is_by_kind = task.desired.checks.is_by_kind(&object.group, &object.kind);
-    if is_by_kind || task.place.subject.account.is_none() {
+async fn may_be_judged(
+    object: &ObjectRef,
+    resource: &Resource,
+    deployed: &DeployedRelease<'_>,
+) -> Result<bool, ReconcileError> {
+    let is_by_kind = deployed.maintenance.checks.is_by_kind(&object.group, &object.kind);
+    if is_by_kind || deployed.place.subject.account.is_none() {
         return Ok(true);
     }
-    Ok(task.place.cluster.may_read(object, resource).await?)
+    Ok(deployed.place.cluster.may_read(object, resource).await?)
 }
 
 /// What is declared of drift, in a number.
-fn declared(task: &Task<'_>) -> u64 {
+fn declared(deployed: &DeployedRelease<'_>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    json!(task.release.spec.drift_detection).to_string().hash(&mut hasher);
+    json!(deployed.release.spec.drift_detection).to_string().hash(&mut hasher);
     hasher.finish()
 }
 
 /// The objects of a revision, in its order, as they are known without its record.
-fn listed(revision: u32, task: &Task<'_>, trace: &Trace) -> Option<Vec<ObjectRef>> {
-    let inventory = match (&trace.contents, &task.release.status) {
-        (Some(contents), _) => &contents.inventory,
-        (None, Some(HelmReleaseStatus { helm_release: Some(state), inventory: Some(inventory), .. }))
-            if state.revision == i64::from(revision)
-                && matching::told(state, &Key::of(task.release).namespace) == task.desired.identity.target() =>
+fn listed(revision: u32, deployed: &DeployedRelease<'_>, trace: &Trace) -> Option<Vec<ObjectRef>> {
+    // After an upgrade that failed it is not the newest.
+    let is_this = |state: &ReleaseState| state.revision == i64::from(revision);
+    let inventory = match (&trace.contents, &deployed.release.status) {
+        (Some(contents), _) if trace.state.as_ref().is_some_and(is_this) => &contents.inventory,
+        (_, Some(HelmReleaseStatus { helm_release: Some(state), inventory: Some(inventory), .. }))
+            if is_this(state)
+                && matching::told(state, &Key::of(deployed.release).namespace) == deployed.identity.target() =>
         {
             inventory
         }
@@ -117,35 +123,41 @@ fn listed(revision: u32, task: &Task<'_>, trace: &Trace) -> Option<Vec<ObjectRef
 
 /// Looks at the objects of a deployed revision of which the watches showed something, and does about it what is declared.
 /// What fails is told, and keeps nothing else from being done.
-pub(super) async fn inspect(revision: u32, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
-    let (context, identity) = (&task.place.context, &task.desired.identity);
+pub(super) async fn inspect(
+    revision: u32,
+    deployed: &DeployedRelease<'_>,
+    trace: &mut Trace,
+) -> Result<(), ReconcileError> {
+    let (context, identity) = (&deployed.place.context, deployed.identity);
     let (live, of) = (&context.live, For { revision, generation: identity.generation });
-    task.slot.resume().await;
-    let Ok((record, objects)) = objects_of(revision, task).await else {
+    deployed.slot.resume().await;
+    let Ok((record, objects)) = objects_of(revision, deployed).await else {
         live::retry_later(identity.uid.clone(), of, context);
         return Ok(());
     };
     // What comes now waits for the API server, and may do so for long.
-    task.slot.pause();
+    deployed.slot.pause();
     let objects: BTreeMap<&ObjectRef, &Object> = objects.iter().map(|object| (object.reference(), object)).collect();
-    let (options, tolerance) = (prepare::options(&task.desired.upgrade, task), &task.desired.differences.drift);
+    let (options, tolerance) =
+        (prepare::options(&deployed.maintenance.upgrade, deployed), &deployed.maintenance.differences.drift);
     let inspection = Inspection {
         drift: Drift { options: &options, ignore: &tolerance.ignore },
         tolerance,
         release: &record.release,
-        task,
+        deployed,
     };
     let look = async |suspect: Suspect| match objects.get(&suspect.object) {
-        Some(object) => (Some(task.place.cluster.deviation(object, inspection.drift).await), suspect),
+        Some(object) => (Some(deployed.place.cluster.deviation(object, inspection.drift).await), suspect),
         // Its kind is served no more.
         None => (None, suspect),
     };
     let suspects = live.suspects(&identity.uid, revision);
+    let mut left = live.until_looked_at(&identity.uid, revision, &suspects);
     let looked: Vec<_> = futures::stream::iter(suspects).map(look).buffered(AT_ONCE).collect().await;
-    let deadline = Instant::now() + task.desired.upgrade.timeout;
-    let (mut has_failed, mut looked) = (false, looked.into_iter());
+    let deadline = Instant::now() + deployed.maintenance.upgrade.timeout;
+    let mut has_failed = false;
     // In the order in which they are installed.
-    while let Some((deviation, suspect)) = looked.next() {
+    for (deviation, suspect) in looked {
         let finding = match deviation {
             None => Finding::Unserved,
             Some(Err(error @ Error::Invalid { .. })) => Finding::Failed(format!(
@@ -159,20 +171,18 @@ pub(super) async fn inspect(revision: u32, task: &Task<'_>, trace: &mut Trace) -
         };
         let is_failure = matches!(finding, Finding::Failed(_));
         has_failed |= is_failure;
-        let told = match &finding {
-            Finding::Told(words) | Finding::Foreign(words) => Some((Reason::DriftDetected, words.clone())),
-            Finding::Failed(words) => Some((Reason::DriftCorrectionFailed, words.clone())),
-            Finding::Nothing | Finding::Unserved | Finding::Corrected(_) => None,
-        };
+        let told = finding.told();
+        left.without(&suspect);
         let is_news = live.found(&identity.uid, &suspect, finding);
         if let Some((reason, words)) = told.filter(|_| is_news) {
             trace.warn(reason, words);
         }
         // What comes next was decided by a record that is no longer the newest; or would fail, too, each in its time.
         if !inspection.is_current(&record) || (is_failure && Instant::now() >= deadline) {
-            live.put_back(&identity.uid, looked.by_ref().map(|(_, suspect)| suspect));
+            break;
         }
     }
+    drop(left);
     if has_failed {
         live::retry_later(identity.uid.clone(), of, context);
     } else {
@@ -184,14 +194,14 @@ pub(super) async fn inspect(revision: u32, task: &Task<'_>, trace: &mut Trace) -
 
 /// The record of a deployed revision, and its objects. Helm writes the record before it touches an object: one that somebody wrote
 /// a moment ago is planned for anew.
-async fn objects_of(revision: u32, task: &Task<'_>) -> Result<(Record, Vec<Object>), ReconcileError> {
+async fn objects_of(revision: u32, deployed: &DeployedRelease<'_>) -> Result<(Record, Vec<Object>), ReconcileError> {
     let read = async {
-        let record = record::get(task, revision).await?;
-        let objects = task.place.objects_of(&record).await?;
+        let record = record::get(deployed, revision).await?;
+        let objects = deployed.place.objects_of(&record).await?;
         Ok((record, objects))
     };
     let told = |error: &ReconcileError| {
-        let object = &task.desired.identity.owner;
+        let object = &deployed.identity.owner;
         tracing::warn!(%object, error = %error.message, "failed to read the record of objects that changed; trying again");
     };
     read.await.inspect_err(told)
@@ -202,7 +212,7 @@ struct Inspection<'a> {
     drift: Drift<'a>,
     tolerance: &'a Tolerance,
     release: &'a Release,
-    task: &'a Task<'a>,
+    deployed: &'a DeployedRelease<'a>,
 }
 
 impl Inspection<'_> {
@@ -258,10 +268,11 @@ impl Inspection<'_> {
 
     /// Makes an object as it was applied, with its namespace where that went, too, and is the release's to make.
     async fn correct(&self, object: &Object) -> Result<Applied, Error> {
-        let (cluster, desired) = (&self.task.place.cluster, self.task.desired);
+        let &DeployedRelease { identity, maintenance, place, .. } = self.deployed;
+        let cluster = &place.cluster;
         match cluster.correct(object, self.drift).await {
             Err(Error::NamespaceMissing { namespace, .. })
-                if desired.create_namespace && namespace == desired.identity.namespace =>
+                if maintenance.create_namespace && namespace == identity.namespace =>
             {
                 cluster.ensure_namespace(&namespace).await?;
                 cluster.correct(object, self.drift).await
@@ -279,11 +290,11 @@ impl Inspection<'_> {
         self.tolerance.restore && (self.tolerance.correct || by_default) && (is_known || !suspect.was_restored)
     }
 
-    /// Whether the record is still the newest, as it was read.
+    /// Whether the record is still that of what is deployed, as it was read.
     fn is_current(&self, record: &Record) -> bool {
-        let revisions = self.task.place.revisions.of(&self.task.desired.identity.release);
-        revisions.last().is_some_and(|newest| {
-            newest.revision == record.revision() && newest.resource_version == record.resource_version()
+        let revisions = self.deployed.place.revisions.of(&self.deployed.identity.release);
+        history::deployed(&revisions).is_some_and(|known| {
+            known.revision == record.revision() && known.resource_version == record.resource_version()
         })
     }
 

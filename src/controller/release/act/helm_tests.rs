@@ -11,17 +11,17 @@ use crate::cluster::SecretValues;
 use crate::controller::error::ReconcileError;
 use crate::controller::place::Place;
 use crate::controller::release::publish;
+use crate::controller::release::remediation::Tests;
 use crate::controller::release::trace::Trace;
-use crate::controller::release::validate::Tests;
 use crate::controller::status;
 use crate::history::{Outcome, Record, RecordMeta, Tested};
 
 /// Runs the tests of a revision, or goes on with them where a run was interrupted, and records how they went.
 pub(super) async fn run(revision: u32, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     let Some(tests) = &task.desired.tests else { return Ok(()) };
-    trace.keep(task.release, task.desired, revision, task.place).await?;
+    trace.keep(task.release, &task.desired.identity.release, revision, task.place).await?;
     task.slot.resume().await;
-    let mut record = begun(record::get(task, revision).await?, tests, task).await?;
+    let mut record = begun(record::get(&task.deployed(), revision).await?, tests, task).await?;
     task.slot.pause();
     let doing = Doing::new(None);
     let begun = record.marks.as_ref().and_then(|marks| marks.hooks.as_ref()).map(|hooks| hooks.since);

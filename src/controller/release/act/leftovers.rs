@@ -112,7 +112,7 @@ pub(super) async fn clean_up_later(
 /// Only what is this release's, and without waiting for its end.
 pub(super) fn deletion(task: &Task<'_>) -> DeleteOptions {
     DeleteOptions {
-        owner: Some(prepare::owner(task)),
+        owner: Some(prepare::owner(&task.desired.identity)),
         propagation: Propagation::Background,
         timeout: None,
         but_for_run: None,
@@ -124,7 +124,7 @@ pub(super) fn deletion(task: &Task<'_>) -> DeleteOptions {
 pub(super) async fn clean_up(mut record: Record, task: &Task<'_>) -> Result<(), ReconcileError> {
     let Some(absent) = record.marks.as_mut().and_then(|marks| marks.absent.take()) else { return Ok(()) };
     let is_rollback = record.marks.as_ref().is_some_and(|marks| marks.remedies.is_some());
-    let declared = if is_rollback { &task.desired.rollback } else { &task.desired.upgrade };
+    let declared = if is_rollback { &task.desired.rollback } else { &task.desired.maintenance.upgrade };
     if declared.cleanup_on_fail && !absent.is_empty() {
         let objects = prepare::manifest(&record.release, task).await?;
         task.place.cluster.delete(&made(&absent, &objects), &deletion(task)).await?;

@@ -36,7 +36,7 @@ pub(super) mod storage;
 pub(super) mod uninstall;
 
 pub(super) use self::outlook::foreseen;
-pub(super) use self::stop::look_after;
+pub(super) use self::stop::maintain;
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ use super::dereference;
 use super::plan::{self, Plan, Stop};
 use super::removal::Leaving;
 use super::trace::Trace;
-use super::validate::{self, Action, DesiredRelease, Identity};
+use super::validate::{self, Action, DesiredRelease, Identity, Maintenance};
 use crate::api::{ADOPT, FORCE_AT, HelmRelease, Reason};
 use crate::cluster::{self, SecretValues, Source};
 use crate::controller::context::Slot;
@@ -82,16 +82,38 @@ pub(super) struct Task<'a> {
     pub(super) moves: Option<&'a [String; 2]>,
 }
 
+impl Task<'_> {
+    /// What is looked after, whatever becomes of the step.
+    fn deployed(&self) -> DeployedRelease<'_> {
+        let &Self { release, desired, slot, place, .. } = self;
+        DeployedRelease { release, identity: &desired.identity, maintenance: &desired.maintenance, slot, place }
+    }
+}
+
+/// A release that is deployed and looked after, whatever becomes of what is declared.
+#[derive(Clone, Copy)]
+pub(super) struct DeployedRelease<'a> {
+    /// The object.
+    pub(super) release: &'a HelmRelease,
+    /// Which release of it.
+    pub(super) identity: &'a Identity,
+    /// How it is looked after.
+    pub(super) maintenance: &'a Maintenance,
+    /// The slot in which that is done.
+    pub(super) slot: &'a Slot<'a>,
+    /// Where it is.
+    pub(super) place: &'a Place,
+}
+
 /// What a step does at the moment, where it takes a while: for the status.
 pub(super) type Doing = watch::Sender<Option<String>>;
 
 /// Keeps what is deployed, and uninstalls the releases under the names and in the namespaces that the object declared
 /// before.
 pub(super) async fn keep(revision: u32, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
-    Box::pin(trace.keep(task.release, task.desired, revision, task.place)).await?;
+    Box::pin(trace.keep(task.release, &task.desired.identity.release, revision, task.place)).await?;
     planning::end(task).await?;
-    Box::pin(drift::watch(revision, task, trace)).await?;
-    Box::pin(health::examine(revision, task, trace)).await?;
+    Box::pin(observe(revision, &task.deployed(), trace)).await?;
     let identity = &task.desired.identity;
     let leaving = Leaving::of(task.release);
     if uninstall::former(identity, task.place).is_empty() {
@@ -106,6 +128,12 @@ pub(super) async fn keep(revision: u32, task: &Task<'_>, trace: &mut Trace) -> R
     Box::pin(clusters::leave(&leaving, revision, task, trace)).await
 }
 
+/// Watches the objects of a deployed revision, and finds out what ails those that do not do their work.
+async fn observe(revision: u32, deployed: &DeployedRelease<'_>, trace: &Trace) -> Result<(), ReconcileError> {
+    Box::pin(drift::watch(revision, deployed, trace)).await?;
+    Box::pin(health::examine(revision, deployed, trace)).await
+}
+
 /// Takes one step; then it is planned again.
 pub(super) async fn act(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     let done = match plan {
@@ -115,7 +143,7 @@ pub(super) async fn act(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Resul
         other => return Box::pin(go_on(other, task, trace)).await,
     };
     if done.is_err() {
-        Box::pin(stop::look_after(task, trace)).await;
+        Box::pin(stop::maintain(&task.deployed(), trace)).await;
     }
     done
 }
@@ -131,28 +159,30 @@ async fn go_on(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), Rec
         task.place.admit(&task.desired.identity.release).await?;
     }
     match plan {
-        Plan::EndHold { revision } => record::end_hold(record::get(task, revision).await?, task).await,
-        Plan::Inspect { revision } => Box::pin(drift::inspect(revision, task, trace)).await,
+        Plan::EndHold { revision } => record::end_hold(record::get(&task.deployed(), revision).await?, task).await,
+        Plan::Inspect { revision } => Box::pin(drift::inspect(revision, &task.deployed(), trace)).await,
         Plan::Test { revision } => {
             // Whatever they say, the revision is deployed.
-            Box::pin(drift::watch(revision, task, trace)).await?;
+            Box::pin(drift::watch(revision, &task.deployed(), trace)).await?;
             Box::pin(helm_tests::run(revision, task, trace)).await
         }
         Plan::Mark { revision } => {
-            let record = record::get(task, revision).await?;
+            let record = record::get(&task.deployed(), revision).await?;
             mark(record, &task.desired.identity, task.place).await.map(drop)
         }
         Plan::Resume(step) => {
             // After a restart there may be hundreds: of their records, too, only a few are in memory at once.
             task.slot.resume().await;
-            let record = record::get(task, step.revision).await?;
-            let prepared = Box::pin(prepare::resume(&step, record, task)).await?;
-            Box::pin(apply::carry_out(&step, prepared, task, trace)).await
+            let record = record::get(&task.deployed(), step.revision).await?;
+            match Box::pin(prepare::resume(&step, record, task)).await {
+                Ok(prepared) => Box::pin(apply::carry_out(&step, prepared, task, trace)).await,
+                Err(error) => Box::pin(apply::end_late(&step, error, task, trace)).await,
+            }
         }
         Plan::Finish(step) => Box::pin(apply::finish(&step, task, trace)).await,
         Plan::Supersede { revision } => {
             let why = "the HelmRelease declares something else now";
-            let record = record::get(task, revision).await?;
+            let record = record::get(&task.deployed(), revision).await?;
             Box::pin(hooks::end_running(&record, task.place)).await?;
             trace.record(&record::supersede(record, why, task.place).await?);
             Ok(())
@@ -160,11 +190,11 @@ async fn go_on(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), Rec
         Plan::Abandon { revision } => {
             task.place.admit(&task.desired.identity.release).await?;
             let why = "whoever began it has not gone on with it for 15 minutes, and another revision takes its place";
-            let record = record::get(task, revision).await?;
+            let record = record::get(&task.deployed(), revision).await?;
             record::fail(record, &ReconcileError::new(Reason::PendingRelease, why), task.place).await.map(drop)
         }
         Plan::CleanUp { revision } => {
-            let record = record::get(task, revision).await?;
+            let record = record::get(&task.deployed(), revision).await?;
             Box::pin(leftovers::clean_up_later(record, task, trace)).await
         }
         Plan::FinishUninstall { .. } => {

@@ -82,7 +82,8 @@ pub(super) async fn look(
 ) -> Result<Outlook, ReconcileError> {
     let Proposal { release, replaced, definitions, .. } = proposal;
     let (cluster, definitions) = (&task.place.cluster, definitions.sources());
-    let (action, options) = (prepare::action(step, task), prepare::options(prepare::action(step, task), task));
+    let (action, options) =
+        (prepare::action(step, task), prepare::options(prepare::action(step, task), &task.deployed()));
     let source = Source { origin: release.chart.name(), text: &release.manifest };
     let objects = cluster.objects_beside(&[source], &definitions, &release.namespace).await?;
     task.place.reach().admit(&objects)?;

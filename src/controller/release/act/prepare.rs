@@ -11,7 +11,7 @@ use kube::ResourceExt as _;
 use serde_json::{Map, Value};
 
 use super::definitions::{Definitions, make_way};
-use super::{Deadline, Task, adopt, deployed, random, record, rollback, uninstall};
+use super::{Deadline, DeployedRelease, Task, adopt, deployed, random, record, rollback, uninstall};
 use crate::api::{ADOPT, REQUESTED_AT, Reason};
 use crate::cluster::{ApplyOptions, Existing, Object, Owner, Reach, Source};
 use crate::controller::error::ReconcileError;
@@ -175,7 +175,7 @@ pub(super) async fn admit(
     if adopt::is_first(task) {
         Box::pin(adopt::admit(claims, task, trace)).await?;
     }
-    if replaced.is_empty() && claims.any_of(&owner(task)) {
+    if replaced.is_empty() && claims.any_of(&owner(&task.desired.identity)) {
         Box::pin(refuse_other_drivers(task)).await?;
     }
     Ok(())
@@ -249,7 +249,7 @@ pub(super) async fn resume(step: &Step, mut record: Record, task: &Task<'_>) -> 
 
 /// What others made since a revision was recorded is theirs, and was not created by it.
 pub(super) fn forget_foreign(record: &mut Record, objects: &[Object], claims: &Existing, task: &Task<'_>) {
-    let owner = owner(task);
+    let owner = owner(&task.desired.identity);
     let is_foreign = |at: &usize| objects.get(*at).is_some_and(|object| claims.is_foreign(object.reference(), &owner));
     if let Some(absent) = record.marks.as_mut().and_then(|marks| marks.absent.as_mut()) {
         absent.retain(|at| !is_foreign(at));
@@ -267,14 +267,14 @@ pub(super) fn deadline(step: &Step, record: &Record, task: &Task<'_>) -> Deadlin
 pub(super) fn action<'a>(step: &Step, task: &Task<'a>) -> &'a Action {
     match step.kind {
         StepKind::Install => &task.desired.install,
-        StepKind::Upgrade => &task.desired.upgrade,
+        StepKind::Upgrade => &task.desired.maintenance.upgrade,
         StepKind::Rollback => &task.desired.rollback,
     }
 }
 
 /// The owner that the objects of this release name.
-pub(super) fn owner(task: &Task<'_>) -> Owner {
-    let Identity { release, namespace, .. } = &task.desired.identity;
+pub(super) fn owner(identity: &Identity) -> Owner {
+    let Identity { release, namespace, .. } = identity;
     Owner { release: release.name.clone(), namespace: namespace.clone() }
 }
 
@@ -289,16 +289,17 @@ pub(super) fn marked(release: &ReleaseKey, place: &Place) -> Owner {
 
 /// How the objects of this release are applied. What belongs to a release of the same object under its former name or in
 /// its former namespace is taken over: that one is uninstalled once this one is deployed.
-pub(super) fn options(action: &Action, task: &Task<'_>) -> ApplyOptions {
-    let identity = &task.desired.identity;
-    let former = uninstall::former(identity, task.place);
-    let (conflicts, other_conflicts) = task.desired.differences.on_apply();
+pub(super) fn options(action: &Action, deployed: &DeployedRelease<'_>) -> ApplyOptions {
+    let &DeployedRelease { identity, place, .. } = deployed;
+    let former = uninstall::former(identity, place);
+    let differences = &deployed.maintenance.differences;
+    let (conflicts, other_conflicts) = differences.on_apply();
     ApplyOptions {
-        owner: owner(task),
+        owner: owner(identity),
         take_ownership: action.take_ownership,
         force_conflicts: action.force,
-        previous: former.iter().map(|former| marked(former, task.place)).collect(),
-        immutable: task.desired.differences.immutable.clone(),
+        previous: former.iter().map(|former| marked(former, place)).collect(),
+        immutable: differences.immutable.clone(),
         conflicts,
         other_conflicts,
     }
@@ -307,9 +308,9 @@ pub(super) fn options(action: &Action, task: &Task<'_>) -> ApplyOptions {
 /// Applies again what a deployed revision consists of and a former place of the same object took over. What is somebody
 /// else's is not looked at.
 pub(super) async fn take_back(revision: u32, task: &Task<'_>) -> Result<(), ReconcileError> {
-    let record = record::get(task, revision).await?;
+    let record = record::get(&task.deployed(), revision).await?;
     let objects = task.place.objects_of(&record).await?;
-    let options = ApplyOptions { take_ownership: true, ..options(&task.desired.upgrade, task) };
+    let options = ApplyOptions { take_ownership: true, ..options(&task.desired.maintenance.upgrade, &task.deployed()) };
     let claims = task.place.cluster.claim(&objects, &options).await?;
     let reach = task.place.reach();
     let taken = objects.iter().filter(|object| claims.is_of(object.reference(), &options.previous));
@@ -324,7 +325,7 @@ pub(super) async fn claim_again(
     action: &Action,
     task: &Task<'_>,
 ) -> Result<Existing, ReconcileError> {
-    Ok(task.place.cluster.claim(objects, &options(action, task)).await?)
+    Ok(task.place.cluster.claim(objects, &options(action, &task.deployed())).await?)
 }
 
 /// The objects of a release's manifest.
@@ -341,7 +342,7 @@ pub(super) async fn objects(
 ) -> Result<(Vec<Object>, Existing), ReconcileError> {
     let objects = manifest(release, task).await?;
     task.place.reach().admit(&objects)?;
-    let claims = task.place.cluster.claim(&objects, &options(action, task)).await?;
+    let claims = task.place.cluster.claim(&objects, &options(action, &task.deployed())).await?;
     Ok((objects, claims))
 }
 

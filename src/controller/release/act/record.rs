@@ -4,7 +4,7 @@ use helm::manifest::{Hook, HookEvent, HookPhase};
 use helm::release::{Release, Status};
 use tokio::task::spawn_local;
 
-use super::Task;
+use super::{DeployedRelease, Task};
 use crate::api::Reason;
 use crate::controller::causes::panicked;
 use crate::controller::error::ReconcileError;
@@ -15,10 +15,10 @@ use crate::history::{Counted, HooksBegun, Marks, Record, RecordMeta, ReleaseKey,
 const SUPERSEDED: &str = "Superseded";
 
 /// The record of one revision, as it was when the step was decided.
-pub(super) async fn get(task: &Task<'_>, revision: u32) -> Result<Record, ReconcileError> {
-    let release = &task.desired.identity.release;
-    let decided = task.place.revisions.of(release).into_iter().find(|meta| meta.revision == revision);
-    let Some(record) = read(task.place, release, revision).await? else {
+pub(super) async fn get(deployed: &DeployedRelease<'_>, revision: u32) -> Result<Record, ReconcileError> {
+    let (release, place) = (&deployed.identity.release, deployed.place);
+    let decided = place.revisions.of(release).into_iter().find(|meta| meta.revision == revision);
+    let Some(record) = read(place, release, revision).await? else {
         let message = format!("revision {revision} of {release} is gone: somebody deleted its Secret");
         return Err(ReconcileError::new(Reason::HistoryInvalid, message));
     };

@@ -1,5 +1,7 @@
 //! A rollback: the objects of a revision that was deployed once are applied again, as a revision of its own.
 
+use std::time::Duration;
+
 use helm::manifest::{Hook, HookRun};
 use helm::release::{Info, Release, Status};
 
@@ -17,7 +19,7 @@ use crate::history::{Marks, Record, Remedied};
 pub(super) async fn prepare(step: &Step, remedied: &Remedied, task: &Task<'_>) -> Result<Pending, ReconcileError> {
     task.place.admit(&task.desired.identity.release).await?;
     task.slot.resume().await;
-    let target = record::get(task, remedied.to).await?;
+    let target = record::get(&task.deployed(), remedied.to).await?;
     let action = prepare::action(step, task);
     let (release, mut marks) = (pending(step, &target, task), marks(step, remedied, &target, task));
     let (objects, claims) = Box::pin(prepare::objects(&release, action, task)).await?;
@@ -35,10 +37,16 @@ pub(super) async fn give_up(
     task: &Task<'_>,
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
-    if matches!(error.reason, Reason::ClusterUnavailable | Reason::PendingRelease | Reason::WebhookUnavailable) {
+    if matches!(error.reason, Reason::ClusterUnavailable | Reason::PendingRelease) {
         return Err(error);
     }
-    let mut failed = record::get(task, remedied.failed).await?;
+    let mut failed = record::get(&task.deployed(), remedied.failed).await?;
+    let since = failed.meta()?.modified_at.unwrap_or_default();
+    let age = Duration::try_from(task.place.context.now().duration_since(since)).unwrap_or_default();
+    // What serves the webhook may be on its way, for as long as the rollback may take.
+    if error.reason == Reason::WebhookUnavailable && age < task.desired.rollback.timeout {
+        return Err(error);
+    }
     if let Some(marks) = &mut failed.marks {
         marks.unremedied = true;
     }

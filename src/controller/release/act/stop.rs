@@ -7,20 +7,27 @@ use helm::release::Status;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
-use super::{Task, drift, health, helm_tests, keep, planning, record, rollback, uninstall};
+use super::{DeployedRelease, Task, drift, helm_tests, keep, observe, planning, record, rollback, uninstall};
 use crate::api::{APPROVE, PlannedChanges, REQUESTED_AT, Reason};
 use crate::controller::error::{self, NextAttempt, ReconcileError};
 use crate::controller::matching::Key;
 use crate::controller::release::plan::{self, Stop};
 use crate::controller::release::rate::{self, MOST_MADE};
 use crate::controller::release::trace::Trace;
-use crate::history::{Planned, RecordMeta};
+use crate::history::{self, Planned};
 
 /// Tells why nothing is done now.
 pub(super) async fn stop(stop: Stop, task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
-    if matches!(stop, Stop::AwaitDependencies | Stop::AwaitApproval(_) | Stop::BackOff { .. } | Stop::Exhausted { .. })
-    {
-        Box::pin(watch_deployed(task, trace)).await?;
+    let stays_as_it_is = matches!(
+        stop,
+        Stop::AwaitDependencies
+            | Stop::AwaitApproval(_)
+            | Stop::BackOff { .. }
+            | Stop::Exhausted { .. }
+            | Stop::TooMany { .. }
+    );
+    if stays_as_it_is {
+        Box::pin(watch_deployed(&task.deployed(), trace)).await?;
     }
     match stop {
         Stop::TestsFailed { revision } => {
@@ -28,9 +35,8 @@ pub(super) async fn stop(stop: Stop, task: &Task<'_>, trace: &mut Trace) -> Resu
             Err(helm_tests::failed(revision, task, trace))
         }
         Stop::Hold { revision } => {
-            Box::pin(trace.keep(task.release, task.desired, revision, task.place)).await?;
-            Box::pin(drift::watch(revision, task, trace)).await?;
-            Box::pin(health::examine(revision, task, trace)).await?;
+            Box::pin(trace.keep(task.release, &task.desired.identity.release, revision, task.place)).await?;
+            Box::pin(observe(revision, &task.deployed(), trace)).await?;
             let release = &task.desired.identity.release;
             let message = format!(
                 "revision {revision} of {release} was made by somebody else, with helm perhaps, and is not what is declared: the release stays as \
@@ -59,15 +65,12 @@ pub(super) async fn stop(stop: Stop, task: &Task<'_>, trace: &mut Trace) -> Resu
 
 /// What is deployed is looked after, and set right, though what is declared could not take its place. What fails of that is told
 /// by what could not be done itself.
-pub(in crate::controller::release) async fn look_after(task: &Task<'_>, trace: &mut Trace) {
-    let identity = &task.desired.identity;
-    let newest = task.place.revisions.of(&identity.release).pop();
-    let is_deployed = |newest: &RecordMeta| newest.status == Status::Deployed && plan::is_of(newest, identity);
-    let Some(RecordMeta { revision, .. }) = newest.filter(is_deployed) else { return };
+pub(in crate::controller::release) async fn maintain(deployed: &DeployedRelease<'_>, trace: &mut Trace) {
     let looked = async {
-        Box::pin(watch_deployed(task, trace)).await?;
-        if task.place.context.live.has_suspects(&identity.uid, revision) {
-            Box::pin(drift::inspect(revision, task, trace)).await?;
+        let watched = Box::pin(watch_deployed(deployed, trace)).await?;
+        let live = &deployed.place.context.live;
+        if let Some(revision) = watched.filter(|revision| live.has_suspects(&deployed.identity.uid, *revision)) {
+            Box::pin(drift::inspect(revision, deployed, trace)).await?;
         }
         Ok::<_, ReconcileError>(())
     };
@@ -97,23 +100,26 @@ fn too_many(most: u32, until: Timestamp, task: &Task<'_>) -> ReconcileError {
     ReconcileError { next, ..ReconcileError::new(Reason::TooManyRevisions, message) }
 }
 
-/// What is deployed is looked after, though something else is declared.
-async fn watch_deployed(task: &Task<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
-    let identity = &task.desired.identity;
-    let newest = task.place.revisions.of(&identity.release).pop();
-    let Some(deployed) = newest.filter(|newest| newest.status == Status::Deployed) else { return Ok(()) };
-    let owner = uninstall::owner_of(&identity.release, task.place);
-    if !owner.is_some_and(|owner| owner.key == Key::of(task.release) && owner.has_installed()) {
+/// Has what is deployed watched, though something else is declared: which revision that is, where it was made for the object.
+async fn watch_deployed(deployed: &DeployedRelease<'_>, trace: &mut Trace) -> Result<Option<u32>, ReconcileError> {
+    let &DeployedRelease { release, identity, place, .. } = deployed;
+    let revisions = place.revisions.of(&identity.release);
+    let Some(known) = history::deployed(&revisions) else { return Ok(None) };
+    let owner = uninstall::owner_of(&identity.release, place);
+    if !owner.is_some_and(|owner| owner.key == Key::of(release) && owner.has_installed()) {
         // Who is told to have a release uninstalls it.
-        return Ok(());
+        return Ok(None);
     }
-    // Somebody may have made another, with helm perhaps.
-    Box::pin(trace.keep(task.release, task.desired, deployed.revision, task.place)).await?;
-    if !plan::is_of(&deployed, identity) {
-        return Ok(());
+    let revision = known.revision;
+    // Somebody may have made another, with helm perhaps. Of an upgrade that failed the status tells.
+    if revisions.last().is_some_and(|newest| newest.revision == revision) {
+        Box::pin(trace.keep(release, &identity.release, revision, place)).await?;
     }
-    Box::pin(drift::watch(deployed.revision, task, trace)).await?;
-    Box::pin(health::examine(deployed.revision, task, trace)).await
+    if !plan::is_of(known, identity) {
+        return Ok(None);
+    }
+    Box::pin(observe(revision, deployed, trace)).await?;
+    Ok(Some(revision))
 }
 
 /// A plan waits, or is gone: then it is made anew.

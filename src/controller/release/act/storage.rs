@@ -34,7 +34,7 @@ pub(in crate::controller::release) async fn gather(
     let (wholes, parts) = sources(identity, place);
     // The release's own namespace is made by an install, which comes after.
     let is_own = identity.release.namespace == identity.namespace;
-    if desired.create_namespace && is_own && !wholes.is_empty() {
+    if desired.maintenance.create_namespace && is_own && !wholes.is_empty() {
         Box::pin(place.cluster.ensure_namespace(&identity.namespace)).await?;
     }
     for meta in parts.iter().flat_map(|part| place.revisions.of(part)) {

@@ -130,10 +130,11 @@ impl Stop {
             | Self::Hold { .. }
             | Self::BackOff { .. }
             | Self::Exhausted { .. }
+            | Self::TooMany { .. }
             | Self::AwaitDependencies
             | Self::AwaitApproval(_) => true,
-            // Somebody works on it, or undoes what we do.
-            Self::TooMany { .. } | Self::AwaitOther { .. } => false,
+            // Somebody works on it.
+            Self::AwaitOther { .. } => false,
         }
     }
 }

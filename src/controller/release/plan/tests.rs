@@ -10,7 +10,8 @@ use super::{FOREIGN_LOCK, Facts, MOST_LATELY, MOST_MADE, MOST_STANDING, Plan, Pr
 use crate::api::Reason;
 use crate::controller::error::NextAttempt;
 use crate::controller::release::approval::Gate;
-use crate::controller::release::validate::{Identity, Remedies, Tests};
+use crate::controller::release::remediation::{Remedies, Tests};
+use crate::controller::release::validate::Identity;
 use crate::controller::waits::Progress;
 use crate::history::{Made, Marks, Outcome, Planned, RecordMeta, ReleaseKey, Remedied, Tested};
 
@@ -423,6 +424,17 @@ fn what_somebody_changed_is_looked_at_where_nothing_else_is_to_be_done() {
         ..facts(&identity, &revisions, Prompt::default(), Progress::Unknown)
     };
     assert_eq!(plan(&blocked), Plan::Inspect { revision: 1 });
+    // So it is behind upgrades that ended before anything of them was applied, while the next is not due.
+    for (unapplied, expected) in [(true, Some(1)), (false, None)] {
+        let mut revisions = history("deployed=old failed=now:ChartRefused:1@1 failed=now:ChartRefused:2@1");
+        for marks in revisions.iter_mut().skip(1).filter_map(|meta| meta.marks.as_mut()) {
+            marks.unapplied = unapplied;
+        }
+        let idle = facts(&identity, &revisions, Prompt::default(), Progress::Unknown);
+        assert!(matches!(plan(&idle), Plan::Stop(Stop::BackOff { revision: 3, .. })), "{:?}", plan(&idle));
+        let planned = plan(&Facts { has_suspects: true, ..idle });
+        assert_eq!(planned, expected.map_or_else(|| plan(&idle), |revision| Plan::Inspect { revision }), "{unapplied}");
+    }
 }
 
 #[test]

@@ -49,18 +49,18 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(desired.identity.release, ReleaseKey::new("apps", "web"));
     assert_eq!((desired.identity.owner.as_str(), desired.identity.generation), ("apps/web", 3));
     assert!(matches!(desired.version, VersionRequest::Newest));
-    for action in [&desired.install, &desired.upgrade] {
+    for action in [&desired.install, &desired.maintenance.upgrade] {
         assert_eq!(action.timeout, Duration::from_mins(10));
         assert!(action.wait && action.wait_for_jobs && action.hooks);
     }
     assert!(
         desired.install.crds == CrdPolicy::Create
-            && desired.upgrade.crds == CrdPolicy::Skip
-            && !desired.upgrade.cleanup_on_fail
-            && !desired.upgrade.force
+            && desired.maintenance.upgrade.crds == CrdPolicy::Skip
+            && !desired.maintenance.upgrade.cleanup_on_fail
+            && !desired.maintenance.upgrade.force
     );
     assert_eq!(desired.max_history, 10);
-    assert!(desired.values.is_empty() && !desired.create_namespace);
+    assert!(desired.values.is_empty() && !desired.maintenance.create_namespace);
     let removal = Leaving::of(&release(&json!({}))).removal;
     assert_eq!((removal.timeout, removal.policy), (Duration::from_mins(5), None));
 }
@@ -77,13 +77,13 @@ fn what_is_declared_is_what_is_done() {
     .expect("valid");
     assert_eq!(desired.identity.release, ReleaseKey::new("prod", "shop"));
     assert!(
-        desired.create_namespace
+        desired.maintenance.create_namespace
             && !desired.install.wait
             && desired.install.crds == CrdPolicy::Skip
-            && desired.upgrade.force
+            && desired.maintenance.upgrade.force
     );
     assert_eq!(desired.install.timeout, Duration::from_mins(3), "spec.timeout where install has none");
-    assert_eq!(desired.upgrade.timeout, Duration::from_secs(90));
+    assert_eq!(desired.maintenance.upgrade.timeout, Duration::from_secs(90));
     assert_eq!(desired.max_history, 0, "spec.maxHistory goes before upgrade.maxHistory");
 }
 
