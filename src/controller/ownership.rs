@@ -121,12 +121,29 @@ fn since_uninstalled(revisions: &[RecordMeta]) -> &[RecordMeta] {
     &revisions[since..]
 }
 
-/// The newest marked revision (of these, oldest first), where it was made from another cluster than `own`: for an object that is not
-/// known here, and that a name or a uid of one here says nothing about. None where nobody knows which cluster `own` is.
-pub(crate) fn made_elsewhere<'m>(revisions: &'m [RecordMeta], own: Option<&str>) -> Option<&'m RecordMeta> {
+/// The object for which it is asked whose a release is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Viewer<'a> {
+    /// Its uid.
+    pub(crate) uid: &'a str,
+    /// The uid of its cluster, where that is known.
+    pub(crate) home: Option<&'a str>,
+    /// Whether the release is in another cluster.
+    pub(crate) is_remote: bool,
+}
+
+/// The newest marked revision (of these, oldest first), where an operator of another cluster made it than that of `viewer`: for an object
+/// that is not known here, and that a name or a uid of one here says nothing about.
+pub(crate) fn made_elsewhere<'m>(revisions: &'m [RecordMeta], viewer: Viewer<'_>) -> Option<&'m RecordMeta> {
     let newest = since_uninstalled(revisions).iter().rev().find(|meta| meta.marks.is_some())?;
-    let home = newest.marks.as_ref().map(|marks| marks.home.as_str()).filter(|home| !home.is_empty())?;
-    own.is_some_and(|own| own != home).then_some(newest)
+    let marks = newest.marks.as_ref()?;
+    let is_of_another = match (marks.home.as_str(), viewer.home) {
+        // What an operator makes in its own cluster names neither that nor a way there.
+        ("", _) => viewer.is_remote && marks.cluster.is_empty() && marks.uid != viewer.uid,
+        (home, Some(own)) => home != own,
+        (_, None) => marks.uid != viewer.uid,
+    };
+    is_of_another.then_some(newest)
 }
 
 /// Decides who owns a release with these revisions (oldest first), of the objects that declare it or are named by marks.

@@ -11,7 +11,7 @@ use super::clusters::{self, Remote};
 use super::context::{Context, Policy};
 use super::error::ReconcileError;
 use super::matching::{self, Key};
-use super::ownership;
+use super::ownership::{self, Viewer};
 use super::revisions::Revisions;
 use super::target::{ClusterKey, Target};
 use crate::api::{HelmRelease, Reason};
@@ -210,13 +210,23 @@ impl Place {
         uid.unwrap_or_default().to_owned()
     }
 
-    /// The newest marked revision of a release here, where the operator of another cluster made it.
-    pub(crate) async fn made_elsewhere(&self, release: &ReleaseKey) -> Result<Option<RecordMeta>, ReconcileError> {
+    /// The newest marked revision of a release here, where the operator of another cluster made it than that of the object with this
+    /// uid.
+    pub(crate) async fn made_elsewhere(
+        &self,
+        release: &ReleaseKey,
+        uid: &str,
+    ) -> Result<Option<RecordMeta>, ReconcileError> {
         let revisions = self.revisions.of(release);
         if revisions.iter().any(|meta| meta.marks.as_ref().is_some_and(|marks| !marks.home.is_empty())) {
             self.context.own_cluster.learn(&self.context.client).await?;
         }
-        Ok(ownership::made_elsewhere(&revisions, self.context.own_cluster.uid()).cloned())
+        Ok(ownership::made_elsewhere(&revisions, self.viewer(uid)).cloned())
+    }
+
+    /// The object with this uid, as one for which it is asked whose a release here is.
+    pub(crate) fn viewer<'a>(&'a self, uid: &'a str) -> Viewer<'a> {
+        Viewer { uid, home: self.context.own_cluster.uid(), is_remote: self.key.is_some() }
     }
 
     /// A release here.

@@ -16,13 +16,17 @@ use crate::remote_clusters::{Remote, named, prepare, set};
 
 /// The same namespace of another management cluster.
 async fn beside<'a>(story: &Story<'_>, stage: &'a Stage) -> Result<Story<'a>> {
-    let client = stage.plane.client().await?;
     let namespace = json!({ "metadata": { "name": story.namespace } });
-    let namespaces = Api::<Namespace>::all(client.clone());
+    let namespaces = Api::<Namespace>::all(stage.plane.client().await?);
     namespaces.create(&PostParams::default(), &serde_json::from_value(namespace)?).await?;
+    within(story, stage).await
+}
+
+/// The same namespace of another cluster, where it is.
+async fn within<'a>(story: &Story<'_>, stage: &'a Stage) -> Result<Story<'a>> {
     Ok(Story {
         namespace: story.namespace.clone(),
-        client,
+        client: stage.plane.client().await?,
         kubectl: Kubectl::new(stage.plane.kubeconfig()).await?,
         helm: Helm::new(Some(stage.plane.kubeconfig())).await?,
         stage,
@@ -112,5 +116,49 @@ fn two_management_clusters_do_not_have_one_release_and_it_changes_hands_only_whe
         ensure!(remote.map("memo-config").await?.is_none() && remote.records().await? == 0, "something is left there");
         let operator = stage.operator().await;
         operator.check_log().context("the second operator")
+    })
+}
+
+#[test]
+fn what_the_operator_of_a_cluster_has_there_is_not_had_by_another_that_reaches_it() -> Result<()> {
+    alone_on(ControlPlane::api_only(), "remote-own", as_it_is, async |story| {
+        let stage = Stage::set(ControlPlane::api_only().await?, as_it_is).await?;
+        let remote = Remote::of(&stage.plane, story).await?;
+        let there = &within(story, &stage).await?;
+        prepare(story).await?;
+        there.open_repository().await?;
+        set(story, "prod", "value", &remote.kubeconfig()?).await?;
+        there.release("memo", "memo", "1.0.0", json!({})).await?;
+        there.ready("memo").await?;
+        let record = version(&remote, there).await?;
+
+        let theirs = ["of that cluster itself", FORCE_AT, "made its revision 1"];
+        story.release("memo", "memo", "1.1.0", named("prod")).await?;
+        story.refused("memo", Reason::ReleaseNameConflict, &theirs).await?;
+        // It may have got no further than to be listed there.
+        story.delete("memo").await?;
+        story.event("memo", Reason::UninstallSkipped, "of that cluster itself").await?;
+        ensure!(remote.map("memo-config").await?.is_some(), "the release of that cluster was uninstalled");
+        ensure!(version(&remote, there).await? == record, "the record of that cluster was written");
+
+        // It is handed over, and back, when a person asks; not for a demand that came with the object.
+        story.apply(&restored(&named("prod")).to_string()).await?;
+        story.refused("memo", Reason::ReleaseNameConflict, &theirs).await?;
+        // What else fails meanwhile does not make it forget that.
+        set(story, "prod", "value", "nothing").await?;
+        story.refused("memo", Reason::SecretInvalid, &[]).await?;
+        story.patch("memo", json!({ "metadata": { "annotations": { FORCE_AT: "mine" } } })).await?;
+        set(story, "prod", "value", &remote.kubeconfig()?).await?;
+        story.ready("memo").await?;
+        there.refused("memo", Reason::ReleaseNameConflict, &["taken over", "of another cluster", FORCE_AT]).await?;
+        there.patch("memo", json!({ "metadata": { "annotations": { FORCE_AT: "back" } } })).await?;
+        there.ready("memo").await?;
+        story.refused("memo", Reason::ReleaseNameConflict, &["taken over", "of that cluster itself"]).await?;
+        story.delete("memo").await?;
+        ensure!(remote.map("memo-config").await?.is_some(), "the release of that cluster was uninstalled");
+        there.delete("memo").await?;
+        ensure!(remote.map("memo-config").await?.is_none() && remote.records().await? == 0, "something is left there");
+        let operator = stage.operator().await;
+        operator.check_log().context("the operator there")
     })
 }

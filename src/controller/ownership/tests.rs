@@ -256,15 +256,27 @@ fn a_record_says_from_which_cluster_it_was_made_where_both_are_known() {
         // The newest that says so decides.
         (vec![Some("there"), Some("here")], "", Some("here"), None),
         (vec![Some("here"), Some("there")], "", Some("here"), Some(2)),
-        // From before it was written, and where it may not be read.
-        (vec![Some("")], "", Some("here"), None),
-        (vec![Some("there"), Some("")], "", Some("here"), None),
-        (vec![Some("there")], "", None, None),
         // What was uninstalled is free.
         (vec![Some("there")], "uninstalled", Some("here"), None),
     ] {
         let revisions = home(&homes, last);
-        let found = made_elsewhere(&revisions, own).map(|meta| meta.revision);
+        let viewer = |uid| Viewer { uid, home: own, is_remote: true };
+        let found = made_elsewhere(&revisions, viewer("another")).map(|meta| meta.revision);
         assert_eq!(found, expected, "{homes:?} {last:?} {own:?}");
+    }
+    // Where the record, or the operator, does not know, the object's uid decides, and by what the record says that the cluster is reached.
+    for (name, own, cluster, is_remote, expected) in [
+        ("there", None, "prod", true, true),
+        ("", Some("here"), "", true, true),
+        ("", Some("here"), "prod", true, false),
+        ("", Some("here"), "", false, false),
+        ("", None, "", false, false),
+    ] {
+        let mut revisions = home(&[Some(name)], "");
+        revisions[0].marks.as_mut().expect("marks").cluster = cluster.to_owned();
+        for (uid, expected) in [("another", expected), ("u", false)] {
+            let found = made_elsewhere(&revisions, Viewer { uid, home: own, is_remote });
+            assert_eq!(found.is_some(), expected, "{name:?} {own:?} {cluster:?} {is_remote} {uid}");
+        }
     }
 }

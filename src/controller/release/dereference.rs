@@ -22,14 +22,14 @@ use crate::controller::context::{Context, Slot};
 use crate::controller::error::ReconcileError;
 use crate::controller::guarded::Guarded;
 use crate::controller::matching::{self, Key, Wanted, dependencies};
-use crate::controller::ownership::{self, Candidate, Evidence, Owner};
+use crate::controller::ownership::{self, Candidate, Evidence, Owner, Viewer};
 use crate::controller::place::Place;
 use crate::controller::revisions::Revisions;
 use crate::controller::source::Source;
 use crate::controller::status;
 use crate::controller::target::{self, ClusterKey, Target};
 use crate::controller::watch;
-use crate::history::{RecordMeta, ReleaseKey};
+use crate::history::{Marks, RecordMeta, ReleaseKey};
 use crate::permits::Permit;
 use crate::registry::ChartReference;
 
@@ -316,7 +316,7 @@ impl<'a> Known<'a> {
 ///
 /// Another object has it.
 pub(crate) fn takes_over(release: &HelmRelease, known: Known<'_>) -> Result<bool, ReconcileError> {
-    let own = Key::of(release);
+    let (own, uid) = (Key::of(release), release.uid().unwrap_or_default());
     let target = target(release);
     let revisions = known.of(&target);
     match owner_of(&target, &revisions, known.context) {
@@ -325,7 +325,7 @@ pub(crate) fn takes_over(release: &HelmRelease, known: Known<'_>) -> Result<bool
         }
         owner => {
             claims::shares_objects(release, known)?;
-            if let Some(newest) = ownership::made_elsewhere(&revisions, known.context.own_cluster.uid()) {
+            if let Some(newest) = ownership::made_elsewhere(&revisions, viewer(&uid, &target, known.context)) {
                 return takes_from_elsewhere(release, newest, &revisions);
             }
             Ok(owner.is_some_and(|owner| owner.adopted.is_some()))
@@ -343,11 +343,34 @@ pub(crate) fn own_revisions(release: &HelmRelease, context: &Context) -> Option<
     (owner.has_installed() || is_local || revisions.is_empty()).then_some(revisions)
 }
 
-/// Whether the status says that the release is another's.
+/// Whether an object of another cluster has the release, and none here.
+pub(crate) fn is_elsewhere(release: &HelmRelease, context: &Context) -> bool {
+    let target = target(release);
+    let (revisions, own) = (context.revisions_of(&target), Key::of(release));
+    let uid = release.uid().unwrap_or_default();
+    let is_here = owner_of(&target, &revisions, context).is_some_and(|owner| owner.key != own);
+    !is_here && ownership::made_elsewhere(&revisions, viewer(&uid, &target, context)).is_some()
+}
+
+/// The object with this uid, as one for which it is asked whose `target` is.
+fn viewer<'a>(uid: &'a str, target: &Target, context: &'a Context) -> Viewer<'a> {
+    Viewer { uid, home: context.own_cluster.uid(), is_remote: target.cluster.is_some() }
+}
+
+/// Whether the status says that the release is an object's of another cluster.
 pub(crate) fn knows_of_another(release: &HelmRelease) -> bool {
     let conditions = release.status.iter().flat_map(|status| &status.conditions);
     let conflict = Reason::ReleaseNameConflict.to_string();
-    conditions.into_iter().any(|it| it.type_ == ConditionType::Ready.as_str() && it.reason == conflict)
+    conditions.into_iter().any(|it| it.type_ == ConditionType::Released.as_str() && it.reason == conflict)
+}
+
+/// For whom an operator of another cluster made a revision that bears these marks, in words.
+pub(super) fn maker(marks: &Marks) -> String {
+    let Marks { owner, home, .. } = marks;
+    if home.is_empty() {
+        return format!("HelmRelease {owner} of that cluster itself, where an operator runs, too");
+    }
+    format!("HelmRelease {owner} of another cluster, whose namespace kube-system has the uid {home}")
 }
 
 /// Whether `release` takes over what an object of another cluster has, which nothing here tells of but the record `newest`: once for
@@ -370,11 +393,9 @@ fn takes_from_elsewhere(
     if asks && !release.spec.suspend {
         return Ok(true);
     }
-    let (owner, home) = newest.marks.as_ref().map(|marks| (&*marks.owner, &*marks.home)).unwrap_or_default();
     let (name, revision) = (release.name_any(), newest.revision);
-    let theirs = format!(
-        "HelmRelease {owner} of another cluster, whose namespace kube-system has the uid {home}: an operator there made its revision {revision}"
-    );
+    let maker = newest.marks.as_ref().map(maker).unwrap_or_default();
+    let theirs = format!("{maker}: the operator there made its revision {revision}");
     let message = if had {
         format!(
             "the Helm release {target}, which this object had, was taken over by {theirs}. It is left to that one: delete {name}, which leaves the \

@@ -130,8 +130,9 @@ pub(super) async fn reconcile(
         }
         Err(error) => {
             if error.reason == Reason::ReleaseNameConflict {
+                trace.is_elsewhere = dereference::is_elsewhere(release, &context);
                 // What was asked before somebody knew of that, or was restored with the object, asks for nothing of another's.
-                if !dereference::knows_of_another(release) {
+                if trace.is_elsewhere && !dereference::knows_of_another(release) {
                     trace.demand = demands::forced(release).map(str::to_owned);
                 }
                 // The release is somebody else's: it is no longer waited for.
@@ -244,7 +245,7 @@ async fn enter(release: &HelmRelease, slot: &Slot<'_>, place: &Place, trace: &mu
     let context = &place.context;
     let records = dereference::target(release).release;
     place.revisions.quiet(Some(&records), &removal::owner(release.meta())).await;
-    let elsewhere = place.made_elsewhere(&records).await?;
+    let elsewhere = place.made_elsewhere(&records, &release.uid().unwrap_or_default()).await?;
     if !release.spec.suspend || act::is_adopter(release, place) {
         hold(release, slot, context).await?;
         Box::pin(act::clusters::enter(release, place, trace)).await?;
@@ -252,8 +253,8 @@ async fn enter(release: &HelmRelease, slot: &Slot<'_>, place: &Place, trace: &mu
     // Asked again: it may have queued for long.
     if act::is_adopter(release, place) {
         // Suspended or not: whose place it takes is about to go.
-        Box::pin(act::take_over(release, place, trace)).await?;
-        if elsewhere.is_some() {
+        let is_taken = Box::pin(act::take_over(release, place, trace)).await?;
+        if elsewhere.is_some() && is_taken {
             // Before anything else: one demand takes it once.
             trace.demand = demands::forced(release).map(str::to_owned);
             Box::pin(publish::progress(release, trace, context)).await?;

@@ -355,6 +355,10 @@ fn failed(error: &ReconcileError, trace: &Trace, before: &HelmReleaseStatus) -> 
     if error.reason == Reason::ReleaseHeld {
         conditions = conditions.with(Held, true, error.reason, &error.message);
     }
+    if trace.is_elsewhere {
+        // Until it is this object's again, whatever else fails meanwhile.
+        return conditions.with(Released, false, error.reason, &error.message);
+    }
     if trace.state.as_ref().is_some_and(|state| state.status == "deployed") && trace.acted {
         // What failed is not the revision: a test, say.
         let reason = if trace.upgraded { Reason::UpgradeCompleted } else { Reason::InstallCompleted };

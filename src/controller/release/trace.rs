@@ -65,6 +65,8 @@ pub(super) struct Trace {
     pub(super) records: Option<Target>,
     /// The demand for one more revision that is answered, whatever the revisions tell.
     pub(super) demand: Option<String>,
+    /// Whether the release is an object's of another cluster.
+    pub(super) is_elsewhere: bool,
     /// Whether the plan that the status tells of waits no more.
     pub(super) withdrawn: bool,
     /// What is done at the moment, where it takes a while.

@@ -219,16 +219,15 @@ pub(super) fn is_adopter(release: &HelmRelease, place: &Place) -> bool {
 }
 
 /// Marks the newest revision of a release that the object adopts as the object's own, before anything else: from then on
-/// it is gone on with, or ended, as what it is.
-pub(super) async fn take_over(release: &HelmRelease, place: &Place, trace: &mut Trace) -> Result<(), ReconcileError> {
+/// it is gone on with, or ended, as what it is. Whether it was: one without marks is taken over by the next revision.
+pub(super) async fn take_over(release: &HelmRelease, place: &Place, trace: &mut Trace) -> Result<bool, ReconcileError> {
     let identity = validate::identity(release)?;
     let revisions = place.revisions.of(&identity.release);
-    let Some(newest) = revisions.last() else { return Ok(()) };
-    let Some(record) = record::read(place, &identity.release, newest.revision).await? else { return Ok(()) };
-    if let Some(marked) = mark(record, &identity, place).await? {
-        trace.record(&marked);
-    }
-    Ok(())
+    let Some(newest) = revisions.last() else { return Ok(false) };
+    let Some(record) = record::read(place, &identity.release, newest.revision).await? else { return Ok(false) };
+    let Some(marked) = mark(record, &identity, place).await? else { return Ok(false) };
+    trace.record(&marked);
+    Ok(true)
 }
 
 /// Marks a revision as made for the object that `identity` names. One without marks is left as it is.
@@ -248,7 +247,7 @@ async fn mark(mut record: Record, identity: &Identity, place: &Place) -> Result<
 /// Ends the pending revision of a release that is suspended, so that nobody finds it locked; what it applied stays.
 pub(super) async fn pause(release: &HelmRelease, place: &Place, trace: &mut Trace) -> Result<(), ReconcileError> {
     let identity = validate::identity(release)?;
-    if place.made_elsewhere(&identity.release).await?.is_some() {
+    if place.made_elsewhere(&identity.release, &identity.uid).await?.is_some() {
         return Ok(());
     }
     let revisions = place.revisions.of(&identity.release);

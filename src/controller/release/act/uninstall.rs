@@ -39,7 +39,7 @@ pub(super) async fn uninstall(
     place: &Place,
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
-    let owned = but_elsewhere(owned(leaving, place), place, trace).await?;
+    let owned = but_elsewhere(owned(leaving, place), leaving, place, trace).await?;
     if let Some(why) = stays {
         let left = owned;
         for release in &left {
@@ -70,16 +70,17 @@ pub(super) async fn uninstall(
 /// `owned` without those that objects of other clusters have by now: these are left to them, with a word.
 async fn but_elsewhere(
     owned: Vec<ReleaseKey>,
+    leaving: &Leaving,
     place: &Place,
     trace: &mut Trace,
 ) -> Result<Vec<ReleaseKey>, ReconcileError> {
     let mut ours = Vec::with_capacity(owned.len());
     for release in owned {
-        match place.made_elsewhere(&release).await?.and_then(|newest| newest.marks) {
-            Some(Marks { owner, home, .. }) => trace.left(
-                &[place.target(&release).to_string()],
-                &format!("it belongs to HelmRelease {owner} of another cluster, whose namespace kube-system has the uid {home}"),
-            ),
+        match place.made_elsewhere(&release, &leaving.uid).await?.and_then(|newest| newest.marks) {
+            Some(marks) => {
+                let why = format!("it belongs to {}", dereference::maker(&marks));
+                trace.left(&[place.target(&release).to_string()], &why);
+            }
             None => ours.push(release),
         }
     }
@@ -199,8 +200,7 @@ fn owns(leaving: &Leaving, release: &ReleaseKey, place: &Place) -> bool {
     // Where the whole history is gone only the inventory tells of the release, and it holds the uids of its objects.
     let forgotten = leaving.tells_of(&place.target(release)) && place.revisions.of(release).is_empty();
     let owner = owner_of(release, place);
-    let is_elsewhere =
-        ownership::made_elsewhere(&place.revisions.of(release), place.context.own_cluster.uid()).is_some();
+    let is_elsewhere = ownership::made_elsewhere(&place.revisions.of(release), place.viewer(&leaving.uid)).is_some();
     (is_elsewhere && leaving.tells_of(&place.target(release)))
         || forgotten
         || owner.is_some_and(|owner| owner.key.to_string() == leaving.owner && owner.has_installed())
@@ -263,7 +263,7 @@ pub(super) async fn remove(
 ) -> Result<Option<String>, ReconcileError> {
     let permit = place.context.bounds.removals.acquire(&release.namespace).await;
     // Asked again: it may have queued for long.
-    if but_elsewhere(vec![release.clone()], place, trace).await?.is_empty() {
+    if but_elsewhere(vec![release.clone()], leaving, place, trace).await?.is_empty() {
         return Ok(None);
     }
     let revisions = place.revisions.of(release);
