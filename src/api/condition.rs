@@ -64,7 +64,7 @@ impl ConditionType {
 /// The conditions of one status, built anew at each report: a condition not set is absent.
 #[derive(Debug, Clone, Default)]
 pub struct Conditions {
-    set: Vec<(ConditionType, bool, Reason, String)>,
+    set: Vec<(ConditionType, &'static str, Reason, String)>,
     kept: Vec<Condition>,
 }
 
@@ -87,9 +87,19 @@ pub(crate) fn shortened(message: &str, limit: usize) -> String {
 impl Conditions {
     /// Adds a condition, in place of one of its kind.
     #[must_use]
-    pub fn with(mut self, kind: ConditionType, status: bool, reason: Reason, message: impl Into<String>) -> Self {
+    pub fn with(self, kind: ConditionType, status: bool, reason: Reason, message: impl Into<String>) -> Self {
+        self.set(kind, if status { "True" } else { "False" }, reason, &message.into())
+    }
+
+    /// Sets a condition of which it is not known whether it holds.
+    #[must_use]
+    pub fn unknown(self, kind: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
+        self.set(kind, "Unknown", reason, &message.into())
+    }
+
+    fn set(mut self, kind: ConditionType, status: &'static str, reason: Reason, message: &str) -> Self {
         self.set.retain(|(known, ..)| *known != kind);
-        self.set.push((kind, status, reason, shortened(&message.into(), MESSAGE_LIMIT)));
+        self.set.push((kind, status, reason, shortened(message, MESSAGE_LIMIT)));
         self
     }
 
@@ -118,7 +128,6 @@ impl Conditions {
             }
         }
         let set = self.set.into_iter().map(|(kind, status, reason, message)| {
-            let status = if status { "True" } else { "False" };
             let same = before.iter().find(|old| old.type_ == kind.as_str() && old.status == status);
             Condition {
                 type_: kind.as_str().to_owned(),

@@ -101,6 +101,8 @@ reasons! {
         HealthCheckSucceeded,
         /// Objects of what is deployed do not do their work (an event, and the condition `Healthy`).
         HealthCheckFailed,
+        /// Some objects of what is deployed are not watched (the conditions `Healthy` and `Drifted`).
+        NotWatched,
         /// All objects are as they were applied (the condition `Drifted`).
         NoDriftDetected,
         /// The next install or upgrade is planned, and waits for approval.

@@ -223,7 +223,8 @@ impl Cluster {
         match self.requests.get(object.resource(), object.reference()).await? {
             None => Ok(false),
             Some(live) => match self.has_objects(&live).await {
-                Err(Error::UnknownKind { .. }) => Ok(false),
+                // Another API server may not serve it yet. Of a kind whose names are another's there is none.
+                Err(Error::UnknownKind { .. }) => Ok(is_established(&live)),
                 // As where a webhook that has left converts them.
                 Err(Error::Forbidden { .. } | Error::WebhookUnreachable { .. } | Error::Invalid { .. }) => Ok(true),
                 answer => answer,
@@ -231,7 +232,7 @@ impl Cluster {
         }
     }
 
-    /// Whether there is an object of a kind that `definition` defines.
+    /// Whether there is an object of a kind that `definition` defines. Where no version of it is served there may be.
     async fn has_objects(&self, definition: &Value) -> Result<bool, Error> {
         let Some(crd) = definition.as_object() else { return Ok(false) };
         let versions = definition["spec"]["versions"].as_array().into_iter().flatten();
@@ -240,7 +241,9 @@ impl Cluster {
         // As they are stored they need no conversion.
         let served = defined_resources(crd);
         let is_stored = |resource: &&Resource| stored.contains(&resource.version.as_str());
-        let Some(resource) = served.iter().find(is_stored).or_else(|| served.last()) else { return Ok(false) };
+        let Some(resource) = served.iter().find(is_stored).or_else(|| served.last()) else {
+            return Ok(is_established(definition));
+        };
         let first = ListParams::default().limit(1);
         let found = self.requests.list::<Value>(resource, None, &first).await?;
         Ok(!found.items.is_empty())
@@ -284,6 +287,12 @@ impl Cluster {
             |resource: &Resource| matches!(kinds.find(&resource.api_version(), &resource.kind), Served::Found(_));
         Ok(defined.iter().all(found))
     }
+}
+
+/// Whether the names that `definition` gives its kind are its own: where they are another's there is no object of it.
+fn is_established(definition: &Value) -> bool {
+    let conditions = definition["status"]["conditions"].as_array().into_iter().flatten();
+    conditions.into_iter().any(|it| it["type"] == "Established" && it["status"] == "True")
 }
 
 /// What a CRD defines: its kind in each version that it serves. Nothing for anything else that a chart keeps in `crds/`.

@@ -151,7 +151,7 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         DnsFailed, DriftCorrected, DriftCorrectionFailed, DriftDetected, FieldConflict, Forbidden, ForeignRevision,
         HealthCheckFailed, HealthCheckSucceeded, HelmRepositoryNotFound, HistoryInvalid, HookFailed, ImmutableField,
         InstallCompleted, InstallFailed, InstallStarted, InternalError, KubernetesVersionUnsupported, ManifestInvalid,
-        NamespaceNotFound, NoDriftDetected, NoMatchingVersion, NotAHelmChart, NotReady, ObjectInvalid,
+        NamespaceNotFound, NoDriftDetected, NoMatchingVersion, NotAHelmChart, NotReady, NotWatched, ObjectInvalid,
         OwnershipConflict, PendingRelease, PermissionDenied, PlainHttp, PlanOutdated, PostRenderFailed, Progressing,
         ProxyFailed, QuotaExceeded, RateLimited, RecordsNotListed, RegistryTimeout, RegistryUnavailable,
         RegistryUnexpected, ReleaseHeld, ReleaseNameConflict, ReleaseTooLarge, RenderLimitExceeded, RepositoryNotFound,
@@ -261,6 +261,7 @@ pub(crate) fn retry(reason: Reason) -> Retry {
         | DriftCorrected
         | DriftCorrectionFailed
         | NoDriftDetected
+        | NotWatched
         | ChartDeprecated => Retry::Never,
     }
 }

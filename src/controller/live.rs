@@ -4,9 +4,10 @@
 //! What is kept of an object is which of its fields the release managed when it was applied. Where that is not known, as of
 //! records that others made, it counts as applied as it is first seen.
 
+mod inspection;
 mod object;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,13 +15,14 @@ use kube::ResourceExt as _;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
+pub(crate) use self::inspection::{Finding, NotLookedAt, Suspect};
 use self::object::Object;
 use super::context::Context;
 use super::matching::Key;
 use super::waits::For;
 use super::watch;
-use crate::api::{HelmRelease, Reason};
-use crate::cluster::{Applied, Cluster, Fingerprint, Glance, HealthChecks, LiveObjects, ObjectRef, Resource, Sighting};
+use crate::api::HelmRelease;
+use crate::cluster::{Cluster, Fingerprint, HealthChecks, LiveObjects, ObjectRef, Resource, Sighting};
 
 /// How long after the first change of a release's objects it is looked at: others follow mostly, and what is known of its
 /// history by then tells whether it is Helm that changes them.
@@ -68,6 +70,8 @@ struct Release {
     first: usize,
     objects: Vec<Object>,
     watch: Watch,
+    /// Objects that are not watched.
+    left_out: Vec<ObjectRef>,
     /// How many objects have not been seen yet.
     unseen: usize,
     /// When its status is to be told anew, where it is.
@@ -88,76 +92,8 @@ pub(crate) struct Watch {
     pub(crate) declared: u64,
     /// Whether it matters what others do to the objects.
     pub(crate) compares: bool,
-    /// Whether some of the objects are not watched.
-    pub(crate) is_partial: bool,
     /// Whether the status tells of trouble that may be over.
     pub(crate) is_in_doubt: bool,
-}
-
-/// What is found of an object that was looked at.
-pub(crate) enum Finding {
-    /// Nothing that is to be told.
-    Nothing,
-    /// It cannot be looked at: its kind is served no more.
-    Unserved,
-    /// This, in words.
-    Told(String),
-    /// It is somebody else's now, in words.
-    Foreign(String),
-    /// This, in words; and it is looked at again later.
-    Failed(String),
-    /// It was applied again.
-    Corrected(Box<Applied>),
-}
-
-impl Finding {
-    /// What of it is told, where it is news, and as what.
-    pub(crate) fn told(&self) -> Option<(Reason, String)> {
-        match self {
-            Self::Told(words) | Self::Foreign(words) => Some((Reason::DriftDetected, words.clone())),
-            Self::Failed(words) => Some((Reason::DriftCorrectionFailed, words.clone())),
-            Self::Nothing | Self::Unserved | Self::Corrected(_) => None,
-        }
-    }
-}
-
-/// What is to be looked at.
-pub(crate) struct Suspect {
-    /// Its position among the release's objects.
-    pub(crate) at: usize,
-    /// Which object.
-    pub(crate) object: ObjectRef,
-    seen: Glance,
-    /// Whether it was corrected so often of late that it is left alone.
-    pub(crate) is_fought_over: bool,
-    /// Whether it was made anew before.
-    pub(crate) was_restored: bool,
-    /// Whether it was somebody else's when it was last looked at.
-    pub(crate) was_foreign: bool,
-}
-
-/// Objects that were to be looked at, and have not been.
-pub(crate) struct NotLookedAt<'a> {
-    live: &'a LiveReleases,
-    uid: &'a str,
-    revision: u32,
-    positions: BTreeSet<usize>,
-}
-
-impl NotLookedAt<'_> {
-    /// One of them was looked at.
-    pub(crate) fn without(&mut self, suspect: &Suspect) {
-        self.positions.remove(&suspect.at);
-    }
-}
-
-impl Drop for NotLookedAt<'_> {
-    fn drop(&mut self) {
-        let mut open = self.live.lock();
-        let release = open.releases.get_mut(self.uid).filter(|release| release.watch.of.revision == self.revision);
-        let objects = release.into_iter().flat_map(|release| release.objects.iter_mut().enumerate());
-        objects.filter(|(at, _)| self.positions.contains(at)).for_each(|(_, object)| object.suspect());
-    }
 }
 
 /// How the objects of a release are.
@@ -167,13 +103,15 @@ pub(crate) struct Standing {
     pub(crate) revision: u32,
     /// What was found of those that are not as they were applied.
     pub(crate) told: Vec<String>,
-    /// Whether it matters what others do to them, all have been seen, and what was to be looked at was.
+    /// Whether it matters what others do to them, all that are watched have been seen, and what was to be looked at was.
     pub(crate) is_compared: bool,
+    /// Those that are not watched: their kind is not served, or they may not be read.
+    pub(crate) unwatched: Vec<String>,
     /// What is told of those that do not do their work.
     pub(crate) troubles: Vec<String>,
     /// Whether some are in trouble that is not told yet.
     pub(crate) is_troubled: bool,
-    /// Whether all have been seen.
+    /// Whether all have been seen that are watched.
     pub(crate) is_seen: bool,
 }
 
@@ -189,19 +127,27 @@ pub(crate) struct Ailing {
     pub(crate) words: String,
 }
 
+/// The objects of a revision.
+#[derive(Default)]
+pub(crate) struct Watched {
+    /// Those that can be watched, each with its resource and the fields that were applied, where they are known.
+    pub(crate) objects: Vec<(Resource, ObjectRef, Option<Fingerprint>)>,
+    /// Those that cannot: their kind is not served, or they may not be read.
+    pub(crate) left_out: Vec<ObjectRef>,
+}
+
 impl LiveReleases {
     /// Whether the objects of this revision of the object with this uid are watched, for what is declared of drift.
     pub(crate) fn covers(&self, uid: &str, of: For, declared: u64) -> bool {
         self.lock().releases.get(uid).is_some_and(|it| it.watch.of == of && it.watch.declared == declared)
     }
 
-    /// Begins to watch the objects of a revision that is deployed, in place of any others of the same release. Of each its
-    /// resource and the fields that were applied, where they are known.
+    /// Begins to watch the objects of a revision that is deployed, in place of any others of the same release.
     pub(crate) fn begin(
         &self,
         release: &HelmRelease,
         watch: Watch,
-        objects: Vec<(Resource, ObjectRef, Option<Fingerprint>)>,
+        Watched { objects, left_out }: Watched,
         (cluster, checks): (&Cluster, &HealthChecks),
     ) {
         let uid = release.uid().unwrap_or_default();
@@ -220,6 +166,7 @@ impl LiveReleases {
             first,
             objects,
             watch,
+            left_out,
             unseen,
             refresh: None,
             waking: None,
@@ -228,6 +175,12 @@ impl LiveReleases {
         };
         open.numbers.insert(first, uid.clone());
         open.releases.insert(uid, release);
+    }
+
+    /// The object whose release is watched as of this revision; none where it is not.
+    fn key(&self, uid: &str, of: For) -> Option<Key> {
+        let open = self.lock();
+        open.releases.get(uid).filter(|release| release.watch.of == of).map(|release| release.key.clone())
     }
 
     /// Ends the watch of a release's objects, if there is one.
@@ -251,7 +204,7 @@ impl LiveReleases {
 
     /// Keeps `suspects` of a revision to be looked at until that was done, though the caller is dropped before.
     pub(crate) fn until_looked_at<'a>(&'a self, uid: &'a str, revision: u32, suspects: &[Suspect]) -> NotLookedAt<'a> {
-        NotLookedAt { live: self, uid, revision, positions: suspects.iter().map(|suspect| suspect.at).collect() }
+        NotLookedAt::new(self, (uid, revision), suspects)
     }
 
     /// Whether any of a revision's objects is to be looked at.
@@ -292,14 +245,15 @@ impl LiveReleases {
         let open = self.lock();
         let release = open.releases.get(uid)?;
         let objects = &release.objects;
-        let is_seen = release.unseen == 0 && !release.watch.is_partial;
+        let unknown = objects.iter().filter(|object| object.is_unknown()).map(|object| object.live.object());
         Some(Standing {
             revision: release.watch.of.revision,
             told: objects.iter().filter_map(|object| object.told().map(str::to_owned)).collect(),
-            is_compared: release.watch.compares && is_seen && !objects.iter().any(Object::is_unclear),
+            is_compared: release.watch.compares && release.unseen == 0 && !objects.iter().any(Object::is_unclear),
+            unwatched: release.left_out.iter().cloned().chain(unknown).map(|object| object.to_string()).collect(),
             troubles: objects.iter().filter_map(|object| object.trouble().map(str::to_owned)).collect(),
             is_troubled: objects.iter().any(Object::is_troubled),
-            is_seen,
+            is_seen: release.unseen == 0,
         })
     }
 
@@ -343,7 +297,7 @@ impl LiveReleases {
         let is_lost = object.live.is_lost() && !std::mem::replace(&mut object.is_lost, true);
         // What was told before this process is over, perhaps.
         let is_clear = release.unseen == 0 && std::mem::take(&mut release.watch.is_in_doubt);
-        if is_over || is_clear {
+        if is_over || is_clear || is_lost {
             release.refresh.get_or_insert_with(|| Instant::now() + SETTLE);
         }
         Some((uid, is_lost))
@@ -454,6 +408,29 @@ pub(crate) fn wake_when_due(uid: &str, context: &Arc<Context>) {
                 Some(next) => due = next,
                 None => return,
             }
+        }
+    });
+}
+
+/// Has the objects of a revision watched anew, and its release woken, once one can be watched that was left out: `is_there` tells.
+pub(crate) fn watch_when_there(
+    uid: String,
+    of: For,
+    is_there: impl AsyncFn() -> bool + 'static,
+    context: &Arc<Context>,
+) {
+    let context = Arc::clone(context);
+    spawn_local(async move {
+        let mut pause = RENEWED;
+        loop {
+            tokio::time::sleep(pause).await;
+            let Some(key) = context.live.key(&uid, of) else { return };
+            if is_there().await {
+                context.live.end(&uid);
+                context.wake.release(watch::reference(&key));
+                return;
+            }
+            pause = (pause * 2).min(LONGEST);
         }
     });
 }

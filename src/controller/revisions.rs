@@ -79,6 +79,11 @@ impl Revisions {
         state.releases.get(release).into_iter().flatten().map(|(_, entry)| entry.meta.clone()).collect()
     }
 
+    /// The releases of that name, in whatever namespace their records are.
+    pub(crate) fn named(&self, name: &str) -> Vec<ReleaseKey> {
+        self.lock().releases.keys().filter(|release| release.name == name).cloned().collect()
+    }
+
     /// The releases whose newest marked revision was made for the object `owner` (`namespace/name`) with this uid.
     pub(crate) fn owned_by(&self, owner: &str, uid: &str) -> Vec<ReleaseKey> {
         let state = self.lock();

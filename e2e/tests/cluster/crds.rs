@@ -236,8 +236,17 @@ async fn a_definition_loses_its_conversion_webhook_though_another_wrote_its_cert
         async || anyhow::Ok(serde_json::to_value(definitions(&ground).get(name).await?)?["spec"]["conversion"].take());
     ensure!(live().await?["strategy"] == "Webhook", "{}", live().await?);
 
-    ground.cluster.apply(&ground.objects(&[definition]).await?, &options).await?;
+    ground.cluster.apply(&ground.objects(std::slice::from_ref(&definition)).await?, &options).await?;
     ensure!(live().await? == json!({ "strategy": "None" }), "{}", live().await?);
+    let crd = &ground.objects(std::slice::from_ref(&definition)).await?[0];
+    ensure!(!ground.cluster.is_in_use(crd).await?, "there is an object of it");
+    // What is stored of a version that is served no more is not seen.
+    let mut versions = definition["spec"]["versions"].clone();
+    versions[0]["served"] = json!(false);
+    definitions(&ground)
+        .patch(name, &PatchParams::default(), &Patch::Merge(json!({ "spec": { "versions": versions } })))
+        .await?;
+    ensure!(ground.cluster.is_in_use(crd).await?, "it counts as not in use");
     definitions(&ground).delete(name, &DeleteParams::default()).await?;
     Ok(())
 }

@@ -2,9 +2,10 @@
 
 use anyhow::{Result, ensure};
 use e2e::charts::Chart;
-use e2e::eventually;
+use e2e::status::Conditioned as _;
 use e2e::story::{SOON, Story, alone, as_it_is, story};
-use helm_operator::api::{REQUESTED_AT, Reason};
+use e2e::{eventually, status};
+use helm_operator::api::{HelmRelease, REQUESTED_AT, Reason};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ResourceQuota, Service};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, ListParams};
@@ -106,6 +107,56 @@ fn a_namespace_is_made_anew_before_what_is_in_it() -> Result<()> {
         let told = ListParams::default().fields(&format!("reason={}", Reason::DriftCorrectionFailed));
         let told = story.objects::<Event>().list(&told).await?.items;
         ensure!(told.is_empty(), "{told:?}");
+        Ok(())
+    })
+}
+
+const DEFINITION: &str = "apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: gauges.unserved.example.com}
+spec:
+  group: unserved.example.com
+  scope: Namespaced
+  names: {kind: Gauge, plural: gauges, singular: gauge}
+  versions:
+  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}
+";
+
+const GAUGE: &str = "apiVersion: unserved.example.com/v1
+kind: Gauge
+metadata:
+  name: {{ .Release.Name }}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ .Release.Name }}
+";
+
+#[test]
+fn what_is_not_served_is_told_and_looked_after_once_it_is() -> Result<()> {
+    alone("drift-unserved", as_it_is, async |story| {
+        story.apply(DEFINITION).await?;
+        deployed(story, GAUGE).await?;
+        let gauges = ["get", "gauges", "app", "--namespace", &story.namespace];
+        story.kubectl.run(&gauges).await?;
+        story.stage.operator().await.kill().await?;
+        story.kubectl.run(&["delete", "customresourcedefinition", "gauges.unserved.example.com"]).await?;
+        story.stage.operator().await.start().await?;
+        let unknown = |release: &HelmRelease| {
+            status::has(release, "Healthy", "Unknown", Reason::NotWatched)?;
+            status::ready(release)
+        };
+        let release = eventually::object(&story.releases(), "app", SOON, unknown).await?;
+        let told = release.conditions().iter().find(|it| it.type_ == "Healthy").map(|it| it.message.as_str());
+        ensure!(told.is_some_and(|told| told.contains("Gauge") && !told.contains("ConfigMap")), "{told:?}");
+
+        story.apply(DEFINITION).await?;
+        // Asked for again after a minute.
+        let healthy = |release: &HelmRelease| status::has(release, "Healthy", "True", Reason::HealthCheckSucceeded);
+        eventually::object(&story.releases(), "app", SOON * 3, healthy).await?;
+        story.kubectl.run(&gauges).await?;
+        ensure!(story.history("app").await? == "1 deployed", "a revision was made");
         Ok(())
     })
 }

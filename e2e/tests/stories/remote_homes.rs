@@ -33,6 +33,17 @@ async fn within<'a>(story: &Story<'_>, stage: &'a Stage) -> Result<Story<'a>> {
     })
 }
 
+/// That, with all that two management clusters need for a release in a third one.
+async fn opened<'a>(one: &Story<'_>, stage: &'a Stage, remote: &Remote<'_>) -> Result<Story<'a>> {
+    let two = beside(one, stage).await?;
+    prepare(one).await?;
+    two.open_repository().await?;
+    for story in [one, &two] {
+        set(story, "prod", "value", &remote.kubeconfig()?).await?;
+    }
+    Ok(two)
+}
+
 /// The version of the first record, which changes with each write.
 async fn version(remote: &Remote<'_>, story: &Story<'_>) -> Result<Option<String>> {
     let secrets = Api::<Secret>::namespaced(remote.client.clone(), &story.namespace);
@@ -57,12 +68,7 @@ fn two_management_clusters_do_not_have_one_release_and_it_changes_hands_only_whe
         let plane = ControlPlane::api_only().await?;
         let remote = Remote::of(&plane, one).await?;
         let stage = Stage::set(ControlPlane::api_only().await?, as_it_is).await?;
-        let two = &beside(one, &stage).await?;
-        prepare(one).await?;
-        two.open_repository().await?;
-        for story in [one, two] {
-            set(story, "prod", "value", &remote.kubeconfig()?).await?;
-        }
+        let two = &opened(one, &stage, &remote).await?;
         one.release("memo", "memo", "1.0.0", named("prod")).await?;
         one.ready("memo").await?;
         let record = version(&remote, one).await?;
@@ -116,6 +122,28 @@ fn two_management_clusters_do_not_have_one_release_and_it_changes_hands_only_whe
         ensure!(remote.map("memo-config").await?.is_none() && remote.records().await? == 0, "something is left there");
         let operator = stage.operator().await;
         operator.check_log().context("the second operator")
+    })
+}
+
+#[test]
+fn two_management_clusters_do_not_have_one_release_with_two_histories() -> Result<()> {
+    alone_on(ControlPlane::api_only(), "remote-histories", as_it_is, async |one| {
+        let plane = ControlPlane::api_only().await?;
+        let remote = Remote::of(&plane, one).await?;
+        let stage = Stage::set(ControlPlane::api_only().await?, as_it_is).await?;
+        let two = &opened(one, &stage, &remote).await?;
+        let mut apart = named("prod");
+        apart["storageNamespace"] = json!("default");
+        one.release("memo", "memo", "1.0.0", apart).await?;
+        one.ready("memo").await?;
+        two.release("memo", "memo", "1.1.0", named("prod")).await?;
+        two.refused("memo", Reason::OwnershipConflict, &["history of it in namespace default", "of another cluster"])
+            .await?;
+        two.delete("memo").await?;
+        ensure!(remote.map("memo-config").await?.is_some(), "the other's release was uninstalled");
+        one.delete("memo").await?;
+        ensure!(remote.map("memo-config").await?.is_none(), "something is left there");
+        stage.operator().await.check_log().context("the second operator")
     })
 }
 

@@ -43,8 +43,10 @@ pub(super) struct Object {
     pub(super) is_foreign: bool,
     /// Whether it could not be looked at, or not be corrected.
     pub(super) has_failed: bool,
-    /// Whether the watch has shown how it is.
+    /// Whether the watch has shown how it is, or that it shows nothing.
     pub(super) is_seen: bool,
+    /// Whether it may not be watched.
+    is_unwatchable: bool,
     /// Whether its watch was lost, and is begun anew in a while.
     pub(super) is_lost: bool,
 }
@@ -57,6 +59,8 @@ enum Known {
     Found(Glance, Option<String>),
     /// It was applied again, which the watch may not have shown yet.
     AppliedAgain(u64),
+    /// Its kind is served no more.
+    Unserved,
 }
 
 impl Object {
@@ -75,6 +79,7 @@ impl Object {
             is_foreign: false,
             has_failed: false,
             is_seen: false,
+            is_unwatchable: false,
             is_lost: false,
         }
     }
@@ -83,7 +88,8 @@ impl Object {
     /// over.
     pub(super) fn look(&mut self, compares: bool) -> bool {
         let glance = self.live.look();
-        self.is_seen = !matches!(glance.sighting, Sighting::Unseen | Sighting::Unwatchable);
+        self.is_seen = glance.sighting != Sighting::Unseen;
+        self.is_unwatchable = glance.sighting == Sighting::Unwatchable;
         let was_told = compares && self.compare(glance);
         self.examine(glance) || was_told
     }
@@ -200,7 +206,12 @@ impl Object {
 
     /// Notes that it could not be found out: it is looked at again when it changes, or its watch is begun anew.
     pub(super) fn not_found_out(&mut self) {
-        self.known = Known::Nothing;
+        self.known = Known::Unserved;
+    }
+
+    /// Whether nothing is known of it, and nothing will be for now.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.is_unwatchable || matches!(self.known, Known::Unserved)
     }
 
     /// Notes why it could not be looked at, or not be corrected. The answer is whether that is news.
@@ -232,7 +243,7 @@ impl Object {
     pub(super) fn told(&self) -> Option<&str> {
         match &self.known {
             Known::Found(_, told) => told.as_deref(),
-            Known::Nothing | Known::AppliedAgain(_) => None,
+            Known::Nothing | Known::AppliedAgain(_) | Known::Unserved => None,
         }
     }
 

@@ -111,12 +111,26 @@ pub(super) async fn reconcile(
         () = superseded(release, &context) => Ok(Outcome::Superseded),
     };
     outcome = outcome.map_err(|error| effective.explain(trace.masked(error)));
+    settle(release, &mut outcome, &mut trace, &context);
+    Box::pin(publish::publish(release, &outcome, &trace, &context)).await?;
+    publish::count(&outcome, release, started, &context);
+    next(&guarded, release, (&outcome, &trace), &context).await
+}
+
+/// What follows from how a reconcile ended: what is looked at again and when, what is waited for and watched, and what is not any
+/// more.
+fn settle(
+    release: &HelmRelease,
+    outcome: &mut Result<Outcome, ReconcileError>,
+    trace: &mut Trace,
+    context: &Arc<Context>,
+) {
     trace.source = trace.source.take().map(|error| trace.masked(error));
     trace.drift = context.live.standing(&release.uid().unwrap_or_default());
     for error in outcome.as_mut().err().into_iter().chain(&mut trace.source) {
         context.retries.failed(release, error, release.spec.interval(), context.now());
     }
-    match &mut outcome {
+    match outcome {
         Ok(Outcome::Superseded) => {}
         Ok(Outcome::Waiting(_)) => context.awaits.end(release),
         Ok(ended @ (Outcome::Deployed | Outcome::Suspended | Outcome::Gone)) => {
@@ -130,7 +144,7 @@ pub(super) async fn reconcile(
         }
         Err(error) => {
             if error.reason == Reason::ReleaseNameConflict {
-                trace.is_elsewhere = dereference::is_elsewhere(release, &context);
+                trace.is_elsewhere = dereference::is_elsewhere(release, context);
                 // What was asked before somebody knew of that, or was restored with the object, asks for nothing of another's.
                 if trace.is_elsewhere && !dereference::knows_of_another(release) {
                     trace.demand = demands::forced(release).map(str::to_owned);
@@ -140,13 +154,20 @@ pub(super) async fn reconcile(
                 context.waits.end(&release.uid().unwrap_or_default());
                 context.live.end(&release.uid().unwrap_or_default());
             }
-            awaits::watch(release, error, &context);
+            awaits::watch(release, error, context);
         }
     }
-    Box::pin(publish::publish(release, &outcome, &trace, &context)).await?;
-    publish::count(&outcome, release, started, &context);
-    match (&outcome, &trace.source) {
-        (Ok(Outcome::Gone), _) => Box::pin(finalizer::remove(&*guarded, RELEASE_FINALIZER, &context)).await,
+}
+
+/// When the object is reconciled next.
+async fn next(
+    guarded: &Guarded<HelmRelease>,
+    release: &HelmRelease,
+    (outcome, trace): (&Result<Outcome, ReconcileError>, &Trace),
+    context: &Context,
+) -> Result<Action, status::Error> {
+    match (outcome, &trace.source) {
+        (Ok(Outcome::Gone), _) => Box::pin(finalizer::remove(guarded, RELEASE_FINALIZER, context)).await,
         (Ok(Outcome::Deployed), Some(source)) => Ok(source.action(context.now())),
         // While it waits, too: a new version may come that mends what it waits for.
         (Ok(Outcome::Deployed), None) | (Ok(Outcome::Waiting(_)), _) => {

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::{Resource, ResourceExt as _};
 use tokio::sync::watch;
@@ -81,7 +82,8 @@ pub(super) async fn publish(
 fn health_events(release: &HelmRelease, status: &HelmReleaseStatus, context: &Context) {
     let of = |status: Option<&HelmReleaseStatus>| {
         let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
-        conditions.iter().find(|condition| condition.type_ == ConditionType::Healthy.as_str()).cloned()
+        let is_known = |it: &&Condition| it.type_ == ConditionType::Healthy.as_str() && it.status != "Unknown";
+        conditions.iter().find(is_known).cloned()
     };
     let was_healthy = of(release.status.as_ref()).map(|was| was.status == "True");
     let Some(is) = of(Some(status)) else { return };

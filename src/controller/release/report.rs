@@ -239,8 +239,18 @@ fn source(conditions: Conditions, trace: &Trace, before: &[Condition]) -> Condit
 fn drifted(conditions: Conditions, release: &HelmRelease, trace: &Trace, before: &[Condition]) -> Conditions {
     let Some(standing) = &trace.drift else { return conditions };
     let declared = release.spec.drift_detection.as_ref();
-    let Standing { revision, told, is_compared, .. } = standing;
+    let Standing { revision, told, is_compared, unwatched, .. } = standing;
     match told.as_slice() {
+        [] if *is_compared && !unwatched.is_empty() => match declared {
+            Some(_) => {
+                let message = format!(
+                    "the objects that are watched are as applied by revision {revision}; {}",
+                    not_watched(unwatched)
+                );
+                conditions.unknown(Drifted, Reason::NotWatched, message)
+            }
+            None => conditions,
+        },
         [] if !is_compared => match declared.and_then(|declared| declared.mode) {
             Some(DriftMode::Disabled) => conditions,
             // Of a revision that is replaced nothing is told any more, nor of one of which something changed and was not looked at.
@@ -267,18 +277,30 @@ fn drifted(conditions: Conditions, release: &HelmRelease, trace: &Trace, before:
 
 /// Whether the objects of what is deployed do their work. `Ready` does not depend on it: that says that they once did.
 fn healthy(conditions: Conditions, trace: &Trace, before: &[Condition]) -> Conditions {
-    let Some(Standing { revision, troubles, is_troubled, is_seen, .. }) = &trace.drift else { return conditions };
-    let was_unhealthy = before.iter().any(|it| it.type_ == Healthy.as_str() && it.status == "False");
+    let Some(standing) = &trace.drift else { return conditions };
+    let Standing { revision, troubles, is_troubled, is_seen, unwatched, .. } = standing;
+    let was_doubtful = before.iter().any(|it| it.type_ == Healthy.as_str() && it.status != "True");
     match troubles.as_slice() {
         // Nobody looked why.
         [] if *is_troubled && trace.state.is_none() => conditions,
-        [] if *is_troubled || (was_unhealthy && !is_seen) => conditions.keeping(Healthy, before),
+        [] if *is_troubled || (was_doubtful && !is_seen) => conditions.keeping(Healthy, before),
+        [] if *is_seen && !unwatched.is_empty() => {
+            let message = format!(
+                "the objects of revision {revision} that are watched do their work; {}",
+                not_watched(unwatched)
+            );
+            conditions.unknown(Healthy, Reason::NotWatched, message)
+        }
         [] => {
             let message = format!("the objects of revision {revision} do their work");
             conditions.with(Healthy, true, Reason::HealthCheckSucceeded, message)
         }
         troubles => conditions.with(Healthy, false, Reason::HealthCheckFailed, listed(troubles)),
     }
+}
+
+fn not_watched(objects: &[String]) -> String {
+    format!("how these are is not known, since their kind is not served, or they may not be read: {}", listed(objects))
 }
 
 /// The first of many things.

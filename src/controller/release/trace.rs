@@ -22,6 +22,7 @@ const NOTES_LIMIT: usize = 1024;
 
 /// What became known.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact")]
 pub(super) struct Trace {
     /// The chart that was chosen.
     pub(super) attempted: Option<Resolved>,

@@ -11,9 +11,11 @@ use tokio::time::Instant;
 
 use super::{DeployedRelease, masked, prepare, record};
 use crate::api::{ConditionType, HelmReleaseStatus, REQUESTED_AT, ReleaseState};
-use crate::cluster::{Applied, Deviation, Drift, Error, Fingerprint, Object, ObjectRef, Resource};
+use crate::cluster::{
+    Applied, Cluster, Deviation, Drift, Error, Fingerprint, HealthChecks, Object, ObjectRef, Resource,
+};
 use crate::controller::error::ReconcileError;
-use crate::controller::live::{self, CORRECTIONS, FOUGHT_WITHIN, Finding, Suspect, Watch};
+use crate::controller::live::{self, CORRECTIONS, FOUGHT_WITHIN, Finding, Suspect, Watch, Watched};
 use crate::controller::matching::{self, Key};
 use crate::controller::release::differences::Tolerance;
 use crate::controller::release::trace::Trace;
@@ -55,45 +57,69 @@ pub(super) async fn watch(revision: u32, deployed: &DeployedRelease<'_>, trace: 
     let fields = marks.map(|marks| marks.fields.as_slice()).filter(|fields| fields.len() == objects.len());
     let fields = |at: usize| fields.and_then(|fields| Fingerprint::from_number(fields[at]));
     let (resources, reach) = (deployed.place.cluster.resources_of(&objects).await?, deployed.place.reach());
-    let (mut watched, mut is_partial) = (Vec::new(), false);
+    let judge = Judge {
+        cluster: deployed.place.cluster.clone(),
+        checks: deployed.maintenance.checks.clone(),
+        has_account: deployed.place.subject.account.is_some(),
+    };
+    let mut watched = Watched::default();
     // What is out of reach is none of the release's business, though a record says so.
     for (at, (object, resource)) in objects.into_iter().zip(resources).enumerate().filter(|it| reach.covers(&it.1.0)) {
-        let Some(resource) = resource else {
-            is_partial = true;
-            continue;
-        };
-        if may_be_judged(&object, &resource, deployed).await? {
-            watched.push((resource, object, fields(at)));
+        match resource {
+            Some(resource) if judge.may_judge(&object, &resource).await => {
+                watched.objects.push((resource, object, fields(at)));
+            }
+            _ => watched.left_out.push(object),
         }
     }
     let conditions = deployed.release.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let is =
-        |kind: ConditionType, word: &str| conditions.iter().any(|it| it.type_ == kind.as_str() && it.status == word);
+    let is_not =
+        |kind: ConditionType, good: &str| conditions.iter().any(|it| it.type_ == kind.as_str() && it.status != good);
     let watch = Watch {
         of,
         declared,
         compares: deployed.maintenance.differences.drift.watched,
-        is_partial,
-        is_in_doubt: deployed.release.spec.drift_detection.is_some()
-            || is(ConditionType::Drifted, "True")
-            || is(ConditionType::Healthy, "False"),
+        is_in_doubt: !watched.left_out.is_empty()
+            || deployed.release.spec.drift_detection.is_some()
+            || is_not(ConditionType::Drifted, "False")
+            || is_not(ConditionType::Healthy, "True"),
     };
+    let left_out = watched.left_out.clone();
     live.begin(deployed.release, watch, watched, (&deployed.place.cluster, &deployed.maintenance.checks));
+    if !left_out.is_empty() {
+        let is_there = async move || judge.may_judge_any(&left_out).await;
+        live::watch_when_there(identity.uid.clone(), of, is_there, &deployed.place.context);
+    }
     Ok(())
 }
 
-/// Whether an object may be looked at on behalf of the release: an expression of the object's own tells of whatever it is asked of,
-/// so it is asked only of what the release's account may read.
-async fn may_be_judged(
-    object: &ObjectRef,
-    resource: &Resource,
-    deployed: &DeployedRelease<'_>,
-) -> Result<bool, ReconcileError> {
-    let is_by_kind = deployed.maintenance.checks.is_by_kind(&object.group, &object.kind);
-    if is_by_kind || deployed.place.subject.account.is_none() {
-        return Ok(true);
+/// Which objects may be looked at on behalf of the release: an expression of the object's own tells of whatever it is asked of, so it
+/// is asked only of what the release's account may read.
+struct Judge {
+    cluster: Cluster,
+    checks: HealthChecks,
+    has_account: bool,
+}
+
+impl Judge {
+    async fn may_judge(&self, object: &ObjectRef, resource: &Resource) -> bool {
+        !self.has_account
+            || self.checks.is_by_kind(&object.group, &object.kind)
+            || self.cluster.may_read(object, resource).await.unwrap_or(false)
     }
-    Ok(deployed.place.cluster.may_read(object, resource).await?)
+
+    /// Whether one of `objects` can be watched now.
+    async fn may_judge_any(&self, objects: &[ObjectRef]) -> bool {
+        let resources = self.cluster.resources_now(objects).await.unwrap_or_default();
+        for (object, resource) in objects.iter().zip(resources) {
+            if let Some(resource) = resource
+                && self.may_judge(object, &resource).await
+            {
+                return true;
+            }
+        }
+        false
+    }
 }
 
 /// What is declared of drift, in a number.

@@ -16,14 +16,15 @@ use crate::api::{ADOPT, REQUESTED_AT, Reason};
 use crate::cluster::{ApplyOptions, Existing, Object, Owner, Reach, Source};
 use crate::controller::error::ReconcileError;
 use crate::controller::matching::{self, Key};
+use crate::controller::ownership;
 use crate::controller::place::Place;
-use crate::controller::release::fetch;
 use crate::controller::release::plan::{self, Step, StepKind};
 use crate::controller::release::rate;
 use crate::controller::release::render::{self, Again};
 use crate::controller::release::reuse::Given;
 use crate::controller::release::trace::Trace;
 use crate::controller::release::validate::{Action, Identity};
+use crate::controller::release::{dereference, fetch};
 use crate::controller::target;
 use crate::controller::watch;
 use crate::history::{Marks, Planned, Record, RecordMeta, ReleaseKey};
@@ -226,6 +227,14 @@ async fn refuse_other_drivers(task: &Task<'_>) -> Result<(), ReconcileError> {
         );
         return Err(ReconcileError::new(Reason::OwnershipConflict, message));
     }
+    if let Some((other, marks)) = history_elsewhere(task) {
+        let message = format!(
+            "the objects of the release are there, and so is a history of it in namespace {}, made for {}: declare that spec.storageNamespace to              take that one over, or have it uninstalled",
+            other.namespace,
+            dereference::maker(&marks)
+        );
+        return Err(ReconcileError::new(Reason::OwnershipConflict, message));
+    }
     if !task.place.history.is_in_config_maps(release).await? {
         return Ok(());
     }
@@ -235,6 +244,19 @@ async fn refuse_other_drivers(task: &Task<'_>) -> Result<(), ReconcileError> {
          to begin the history anew with the objects as they are"
     );
     Err(ReconcileError::new(Reason::HistoryInvalid, message))
+}
+
+/// A history of the same release with its records elsewhere in another cluster, which an object made that is not known here. In the
+/// operator's own cluster the objects that are there tell who has it.
+fn history_elsewhere(task: &Task<'_>) -> Option<(ReleaseKey, Marks)> {
+    let (identity, place) = (&task.desired.identity, task.place);
+    place.key.as_ref()?;
+    let others = place.revisions.named(&identity.release.name).into_iter();
+    others.filter(|other| *other != identity.release).find_map(|other| {
+        let newest = ownership::made_elsewhere(&place.revisions.of(&other), place.viewer(&identity.uid)).cloned()?;
+        let marks = newest.marks.clone().filter(|_| newest.namespace() == identity.namespace)?;
+        Some((other, marks))
+    })
 }
 
 /// Takes a pending revision up again, from its own record: what was rendered once is not rendered again.
