@@ -78,7 +78,7 @@ pub use wait::{Unready, WaitError, WaitOptions};
 pub struct Owner {
     /// Release name.
     pub release: String,
-    /// Namespace that holds the release's record (objects may be elsewhere).
+    /// The release's namespace, as `meta.helm.sh/release-namespace` names it. Its objects and its records may be elsewhere.
     pub namespace: String,
 }
 

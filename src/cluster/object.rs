@@ -57,7 +57,7 @@ impl ObjectRef {
     }
 
     /// Whether data goes with it: its own, that of all objects of a kind which it defines, or of all that is in it.
-    pub fn holds_data(&self) -> bool {
+    pub fn deletion_loses_data(&self) -> bool {
         self.is_volume() || self.defines_kinds() || (&*self.group, &*self.kind) == ("", "Namespace")
     }
 }

@@ -28,8 +28,8 @@ use super::repository::KnownCharts;
 use super::revisions::Revisions;
 use super::schemas::RemoteSchemas;
 use super::status;
-use super::strays::Strays;
 use super::target::{ClusterKey, Target};
+use super::unlisted_records::UnlistedRecords;
 use super::waits::Waits;
 use super::watch::Wake;
 use crate::api::{HelmRelease, HelmRepository, KubeConfig, KubeConfigMap, KubeConfigSecret, ValuesKind};
@@ -172,7 +172,7 @@ pub(crate) struct Context {
     /// Tells reconciles that go on of changes of their object.
     pub(crate) changes: Changes,
     /// What was told of records that are not believed.
-    pub(crate) strays: Strays,
+    pub(crate) unlisted_records: UnlistedRecords,
 }
 
 impl Context {
@@ -237,7 +237,7 @@ impl Context {
         self.statuses.forget(uid);
         self.retries.forget(uid);
         self.known_charts.forget(uid);
-        self.strays.forget(uid);
+        self.unlisted_records.forget(uid);
     }
 
     /// The time. The only clock of the controllers.

@@ -19,7 +19,7 @@ pub(crate) use self::inspection::{Finding, NotLookedAt, Suspect};
 use self::object::Object;
 use super::context::Context;
 use super::matching::Key;
-use super::waits::For;
+use super::waits::RevisionRef;
 use super::watch;
 use crate::api::HelmRelease;
 use crate::cluster::{Cluster, Fingerprint, HealthChecks, LiveObjects, ObjectRef, Resource, Sighting};
@@ -87,7 +87,7 @@ struct Release {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Watch {
     /// The revision.
-    pub(crate) of: For,
+    pub(crate) of: RevisionRef,
     /// What is declared of drift, in a number: defaults may change it, and not the generation.
     pub(crate) declared: u64,
     /// Whether it matters what others do to the objects.
@@ -138,7 +138,7 @@ pub(crate) struct Watched {
 
 impl LiveReleases {
     /// Whether the objects of this revision of the object with this uid are watched, for what is declared of drift.
-    pub(crate) fn covers(&self, uid: &str, of: For, declared: u64) -> bool {
+    pub(crate) fn covers(&self, uid: &str, of: RevisionRef, declared: u64) -> bool {
         self.lock().releases.get(uid).is_some_and(|it| it.watch.of == of && it.watch.declared == declared)
     }
 
@@ -178,7 +178,7 @@ impl LiveReleases {
     }
 
     /// The object whose release is watched as of this revision; none where it is not.
-    fn key(&self, uid: &str, of: For) -> Option<Key> {
+    fn key(&self, uid: &str, of: RevisionRef) -> Option<Key> {
         let open = self.lock();
         open.releases.get(uid).filter(|release| release.watch.of == of).map(|release| release.key.clone())
     }
@@ -339,7 +339,7 @@ impl LiveReleases {
     }
 
     /// How long until what could not be looked at, or not be corrected, is tried again, unless it is already.
-    fn failed(&self, uid: &str, of: For) -> Option<Duration> {
+    fn failed(&self, uid: &str, of: RevisionRef) -> Option<Duration> {
         let mut open = self.lock();
         let release = open.releases.get_mut(uid).filter(|release| release.watch.of == of)?;
         let (failed, is_retried) = &mut release.failed;
@@ -356,7 +356,7 @@ impl LiveReleases {
     }
 
     /// Has the objects looked at again that could not be looked at, or not be corrected.
-    fn retry(&self, uid: &str, of: For) {
+    fn retry(&self, uid: &str, of: RevisionRef) {
         let mut open = self.lock();
         let Some(release) = open.releases.get_mut(uid).filter(|release| release.watch.of == of) else { return };
         release.failed.1 = false;
@@ -415,7 +415,7 @@ pub(crate) fn wake_when_due(uid: &str, context: &Arc<Context>) {
 /// Has the objects of a revision watched anew, and its release woken, once one can be watched that was left out: `is_there` tells.
 pub(crate) fn watch_when_there(
     uid: String,
-    of: For,
+    of: RevisionRef,
     is_there: impl AsyncFn() -> bool + 'static,
     context: &Arc<Context>,
 ) {
@@ -436,7 +436,7 @@ pub(crate) fn watch_when_there(
 }
 
 /// Has those objects of a revision looked at again in a while that could not be looked at, or not be corrected.
-pub(crate) fn retry_later(uid: String, of: For, context: &Arc<Context>) {
+pub(crate) fn retry_later(uid: String, of: RevisionRef, context: &Arc<Context>) {
     let Some(delay) = context.live.failed(&uid, of) else { return };
     let context = Arc::clone(context);
     spawn_local(async move {

@@ -32,8 +32,8 @@ mod revisions;
 mod schemas;
 mod source;
 mod status;
-mod strays;
 mod target;
+mod unlisted_records;
 mod waits;
 mod watch;
 
@@ -144,7 +144,7 @@ fn assemble(
         wake: Wake::new(wake_releases, wake_repositories),
         bounds: context::Bounds::new(usize::from(setup.concurrent), setup.memory.large()),
         changes: changes::Changes::default(),
-        strays: strays::Strays::default(),
+        unlisted_records: unlisted_records::UnlistedRecords::default(),
         client: client.clone(),
     });
     let stores = Stores { release_writer, repository_writer, woken_releases, woken_repositories, written_by_others };

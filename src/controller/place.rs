@@ -199,7 +199,7 @@ impl Place {
     }
 
     /// Those whose records say so in other namespaces, and that are not believed.
-    pub(crate) fn strays(&self, owner: &str, uid: &str) -> BTreeSet<ReleaseKey> {
+    pub(crate) fn unlisted_records(&self, owner: &str, uid: &str) -> BTreeSet<ReleaseKey> {
         let there = self.revisions.there(owner, uid).into_iter();
         there.filter(|release| !self.records.contains(&release.namespace)).collect()
     }

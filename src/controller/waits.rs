@@ -32,7 +32,7 @@ pub(crate) struct Waits {
 
 /// What a wait is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct For {
+pub(crate) struct RevisionRef {
     /// The revision that was applied.
     pub(crate) revision: u32,
     /// The generation of the object: another one may have another timeout.
@@ -51,7 +51,7 @@ pub(crate) struct Until {
 }
 
 struct Wait {
-    what: For,
+    what: RevisionRef,
     told: Outstanding,
     ended: Option<(Result<(), ReconcileError>, Instant)>,
     task: AbortHandle,
@@ -80,7 +80,7 @@ pub(crate) enum Progress {
 
 impl Waits {
     /// How far the wait for `what` is. A wait of that object for something else ends.
-    pub(crate) fn progress(&self, uid: &str, what: For) -> Progress {
+    pub(crate) fn progress(&self, uid: &str, what: RevisionRef) -> Progress {
         let mut open = self.lock();
         match open.get(uid) {
             Some(wait) if wait.what == what && !wait.is_stale() && !wait.is_broken() => {
@@ -145,7 +145,13 @@ fn end(wait: Option<Wait>) {
 
 /// Begins the wait of `release` for `what`, in place of any other of it. The release is woken when it ends, and when
 /// something else is waited for.
-pub(crate) fn begin(release: &HelmRelease, what: For, until: Until, readiness: Readiness, context: &Arc<Context>) {
+pub(crate) fn begin(
+    release: &HelmRelease,
+    what: RevisionRef,
+    until: Until,
+    readiness: Readiness,
+    context: &Arc<Context>,
+) {
     let uid = release.uid().unwrap_or_default();
     let reference = ObjectRef::new(&release.name_any()).within(&release.namespace().unwrap_or_default());
     let left = until.deadline.saturating_duration_since(Instant::now());

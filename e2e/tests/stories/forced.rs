@@ -9,8 +9,9 @@ use e2e::kwok::{PLAY, play};
 use e2e::story::{SOON, Story, alone, as_it_is, story};
 use helm_operator::api::{FORCE_AT, REQUESTED_AT, Reason};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 const RANDOM: &str = "apiVersion: v1
@@ -68,6 +69,32 @@ fn a_demand_is_answered_by_one_revision_and_no_more() -> Result<()> {
             "{}",
             story.history("memo").await?
         );
+        Ok(())
+    })
+}
+
+/// A backup has what was asked long ago, and perhaps more revisions since than are kept.
+#[test]
+fn a_demand_that_came_with_its_object_makes_no_revision_of_what_is_deployed() -> Result<()> {
+    story("forced-restored", async |story| {
+        stage(story).await?;
+        story.release("memo", "memo", "1.0.0", json!({ "uninstall": { "deletionPolicy": "Orphan" } })).await?;
+        story.ready("memo").await?;
+        let first = token(story).await?;
+        let mut restored = story.releases().get("memo").await?;
+        story.delete("memo").await?;
+        restored.metadata = ObjectMeta {
+            name: restored.metadata.name,
+            annotations: Some([(FORCE_AT.to_owned(), "long ago".to_owned())].into()),
+            ..ObjectMeta::default()
+        };
+        restored.status = None;
+        story.releases().create(&PostParams::default(), &restored).await?;
+        is_answered(story, "long ago").await?;
+        ensure!(token(story).await? == first && story.history("memo").await? == "1 deployed", "a revision was made");
+        story.patch("memo", force("now")).await?;
+        is_answered(story, "now").await?;
+        ensure!(token(story).await? != first, "no revision was made");
         Ok(())
     })
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use e2e::charts;
 use e2e::gateway::{Answer, Which};
+use e2e::kwok::{PLAY, play};
 use e2e::story::{SOON, Story, alone, as_it_is, story};
 use e2e::{eventually, status};
-use helm_operator::api::{HelmRelease, REQUESTED_AT};
+use helm_operator::api::{HelmRelease, REQUESTED_AT, Reason};
 use http::Method;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -254,5 +255,37 @@ fn nothing_is_recorded_in_a_namespace_before_the_status_lists_it() -> Result<()>
         let told = before.iter().filter(|write| write.ends_with(status)).count();
         ensure!(told > 1, "the status was refused, and a record made all the same: {before:?}");
         Ok(())
+    })
+}
+
+#[test]
+fn records_do_not_move_while_a_helm_works_on_the_release() -> Result<()> {
+    story("move-helm-at-work", async |story| {
+        let others = prepare(story).await?;
+        let [from, to] = [story.namespace.as_str(), others[0].as_str()];
+        story.push(&charts::web("web", "1.0.0")).await?;
+        story.release("web", "web", "1.0.0", json!({})).await?;
+        story.ready("web").await?;
+        let url = format!("{}/web", story.charts_url().await?);
+        let stuck = format!("podAnnotations={}", json!({ PLAY: play::NEVER_READY }));
+        let upgrade = ["upgrade", "web", &url, "--set-json", &stuck, "--wait", "--timeout=15s"];
+        let upgrade = [&upgrade[..], &["--plain-http", "--namespace", from]].concat();
+        let declared = async {
+            eventually::object(&secrets(story, from), "sh.helm.release.v1.web.v2", SOON, |_| Ok(())).await?;
+            story.patch("web", json!({ "spec": { "storageNamespace": to } })).await?;
+            story.refused("web", Reason::PendingRelease, &["once a helm command has ended", "revision 2"]).await?;
+            let moved = secrets(story, to).get_opt("sh.helm.release.v1.web.v1").await?;
+            ensure!(moved.is_none(), "they are on their way");
+            anyhow::Ok(())
+        };
+        let (upgraded, declared) = tokio::join!(story.helm.run(&upgrade), declared);
+        declared?;
+        let failed = upgraded.err().context("helm's upgrade did not fail: the story is void")?.to_string();
+        ensure!(!failed.contains("not found"), "{failed}");
+        story.ready("web").await?;
+        let revisions = story.helm.history(to, "web").await?;
+        let told: Vec<String> = revisions.iter().map(|is| format!("{} {}", is.revision, is.status)).collect();
+        ensure!(told == ["1 superseded", "2 failed", "3 deployed"], "{told:?}");
+        end(story, &others).await
     })
 }

@@ -1,8 +1,8 @@
 //! Records that say whose they are: what is done by them, what is left and told of, and what they give to nobody else.
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::eventually;
 use e2e::story::{SOON, Story, alone, story};
+use e2e::{eventually, status};
 use helm_operator::api::{HelmRelease, REQUESTED_AT, Reason};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::events::v1::Event;
@@ -244,6 +244,39 @@ fn records_where_none_may_be_are_told_once_and_not_believed() -> Result<()> {
         ensure!(events.len() == 1, "it was told {} times", events.len());
         story.delete("memo").await?;
         ensure!(!stands(story).await? && records(story, &other).await? == 1, "it was believed");
+        end(story, &other).await
+    })
+}
+
+/// As a backup that is restored to another namespace has it.
+#[test]
+fn records_that_were_copied_with_their_namespace_are_told_as_what_they_are() -> Result<()> {
+    story("storage-cloned", async |story| {
+        let other = prepare(story).await?;
+        story.release("memo", "memo", "1.0.0", json!({})).await?;
+        story.ready("memo").await?;
+        plant(story, (&story.namespace, &other), &[]).await?;
+        let release = json!({
+            "apiVersion": "helm-operator.ketches.cn/v1alpha1",
+            "kind": "HelmRelease",
+            "metadata": { "name": "memo" },
+            "spec": { "chart": { "name": "memo", "ociRepository": format!("{}/memo", story.charts_url().await?), "version": "1.0.0" } },
+        });
+        story.kubectl.apply(&other, &release.to_string()).await?;
+        let cloned = Api::<HelmRelease>::namespaced(story.client.clone(), &other);
+        let told = |release: &HelmRelease| {
+            status::failed(release, Reason::ReleaseNameConflict)?;
+            let message = status::message(release);
+            ensure!(message.contains("they were copied") && message.contains("Delete them"), "{message}");
+            Ok(())
+        };
+        eventually::object(&cloned, "memo", SOON, told).await?;
+        ensure!(records(story, &other).await? == 1, "a revision was made of them");
+        secrets(story, &other).delete("sh.helm.release.v1.memo.v1", &DeleteParams::default()).await?;
+        eventually::object(&cloned, "memo", SOON, status::ready).await?;
+        cloned.delete("memo", &DeleteParams::default()).await?;
+        eventually::gone(&cloned, "memo", SOON).await?;
+        ensure!(stands(story).await?, "the release that they were copied from was uninstalled");
         end(story, &other).await
     })
 }

@@ -2,7 +2,7 @@
 
 use kube::ResourceExt as _;
 
-use crate::api::{FORCE_AT, HelmRelease, REQUESTED_AT};
+use crate::api::{FORCE_AT, HelmRelease, HelmReleaseStatus, REQUESTED_AT};
 use crate::history::RecordMeta;
 
 /// Whether a person asked for a look that was not taken yet, as the status tells.
@@ -23,10 +23,18 @@ pub(super) fn is_unanswered(release: &HelmRelease, revisions: &[RecordMeta]) -> 
     answered.is_none_or(|(_, answered)| answered != *requested)
 }
 
-/// A person's demand for one more revision, unless the status calls it answered.
+/// A person's demand for one more revision, unless the status calls it answered, or it came with the object: a backup may have it.
 pub(super) fn forced(release: &HelmRelease) -> Option<&str> {
-    let handled = release.status.as_ref().and_then(|status| status.last_handled_force_at.as_ref());
+    let handled = release.status.as_ref()?.last_handled_force_at.as_ref();
     release.annotations().get(FORCE_AT).filter(|demand| Some(*demand) != handled).map(String::as_str)
+}
+
+/// The status as it was; where there is none, that of an object that is new.
+pub(super) fn status_before(release: &HelmRelease) -> HelmReleaseStatus {
+    release.status.clone().unwrap_or_else(|| HelmReleaseStatus {
+        last_handled_force_at: release.annotations().get(FORCE_AT).cloned(),
+        ..HelmReleaseStatus::default()
+    })
 }
 
 /// Whether one of `revisions` was made because of that demand.

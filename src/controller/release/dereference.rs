@@ -9,27 +9,24 @@ use kube::ResourceExt as _;
 
 use super::artifact;
 use super::claims;
-use super::demands;
 use super::dependencies::{self, Dependency};
+use super::rivals::{conflict, takes_from_elsewhere};
 use super::trace::Trace;
 use super::values::{self, Referenced};
-use crate::api::{
-    ADOPT, ConditionType, FORCE_AT, HelmRelease, KubeConfig, Reason, ValuesKind, ValuesReference, shortened,
-};
+use crate::api::{HelmRelease, Reason, ValuesKind, ValuesReference, shortened};
 use crate::controller::access::{self, DereferencedRepository};
 use crate::controller::causes::api_error;
 use crate::controller::context::{Context, Slot};
 use crate::controller::error::ReconcileError;
-use crate::controller::guarded::Guarded;
 use crate::controller::matching::{self, Key, Wanted, dependencies};
-use crate::controller::ownership::{self, Candidate, Evidence, Owner, Viewer};
+use crate::controller::ownership::{self, Candidate, Owner, Viewer};
 use crate::controller::place::Place;
 use crate::controller::revisions::Revisions;
 use crate::controller::source::Source;
 use crate::controller::status;
-use crate::controller::target::{self, ClusterKey, Target};
+use crate::controller::target::{ClusterKey, Target};
 use crate::controller::watch;
-use crate::history::{Marks, RecordMeta, ReleaseKey};
+use crate::history::{RecordMeta, ReleaseKey};
 use crate::permits::Permit;
 use crate::registry::ChartReference;
 
@@ -305,7 +302,7 @@ impl<'a> Known<'a> {
     }
 
     /// The history of a release, oldest first; empty where its cluster is not connected to.
-    fn of(self, target: &Target) -> Vec<RecordMeta> {
+    pub(super) fn of(self, target: &Target) -> Vec<RecordMeta> {
         self.revisions(target.cluster.as_ref()).map(|known| known.of(&target.release)).unwrap_or_default()
     }
 }
@@ -357,61 +354,6 @@ fn viewer<'a>(uid: &'a str, target: &Target, context: &'a Context) -> Viewer<'a>
     Viewer { uid, home: context.own_cluster.uid(), is_remote: target.cluster.is_some() }
 }
 
-/// Whether the status says that the release is an object's of another cluster.
-pub(crate) fn knows_of_another(release: &HelmRelease) -> bool {
-    let conditions = release.status.iter().flat_map(|status| &status.conditions);
-    let conflict = Reason::ReleaseNameConflict.to_string();
-    conditions.into_iter().any(|it| it.type_ == ConditionType::Released.as_str() && it.reason == conflict)
-}
-
-/// For whom an operator of another cluster made a revision that bears these marks, in words.
-pub(super) fn maker(marks: &Marks) -> String {
-    let Marks { owner, home, .. } = marks;
-    if home.is_empty() {
-        return format!("HelmRelease {owner} of that cluster itself, where an operator runs, too");
-    }
-    format!("HelmRelease {owner} of another cluster, whose namespace kube-system has the uid {home}")
-}
-
-/// Whether `release` takes over what an object of another cluster has, which nothing here tells of but the record `newest`: once for
-/// each demand of a person, so that two never take it from each other without end.
-///
-/// # Errors
-///
-/// It does not.
-fn takes_from_elsewhere(
-    release: &HelmRelease,
-    newest: &RecordMeta,
-    revisions: &[RecordMeta],
-) -> Result<bool, ReconcileError> {
-    let target = target(release);
-    let state = release.status.as_ref().and_then(|status| status.helm_release.as_ref());
-    let had = state.is_some_and(|state| matching::told(state, &Key::of(release).namespace) == target);
-    // Not by what it declares: that may be restored, or applied, in more clusters than one.
-    let asks = demands::forced(release).is_some_and(|demand| !demands::is_answered(demand, revisions));
-    let asks = asks && knows_of_another(release);
-    if asks && !release.spec.suspend {
-        return Ok(true);
-    }
-    let (name, revision) = (release.name_any(), newest.revision);
-    let maker = newest.marks.as_ref().map(maker).unwrap_or_default();
-    let theirs = format!("{maker}: the operator there made its revision {revision}");
-    let message = if had {
-        format!(
-            "the Helm release {target}, which this object had, was taken over by {theirs}. It is left to that one: delete {name}, which leaves the \
-             release as it is. To take it back, suspend that one, or delete it with spec.uninstall.deletionPolicy: Orphan, and give the annotation \
-             {FORCE_AT} of {name} a new value"
-        )
-    } else {
-        format!(
-            "the Helm release {target} belongs to {theirs}. Set another spec.release.name or spec.release.namespace in {name}, or delete that one; \
-             or, to take the release over, give the annotation {FORCE_AT} of {name} a new value, once that one is suspended, or deleted with \
-             spec.uninstall.deletionPolicy: Orphan"
-        )
-    };
-    Err(ReconcileError::new(Reason::ReleaseNameConflict, message))
-}
-
 /// The object that owns the Helm release `target`, which has these revisions, of all that are there.
 pub(crate) fn owner_of(target: &Target, revisions: &[RecordMeta], context: &Context) -> Option<Owner> {
     let marked = revisions.iter().filter_map(|meta| Key::parse(&meta.marks.as_ref()?.owner));
@@ -419,73 +361,4 @@ pub(crate) fn owner_of(target: &Target, revisions: &[RecordMeta], context: &Cont
     let objects = keys.iter().filter_map(|key| context.releases.get(&watch::reference(key)));
     let candidates: Vec<Candidate> = objects.map(|object| Candidate::of(&object, target)).collect();
     ownership::owner(revisions, &candidates)
-}
-
-/// By what a cluster was reached that a record names.
-fn by_what(cluster: &str) -> String {
-    if cluster.is_empty() {
-        return "without a kubeconfig".to_owned();
-    }
-    let named = KubeConfig::parse(cluster);
-    format!("by its {} {}", named.kind(), named.name())
-}
-
-fn conflict(owner: &Owner, release: &HelmRelease, known: Known<'_>) -> String {
-    let (target, context) = (target(release), known.context);
-    let Owner { key, uid: _, evidence, leaves, adopted } = owner;
-    if adopted.is_some() {
-        return format!(
-            "the Helm release {target} was taken over by HelmRelease {key}, whose annotation {ADOPT} says so: delete {}, which leaves the release as it is",
-            release.name_any()
-        );
-    }
-    let why = match evidence {
-        Evidence::Revision(revision) => format!("which made its revision {revision}"),
-        Evidence::Status(revision) => format!("whose status tells of its revision {revision}"),
-        Evidence::Age => "which was created first".to_owned(),
-    };
-    let newest = known.of(&target).into_iter().rev().find_map(|meta| meta.marks);
-    let here = target::mark(target.cluster.as_ref());
-    if let Some(there) = newest.map(|marks| marks.cluster).filter(|there| *leaves && *there != here) {
-        let by = by_what(&there);
-        return format!(
-            "the Helm release {target} belongs to HelmRelease {key}, {why} in the same cluster, {by}: set another spec.release.name or \
-             spec.release.namespace in {}, or delete {key}",
-            release.name_any()
-        );
-    }
-    let moves_here = |object: &Guarded<HelmRelease>| {
-        let declared = object.0.as_ref().ok().map(matching::target);
-        let next = declared.and_then(|it| owner_of(&it, &known.of(&it), context));
-        next.is_some_and(|next| next.key == Key::of(release))
-    };
-    if *leaves && context.releases.get(&watch::reference(key)).is_some_and(|other| moves_here(&other)) {
-        return format!(
-            "the Helm release {target} still belongs to HelmRelease {key}, {why}, which waits for the one that {} leaves: two that swap wait \
-             for each other. Move one of them to a third name first",
-            release.name_any()
-        );
-    }
-    if *leaves {
-        return format!(
-            "the Helm release {target} still belongs to HelmRelease {key}, {why} and declares another one by now: it is free once that one has moved"
-        );
-    }
-    let hand_over = if release.annotations().get(ADOPT) == Some(&key.name) {
-        format!(
-            "Its annotation {ADOPT} names {}, which was made later: delete {}, and {} goes on with the release",
-            key.name,
-            key.name,
-            release.name_any()
-        )
-    } else if release.namespace().is_some_and(|own| own == key.namespace) {
-        format!("To take the release over as it is, annotate {} with {ADOPT}={}", release.name_any(), key.name)
-    } else {
-        format!("To hand it over as it is, set spec.uninstall.deletionPolicy: Orphan in {key} before it is deleted")
-    };
-    format!(
-        "the Helm release {target} belongs to HelmRelease {key}, {why}: set another spec.release.name or spec.release.namespace in {}, or delete {key}. \
-         {hand_over}. All of it is noticed at once",
-        release.name_any()
-    )
 }

@@ -29,6 +29,7 @@ mod removal;
 mod render;
 mod report;
 mod reuse;
+mod rivals;
 mod trace;
 mod validate;
 mod values;
@@ -56,7 +57,7 @@ use super::guarded::{Guarded, Undecodable};
 use super::matching::Key;
 use super::place::Place;
 use super::status;
-use super::waits::{For, Progress};
+use super::waits::{Progress, RevisionRef};
 use crate::api::{HelmRelease, RELEASE_FINALIZER, Reason};
 use crate::cluster::SecretValues;
 use crate::history::{Planned, RecordMeta};
@@ -146,7 +147,7 @@ fn settle(
             if error.reason == Reason::ReleaseNameConflict {
                 trace.is_elsewhere = dereference::is_elsewhere(release, context);
                 // What was asked before somebody knew of that, or was restored with the object, asks for nothing of another's.
-                if trace.is_elsewhere && !dereference::knows_of_another(release) {
+                if trace.is_elsewhere && !rivals::knows_of_another(release) {
                     trace.demand = demands::forced(release).map(str::to_owned);
                 }
                 // The release is somebody else's: it is no longer waited for.
@@ -208,7 +209,7 @@ async fn reconcile_undecodable(
 /// it gets its finalizer. What was installed for it meanwhile is uninstalled then.
 pub(super) fn gone(release: &HelmRelease, context: &Arc<Context>) {
     // One that was let go has no finalizer at its end, or was asked to end before.
-    if !is_held(release) || release.meta().deletion_timestamp.is_some() {
+    if !has_finalizer(release) || release.meta().deletion_timestamp.is_some() {
         return;
     }
     let effective = context.defaults.of(release);
@@ -268,7 +269,7 @@ async fn enter(release: &HelmRelease, slot: &Slot<'_>, place: &Place, trace: &mu
     place.revisions.quiet(Some(&records), &removal::owner(release.meta())).await;
     let elsewhere = place.made_elsewhere(&records, &release.uid().unwrap_or_default()).await?;
     if !release.spec.suspend || act::is_adopter(release, place) {
-        hold(release, slot, context).await?;
+        add_finalizer(release, slot, context).await?;
         Box::pin(act::clusters::enter(release, place, trace)).await?;
     }
     // Asked again: it may have queued for long.
@@ -466,7 +467,7 @@ async fn superseded(release: &HelmRelease, context: &Context) {
 /// How far the wait for the newest revision is.
 fn wait(identity: &Identity, revisions: &[RecordMeta], context: &Context) -> Progress {
     let newest = revisions.last().map_or(0, |last| last.revision);
-    context.waits.progress(&identity.uid, For { revision: newest, generation: identity.generation })
+    context.waits.progress(&identity.uid, RevisionRef { revision: newest, generation: identity.generation })
 }
 
 /// Whether the status says that the release is ready, as it is declared.
@@ -476,13 +477,13 @@ pub(super) fn is_ready(release: &HelmRelease) -> bool {
     })
 }
 
-fn is_held(release: &HelmRelease) -> bool {
+fn has_finalizer(release: &HelmRelease) -> bool {
     release.finalizers().iter().any(|finalizer| finalizer == RELEASE_FINALIZER)
 }
 
 /// Before anything is installed the object is held, so that nothing is left behind when it is deleted.
-async fn hold(release: &HelmRelease, slot: &Slot<'_>, context: &Context) -> Result<(), ReconcileError> {
-    if is_held(release) {
+async fn add_finalizer(release: &HelmRelease, slot: &Slot<'_>, context: &Context) -> Result<(), ReconcileError> {
+    if has_finalizer(release) {
         return Ok(());
     }
     // Of a thousand that are new at once a few begin, and not all of them with a request.

@@ -224,6 +224,12 @@ pub(super) fn is_pending(status: Status) -> bool {
     matches!(status, Status::PendingInstall | Status::PendingUpgrade | Status::PendingRollback)
 }
 
+/// Whether somebody else's Helm works on a revision.
+pub(super) fn is_anothers_work(last: &RecordMeta, now: Timestamp) -> bool {
+    let is_begun = is_pending(last.status) || last.status == Status::Uninstalling;
+    is_begun && last.marks.is_none() && foreign_lock(last, now).is_some()
+}
+
 /// How long to leave a revision that somebody else works on alone; `None` for one left by somebody gone.
 fn foreign_lock(last: &RecordMeta, now: Timestamp) -> Option<Duration> {
     last.modified_at?;

@@ -209,12 +209,12 @@ async fn write(release: &HelmRelease, status: &HelmReleaseStatus, context: &Cont
     context.statuses.write::<HelmRelease, _>(&context.client, release, release.status.as_ref(), status).await
 }
 
-/// One Event and one log line.
 /// A Warning Event of a release, at once.
 pub(super) fn warn(release: &HelmRelease, (reason, message): (Reason, &str), context: &Context) {
     record(release, (Severity::Warning, reason), message, context);
 }
 
+/// One Event and one log line.
 fn record(
     object: &impl Resource<DynamicType = ()>,
     (severity, reason): (Severity, Reason),

@@ -6,6 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use super::Outcome as Ended;
+use super::demands;
 use super::plan::{Step, StepKind};
 use super::trace::Trace;
 use crate::api::ConditionType::{
@@ -25,7 +26,7 @@ const SHOWN: usize = 5;
 
 /// The status of `release` as far as it is known, while work on it goes on.
 pub(super) fn so_far(release: &HelmRelease, trace: &Trace) -> HelmReleaseStatus {
-    carried_over(release.status.clone().unwrap_or_default(), trace)
+    carried_over(demands::status_before(release), trace)
 }
 
 /// What goes on.
@@ -52,7 +53,7 @@ fn in_words(progress: Progress<'_>, at_work: &str, now: Timestamp) -> String {
 
 /// The status of `release` while it is being uninstalled.
 pub(super) fn removal(release: &HelmRelease, progress: Progress<'_>, now: Timestamp) -> HelmReleaseStatus {
-    let before = release.status.clone().unwrap_or_default();
+    let before = demands::status_before(release);
     at_work(release, before, format!("uninstalling; {}", in_words(progress, "deleting objects", now)), now)
 }
 
@@ -91,7 +92,7 @@ pub(super) fn progress(
     trace: &Trace,
     now: Timestamp,
 ) -> HelmReleaseStatus {
-    let before = release.status.clone().unwrap_or_default();
+    let before = demands::status_before(release);
     let generation = release.metadata.generation;
     let state = trace.state.as_ref().or(before.helm_release.as_ref());
     let chart = state.and_then(|state| state.chart.as_deref()).unwrap_or("the chart").to_owned();
@@ -136,7 +137,7 @@ pub(super) fn report(
     revisions: Option<&[RecordMeta]>,
     now: Timestamp,
 ) -> HelmReleaseStatus {
-    let before = release.status.clone().unwrap_or_default();
+    let before = demands::status_before(release);
     // Nothing is known of a history in a cluster that was not reached yet.
     let told = revisions.filter(|revisions| release.spec.kube_config.is_none() || !revisions.is_empty());
     let revisions = told.unwrap_or_default();

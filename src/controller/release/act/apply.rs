@@ -17,7 +17,7 @@ use crate::controller::release::plan::{self, Pace, Step, StepKind};
 use crate::controller::release::publish;
 use crate::controller::release::trace::Trace;
 use crate::controller::release::validate::Action;
-use crate::controller::waits::{self, For, Until};
+use crate::controller::waits::{self, RevisionRef, Until};
 use crate::history::Record;
 
 /// Most objects of which the fields that were applied are noted: 40 KB of the 256 KB that annotations may have.
@@ -187,7 +187,7 @@ impl<'a> Run<'a> {
         if !self.noted {
             self.record = record::update(place, self.record).await?;
         }
-        let what = For { revision: self.step.revision, generation: self.task.desired.identity.generation };
+        let what = RevisionRef { revision: self.step.revision, generation: self.task.desired.identity.generation };
         let (declared, progress) = (self.action.timeout, self.action.progress_deadline);
         let until = Until { deadline: self.deadline.0, declared, progress };
         waits::begin(self.task.release, what, until, readiness, &self.task.place.context);

@@ -31,8 +31,11 @@ const LET_GO: SignedDuration = SignedDuration::from_secs(60);
 const NAMED: usize = 5;
 
 /// Tells of records that say they are the object's, and are not believed: once, and again when there are others.
-fn warn_of_strays(owner: &str, uid: &str, place: &Place, trace: &mut Trace) {
-    let news = place.context.strays.news((uid, target::mark(place.key.as_ref())), place.strays(owner, uid));
+fn warn_of_unlisted_records(owner: &str, uid: &str, place: &Place, trace: &mut Trace) {
+    let news = place
+        .context
+        .unlisted_records
+        .news((uid, target::mark(place.key.as_ref())), place.unlisted_records(owner, uid));
     if news.is_empty() {
         return;
     }
@@ -53,7 +56,7 @@ pub(in crate::controller::release) async fn enter(
     place: &Place,
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
-    warn_of_strays(&removal::owner(release.meta()), &release.uid().unwrap_or_default(), place, trace);
+    warn_of_unlisted_records(&removal::owner(release.meta()), &release.uid().unwrap_or_default(), place, trace);
     let (clusters, namespaces) = match &release.status {
         Some(status) => (status.kube_configs.clone(), status.record_namespaces.clone()),
         None => Default::default(),
@@ -143,7 +146,7 @@ async fn leave_place(
     (task, trace): (&Task<'_>, &mut Trace),
 ) -> Result<(), ReconcileError> {
     let current = &task.desired.identity.release;
-    let releases = uninstall::made_here(leaving, place);
+    let releases = uninstall::releases_made_here(leaving, place);
     if releases.is_empty() {
         return Ok(());
     }
@@ -161,7 +164,7 @@ async fn leave_place(
     // It may run hooks, and waits until objects are gone.
     task.slot.pause();
     let others = releases.into_iter().filter(|release| !is_same || release != current).collect();
-    for release in &Box::pin(uninstall::wholes(others, place)).await? {
+    for release in &Box::pin(uninstall::delete_partial_copies(others, place)).await? {
         Box::pin(uninstall::remove(release, leaving, place, trace)).await?;
     }
     Ok(())
@@ -205,7 +208,7 @@ async fn leave_for_good(
     };
     let declared = leaving.target.as_ref().filter(|target| target.cluster == place.key);
     place.revisions.quiet(declared.map(|target| &target.release), &leaving.owner).await;
-    warn_of_strays(&leaving.owner, &leaving.uid, &place, trace);
+    warn_of_unlisted_records(&leaving.owner, &leaving.uid, &place, trace);
     tokio::select! {
         ended = Box::pin(uninstall::uninstall(leaving, stays, &place, trace)) => ended,
         error = place.lost() => Err(error),

@@ -19,7 +19,7 @@ use crate::controller::live::{self, CORRECTIONS, FOUGHT_WITHIN, Finding, Suspect
 use crate::controller::matching::{self, Key};
 use crate::controller::release::differences::Tolerance;
 use crate::controller::release::trace::Trace;
-use crate::controller::waits::For;
+use crate::controller::waits::RevisionRef;
 use crate::history::{self, Record};
 
 /// Objects that are looked at at the same time.
@@ -34,7 +34,7 @@ const NAMED: usize = 8;
 /// Has the objects of a revision that is deployed watched.
 pub(super) async fn watch(revision: u32, deployed: &DeployedRelease<'_>, trace: &Trace) -> Result<(), ReconcileError> {
     let (live, identity) = (&deployed.place.context.live, deployed.identity);
-    let of = For { revision, generation: identity.generation };
+    let of = RevisionRef { revision, generation: identity.generation };
     let declared = declared(deployed);
     if live.covers(&identity.uid, of, declared) {
         return Ok(());
@@ -155,7 +155,7 @@ pub(super) async fn inspect(
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
     let (context, identity) = (&deployed.place.context, deployed.identity);
-    let (live, of) = (&context.live, For { revision, generation: identity.generation });
+    let (live, of) = (&context.live, RevisionRef { revision, generation: identity.generation });
     deployed.slot.resume().await;
     let Ok((record, objects)) = objects_of(revision, deployed).await else {
         live::retry_later(identity.uid.clone(), of, context);

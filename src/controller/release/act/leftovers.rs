@@ -27,7 +27,7 @@ pub(super) async fn left_chart(
 ) -> Result<LeftChart, ReconcileError> {
     let mut left = LeftChart { gone: Vec::new(), kept: Vec::new() };
     for object in left_behind(old, objects) {
-        if holds_release(&object, task) {
+        if contains_release(&object, task) {
             left.kept.push((object, "with it the release would be deleted"));
         } else if action.crds != CrdPolicy::Skip && object.reference().defines_kinds() {
             // It may be in the chart's `crds/` by now, of which none is deleted.
@@ -42,7 +42,7 @@ pub(super) async fn left_chart(
 }
 
 /// Whether the release, its records or its object would go with an object.
-fn holds_release(object: &Object, task: &Task<'_>) -> bool {
+fn contains_release(object: &Object, task: &Task<'_>) -> bool {
     let (identity, reference) = (&task.desired.identity, object.reference());
     let own = task.release.namespace().unwrap_or_default();
     let is_namespace = reference.group.is_empty() && reference.kind == "Namespace";
@@ -82,7 +82,7 @@ async fn made_by(record: &Record, task: &Task<'_>) -> Result<Vec<Object>, Reconc
 /// Those of a manifest's objects that were `absent` before it was applied, by their positions, but for what data goes with.
 fn made(absent: &[usize], objects: &[Object]) -> Vec<Object> {
     let made = absent.iter().filter_map(|at| objects.get(*at));
-    made.filter(|object| !object.reference().holds_data()).cloned().collect()
+    made.filter(|object| !object.reference().deletion_loses_data()).cloned().collect()
 }
 
 /// That something was not cleaned up.

@@ -55,6 +55,7 @@ use crate::api::{ADOPT, FORCE_AT, HelmRelease, Reason};
 use crate::cluster::{self, SecretValues, Source};
 use crate::controller::context::Slot;
 use crate::controller::error::{ReconcileError, chain};
+use crate::controller::ownership;
 use crate::controller::place::Place;
 use crate::controller::target;
 use crate::history::{Planned, Record};
@@ -256,7 +257,12 @@ pub(super) async fn pause(release: &HelmRelease, place: &Place, trace: &mut Trac
         Box::pin(helm_tests::end(tested, place)).await?;
     }
     let Some(pending) = ours.filter(|last| plan::is_pending(last.status)) else { return Ok(()) };
-    if let Some(record) = record::read(place, &identity.release, pending.revision).await? {
+    let record = record::read(place, &identity.release, pending.revision).await?;
+    let is_still = |record: &Record| {
+        let meta = record.meta().ok().filter(|meta| plan::is_of(meta, &identity));
+        meta.is_some_and(|meta| ownership::made_elsewhere(&[meta], place.viewer(&identity.uid)).is_none())
+    };
+    if let Some(record) = record.filter(is_still) {
         hooks::end_running(&record, place).await?;
         trace.record(&record::supersede(record, "the HelmRelease was suspended", place).await?);
     }

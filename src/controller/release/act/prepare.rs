@@ -18,13 +18,14 @@ use crate::controller::error::ReconcileError;
 use crate::controller::matching::{self, Key};
 use crate::controller::ownership;
 use crate::controller::place::Place;
+use crate::controller::release::fetch;
 use crate::controller::release::plan::{self, Step, StepKind};
 use crate::controller::release::rate;
 use crate::controller::release::render::{self, Again};
 use crate::controller::release::reuse::Given;
+use crate::controller::release::rivals;
 use crate::controller::release::trace::Trace;
 use crate::controller::release::validate::{Action, Identity};
-use crate::controller::release::{dereference, fetch};
 use crate::controller::target;
 use crate::controller::watch;
 use crate::history::{Marks, Planned, Record, RecordMeta, ReleaseKey};
@@ -231,7 +232,7 @@ async fn refuse_other_drivers(task: &Task<'_>) -> Result<(), ReconcileError> {
         let message = format!(
             "the objects of the release are there, and so is a history of it in namespace {}, made for {}: declare that spec.storageNamespace to              take that one over, or have it uninstalled",
             other.namespace,
-            dereference::maker(&marks)
+            rivals::maker(&marks)
         );
         return Err(ReconcileError::new(Reason::OwnershipConflict, message));
     }

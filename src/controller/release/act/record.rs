@@ -76,8 +76,10 @@ async fn finished<T: 'static>(
 pub(super) async fn adopt(record: &Record, marks: &Marks, task: &Task<'_>) -> Result<(), ReconcileError> {
     let mut record = record.clone();
     // What it put into the cluster stays true of it.
-    let Marks { absent, fields, .. } = record.marks.take().unwrap_or_default();
-    record.marks = Some(Marks { absent, fields, ..marks.clone() });
+    let Marks { absent, fields, forced, .. } = record.marks.take().unwrap_or_default();
+    // As does the demand that it answers.
+    let forced = marks.forced.clone().or(forced);
+    record.marks = Some(Marks { absent, forced, fields, ..marks.clone() });
     update(task.place, record).await.map(drop)
 }
 

@@ -9,6 +9,7 @@ use super::{prepare, record};
 use crate::api::Reason;
 use crate::controller::error::ReconcileError;
 use crate::controller::place::Place;
+use crate::controller::release::plan;
 use crate::controller::release::validate::{DesiredRelease, Identity};
 use crate::history::{Marks, RecordMeta, ReleaseKey};
 
@@ -31,16 +32,16 @@ pub(in crate::controller::release) async fn gather(
     place: &Place,
 ) -> Result<(), ReconcileError> {
     let identity = &desired.identity;
-    let (wholes, parts) = sources(identity, place);
+    let (complete, partial) = sources(identity, place);
     // The release's own namespace is made by an install, which comes after.
     let is_own = identity.release.namespace == identity.namespace;
-    if desired.maintenance.create_namespace && is_own && !wholes.is_empty() {
+    if desired.maintenance.create_namespace && is_own && !complete.is_empty() {
         Box::pin(place.cluster.ensure_namespace(&identity.namespace)).await?;
     }
-    for meta in parts.iter().flat_map(|part| place.revisions.of(part)) {
+    for meta in partial.iter().flat_map(|part| place.revisions.of(part)) {
         record::delete(place, &meta).await?;
     }
-    for from in &wholes {
+    for from in &complete {
         Box::pin(gather_from(from, identity, place)).await?;
     }
     Ok(())
@@ -52,16 +53,30 @@ async fn gather_from(from: &ReleaseKey, identity: &Identity, place: &Place) -> R
     place.admit(to).await?;
     tracing::info!(object = %identity.owner, "the records of release {from} move to namespace {}", to.namespace);
     let (known, revisions) = (place.revisions.of(to), place.revisions.of(from));
+    let now = place.context.now();
+    if let Some(last) = revisions.last().filter(|last| plan::is_anothers_work(last, now)) {
+        let message = format!(
+            "the records of release {from} move to namespace {} once a helm command has ended that works on revision {} of it",
+            to.namespace, last.revision
+        );
+        return Err(ReconcileError::new(Reason::PendingRelease, message));
+    }
     for meta in &revisions {
-        match known.iter().find(|other| is_pair(other, meta)) {
-            // Somebody wrote it since: what is there is what counts.
-            Some(copy) if is_outdated(copy, meta) => record::delete(place, copy).await?,
-            Some(_) => continue,
-            None => {}
+        let copy = known.iter().find(|other| is_pair(other, meta));
+        if copy.is_some_and(|copy| !is_outdated(copy, meta)) {
+            continue;
         }
         let Some(mut read) = record::read(place, from, meta.revision).await? else { continue };
+        if let Some(outdated) = copy {
+            // Somebody wrote it since: what is there is what counts.
+            record::delete(place, outdated).await?;
+        }
         read.marks = read.marks.map(|marks| Marks { namespace: identity.namespace_mark(), ..marks });
         record::copy(place, read, to, &identity.owner).await?;
+    }
+    if place.revisions.of(from).iter().any(|meta| revisions.iter().all(|known| known.revision != meta.revision)) {
+        let message = format!("a revision of {from} was made while its records were moved: they are looked at again");
+        return Err(ReconcileError::new(Reason::PendingRelease, message));
     }
     for meta in &revisions {
         record::delete(place, meta).await?;
@@ -72,14 +87,14 @@ async fn gather_from(from: &ReleaseKey, identity: &Identity, place: &Place) -> R
 /// Where else there are records of the release, and of these places those that have nothing which another one has not: what a move left
 /// that was cut off, or called off.
 fn sources(identity: &Identity, place: &Place) -> (Vec<ReleaseKey>, Vec<ReleaseKey>) {
-    let (mut wholes, mut parts) = (elsewhere(identity, place), Vec::new());
+    let (mut complete, mut partial) = (elsewhere(identity, place), Vec::new());
     let is_part = |part: &ReleaseKey, of: &ReleaseKey| {
         part != of && is_within(&place.revisions.of(part), &place.revisions.of(of))
     };
-    while let Some(at) = wholes.iter().position(|part| wholes.iter().any(|of| is_part(part, of))) {
-        parts.push(wholes.remove(at));
+    while let Some(at) = complete.iter().position(|part| complete.iter().any(|of| is_part(part, of))) {
+        partial.push(complete.remove(at));
     }
-    (wholes, parts)
+    (complete, partial)
 }
 
 /// Whether all records of `part` are in `whole`, too, as they are or newer.

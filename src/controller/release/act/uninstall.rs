@@ -26,6 +26,7 @@ use crate::controller::place::Place;
 use crate::controller::release::dereference;
 use crate::controller::release::plan;
 use crate::controller::release::removal::{Leaving, Removal};
+use crate::controller::release::rivals;
 use crate::controller::release::trace::Trace;
 use crate::controller::release::validate::Identity;
 use crate::controller::target;
@@ -39,7 +40,7 @@ pub(super) async fn uninstall(
     place: &Place,
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
-    let owned = but_elsewhere(owned(leaving, place), leaving, place, trace).await?;
+    let owned = leave_taken_over(owned(leaving, place), leaving, place, trace).await?;
     if let Some(why) = stays {
         let left = owned;
         for release in &left {
@@ -49,7 +50,7 @@ pub(super) async fn uninstall(
         trace.left(&left, why);
         return Ok(());
     }
-    for release in &Box::pin(wholes(owned, place)).await? {
+    for release in &Box::pin(delete_partial_copies(owned, place)).await? {
         match Box::pin(remove(release, leaving, place, trace)).await {
             Err(error) if error.reason == Reason::Forbidden => {
                 // Where its bindings still stand a service account that is gone may do all of it.
@@ -68,7 +69,7 @@ pub(super) async fn uninstall(
 }
 
 /// `owned` without those that objects of other clusters have by now: these are left to them, with a word.
-async fn but_elsewhere(
+async fn leave_taken_over(
     owned: Vec<ReleaseKey>,
     leaving: &Leaving,
     place: &Place,
@@ -78,7 +79,7 @@ async fn but_elsewhere(
     for release in owned {
         match place.made_elsewhere(&release, &leaving.uid).await?.and_then(|newest| newest.marks) {
             Some(marks) => {
-                let why = format!("it belongs to {}", dereference::maker(&marks));
+                let why = format!("it belongs to {}", rivals::maker(&marks));
                 trace.left(&[place.target(&release).to_string()], &why);
             }
             None => ours.push(release),
@@ -89,16 +90,20 @@ async fn but_elsewhere(
 
 /// Of records that were being moved each place has a part: those of a place go that has none which tells more. By one that was left
 /// alone the release would be uninstalled once more, with its hooks.
-pub(super) async fn wholes(owned: Vec<ReleaseKey>, place: &Place) -> Result<Vec<ReleaseKey>, ReconcileError> {
-    let (parts, wholes): (Vec<&ReleaseKey>, Vec<&ReleaseKey>) = owned.iter().partition(|it| is_part(it, &owned, place));
-    for meta in parts.into_iter().flat_map(|part| place.revisions.of(part)) {
+pub(super) async fn delete_partial_copies(
+    owned: Vec<ReleaseKey>,
+    place: &Place,
+) -> Result<Vec<ReleaseKey>, ReconcileError> {
+    let (partial, complete): (Vec<&ReleaseKey>, Vec<&ReleaseKey>) =
+        owned.iter().partition(|it| is_partial_copy(it, &owned, place));
+    for meta in partial.into_iter().flat_map(|part| place.revisions.of(part)) {
         record::delete(place, &meta).await?;
     }
-    Ok(wholes.into_iter().cloned().collect())
+    Ok(complete.into_iter().cloned().collect())
 }
 
 /// Whether the newest record of the same release, in another place, tells more of it.
-fn is_part(release: &ReleaseKey, owned: &[ReleaseKey], place: &Place) -> bool {
+fn is_partial_copy(release: &ReleaseKey, owned: &[ReleaseKey], place: &Place) -> bool {
     let newest = |release: &ReleaseKey| place.revisions.of(release).last().cloned();
     let (marks, own) = (prepare::marked(release, place), newest(release));
     let is_before = |other: &ReleaseKey| match (&own, newest(other)) {
@@ -109,13 +114,19 @@ fn is_part(release: &ReleaseKey, owned: &[ReleaseKey], place: &Place) -> bool {
     owned.iter().any(|other| prepare::marked(other, place) == marks && is_before(other))
 }
 
+/// Whether a record is of a revision that was made for the object.
+fn is_still(meta: &RecordMeta, leaving: &Leaving, place: &Place) -> bool {
+    meta.marks.as_ref().is_some_and(|marks| marks.owner == leaving.owner)
+        && ownership::made_elsewhere(std::slice::from_ref(meta), place.viewer(&leaving.uid)).is_none()
+}
+
 /// Uninstalls what was made for an object that is gone already: what bears its uid.
 pub(super) async fn uninstall_gone(leaving: &Leaving, place: &Place, trace: &mut Trace) -> Result<(), ReconcileError> {
     if stays(leaving, &place.context).await?.is_some() {
         return Ok(());
     }
     let owned = place.owned_by(&leaving.owner, &leaving.uid);
-    for release in Box::pin(wholes(owned, place)).await? {
+    for release in Box::pin(delete_partial_copies(owned, place)).await? {
         Box::pin(remove(&release, leaving, place, trace)).await?;
     }
     Ok(())
@@ -130,7 +141,7 @@ async fn unlock(release: &ReleaseKey, leaving: &Leaving, place: &Place) -> Resul
     let Some(last) = revisions.last().filter(is_ours).filter(goes_on) else { return Ok(()) };
     match record::read(place, release, last.revision).await {
         // Somebody took it over meanwhile.
-        Ok(Some(record)) if record.marks.as_ref().is_none_or(|marks| marks.owner != leaving.owner) => Ok(()),
+        Ok(Some(record)) if !is_still(&record.meta()?, leaving, place) => Ok(()),
         Ok(Some(record)) => Box::pin(end(record, place)).await,
         Ok(None) => Ok(()),
         Err(error) => Err(error),
@@ -177,7 +188,7 @@ pub(super) async fn stays(leaving: &Leaving, context: &Context) -> Result<Option
 /// Where the object has a release that it owns: by the marks of the records, and by its status where the marks were lost.
 /// What somebody else owns by now, or what was never installed for this object, is not its to take away.
 fn owned(leaving: &Leaving, place: &Place) -> Vec<ReleaseKey> {
-    let marked = made_here(leaving, place).into_iter();
+    let marked = releases_made_here(leaving, place).into_iter();
     let told = leaving.told().into_iter().chain(leaving.target.clone());
     let here = told.filter(|told| told.cluster == place.key).map(|told| told.release);
     let candidates: BTreeSet<ReleaseKey> = marked.chain(here).collect();
@@ -186,7 +197,7 @@ fn owned(leaving: &Leaving, place: &Place) -> Vec<ReleaseKey> {
 
 /// The releases that were made for the object in a place. Where it declares another one by now, only what was made for it
 /// there by that name: two Secrets may lead to one cluster, and what the other made is not to be left.
-pub(super) fn made_here(leaving: &Leaving, place: &Place) -> Vec<ReleaseKey> {
+pub(super) fn releases_made_here(leaving: &Leaving, place: &Place) -> Vec<ReleaseKey> {
     let releases = place.owned_by(&leaving.owner, &leaving.uid).into_iter();
     let (is_declared, mark) = (leaving.whose.declared == place.key, target::mark(place.key.as_ref()));
     let is_by_this_name = |release: &ReleaseKey| {
@@ -218,8 +229,14 @@ pub(in crate::controller::release) async fn leave_former(
     place: &Place,
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
-    for release in &Box::pin(wholes(former(identity, place), place)).await? {
-        Box::pin(remove(release, leaving, place, trace)).await?;
+    for release in &Box::pin(delete_partial_copies(former(identity, place), place)).await? {
+        let told = trace.left.len();
+        let is_spared = Box::pin(remove(release, leaving, place, trace)).await?.is_some();
+        let what = (&*leaving.uid, place.target(release).to_string());
+        if is_spared && place.context.unlisted_records.news(what, [release.clone()].into()).is_empty() {
+            // It was told before: it is looked at each time.
+            trace.left.truncate(told);
+        }
     }
     Ok(())
 }
@@ -263,7 +280,7 @@ pub(super) async fn remove(
 ) -> Result<Option<String>, ReconcileError> {
     let permit = place.context.bounds.removals.acquire(&release.namespace).await;
     // Asked again: it may have queued for long.
-    if but_elsewhere(vec![release.clone()], leaving, place, trace).await?.is_empty() {
+    if leave_taken_over(vec![release.clone()], leaving, place, trace).await?.is_empty() {
         return Ok(None);
     }
     let revisions = place.revisions.of(release);
@@ -379,7 +396,7 @@ async fn take_down(
         hooks::end_interrupted(newest, place).await?;
     }
     if let Some(newest) = newest.as_mut().filter(|_| removal.hooks) {
-        or_nowhere(hooks::run(&HookEvent::PreDelete, newest, &course, place).await, release)?;
+        ignore_missing_namespace(hooks::run(&HookEvent::PreDelete, newest, &course, place).await, release)?;
     }
     let options = DeleteOptions {
         owner: Some(owner.clone()),
@@ -391,7 +408,7 @@ async fn take_down(
     let removed = place.cluster.delete(objects, &options).await?;
     doing.send_replace(None);
     if let Some(newest) = newest.as_mut().filter(|_| removal.hooks) {
-        or_nowhere(hooks::run(&HookEvent::PostDelete, newest, &course, place).await, release)?;
+        ignore_missing_namespace(hooks::run(&HookEvent::PostDelete, newest, &course, place).await, release)?;
     }
     match newest {
         Some(mut newest) if removal.keep_history => {
@@ -421,7 +438,7 @@ async fn take_down(
 }
 
 /// The end of the hooks of an uninstall: where their namespace is gone, or goes, they have nothing to do any more.
-fn or_nowhere(ended: Result<(), ReconcileError>, release: &ReleaseKey) -> Result<(), ReconcileError> {
+fn ignore_missing_namespace(ended: Result<(), ReconcileError>, release: &ReleaseKey) -> Result<(), ReconcileError> {
     match ended {
         Err(error) if error.reason == Reason::NamespaceNotFound => {
             tracing::warn!(%release, error = %error.message, "a hook of the uninstall is left out: its namespace is gone");

@@ -9,11 +9,11 @@ use crate::history::ReleaseKey;
 
 /// What was told of each object, by its uid, in each cluster, as marks name it.
 #[derive(Default)]
-pub(crate) struct Strays {
+pub(crate) struct UnlistedRecords {
     told: Mutex<BTreeMap<(String, String), BTreeSet<ReleaseKey>>>,
 }
 
-impl Strays {
+impl UnlistedRecords {
     /// Those of `found` that are to be told of: all of them, where one is new.
     pub(crate) fn news(&self, (uid, cluster): (&str, String), found: BTreeSet<ReleaseKey>) -> BTreeSet<ReleaseKey> {
         let place = (uid.to_owned(), cluster);
@@ -38,14 +38,14 @@ mod tests {
 
     #[test]
     fn they_are_told_once_for_each_that_is_new() {
-        let strays = Strays::default();
+        let unlisted_records = UnlistedRecords::default();
         let news = |namespaces: &[&str]| {
             let found = namespaces.iter().map(|namespace| ReleaseKey::new(namespace, "web")).collect();
-            strays.news(("uid", String::new()), found).len()
+            unlisted_records.news(("uid", String::new()), found).len()
         };
         assert_eq!([news(&["a"]), news(&["a"]), news(&["a", "b"]), news(&["b"]), news(&["b"])], [1, 0, 2, 0, 0]);
         assert_eq!([news(&["a", "b"]), news(&[]), news(&["a"])], [2, 0, 1]);
-        strays.forget("uid");
+        unlisted_records.forget("uid");
         assert_eq!(news(&["a"]), 1);
     }
 }
