@@ -5,7 +5,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use e2e::charts;
 use e2e::gateway::{Answer, Which};
-use e2e::kwok::{PLAY, play};
 use e2e::story::{SOON, Story, alone, as_it_is, story};
 use e2e::{eventually, status};
 use helm_operator::api::{HelmRelease, REQUESTED_AT, Reason};
@@ -13,6 +12,7 @@ use http::Method;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
@@ -263,29 +263,27 @@ fn records_do_not_move_while_a_helm_works_on_the_release() -> Result<()> {
     story("move-helm-at-work", async |story| {
         let others = prepare(story).await?;
         let [from, to] = [story.namespace.as_str(), others[0].as_str()];
-        story.push(&charts::web("web", "1.0.0")).await?;
-        story.release("web", "web", "1.0.0", json!({})).await?;
-        story.ready("web").await?;
-        let url = format!("{}/web", story.charts_url().await?);
-        let stuck = format!("podAnnotations={}", json!({ PLAY: play::NEVER_READY }));
-        let upgrade = ["upgrade", "web", &url, "--set-json", &stuck, "--wait", "--timeout=15s"];
-        let upgrade = [&upgrade[..], &["--plain-http", "--namespace", from]].concat();
-        let declared = async {
-            eventually::object(&secrets(story, from), "sh.helm.release.v1.web.v2", SOON, |_| Ok(())).await?;
-            story.patch("web", json!({ "spec": { "storageNamespace": to } })).await?;
-            story.refused("web", Reason::PendingRelease, &["once a helm command has ended", "revision 2"]).await?;
-            let moved = secrets(story, to).get_opt("sh.helm.release.v1.web.v1").await?;
-            ensure!(moved.is_none(), "they are on their way");
-            anyhow::Ok(())
-        };
-        let (upgraded, declared) = tokio::join!(story.helm.run(&upgrade), declared);
-        declared?;
-        let failed = upgraded.err().context("helm's upgrade did not fail: the story is void")?.to_string();
-        ensure!(!failed.contains("not found"), "{failed}");
-        story.ready("web").await?;
-        let revisions = story.helm.history(to, "web").await?;
-        let told: Vec<String> = revisions.iter().map(|is| format!("{} {}", is.revision, is.status)).collect();
-        ensure!(told == ["1 superseded", "2 failed", "3 deployed"], "{told:?}");
+        story.release("memo", "memo", "1.0.0", json!({})).await?;
+        story.ready("memo").await?;
+        // As helm begins.
+        let mut begun = secrets(story, from).get("sh.helm.release.v1.memo.v1").await?;
+        let mut labels = begun.metadata.labels.take().unwrap_or_default();
+        let now = Timestamp::now().as_second().to_string();
+        labels.extend(
+            [("version", "2"), ("status", "pending-upgrade"), ("modifiedAt", &now)]
+                .map(|(key, value)| (key.to_owned(), value.to_owned())),
+        );
+        let name = "sh.helm.release.v1.memo.v2";
+        begun.metadata = ObjectMeta { name: Some(name.to_owned()), labels: Some(labels), ..ObjectMeta::default() };
+        secrets(story, from).create(&PostParams::default(), &begun).await?;
+        story.patch("memo", json!({ "spec": { "storageNamespace": to } })).await?;
+        story.refused("memo", Reason::PendingRelease, &["once a helm command has ended", "revision 2"]).await?;
+        ensure!(records(story, to).await? == 0 && records(story, from).await? == 2, "they are on their way");
+        // It gives up.
+        secrets(story, from).delete(name, &DeleteParams::default()).await?;
+        story.ready("memo").await?;
+        ensure!(history(story, to).await? == "1 deployed", "{}", history(story, to).await?);
+        ensure!(records(story, from).await? == 0, "records are left");
         end(story, &others).await
     })
 }

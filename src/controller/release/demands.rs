@@ -25,16 +25,22 @@ pub(super) fn is_unanswered(release: &HelmRelease, revisions: &[RecordMeta]) -> 
 
 /// A person's demand for one more revision, unless the status calls it answered, or it came with the object: a backup may have it.
 pub(super) fn forced(release: &HelmRelease) -> Option<&str> {
-    let handled = release.status.as_ref()?.last_handled_force_at.as_ref();
+    let handled = release.status.as_ref().filter(|_| !is_new(release))?.last_handled_force_at.as_ref();
     release.annotations().get(FORCE_AT).filter(|demand| Some(*demand) != handled).map(String::as_str)
 }
 
-/// The status as it was; where there is none, that of an object that is new.
+/// Whether no reconcile of the object has ended yet: the API server gives it a status that says so.
+fn is_new(release: &HelmRelease) -> bool {
+    release.status.as_ref().and_then(|status| status.observed_generation).is_none_or(|generation| generation < 0)
+}
+
+/// The status as it was; what an object that is new came with is answered.
 pub(super) fn status_before(release: &HelmRelease) -> HelmReleaseStatus {
-    release.status.clone().unwrap_or_else(|| HelmReleaseStatus {
-        last_handled_force_at: release.annotations().get(FORCE_AT).cloned(),
-        ..HelmReleaseStatus::default()
-    })
+    let mut before = release.status.clone().unwrap_or_default();
+    if is_new(release) {
+        before.last_handled_force_at = release.annotations().get(FORCE_AT).cloned();
+    }
+    before
 }
 
 /// Whether one of `revisions` was made because of that demand.

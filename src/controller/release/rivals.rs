@@ -144,7 +144,7 @@ fn of_one_that_leaves(owner: &Owner, why: &str, release: &HelmRelease, known: Kn
     let is_believed = |object: &HelmRelease| Whereabouts::of(object).records.contains(&target.release.namespace);
     if other.as_deref().and_then(|other| other.0.as_ref().ok()).is_some_and(|other| !is_believed(other)) {
         return format!(
-            "the records of the Helm release {target} say that they were made for HelmRelease {key}, {why}, and which has nothing there: they were              copied, with their namespace perhaps. Delete them, and what was copied of its objects, to have the release of {} installed",
+            "the records of the Helm release {target} say that they were made for HelmRelease {key}, {why}, and which has nothing there: they were copied, with their namespace perhaps. Delete them, and what was copied of its objects, to have the release of {} installed",
             release.name_any()
         );
     }

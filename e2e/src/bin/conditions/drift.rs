@@ -27,10 +27,10 @@ pub(crate) fn measure(releases: usize) -> Result<Vec<Figure>> {
         story.open_repository().await?;
         each(releases, |number| declare(story, number)).await?;
         all(story, releases, |release| e2e::status::ready(release).is_ok()).await?;
-        let unwatched = memory(story).await?;
+        let unwatched = least(story).await?;
         each(releases, |number| enable(story, number)).await?;
         all(story, releases, |release| e2e::status::ready(release).is_ok()).await?;
-        let watched = memory(story).await?;
+        let watched = least(story).await?;
         let before = requests(story).await?;
         eventually::measure(QUIET).await;
         let requests = requests(story).await? - before;
@@ -49,6 +49,15 @@ pub(crate) fn measure(releases: usize) -> Result<Vec<Figure>> {
         Ok(())
     })?;
     Ok(figures)
+}
+
+/// Resident bytes: the least of three processes, of which each keeps some memory for what comes next.
+async fn least(story: &Story<'_>) -> Result<f64> {
+    let mut least = f64::INFINITY;
+    for _ in 0..3 {
+        least = least.min(memory(story).await?);
+    }
+    Ok(least)
 }
 
 fn name(number: usize) -> String {

@@ -230,7 +230,7 @@ async fn refuse_other_drivers(task: &Task<'_>) -> Result<(), ReconcileError> {
     }
     if let Some((other, marks)) = history_elsewhere(task) {
         let message = format!(
-            "the objects of the release are there, and so is a history of it in namespace {}, made for {}: declare that spec.storageNamespace to              take that one over, or have it uninstalled",
+            "the objects of the release are there, and so is a history of it in namespace {}, made for {}: declare that spec.storageNamespace to take that one over, or have it uninstalled",
             other.namespace,
             rivals::maker(&marks)
         );
