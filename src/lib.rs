@@ -13,7 +13,8 @@
 //! - [`cluster`]: the one door to users' objects: find kinds, apply, delete, wait by watching.
 //! - [`history`]: the one door to Helm's release Secrets.
 //! - [`controller`]: what is watched, and the two sentences `reconcile`.
-//! - [`args`], [`chain`], [`client`], [`leader`], [`telemetry`], [`metrics`], [`server`], [`shutdown`]: the process around it.
+//! - [`args`], [`chain`], [`client`], [`leader`], [`telemetry`], [`metrics`], [`server`], [`shutdown`]: the process around it;
+//!   `permits` and `off_thread`: how many may do something at once, and computing off the thread that answers.
 //!
 //! Apart from it: [`template`], the command that renders a chart without a cluster, and [`diff`], which prints what a plan
 //! changes that waits for approval, or what applying a file would change.
@@ -21,8 +22,7 @@
 //! What a chart means, [`helm`] computes, what a template means, [`gotmpl`], and what YAML says, [`formats`]: none of them sees
 //! a cluster, a registry or a clock.
 //!
-//! Words: a *release* is Helm's, a *revision* one of its records, *inputs* all that a render depends on, *marks* our
-//! annotations on a record, a *slot* the right to work while others queue for it.
+//! The words that the code uses are listed in `docs/architecture.md`.
 
 pub mod api;
 pub mod args;

@@ -1,14 +1,5 @@
 //! Carrying out one step of the plan. Every write can be the last one before a crash: the next reconcile finds in
-//! Helm's history how far this one came, and goes on from there.
-//!
-//! | killed after | the next reconcile |
-//! |---|---|
-//! | nothing recorded yet | plans the same step |
-//! | `pending-*` was recorded | resumes that revision from its own record: same manifest, hooks that succeeded stay done |
-//! | `applied` was marked | looks at the objects: what is gone is applied again, and it waits for the others |
-//! | the old revision became `superseded` | the same |
-//! | the new one became `deployed` | keeps it |
-//! | `uninstalling` was recorded | ends the uninstall |
+//! Helm's history how far this one came, and goes on from there (`docs/architecture.md`, "When it is killed").
 //!
 //! The same holds when the object changes in the middle of a step: the pending revision is gone on with where it is still
 //! what is declared, and ended as superseded where it is not. Neither is a failure, and neither deletes anything.

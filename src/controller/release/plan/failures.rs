@@ -7,7 +7,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use super::{Facts, Plan, Step, StepKind, Stop, is_asked, release, replaced, standing, written};
 use crate::api::Reason;
 use crate::controller::error::{self, NextAttempt};
-use crate::history::{RecordMeta, Remedied};
+use crate::history::{Outcome, RecordMeta, Remedied};
 
 /// The failure that a revision is the remedy for, where it failed at what is declared now.
 pub(super) fn remedied<'m>(meta: &'m RecordMeta, facts: &Facts<'_>) -> Option<&'m Remedied> {
@@ -23,7 +23,9 @@ pub(super) fn remedy(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
     let (kind, _) = replaced(before);
     let mut deployed = before.iter().rev().filter(|meta| meta.was_deployed());
     let wanted = deployed.clone().find(|meta| Some(meta.revision) == declared.to_revision);
-    let good = wanted.or_else(|| deployed.next()).filter(|_| kind == StepKind::Upgrade)?;
+    // As Flux: what failed its tests is no better, where that counts.
+    let is_good = |meta: &&RecordMeta| !declared.tests || !has_failed_tests(meta);
+    let good = wanted.or_else(|| deployed.find(is_good)).filter(|_| kind == StepKind::Upgrade)?;
     let is_last = declared.upgrade_retries.is_some_and(|retries| marks.attempt > retries);
     let is_barred = (marks.hooked && !declared.after_hooks) || marks.unremedied;
     if !declared.rollback || is_barred || (is_last && !declared.rollback_last) {
@@ -50,6 +52,11 @@ pub(super) fn remedy(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
         remedies: Some(remedied),
         forced: None,
     }))
+}
+
+fn has_failed_tests(meta: &RecordMeta) -> bool {
+    let tested = meta.marks.as_ref().and_then(|marks| marks.tested.as_ref());
+    tested.is_some_and(|tested| tested.outcome == Outcome::Failed)
 }
 
 /// What comes after a rollback: the next attempt at what failed, when it is due.

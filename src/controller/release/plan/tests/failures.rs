@@ -38,6 +38,15 @@ fn an_upgrade_that_failed_is_rolled_back_once_and_tried_again_so_often() {
     assert!(is_rollback(&next, 2), "{next:?}");
     let Plan::Release(step) = next else { panic!("a rollback") };
     assert_eq!((step.revision, step.replaces), (4, vec![2, 3]));
+    // Nor to one whose tests failed, where they count.
+    let mut untested = failed.clone();
+    let asked = String::new();
+    untested[1].marks.as_mut().expect("marks").tested =
+        Some(Tested { outcome: Outcome::Failed, ran: 1, declared: String::new(), asked });
+    assert!(is_rollback(&remedied(&untested, None, Remedies { tests: true, ..none() }), 1));
+    assert!(is_rollback(&remedied(&untested, None, none()), 2));
+    let to_revision = Some(2);
+    assert!(is_rollback(&remedied(&untested, None, Remedies { tests: true, to_revision, ..none() }), 2));
     // Not an install, not where a hook was completed, not twice, not the last where that is declared.
     let next = remedied(&history("failed=now:NotReady:1@0"), None, none());
     assert!(matches!(next, Plan::Stop(Stop::BackOff { .. })), "{next:?}");
