@@ -241,6 +241,18 @@ impl Cluster {
         outcome
     }
 
+    /// The metadata of an object whose conversion webhook does not answer, if it exists, in the version in which it is stored, which
+    /// needs none: what converts it may come up with the very apply that asks. None where it is not served in that version.
+    async fn unconverted(&self, object: &Object) -> Result<Option<Option<Metadata>>, Error> {
+        for resource in self.other_versions(object.resource()).await? {
+            match self.requests.metadata(&resource, object.reference()).await {
+                Err(Error::WebhookUnreachable { .. } | Error::UnknownKind { .. }) => {}
+                metadata => return metadata.map(Some),
+            }
+        }
+        Ok(None)
+    }
+
     /// The metadata of the object if it exists, unless it is somebody else's.
     async fn claimed(&self, object: &Object, options: &ApplyOptions) -> Result<Option<Metadata>, Error> {
         let metadata = match self.requests.metadata(object.resource(), object.reference()).await {
@@ -251,11 +263,7 @@ impl Cluster {
                     None => None,
                 }
             }
-            // What converts it may come up with this very apply: as it is stored it needs no conversion.
-            Err(away @ Error::WebhookUnreachable { .. }) => match self.moved(object.resource()).await? {
-                Some(resource) => self.requests.metadata(&resource, object.reference()).await.map_err(|_| away)?,
-                None => return Err(away),
-            },
+            Err(away @ Error::WebhookUnreachable { .. }) => self.unconverted(object).await?.ok_or(away)?,
             metadata => metadata?,
         };
         if let Some(metadata) = metadata.as_ref().filter(|_| !options.take_ownership) {

@@ -15,6 +15,9 @@ use super::{Cluster, Error};
 /// except by our own CRDs, which call [`Discovery::invalidate`].
 const YOUNG: Duration = Duration::from_secs(2);
 
+/// A snapshot older than this is read again where it matters what has come to be served of late.
+const LATE: Duration = Duration::from_mins(1);
+
 /// A snapshot older than this is read again, so that what charts see follows the cluster.
 const OLD: Duration = Duration::from_mins(10);
 
@@ -123,8 +126,12 @@ impl Kinds {
 
     /// A resource that serves `kind` of `group` in any version.
     pub(super) fn any_version(&self, group: &str, kind: &str) -> Option<&Resource> {
-        let versions = self.resources.values().filter(|resource| resource.group == group && resource.kind == kind);
-        versions.max_by_key(|resource| Version::parse(&resource.version).priority())
+        self.versions(group, kind).max_by_key(|resource| Version::parse(&resource.version).priority())
+    }
+
+    /// The kind in each version that is served.
+    fn versions<'a, 'k>(&'a self, group: &'k str, kind: &'k str) -> impl Iterator<Item = &'a Resource> + use<'a, 'k> {
+        self.resources.values().filter(move |resource| resource.group == group && resource.kind == kind)
     }
 
     fn add_group_list(&mut self, list: APIGroupDiscoveryList) {
@@ -209,6 +216,11 @@ impl Discovery {
         Ok(self.no_older_than(YOUNG).await?.kinds)
     }
 
+    /// The kinds as of a minute ago at most.
+    pub(super) async fn kinds_of_late(&self) -> Result<Arc<Kinds>, Error> {
+        Ok(self.no_older_than(LATE).await?.kinds)
+    }
+
     /// Forgets the snapshot: a CRD was applied or removed.
     pub(super) fn invalidate(&self) {
         *self.slot() = None;
@@ -262,6 +274,13 @@ impl Cluster {
         self.discovery.invalidate();
         let kinds = self.discovery.kinds_with(std::iter::empty()).await?;
         Ok(kinds.any_version(&resource.group, &resource.kind).filter(|served| *served != resource).cloned())
+    }
+
+    /// The other resources by which the objects of a kind are served.
+    pub(super) async fn other_versions(&self, resource: &Resource) -> Result<Vec<Resource>, Error> {
+        let kinds = self.discovery.kinds_of_late().await?;
+        let others = kinds.versions(&resource.group, &resource.kind).filter(|served| *served != resource);
+        Ok(others.cloned().collect())
     }
 
     /// What charts see as `.Capabilities`: the server's version and Helm's version set (`group/version` and

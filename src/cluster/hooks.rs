@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::apply::{How, prepared, vanishes};
 use super::checks::Judge;
@@ -28,6 +29,9 @@ pub enum HookOutcome {
 /// The annotation of a hook's object that says which run of the hook made it, and for which release:
 /// `namespace/name@time`. Hooks bear no other marks, as with Helm.
 const RUN: &str = "helm-operator.ketches.cn/hook-run";
+
+/// Between two looks at a hook that may not be watched.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// One run of a hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +58,7 @@ impl Cluster {
     /// A Job or Pod that exists is not touched: it has run, or runs, for something else, and its end would be taken for
     /// this hook's ([`Error::HookExists`]). But one that a run which is resumed has made is the one to wait for.
     ///
-    /// Where it may not be watched it goes on, and the run is to be resumed ([`Error::Unwatched`]): then it is looked at again.
+    /// Where it may neither be watched nor looked at it goes on, and the run is to be resumed ([`Error::Unwatched`]).
     pub async fn run_hook(&self, hook: &Object, run: HookRun<'_>, timeout: Duration) -> Result<HookOutcome, Error> {
         let hook = &hook.annotated(RUN, made_for(run.of) + &run.began.to_string());
         if !ends(hook.reference()) {
@@ -67,6 +71,7 @@ impl Cluster {
             Some(left) => left,
             None => self.create_hook(hook, timeout).await?,
         };
+        let deadline = Instant::now() + timeout;
         let target = Target {
             object: hook.reference().clone(),
             resource: hook.resource().clone(),
@@ -79,21 +84,44 @@ impl Cluster {
             Err(Unsettled::Failed(targets)) => Ok(self.ended_badly(targets, HookOutcome::Failed).await),
             Err(Unsettled::Late(targets)) => Ok(self.ended_badly(targets, HookOutcome::TimedOut).await),
             Err(Unsettled::Unwatchable(object, message)) => {
-                self.seen_to_end(hook, Error::Unwatched { object: Box::new(object), message }).await
+                let unknown = Error::Unwatched { object: Box::new(object), message };
+                self.seen_to_end(hook, begun.vanishes, (deadline, unknown)).await
             }
         }
     }
 
-    /// How a hook ended that is not watched; `unknown` where it has not.
-    async fn seen_to_end(&self, hook: &Object, unknown: Error) -> Result<HookOutcome, Error> {
+    /// How a hook ends that may not be watched: it is looked at, again and again; `unknown` where that may not be either.
+    async fn seen_to_end(
+        &self,
+        hook: &Object,
+        vanishes: bool,
+        (deadline, unknown): (Instant, Error),
+    ) -> Result<HookOutcome, Error> {
         let reference = hook.reference();
-        let Some(live) = self.requests.get(hook.resource(), reference).await? else { return Err(unknown) };
-        match Judge::Strict.assess(&reference.group, &reference.kind, &Subject::of(&live), Value::default).complete {
-            Verdict::Current => Ok(HookOutcome::Succeeded),
-            Verdict::InProgress(_) => Err(unknown),
-            Verdict::Failed(message) => {
-                let why = self.diagnose(hook.resource(), reference).await;
-                Ok(HookOutcome::Failed(Unready { object: reference.clone(), message, why }))
+        let failed = |message: String, why| Unready { object: reference.clone(), message, why };
+        loop {
+            let Ok(live) = self.requests.get(hook.resource(), reference).await else { return Err(unknown) };
+            let Some(live) = live else {
+                let message = if vanishes {
+                    "it is gone, and was not seen to complete"
+                } else {
+                    "somebody deleted it before it was complete"
+                };
+                return Ok(HookOutcome::Failed(failed(message.to_owned(), Vec::new())));
+            };
+            let verdict = Judge::Strict.assess(&reference.group, &reference.kind, &Subject::of(&live), Value::default);
+            let is_late = Instant::now() >= deadline;
+            match verdict.complete {
+                Verdict::Current => return Ok(HookOutcome::Succeeded),
+                Verdict::InProgress(_) if !is_late => tokio::time::sleep(LOOK).await,
+                Verdict::InProgress(message) => {
+                    let why = self.diagnose(hook.resource(), reference).await;
+                    return Ok(HookOutcome::TimedOut(failed(format!("{message}; {unknown}"), why)));
+                }
+                Verdict::Failed(message) => {
+                    let why = self.diagnose(hook.resource(), reference).await;
+                    return Ok(HookOutcome::Failed(failed(message, why)));
+                }
             }
         }
     }

@@ -151,9 +151,9 @@ impl Cluster {
         Ok(objects.iter().map(|object| kinds.any_version(&object.group, &object.kind).cloned()).collect())
     }
 
-    /// What [`resources_of`](Self::resources_of) says as of now: the API server is asked which kinds it serves.
+    /// What [`resources_of`](Self::resources_of) says, as of a minute ago at most: the API server is asked which kinds it serves.
     pub async fn resources_now(&self, objects: &[ObjectRef]) -> Result<Vec<Option<Resource>>, super::Error> {
-        self.discovery.invalidate();
-        self.resources_of(objects).await
+        let kinds = self.discovery.kinds_of_late().await?;
+        Ok(objects.iter().map(|object| kinds.any_version(&object.group, &object.kind).cloned()).collect())
     }
 }

@@ -142,8 +142,15 @@ impl<'a> Slot<'a> {
     }
 }
 
+/// When a context is made.
+pub(super) fn now() -> Timestamp {
+    Timestamp::now()
+}
+
 /// Handles to the outside world and to what is known of it.
 pub(crate) struct Context {
+    /// When this process began to lead.
+    pub(crate) began: Timestamp,
     pub(crate) client: kube::Client,
     pub(crate) home: Site,
     pub(crate) own_cluster: OwnCluster,
@@ -243,6 +250,6 @@ impl Context {
     /// The time. The only clock of the controllers.
     #[expect(clippy::unused_self, reason = "the clock belongs to the context, so that pure stages cannot reach it")]
     pub(crate) fn now(&self) -> Timestamp {
-        Timestamp::now()
+        now()
     }
 }

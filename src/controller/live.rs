@@ -136,6 +136,12 @@ pub(crate) struct Watched {
     pub(crate) left_out: Vec<ObjectRef>,
 }
 
+/// That the objects of a revision began to be watched: another beginning is another.
+pub(crate) struct Begun {
+    uid: String,
+    first: usize,
+}
+
 impl LiveReleases {
     /// Whether the objects of this revision of the object with this uid are watched, for what is declared of drift.
     pub(crate) fn covers(&self, uid: &str, of: RevisionRef, declared: u64) -> bool {
@@ -149,7 +155,7 @@ impl LiveReleases {
         watch: Watch,
         Watched { objects, left_out }: Watched,
         (cluster, checks): (&Cluster, &HealthChecks),
-    ) {
+    ) -> Begun {
         let uid = release.uid().unwrap_or_default();
         let mut open = self.lock();
         open.end(&uid);
@@ -174,13 +180,14 @@ impl LiveReleases {
             failed: (0, false),
         };
         open.numbers.insert(first, uid.clone());
-        open.releases.insert(uid, release);
+        open.releases.insert(uid.clone(), release);
+        Begun { uid, first }
     }
 
-    /// The object whose release is watched as of this revision; none where it is not.
-    fn key(&self, uid: &str, of: RevisionRef) -> Option<Key> {
+    /// The object whose release is watched as it was begun then; none where it is not.
+    fn key(&self, Begun { uid, first }: &Begun) -> Option<Key> {
         let open = self.lock();
-        open.releases.get(uid).filter(|release| release.watch.of == of).map(|release| release.key.clone())
+        open.releases.get(uid).filter(|release| release.first == *first).map(|release| release.key.clone())
     }
 
     /// Ends the watch of a release's objects, if there is one.
@@ -287,8 +294,10 @@ impl LiveReleases {
         let uid = uid.clone();
         let release = open.releases.get_mut(&uid)?;
         let object = release.objects.get_mut(number.checked_sub(release.first)?)?;
-        let was_seen = object.is_seen;
+        let (was_seen, was_unknown) = (object.is_seen, object.is_unknown());
         let is_over = object.look(release.watch.compares);
+        // The status tells which are not watched.
+        let is_news = was_unknown != object.is_unknown();
         match (was_seen, object.is_seen) {
             (false, true) => release.unseen = release.unseen.saturating_sub(1),
             (true, false) => release.unseen += 1,
@@ -297,7 +306,7 @@ impl LiveReleases {
         let is_lost = object.live.is_lost() && !std::mem::replace(&mut object.is_lost, true);
         // What was told before this process is over, perhaps.
         let is_clear = release.unseen == 0 && std::mem::take(&mut release.watch.is_in_doubt);
-        if is_over || is_clear || is_lost {
+        if is_over || is_clear || is_news {
             release.refresh.get_or_insert_with(|| Instant::now() + SETTLE);
         }
         Some((uid, is_lost))
@@ -413,20 +422,15 @@ pub(crate) fn wake_when_due(uid: &str, context: &Arc<Context>) {
 }
 
 /// Has the objects of a revision watched anew, and its release woken, once one can be watched that was left out: `is_there` tells.
-pub(crate) fn watch_when_there(
-    uid: String,
-    of: RevisionRef,
-    is_there: impl AsyncFn() -> bool + 'static,
-    context: &Arc<Context>,
-) {
+pub(crate) fn watch_when_there(begun: Begun, is_there: impl AsyncFn() -> bool + 'static, context: &Arc<Context>) {
     let context = Arc::clone(context);
     spawn_local(async move {
         let mut pause = RENEWED;
         loop {
             tokio::time::sleep(pause).await;
-            let Some(key) = context.live.key(&uid, of) else { return };
-            if is_there().await {
-                context.live.end(&uid);
+            let Some(key) = context.live.key(&begun) else { return };
+            if is_there().await && context.live.key(&begun).is_some() {
+                context.live.end(&begun.uid);
                 context.wake.release(watch::reference(&key));
                 return;
             }

@@ -120,6 +120,7 @@ fn assemble(
     metrics.count_history(move || counted.bytes());
     let registry = Registry::new(&setup.registry);
     let context = Arc::new(Context {
+        began: context::now(),
         schemas: registry.schemas(setup.schema_hosts),
         home: place::Site::new(client, revisions),
         own_cluster: own_cluster::OwnCluster::default(),

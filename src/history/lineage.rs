@@ -27,10 +27,12 @@ impl RecordMeta {
     }
 }
 
-/// The revision of `revisions` (oldest first) whose objects are in the cluster: the last that left anything there, where that is
-/// deployed.
+/// The revision of `revisions` (oldest first) whose objects are in the cluster, and meant to be: the last that left anything there, where
+/// that is deployed. What a hook that was completed has changed, or taken away, is left as it is: a database may be migrated by half.
 pub fn deployed(revisions: &[RecordMeta]) -> Option<&RecordMeta> {
-    revisions.iter().rfind(|meta| !meta.left_nothing()).filter(|meta| meta.status == Status::Deployed)
+    let is_hooked = |meta: &RecordMeta| meta.marks.as_ref().is_some_and(|marks| marks.hooked);
+    let last = revisions.iter().rfind(|meta| !meta.left_nothing() || is_hooked(meta));
+    last.filter(|meta| meta.status == Status::Deployed)
 }
 
 /// The revisions to delete so that at most `max` of `revisions` (oldest first) are left; 0 means no limit.
@@ -125,6 +127,9 @@ mod tests {
         ] {
             assert_eq!(deployed(&revisions(words)).map(|meta| meta.revision), expected, "{words:?}");
         }
+        let mut hooked = revisions("deployed=a failed!=b-");
+        hooked[1].marks.as_mut().expect("marks").hooked = true;
+        assert_eq!(deployed(&hooked), None);
     }
 
     #[test]

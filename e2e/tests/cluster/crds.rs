@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use e2e::eventually;
 use helm::engine::Lookup;
 use helm_operator::cluster::{Change, Error, ExistingCrds, Reach, Source};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -370,5 +371,39 @@ async fn a_confined_release_reaches_its_own_namespace_only() -> Result<()> {
     ensure!(ground.cluster.admit_crds(&source, &reach).await.is_err(), "admitted");
     ground.cluster.install_crds(&source, ExistingCrds::Keep, LONG, None).await?;
     ground.cluster.admit_crds(&source, &reach).await?;
+    Ok(())
+}
+
+/// What converts it comes up with the very apply that asks whose it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_whose_conversion_webhook_is_away_is_looked_up_as_it_is_stored() -> Result<()> {
+    let ground = Ground::new("crds-unconverted").await?;
+    let mut definition = crd("unconverted.example.com", "one");
+    let mut newer = definition["spec"]["versions"][0].clone();
+    (newer["name"], newer["storage"]) = (json!("v2"), json!(false));
+    definition["spec"]["versions"].as_array_mut().context("versions")?.push(newer);
+    let options = ground.apply_options("shop");
+    let gadget = |version: &str| json!({ "apiVersion": format!("unconverted.example.com/{version}"), "kind": "Gadget", "metadata": { "name": "one" } });
+    ground.cluster.apply(&ground.objects(&[definition, gadget("v1")]).await?, &options).await?;
+    let webhook = json!({
+        "conversionReviewVersions": ["v1"],
+        "clientConfig": { "service": { "name": "away", "namespace": "crds-unconverted" } },
+    });
+    let conversion = json!({ "spec": { "conversion": { "strategy": "Webhook", "webhook": webhook } } });
+    let name = "gadgets.unconverted.example.com";
+    definitions(&ground).patch(name, &PatchParams::default(), &Patch::Merge(conversion)).await?;
+    let newer = ground.objects(&[gadget("v2")]).await?;
+    // It takes the API server a moment.
+    let applied = eventually::eventually("the webhook is asked", LONG, async || {
+        let applied = ground.cluster.apply(&newer, &options).await;
+        ensure!(matches!(applied, Err(Error::WebhookUnreachable { .. })), "{applied:?}");
+        Ok(())
+    });
+    applied.await?;
+    let claims = ground.cluster.claim(&newer, &options).await?;
+    ensure!(claims.contains(newer[0].reference()), "it counts as absent");
+    let theirs = ground.cluster.claim(&newer, &ground.apply_options("other")).await;
+    ensure!(matches!(theirs, Err(Error::Owned { .. })), "{:?}", theirs.err());
+    definitions(&ground).delete(name, &DeleteParams::default()).await?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use e2e::charts::{self, Chart};
 use e2e::eventually;
+use e2e::gateway::{Reply, Which};
 use e2e::kwok::{PLAY, play};
 use e2e::status;
 use e2e::story::{SOON, Story, alone, as_it_is, story};
@@ -315,5 +316,33 @@ fn what_ended_in_its_hooks_is_pruned_whatever_it_was_made_of() -> Result<()> {
         let history = story.history("app").await?;
         ensure!(history == "1 deployed, 7 failed, 8 failed", "the history is {history}");
         Ok(())
+    })
+}
+
+/// With get, create and delete alone, as a kubeconfig may give them.
+#[test]
+fn a_hook_that_may_not_be_watched_is_looked_at_until_it_ends_or_its_time_is_over() -> Result<()> {
+    alone("hook-unwatched", as_it_is, async |story| {
+        story.push(&hooked(&[job("runs", 1, "before-hook-creation", "")])).await?;
+        story
+            .push(
+                &Chart::new("hangs", "1.0.0")
+                    .file("templates/job.yaml", job("hangs", 1, "before-hook-creation", play::HANG)),
+            )
+            .await?;
+        story.open_repository().await?;
+        let (gateway, operator) = story.behind_gateway(&[]).await?;
+        let refused = json!({
+            "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403,
+            "message": "jobs.batch is forbidden: the operator cannot list resource \"jobs\"",
+        });
+        let reply = Reply { status: 403, content_type: "application/json", body: refused.to_string() };
+        gateway.replies(Which::reads("/jobs?"), reply);
+        story.release("app", "hooked", "1.0.0", json!({})).await?;
+        story.release("slow", "hangs", "1.0.0", json!({ "install": { "timeout": "15s" } })).await?;
+        story.ready("app").await?;
+        let words = ["slow-hangs", "did not end within", "failed to watch"];
+        story.refused("slow", Reason::HookFailed, &words).await?;
+        operator.check_log()
     })
 }

@@ -88,8 +88,12 @@ impl Object {
     /// over.
     pub(super) fn look(&mut self, compares: bool) -> bool {
         let glance = self.live.look();
-        self.is_seen = glance.sighting != Sighting::Unseen;
-        self.is_unwatchable = glance.sighting == Sighting::Unwatchable;
+        // While its watch is begun anew nothing else is known of it than before.
+        if glance.sighting != Sighting::Unseen {
+            (self.is_seen, self.is_unwatchable) = (true, glance.sighting == Sighting::Unwatchable);
+        } else if !self.is_unwatchable {
+            self.is_seen = false;
+        }
         let was_told = compares && self.compare(glance);
         self.examine(glance) || was_told
     }

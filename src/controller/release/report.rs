@@ -255,7 +255,7 @@ fn drifted(conditions: Conditions, release: &HelmRelease, trace: &Trace, before:
         [] if !is_compared => match declared.and_then(|declared| declared.mode) {
             Some(DriftMode::Disabled) => conditions,
             // Of a revision that is replaced nothing is told any more, nor of one of which something changed and was not looked at.
-            _ if trace.acted || trace.state.is_none() => conditions,
+            _ if trace.acted || !trace.knows_how_it_is() => conditions,
             _ => conditions.keeping(Drifted, before),
         },
         [] if declared.is_some() => {
@@ -283,7 +283,7 @@ fn healthy(conditions: Conditions, trace: &Trace, before: &[Condition]) -> Condi
     let was_doubtful = before.iter().any(|it| it.type_ == Healthy.as_str() && it.status != "True");
     match troubles.as_slice() {
         // Nobody looked why.
-        [] if *is_troubled && trace.state.is_none() => conditions,
+        [] if *is_troubled && !trace.knows_how_it_is() => conditions,
         [] if *is_troubled || (was_doubtful && !is_seen) => conditions.keeping(Healthy, before),
         [] if *is_seen && !unwatched.is_empty() => {
             let message = format!(

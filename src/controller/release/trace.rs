@@ -66,6 +66,8 @@ pub(super) struct Trace {
     pub(super) records: Option<Target>,
     /// The demand for one more revision that is answered, whatever the revisions tell.
     pub(super) demand: Option<String>,
+    /// Whether the objects of what is deployed were looked at.
+    pub(super) is_observed: bool,
     /// Whether the release is an object's of another cluster.
     pub(super) is_elsewhere: bool,
     /// Whether the plan that the status tells of waits no more.
@@ -105,6 +107,11 @@ impl Trace {
             Some(_) => {}
             None => self.warnings.push((reason, message)),
         }
+    }
+
+    /// Whether somebody looked how what is deployed is.
+    pub(super) fn knows_how_it_is(&self) -> bool {
+        self.is_observed || self.state.is_some()
     }
 
     /// What a person should know who asks what would be done.

@@ -9,7 +9,7 @@ use helm::release::Status;
 use super::hooks::{self, Course};
 use super::leftovers::{LeftChart, clean_up, deletion, left_chart, made_since, not_cleaned};
 use super::prepare::{self, Pending};
-use super::{Deadline, Doing, Task, masked, planning, record};
+use super::{Deadline, Doing, GRACE, Task, masked, planning, record};
 use crate::api::Reason;
 use crate::cluster::{Applied, Existing, Fingerprint, Object, Readiness, SecretValues};
 use crate::controller::error::ReconcileError;
@@ -83,16 +83,23 @@ pub(super) async fn finish(step: &Step, task: &Task<'_>, trace: &mut Trace) -> R
     Box::pin(run.end(ended, replaced, trace)).await
 }
 
-/// Ends a revision that cannot be gone on with, once its time is over: until then it stays pending.
+/// Ends a revision that cannot be gone on with since a webhook stays away, once its time is over: until then it stays pending.
 pub(super) async fn end_late(
     step: &Step,
     error: ReconcileError,
     task: &Task<'_>,
     trace: &mut Trace,
 ) -> Result<(), ReconcileError> {
+    if error.reason != Reason::WebhookUnavailable {
+        return Err(error);
+    }
     let record = record::get(&task.deployed(), step.revision).await?;
     let run = Run::new(step, task, prepare::deadline(step, &record, task), record);
-    if run.has_time() { Err(error) } else { Box::pin(run.end(Err(error), Vec::new(), trace)).await }
+    if run.has_time() {
+        return Err(error);
+    }
+    hooks::end_running(&run.record, task.place).await?;
+    Box::pin(run.end(Err(error), Vec::new(), trace)).await
 }
 
 /// What lies outside the release's namespace outlives it, and with it Helm's history: it is noted in the status before
@@ -223,9 +230,11 @@ impl<'a> Run<'a> {
 
     /// Whether the action's timeout leaves time, however often it was taken up again.
     fn has_time(&self) -> bool {
-        let began = self.record.release.info.last_deployed.unwrap_or_else(|| self.task.place.context.now());
-        let age = Duration::try_from(self.task.place.context.now().duration_since(began)).unwrap_or_default();
-        age < self.action.timeout
+        let context = &self.task.place.context;
+        let age = |since| Duration::try_from(context.now().duration_since(since)).unwrap_or_default();
+        let began = self.record.release.info.last_deployed.unwrap_or_else(|| context.now());
+        // What it waits for may have been down as long as the operator was.
+        age(began) < self.action.timeout || age(context.began) < GRACE
     }
 
     /// Runs the hooks of an event; whether there are any.

@@ -85,10 +85,10 @@ pub(super) async fn watch(revision: u32, deployed: &DeployedRelease<'_>, trace: 
             || is_not(ConditionType::Healthy, "True"),
     };
     let left_out = watched.left_out.clone();
-    live.begin(deployed.release, watch, watched, (&deployed.place.cluster, &deployed.maintenance.checks));
+    let begun = live.begin(deployed.release, watch, watched, (&deployed.place.cluster, &deployed.maintenance.checks));
     if !left_out.is_empty() {
         let is_there = async move || judge.may_judge_any(&left_out).await;
-        live::watch_when_there(identity.uid.clone(), of, is_there, &deployed.place.context);
+        live::watch_when_there(begun, is_there, &deployed.place.context);
     }
     Ok(())
 }

@@ -121,9 +121,11 @@ pub(super) async fn keep(revision: u32, task: &Task<'_>, trace: &mut Trace) -> R
 }
 
 /// Watches the objects of a deployed revision, and finds out what ails those that do not do their work.
-async fn observe(revision: u32, deployed: &DeployedRelease<'_>, trace: &Trace) -> Result<(), ReconcileError> {
+async fn observe(revision: u32, deployed: &DeployedRelease<'_>, trace: &mut Trace) -> Result<(), ReconcileError> {
     Box::pin(drift::watch(revision, deployed, trace)).await?;
-    Box::pin(health::examine(revision, deployed, trace)).await
+    Box::pin(health::examine(revision, deployed, trace)).await?;
+    trace.is_observed = true;
+    Ok(())
 }
 
 /// Takes one step; then it is planned again.

@@ -41,8 +41,9 @@ pub(super) async fn give_up(
         return Err(error);
     }
     let mut failed = record::get(&task.deployed(), remedied.failed).await?;
-    let since = failed.meta()?.modified_at.unwrap_or_default();
-    let age = Duration::try_from(task.place.context.now().duration_since(since)).unwrap_or_default();
+    let context = &task.place.context;
+    let since = failed.meta()?.modified_at.unwrap_or_default().max(context.began);
+    let age = Duration::try_from(context.now().duration_since(since)).unwrap_or_default();
     // What serves the webhook may be on its way, for as long as the rollback may take.
     if error.reason == Reason::WebhookUnavailable && age < task.desired.rollback.timeout {
         return Err(error);
