@@ -102,12 +102,9 @@ impl Cluster {
         loop {
             let Ok(live) = self.requests.get(hook.resource(), reference).await else { return Err(unknown) };
             let Some(live) = live else {
-                let message = if vanishes {
-                    "it is gone, and was not seen to complete"
-                } else {
-                    "somebody deleted it before it was complete"
-                };
-                return Ok(HookOutcome::Failed(failed(message.to_owned(), Vec::new())));
+                // It removes itself when it is done; that it failed would have been seen, mostly.
+                let deleted = || failed("somebody deleted it before it was complete".to_owned(), Vec::new());
+                return Ok(if vanishes { HookOutcome::Succeeded } else { HookOutcome::Failed(deleted()) });
             };
             let verdict = Judge::Strict.assess(&reference.group, &reference.kind, &Subject::of(&live), Value::default);
             let is_late = Instant::now() >= deadline;
@@ -133,7 +130,15 @@ impl Cluster {
 
     /// The hook's object, if that run made it and nobody deletes it.
     async fn left_by(&self, hook: &Object, began: Timestamp) -> Result<Option<Begun>, Error> {
-        let Some(live) = self.requests.get(hook.resource(), hook.reference()).await? else { return Ok(None) };
+        let live = match self.requests.get(hook.resource(), hook.reference()).await {
+            // Whether it goes on is not known.
+            Err(refused @ Error::Forbidden { .. }) => {
+                let (object, message) = (Box::new(hook.reference().clone()), refused.to_string());
+                return Err(Error::Unwatched { object, message });
+            }
+            live => live?,
+        };
+        let Some(live) = live else { return Ok(None) };
         let metadata: Metadata = serde_json::from_value(live["metadata"].clone()).unwrap_or_default();
         let is_left = is_of_run(&metadata, began) && metadata.deletion_timestamp.is_none();
         Ok(is_left.then(|| Begun::of(&live)))

@@ -16,6 +16,11 @@ impl RecordMeta {
         self.marks.as_ref().is_some_and(|marks| marks.unapplied && !marks.applied && marks.ended.is_some())
     }
 
+    /// Whether a hook before it was completed, which may have changed anything.
+    pub fn is_hooked(&self) -> bool {
+        self.marks.as_ref().is_some_and(|marks| marks.hooked)
+    }
+
     /// Whether the revision was deployed once. One that we ended before it was complete never was, though Helm's word
     /// for it is the same as for one that another replaced.
     pub fn was_deployed(&self) -> bool {
@@ -30,8 +35,7 @@ impl RecordMeta {
 /// The revision of `revisions` (oldest first) whose objects are in the cluster, and meant to be: the last that left anything there, where
 /// that is deployed. What a hook that was completed has changed, or taken away, is left as it is: a database may be migrated by half.
 pub fn deployed(revisions: &[RecordMeta]) -> Option<&RecordMeta> {
-    let is_hooked = |meta: &RecordMeta| meta.marks.as_ref().is_some_and(|marks| marks.hooked);
-    let last = revisions.iter().rfind(|meta| !meta.left_nothing() || is_hooked(meta));
+    let last = revisions.iter().rfind(|meta| !meta.left_nothing() || meta.is_hooked());
     last.filter(|meta| meta.status == Status::Deployed)
 }
 
@@ -59,7 +63,7 @@ fn kept(revisions: &[RecordMeta]) -> BTreeSet<u32> {
     kept.extend(revisions.last().map(|meta| meta.revision));
     let mut known = BTreeSet::new();
     let since = revisions[last_good.map_or(0, |at| at + 1)..].iter().rev();
-    for meta in since.filter(|meta| !meta.left_nothing()).take(MOST_STANDING) {
+    for meta in since.filter(|meta| !meta.left_nothing() || meta.is_hooked()).take(MOST_STANDING) {
         let Some(marks) = &meta.marks else {
             kept.insert(meta.revision);
             continue;
@@ -130,6 +134,12 @@ mod tests {
         let mut hooked = revisions("deployed=a failed!=b-");
         hooked[1].marks.as_mut().expect("marks").hooked = true;
         assert_eq!(deployed(&hooked), None);
+        hooked.extend(
+            revisions("failed!=c- failed!=d- failed!=e-")
+                .into_iter()
+                .map(|meta| RecordMeta { revision: meta.revision + 2, ..meta }),
+        );
+        assert_eq!((deployed(&hooked), surplus(&hooked, 2)), (None, vec![3, 4]));
     }
 
     #[test]

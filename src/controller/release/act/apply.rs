@@ -98,7 +98,9 @@ pub(super) async fn end_late(
     if run.has_time() {
         return Err(error);
     }
-    hooks::end_running(&run.record, task.place).await?;
+    if let Err(error) = hooks::end_running(&run.record, task.place).await {
+        tracing::warn!(object = %task.desired.identity.owner, error = %error.message, "failed to end the hooks of a revision that ends");
+    }
     Box::pin(run.end(Err(error), Vec::new(), trace)).await
 }
 

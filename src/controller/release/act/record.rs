@@ -183,6 +183,7 @@ pub(super) async fn supersede(mut record: Record, why: &str, place: &Place) -> R
     record.release.info.status = Status::Superseded;
     record.release.info.description = format!("Ended before it was complete: {why}");
     record.release.chart.slim();
+    note_hooks(&mut record);
     let unapplied = is_in_hooks(record.marks.as_ref(), &record.release.hooks);
     if let Some(marks) = &mut record.marks {
         marks.unapplied = unapplied;

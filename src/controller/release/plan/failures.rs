@@ -27,7 +27,9 @@ pub(super) fn remedy(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
     let is_good = |meta: &&RecordMeta| !declared.tests || !has_failed_tests(meta);
     let good = wanted.or_else(|| deployed.find(is_good)).filter(|_| kind == StepKind::Upgrade)?;
     let is_last = declared.upgrade_retries.is_some_and(|retries| marks.attempt > retries);
-    let is_barred = (marks.hooked && !declared.after_hooks) || marks.unremedied;
+    // An earlier attempt may have come further.
+    let is_hooked = facts.revisions.iter().rev().take_while(|meta| !meta.was_deployed()).any(RecordMeta::is_hooked);
+    let is_barred = ((is_hooked || marks.hooked) && !declared.after_hooks) || marks.unremedied;
     if !declared.rollback || is_barred || (is_last && !declared.rollback_last) {
         return None;
     }

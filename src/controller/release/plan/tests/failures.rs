@@ -54,6 +54,11 @@ fn an_upgrade_that_failed_is_rolled_back_once_and_tried_again_so_often() {
     hooked[2].marks.as_mut().expect("marks").hooked = true;
     assert!(matches!(remedied(&hooked, None, none()), Plan::Stop(Stop::BackOff { .. })));
     assert!(is_rollback(&remedied(&hooked, None, Remedies { after_hooks: true, ..none() }), 2));
+    // Nor where one was in an earlier attempt.
+    let mut again = history("deployed=old failed=now:HookFailed:1@100 failed=now:HookFailed:2@0");
+    assert!(is_rollback(&remedied(&again, None, none()), 1));
+    again[1].marks.as_mut().expect("marks").hooked = true;
+    assert!(matches!(remedied(&again, None, none()), Plan::Stop(Stop::BackOff { .. })));
     let left = plan(&Facts {
         remedies: Remedies { rollback: true, rollback_last: false, upgrade_retries: Some(0), ..none() },
         ..facts(&identity(OWNER), &failed, Prompt::default(), Progress::Unknown)
