@@ -20,6 +20,10 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         &["use helm::", "use tokio", "use kube", "std::time::SystemTime", "std::fs", "std::env", "HashMap"],
     ),
     (
+        "crates/primes/src",
+        &["use helm::", "use tokio", "use kube", "std::time::SystemTime", "std::fs", "std::env", "HashMap"],
+    ),
+    (
         "crates/helm/src",
         &[
             "use tokio",
@@ -125,7 +129,7 @@ fn relative(path: &Path) -> String {
 }
 
 fn all() -> Vec<(String, String)> {
-    ["src", "crates/formats/src", "crates/gotmpl/src", "crates/helm/src", "e2e/src"]
+    ["src", "crates/formats/src", "crates/gotmpl/src", "crates/helm/src", "crates/primes/src", "e2e/src"]
         .into_iter()
         .flat_map(files)
         .collect()

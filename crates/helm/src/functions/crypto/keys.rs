@@ -9,7 +9,7 @@ use rsa::pkcs8::EncodePrivateKey;
 
 use super::super::arguments::{Outcome, text};
 use super::super::{hosted, random};
-use super::{HostRng, der, primes};
+use super::{HostRng, der};
 use crate::host::Host;
 
 /// Bits of `genPrivateKey "rsa"`.

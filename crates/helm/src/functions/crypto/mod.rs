@@ -8,7 +8,6 @@ mod der;
 mod extensions;
 mod keys;
 mod passwords;
-mod primes;
 
 use std::convert::Infallible;
 
