@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 
 use super::discovery::Served;
 use super::object::ObjectRef;
+use super::request::segment;
 use super::{Cluster, Error, Reach, Resource};
 
 /// Different questions of one render. A chart that needs more lists instead.
@@ -114,7 +115,7 @@ impl Lookup {
     }
 
     async fn list(&self, resource: &Resource, objects: &ObjectRef, most: usize) -> Result<(Value, usize), Error> {
-        let path = resource.path(objects.namespace.as_deref());
+        let path = resource.path(objects.namespace.as_deref().map(segment).as_deref());
         let mut params = ListParams::default().limit(PAGE);
         let (mut whole, mut bytes) = (None::<Value>, 0);
         loop {

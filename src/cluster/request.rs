@@ -11,6 +11,7 @@ use kube::Client;
 use kube::core::params::{DeleteParams, GetParams, ListParams, Patch, PatchParams};
 use kube::core::subresource::LogParams;
 use kube::core::{ObjectList, Request};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -105,14 +106,14 @@ impl Requests {
 
     /// Metadata of an object, `None` if it does not exist.
     pub(super) async fn metadata(&self, resource: &Resource, object: &ObjectRef) -> Result<Option<Metadata>, Error> {
-        let build = || collection(resource, object).get_metadata(&object.name, &GetParams::default());
+        let build = || collection(resource, object).get_metadata(&segment(&object.name), &GetParams::default());
         let partial: Option<Partial> = absent_is_none(self.send("get", resource, object, build).await)?;
         Ok(partial.map(|partial| partial.metadata))
     }
 
     /// The whole object, `None` if it does not exist.
     pub(super) async fn get(&self, resource: &Resource, object: &ObjectRef) -> Result<Option<Value>, Error> {
-        let build = || collection(resource, object).get(&object.name, &GetParams::default());
+        let build = || collection(resource, object).get(&segment(&object.name), &GetParams::default());
         absent_is_none(self.send("get", resource, object, build).await)
     }
 
@@ -130,9 +131,9 @@ impl Requests {
         let build = || {
             let collection = collection(resource, object);
             if metadata_only {
-                collection.patch_metadata(&object.name, &params, &patch)
+                collection.patch_metadata(&segment(&object.name), &params, &patch)
             } else {
-                collection.patch(&object.name, &params, &patch)
+                collection.patch(&segment(&object.name), &params, &patch)
             }
         };
         self.send("patch", resource, object, build).await
@@ -148,7 +149,7 @@ impl Requests {
         let mut params = PatchParams::apply(FIELD_MANAGER).validation_strict().dry_run();
         params.force = force;
         let patch = Patch::Apply(content);
-        let build = || collection(resource, object).patch(&object.name, &params, &patch);
+        let build = || collection(resource, object).patch(&segment(&object.name), &params, &patch);
         self.send("patch", resource, object, build).await
     }
 
@@ -156,7 +157,7 @@ impl Requests {
     pub(super) async fn merge(&self, (resource, object): (&Resource, &ObjectRef), patch: &Value) -> Result<(), Error> {
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let patch = Patch::Merge(patch);
-        let build = || collection(resource, object).patch_metadata(&object.name, &params, &patch);
+        let build = || collection(resource, object).patch_metadata(&segment(&object.name), &params, &patch);
         self.send::<Partial, _>("patch", resource, object, build).await.map(|_| ())
     }
 
@@ -171,7 +172,7 @@ impl Requests {
             "metadata": { "resourceVersion": resource_version, "managedFields": managed_fields },
         });
         let (params, patch) = (PatchParams::default(), Patch::Merge(&patch));
-        let build = || collection(resource, object).patch_metadata(&object.name, &params, &patch);
+        let build = || collection(resource, object).patch_metadata(&segment(&object.name), &params, &patch);
         self.send::<Partial, _>("patch", resource, object, build).await.map(|_| ())
     }
 
@@ -182,7 +183,7 @@ impl Requests {
         object: &ObjectRef,
         params: &DeleteParams,
     ) -> Result<Deletion, Error> {
-        let build = || collection(resource, object).delete(&object.name, params);
+        let build = || collection(resource, object).delete(&segment(&object.name), params);
         let answer: Option<Value> = absent_is_none(self.send("delete", resource, object, build).await)?;
         // The server answers with a Status when nothing is left, with the object while something holds it.
         Ok(match answer {
@@ -193,7 +194,10 @@ impl Requests {
 
     /// The log of a pod.
     pub(super) async fn log(&self, resource: &Resource, pod: &ObjectRef, params: &LogParams) -> Result<String, Error> {
-        self.send_for_text("get the log of", resource, pod, || collection(resource, pod).logs(&pod.name, params)).await
+        self.send_for_text("get the log of", resource, pod, || {
+            collection(resource, pod).logs(&segment(&pod.name), params)
+        })
+        .await
     }
 
     pub(super) async fn send<T: DeserializeOwned, B>(
@@ -236,6 +240,7 @@ impl Requests {
     where
         B: Fn() -> Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     {
+        check_segments(object)?;
         let attempt = Attempt { verb, resource, object };
         let answer = self
             .patiently(async || {
@@ -280,7 +285,26 @@ impl Requests {
 
 /// The URL path of the collection that holds `object`.
 fn collection(resource: &Resource, object: &ObjectRef) -> Request {
-    Request::new(resource.path(object.namespace.as_deref()))
+    Request::new(resource.path(object.namespace.as_deref().map(segment).as_deref()))
+}
+
+/// What may stand in a segment of a path as it is (RFC 3986, `pchar`). Whatever else a chart writes into a name must not become
+/// a part of the address: what does not exist under a name that cannot be the API server tells.
+const ADDRESSED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':').remove(b'@');
+
+/// A name as a segment of a path.
+pub(super) fn segment(name: &str) -> String {
+    utf8_percent_encode(name, ADDRESSED).to_string()
+}
+
+/// Refuses names and namespaces that are no segment of a path however they are written: as client-go does.
+pub(super) fn check_segments(object: &ObjectRef) -> Result<(), Error> {
+    let is_bad = |text: &&str| matches!(*text, "." | "..") || text.contains(['/', '%']);
+    let bad = [Some(&*object.name), object.namespace.as_deref()].into_iter().flatten().find(is_bad);
+    let Some(bad) = bad else { return Ok(()) };
+    let message = format!("{bad:?} is no name: it must not be `.` or `..`, nor contain `/` or `%`");
+    Err(Error::Invalid { object: Box::new(object.clone()), message })
 }
 
 fn absent_is_none<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
@@ -288,5 +312,42 @@ fn absent_is_none<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
         Ok(found) => Ok(Some(found)),
         Err(Error::Refused { code: 404, .. } | Error::NamespaceMissing { .. }) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ObjectRef, check_segments, segment};
+
+    #[test]
+    fn a_name_never_becomes_a_part_of_the_address() {
+        for (name, expected) in [
+            ("web-1.example", "web-1.example"),
+            ("system:node-proxier", "system:node-proxier"),
+            ("b?x=", "b%3Fx%3D"),
+            ("?x=", "%3Fx%3D"),
+            ("a#b", "a%23b"),
+            ("my role", "my%20role"),
+            ("straße", "stra%C3%9Fe"),
+        ] {
+            assert_eq!(segment(name), expected);
+        }
+        let object = |name: &str, namespace: &str| ObjectRef {
+            group: String::new(),
+            kind: "ConfigMap".to_owned(),
+            namespace: Some(namespace.to_owned()),
+            name: name.to_owned(),
+        };
+        for (name, namespace, is_fine) in [
+            ("a", "b", true),
+            ("", "b", true),
+            ("a?", "b c", true),
+            ("a/scale", "b", false),
+            ("..", "b", false),
+            ("a", "kube-system/configmaps", false),
+            ("a%2fb", "b", false),
+        ] {
+            assert_eq!(check_segments(&object(name, namespace)).is_ok(), is_fine, "{namespace}/{name}");
+        }
     }
 }
