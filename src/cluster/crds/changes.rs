@@ -33,6 +33,10 @@ pub(super) fn compare(live: &Value, wanted: &Value) -> Verdict {
         ));
     }
     let mut lost = Vec::new();
+    let keeps_all = |definition: &Value| definition["spec"]["preserveUnknownFields"].as_bool();
+    if keeps_all(live) == Some(true) && keeps_all(wanted) == Some(false) {
+        lost.push("whatever its schemas do not name (spec.preserveUnknownFields)".to_owned());
+    }
     for before in live["spec"]["versions"].as_array().into_iter().flatten() {
         let name = before["name"].as_str().unwrap_or_default();
         if let Some(after) = version(wanted, name) {
@@ -53,12 +57,11 @@ fn version<'a>(definition: &'a Value, name: &str) -> Option<&'a Value> {
 }
 
 /// The fields of a schema that another one would drop from objects, as paths.
+///
+/// What keeps unknown fields keeps those that its schema does not name; within those that it names, pruning goes on.
 fn removed(before: &Value, after: &Value, path: &str, lost: &mut Vec<String>) {
-    // What keeps unknown fields drops none.
-    if after["x-kubernetes-preserve-unknown-fields"] == true {
-        return;
-    }
-    if before["x-kubernetes-preserve-unknown-fields"] == true {
+    let (kept, keeps) = (is_keeping(before), is_keeping(after));
+    if kept && !keeps {
         lost.push(format!("{path} (it kept unknown fields)"));
         return;
     }
@@ -66,12 +69,18 @@ fn removed(before: &Value, after: &Value, path: &str, lost: &mut Vec<String>) {
         let path = format!("{path}.{name}");
         match after["properties"].get(name) {
             Some(still) => removed(property, still, &path, lost),
-            None if after["additionalProperties"].is_object() || after["additionalProperties"] == true => {}
+            None if keeps || is_open(after) => {}
             None => lost.push(path),
         }
     }
-    let is_open = |schema: &Value| schema["additionalProperties"].is_object() || schema["additionalProperties"] == true;
-    if is_open(before) && !is_open(after) {
+    if kept {
+        // What was not named held anything.
+        let named = after["properties"].as_object().into_iter().flatten();
+        let is_new = |name: &str| before["properties"].get(name).is_none();
+        let pruned = named.filter(|(name, schema)| is_new(name) && prunes(schema));
+        lost.extend(pruned.map(|(name, _)| format!("{path}.{name} (it kept unknown fields)")));
+    }
+    if is_open(before) && !is_open(after) && !keeps {
         lost.push(format!("{path}.* (it took any key)"));
         return;
     }
@@ -80,6 +89,25 @@ fn removed(before: &Value, after: &Value, path: &str, lost: &mut Vec<String>) {
             removed(&before[part], &after[part], &format!("{path}{suffix}"), lost);
         }
     }
+}
+
+/// Whether objects that a schema describes lose what it does not name.
+fn prunes(schema: &Value) -> bool {
+    let inner = || ["items", "additionalProperties"].iter().filter_map(|part| schema.get(part)).any(prunes);
+    let is_closed = schema["type"] == "object" && !is_open(schema);
+    !is_keeping(schema) && (is_closed || inner())
+}
+
+/// The mark of a schema that keeps what it does not name.
+const KEEPS: &str = "x-kubernetes-preserve-unknown-fields";
+
+fn is_keeping(schema: &Value) -> bool {
+    schema[KEEPS] == true
+}
+
+/// Whether a schema is one of maps with any keys.
+fn is_open(schema: &Value) -> bool {
+    schema["additionalProperties"].is_object() || schema["additionalProperties"] == true
 }
 
 #[cfg(test)]
@@ -111,6 +139,11 @@ mod tests {
         let spec = |inner: Value| object(&json!({ "spec": object(&inner) }));
         let text = json!({ "type": "string" });
         let any = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
+        let keeping = |inner: Value| {
+            let mut schema = object(&inner);
+            schema["x-kubernetes-preserve-unknown-fields"] = json!(true);
+            schema
+        };
         let list = |inner: Value| json!({ "type": "array", "items": object(&inner) });
         let map = |inner: Value| json!({ "type": "object", "additionalProperties": object(&inner) });
         for (before, after, lost) in [
@@ -133,10 +166,40 @@ mod tests {
                 Some("v1.spec.m.* (it took any key)"),
             ),
             (object(&json!({ "spec": any })), spec(json!({ "a": text })), Some("v1.spec (it kept unknown fields)")),
+            // What is named below it is pruned all the same.
+            (
+                object(&json!({ "spec": keeping(json!({ "c": object(&json!({ "a": text, "b": text })) })) })),
+                object(&json!({ "spec": keeping(json!({ "c": object(&json!({ "a": text })) })) })),
+                Some("v1.spec.c.b"),
+            ),
+            (
+                spec(json!({ "c": object(&json!({ "a": text, "b": text })), "d": text })),
+                object(&json!({ "spec": keeping(json!({ "c": object(&json!({ "a": text })) })) })),
+                Some("v1.spec.c.b"),
+            ),
+            (
+                object(&json!({ "spec": keeping(json!({ "a": text })) })),
+                object(
+                    &json!({ "spec": keeping(json!({ "a": text, "b": text, "c": object(&json!({ "x": text })) })) }),
+                ),
+                Some("v1.spec.c (it kept unknown fields)"),
+            ),
         ] {
             let expected = lost.map_or(Verdict::Safe, |lost| Verdict::LosesFields(lost.to_owned()));
             assert_eq!(compare(&definition(&[("v1", before)]), &definition(&[("v1", after)])), expected);
         }
+    }
+
+    #[test]
+    fn a_definition_that_kept_all_that_is_unknown_loses_it() {
+        let keeping = |keeps: bool| {
+            let mut definition = definition(&[("v1", object(&json!({})))]);
+            definition["spec"]["preserveUnknownFields"] = json!(keeps);
+            definition
+        };
+        assert_eq!(compare(&keeping(false), &keeping(false)), Verdict::Safe);
+        let Verdict::LosesFields(what) = compare(&keeping(true), &keeping(false)) else { panic!("it loses fields") };
+        assert!(what.contains("spec.preserveUnknownFields"), "{what}");
     }
 
     #[test]
