@@ -292,14 +292,14 @@ impl Cluster {
             existing => existing,
         };
         if let Some(existing) = existing {
-            self.take_over_fields(object, existing, before(object, existing, how)).await?;
+            self.take_over_fields(object, existing, before(object, how)).await?;
         }
         // Of an object that no managers are known of, as after they were reset, the server names one that is nobody.
         let is_unmanaged = |existing: &Metadata| existing.managed_fields.as_ref().is_none_or(Vec::is_empty);
         let force = force || existing.is_some_and(is_unmanaged);
         let (content, rules, doubled) = prepared(object, existing, how);
         for doubled in doubled {
-            tracing::warn!(object = %object.reference(), "the environment variable {doubled} is set twice in the chart: the last counts");
+            tracing::warn!(object = %object.reference(), "{doubled} is set twice in the chart: the last counts");
         }
         let (group, kind) = (object.reference().group.as_str(), object.reference().kind.as_str());
         let metadata_only = ready::ready_by_existing(group, kind);
@@ -376,10 +376,9 @@ impl Cluster {
     }
 }
 
-/// The managers who applied an object for its release before us.
-fn before(object: &Object, existing: &Metadata, how: How<'_>) -> &'static [&'static str] {
-    let is_ours = how.owner.is_some_and(|owner| ownership::is_of(existing, owner));
-    if is_ours { managed_fields::former_managers(&object.reference().group) } else { &[] }
+/// The managers who applied an object for its release before us. Hooks are of no release: of them nothing is taken over.
+fn before(object: &Object, how: How<'_>) -> &'static [&'static str] {
+    if how.owner.is_some() { managed_fields::former_managers(&object.reference().group) } else { &[] }
 }
 
 /// The managed fields where the number of a workload's pods is no longer the chart's, and still ours.
@@ -393,7 +392,7 @@ pub(super) fn hands_replicas_over(object: &Object, entries: &[ManagedFieldsEntry
 /// Whether fields of those who applied an object for its release before us are taken over before it is applied.
 pub(super) fn takes_over(object: &Object, existing: &Metadata, how: How<'_>) -> bool {
     let entries = existing.managed_fields.as_deref().unwrap_or_default();
-    managed_fields::taken_over(entries, before(object, existing, how)).is_some()
+    managed_fields::taken_over(entries, before(object, how)).is_some()
 }
 
 /// What is applied of an object, the rules for what others set of it, and what of it a person should know.
@@ -408,7 +407,7 @@ pub(super) fn prepared<'a>(
     if let Some(existing) = existing {
         let entries = existing.managed_fields.as_deref().unwrap_or_default();
         // What those before us set is the release's, not somebody else's.
-        match managed_fields::taken_over(entries, before(object, existing, how)) {
+        match managed_fields::taken_over(entries, before(object, how)) {
             Some(entries) => {
                 let existing = Metadata { managed_fields: Some(entries), ..existing.clone() };
                 rules.give_way(&mut content, &existing);

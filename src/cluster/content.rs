@@ -37,7 +37,7 @@ pub(super) fn prepare(object: &ObjectRef, content: &mut Map<String, Value>) -> V
         }),
         ("apps" | "batch" | "", _) => {
             drop_null_replicas(content);
-            return drop_doubled_env(content);
+            return drop_doubled(content);
         }
         _ => {}
     }
@@ -125,8 +125,9 @@ fn drop_bundle(config: &mut Value) {
     }
 }
 
-/// Where a container's environment has a name twice, Kubernetes takes the last. Server-side apply takes neither.
-fn drop_doubled_env(content: &mut Map<String, Value>) -> Vec<String> {
+/// Where a list of a pod has an entry twice, Kubernetes takes it, and of an environment the last. Server-side apply takes neither: "duplicate
+/// entries for key". Two ports of one number with other names are left: which of them counts is the chart's to say.
+fn drop_doubled(content: &mut Map<String, Value>) -> Vec<String> {
     /// Where a pod's specification is below that of the kinds that have one.
     const PODS: [&str; 3] = ["/template/spec", "/jobTemplate/spec/template/spec", ""];
     let mut doubled = Vec::new();
@@ -138,11 +139,40 @@ fn drop_doubled_env(content: &mut Map<String, Value>) -> Vec<String> {
             for container in containers.into_iter().flatten() {
                 let of = container.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
                 let names = container.get_mut("env").and_then(Value::as_array_mut).map(keep_last).unwrap_or_default();
-                doubled.extend(names.into_iter().map(|name| format!("{name} of container {of}")));
+                doubled
+                    .extend(names.into_iter().map(|name| format!("the environment variable {name} of container {of}")));
+                container.get_mut("ports").and_then(Value::as_array_mut).map(keep_different);
             }
         }
+        pod.get_mut("imagePullSecrets").and_then(Value::as_array_mut).map(keep_last);
+        pod.get_mut("hostAliases").and_then(Value::as_array_mut).map(join_addresses);
     }
     doubled
+}
+
+/// Of entries that say the same, one is enough.
+fn keep_different(entries: &mut Vec<Value>) {
+    let mut kept: Vec<Value> = Vec::with_capacity(entries.len());
+    for entry in entries.drain(..) {
+        if !kept.contains(&entry) {
+            kept.push(entry);
+        }
+    }
+    *entries = kept;
+}
+
+/// Of entries for one address, the first has the names of all.
+fn join_addresses(entries: &mut Vec<Value>) {
+    let mut joined: Vec<Value> = Vec::with_capacity(entries.len());
+    for mut entry in entries.drain(..) {
+        let same = joined.iter_mut().find(|other| entry["ip"].is_string() && other["ip"] == entry["ip"]);
+        let names = |entry: &mut Value| entry["hostnames"].as_array_mut().map(std::mem::take);
+        match same.map(|known| (known["hostnames"].as_array_mut(), names(&mut entry))) {
+            Some((Some(known), Some(names))) => known.extend(names),
+            Some((None, Some(_)) | (_, None)) | None => joined.push(entry),
+        }
+    }
+    *entries = joined;
 }
 
 /// Of entries with one name the last counts, at the place of the first, so that later ones may go on referring to it.
@@ -262,8 +292,27 @@ mod tests {
             ),
             ("", "Pod", json!({ "spec": twice() }), json!({ "spec": once() })),
         ] {
-            let told = vec!["A of container app".to_owned()];
+            let told = vec!["the environment variable A of container app".to_owned()];
             assert_eq!(prepared(group, kind, twice), (once, told), "{kind}");
         }
+    }
+    #[test]
+    fn what_a_list_of_a_pod_has_twice_is_applied_once() {
+        let port = |name: &str| json!({ "containerPort": 80, "name": name });
+        let deployment = |pod: Value| json!({ "spec": { "template": { "spec": pod } } });
+        let twice = json!({
+            "containers": [{ "name": "app", "ports": [port("web"), port("web"), port("other")] }],
+            "imagePullSecrets": [{ "name": "a" }, { "name": "b" }, { "name": "a" }],
+            "hostAliases": [
+                { "ip": "10.0.0.1", "hostnames": ["a"] }, { "ip": "10.0.0.2", "hostnames": ["b"] },
+                { "ip": "10.0.0.1", "hostnames": ["c"] },
+            ],
+        });
+        let once = json!({
+            "containers": [{ "name": "app", "ports": [port("web"), port("other")] }],
+            "imagePullSecrets": [{ "name": "a" }, { "name": "b" }],
+            "hostAliases": [{ "ip": "10.0.0.1", "hostnames": ["a", "c"] }, { "ip": "10.0.0.2", "hostnames": ["b"] }],
+        });
+        assert_eq!(prepared("apps", "Deployment", deployment(twice)), (deployment(once), Vec::new()));
     }
 }

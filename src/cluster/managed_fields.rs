@@ -6,12 +6,18 @@
 //! `Apply` entry once, before the first apply. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::request::FIELD_MANAGER;
 
 /// The names of the Go operator of this API, of Flux, and of k3s.
 const FORMER: [&str; 3] = ["helm-operator", "helm-controller", "helm_v3"];
+
+/// Who makes objects from files, and would make them anew: kubectl, and Argo CD. They give up their claim on an object that becomes a
+/// release's: what the chart sets of it is the chart's alone from then on, and leaves with it; what no chart sets stays in the object, and
+/// is nobody's. What a person sets with kubectl otherwise (`kubectl-edit`, `kubectl-patch`, ...) stays that person's.
+const CLIENTS: [&str; 5] =
+    ["kubectl-client-side-apply", "kubectl-create", "kubectl-replace", "before-first-apply", "argocd-controller"];
 
 /// The managers who applied objects of `group` for the release that owns them now.
 pub(super) fn former_managers(group: &str) -> &'static [&'static str] {
@@ -35,11 +41,16 @@ pub(super) fn taken_over(entries: &[ManagedFieldsEntry], former: &[&str]) -> Opt
         let program = program(entry);
         program.is_some() && entries.iter().any(|other| marked_it(other) && self::program(other) == program)
     };
+    // An object that no Helm has applied yet becomes the release's.
+    let is_first = !former.is_empty() && !entries.iter().any(is_of_release);
+    let is_given_up =
+        |entry: &ManagedFieldsEntry| is_first && CLIENTS.contains(&entry.manager.as_deref().unwrap_or_default());
     let is_before = |entry: &ManagedFieldsEntry| {
         let manager = entry.manager.as_deref().unwrap_or_default();
         let is_of_helm = manager == FIELD_MANAGER && entry.operation.as_deref() == Some("Update");
         let is_former = former.contains(&manager) || (!former.is_empty() && is_embedded(entry));
-        is_of_object(entry) && (is_of_helm || is_former && (marked_it(entry) || same_program(entry)))
+        is_of_object(entry)
+            && (is_of_helm || is_given_up(entry) || is_former && (marked_it(entry) || same_program(entry)))
     };
     let (before, mut kept): (Vec<_>, Vec<_>) = entries.iter().cloned().partition(is_before);
     let latest = before.last()?.clone();
@@ -49,8 +60,12 @@ pub(super) fn taken_over(entries: &[ManagedFieldsEntry], former: &[&str]) -> Opt
         kept.len() - 1
     });
     let mut fields = kept[position].fields_v1.take().map_or_else(Value::default, |fields| fields.0);
-    for entry in before {
+    for entry in before.into_iter().filter(|entry| !is_given_up(entry)) {
         union(&mut fields, without_bonds(entry.fields_v1.map_or_else(Value::default, |fields| fields.0)));
+    }
+    if !fields.is_object() {
+        // An object without any managers is one whose fields are somebody's whom nobody knows: what every apply of ours sets.
+        fields = json!({ "f:metadata": { "f:labels": { "f:app.kubernetes.io/managed-by": {} } } });
     }
     kept[position].fields_v1 = Some(FieldsV1(fields));
     Some(kept)
@@ -201,6 +216,28 @@ mod tests {
         let updated = entry("helm", "Update", json!({ "f:data": { "f:a": { "f:y": {} }, "f:b": {} } }));
         let both = json!({ "f:data": { "f:a": { "f:x": {}, "f:y": {} }, "f:b": {} } });
         assert_eq!(after(json!([applied, updated])), Some(json!([entry("helm", "Apply", both)])));
+    }
+
+    #[test]
+    fn what_made_an_object_from_files_has_no_claim_on_it_once_it_is_a_releases() {
+        let fields = json!({ "f:data": { "f:a": {}, "f:b": {} } });
+        let person = entry("kubectl-edit", "Update", json!({ "f:data": { "f:c": {} } }));
+        let taken = |entries: Value, group: &str| {
+            let entries: Vec<_> = serde_json::from_value(entries).expect("managed fields");
+            taken_over(&entries, former_managers(group)).map(|entries| json!(entries))
+        };
+        for manager in ["kubectl-client-side-apply", "kubectl-create", "kubectl-replace", "argocd-controller"] {
+            let made = entry(manager, "Update", fields.clone());
+            let label = json!({ "f:metadata": { "f:labels": { "f:app.kubernetes.io/managed-by": {} } } });
+            let expected = json!([person, entry("helm", "Apply", label)]);
+            assert_eq!(taken(json!([made, person]), "apps"), Some(expected), "{manager}");
+            // Once it is, a person may have made something of it.
+            let ours = entry("helm", "Apply", json!({ "f:data": { "f:b": {} } }));
+            assert_eq!(taken(json!([made, ours]), "apps"), None, "{manager}");
+            // A hook's.
+            assert_eq!(after(json!([made])), None, "{manager}");
+        }
+        assert_eq!(taken(json!([person]), "apps"), None);
     }
 
     #[test]

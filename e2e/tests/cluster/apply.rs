@@ -8,7 +8,7 @@ use e2e::apiserver::ControlPlane;
 use e2e::process::Scratch;
 use e2e::tools::Tool;
 use helm_operator::cluster::{Change, Error};
-use kube::api::{Patch, PatchParams};
+use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::{Ground, config_map, deployment};
@@ -182,5 +182,51 @@ async fn the_capabilities_are_helms_version_set() -> Result<()> {
     for version in ["v1", "apps/v1", "apps/v1/Deployment", "v1/Pod", "batch/v1/CronJob", "apps/v1/Scale"] {
         ensure!(capabilities.api_versions.iter().any(|known| known == version), "{version} is missing");
     }
+    Ok(())
+}
+
+/// What made an object from files has no claim on it any more: what leaves the chart leaves the object.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_over_from_kubectl_is_the_releases_and_a_persons_stays() -> Result<()> {
+    let ground = Ground::new("apply-kubectl").await?;
+    let patched = async |manager: &str, data: Value| {
+        let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
+        let patch = Patch::Merge(json!({ "data": data }));
+        ground.api("v1", "ConfigMap").patch("settings", &params, &patch).await
+    };
+    let made =
+        json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "settings" }, "data": { "a": "1" } });
+    let params = PostParams { field_manager: Some("kubectl-create".to_owned()), ..PostParams::default() };
+    ground.api("v1", "ConfigMap").create(&params, &serde_json::from_value(made)?).await?;
+    patched("kubectl-client-side-apply", json!({ "b": "1" })).await?;
+    patched("kubectl-edit", json!({ "c": "1" })).await?;
+    let mut options = ground.apply_options("shop");
+    (options.take_ownership, options.force_conflicts) = (true, true);
+    ground.cluster.apply(&ground.objects(&[config_map("settings", json!({ "a": "2" }))]).await?, &options).await?;
+    let live = ground.live("v1", "ConfigMap", "settings").await?;
+    ensure!(live["data"] == json!({ "a": "2", "b": "1", "c": "1" }), "what no chart sets is gone: {live}");
+    // From then on kubectl is a person's.
+    patched("kubectl-client-side-apply", json!({ "d": "1" })).await?;
+    let options = ground.apply_options("shop");
+    ground.cluster.apply(&ground.objects(&[config_map("settings", json!({ "e": "3" }))]).await?, &options).await?;
+    let live = ground.live("v1", "ConfigMap", "settings").await?;
+    let expected = json!({ "b": "1", "c": "1", "d": "1", "e": "3" });
+    ensure!(live["data"] == expected, "what left the chart stays: {live}");
+    Ok(())
+}
+
+/// Kubernetes warns of it and takes it; server-side apply says "duplicate entries for key".
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_pod_lists_twice_is_applied_all_the_same() -> Result<()> {
+    let ground = Ground::new("apply-doubled").await?;
+    let mut web = deployment("web", "");
+    let pod = &mut web["spec"]["template"]["spec"];
+    pod["containers"][0]["ports"] = json!([{ "containerPort": 80 }, { "containerPort": 80 }]);
+    pod["imagePullSecrets"] = json!([{ "name": "a" }, { "name": "a" }]);
+    pod["hostAliases"] = json!([{ "ip": "10.0.0.1", "hostnames": ["a"] }, { "ip": "10.0.0.1", "hostnames": ["b"] }]);
+    ground.cluster.apply(&ground.objects(&[web]).await?, &ground.apply_options("shop")).await?;
+    let live = ground.live("apps/v1", "Deployment", "web").await?;
+    let names = &live["spec"]["template"]["spec"]["hostAliases"][0]["hostnames"];
+    ensure!(*names == json!(["a", "b"]), "{names}");
     Ok(())
 }
