@@ -126,9 +126,13 @@ pub(crate) async fn open(key: &ClusterKey, context: &Arc<Context>) -> Result<Arc
     }
     let said = Content::of(key, context).await?;
     let digest = said.digest();
-    let remote = {
+    let known = || context.clusters.get(key).filter(|known| known.digest == digest);
+    // Who is connected does not wait for those who are about to be.
+    let remote = if let Some(known) = known() {
+        known
+    } else {
         let _turn = context.clusters.connecting.lock().await;
-        match context.clusters.get(key).filter(|known| known.digest == digest) {
+        match known() {
             Some(known) => known,
             None => connect(key, &said, context).await?,
         }

@@ -191,10 +191,18 @@ impl Effective {
 
     /// `error`, with where to look for what the release itself does not say.
     pub(crate) fn explain(&self, error: ReconcileError) -> ReconcileError {
-        if self.taken.is_empty() || !matches!(error.reason, Reason::ConfigurationError | Reason::PostRenderFailed) {
+        if !matches!(error.reason, Reason::ConfigurationError | Reason::PostRenderFailed) {
             return error;
         }
-        let kinds = self.taken.iter().map(|taken| taken.kind.as_str()).collect::<Vec<_>>().join(" and ");
+        let is_named = |field: &String| {
+            let first = field.split(['.', '[']).next().unwrap_or_default();
+            error.message.contains(&format!("spec.{first}"))
+        };
+        let named = self.taken.iter().filter(|taken| taken.fields.iter().any(is_named));
+        let kinds = named.map(|taken| taken.kind.as_str()).collect::<Vec<_>>().join(" and ");
+        if kinds.is_empty() {
+            return error;
+        }
         let message = format!("{}; part of its spec comes from {kinds}: status.defaults has the fields", error.message);
         ReconcileError { message, ..error }
     }

@@ -99,6 +99,10 @@ pub(crate) fn merge(own: Option<&Value>, references: &[Referenced]) -> Result<Me
         if parts(&setting.text) || set(std::slice::from_ref(&setting), &alone).is_err() {
             return wrong("cannot be set at its targetPath as it is: set literal: true there to set it as a text");
         }
+        if given::to_values(&alone).is_empty() {
+            // As --set does it, without a word.
+            return wrong("has a targetPath that names no value");
+        }
         // The content, and what becomes of it without its quotes.
         keep_secret(reference, Value::from(text), &mut merged.secrets);
         keep_secret(reference, Value::Object(given::to_values(&alone)), &mut merged.secrets);
@@ -296,6 +300,12 @@ mod tests {
     }
 
     #[test]
+    fn a_null_is_a_value_to_set() {
+        let merged = merged(&json!({ "a": 1, "b": 2 }), &[from("ConfigMap@a", Some("null"))]);
+        assert_eq!(json!(merged.values)["b"], json!(2));
+    }
+
+    #[test]
     fn what_cannot_be_read_is_named_and_nothing_secret_quoted() {
         for (reference, words) in [
             (
@@ -304,6 +314,8 @@ mod tests {
             ),
             (from("Secret", Some("hunter2-is-the-word")), "Secret shared is no YAML of a map of values"),
             (from("Secret@a[x]", Some("hunter2-is-the-word")), "cannot be set at its targetPath"),
+            (from("Secret@a[x", Some("hunter2-is-the-word")), "has a targetPath that names no value"),
+            (from("Secret@a.b[", Some("hunter2-is-the-word")), "has a targetPath that names no value"),
             (from("Secret@a", Some("hunter2,image.tag=x")), "set literal: true"),
         ] {
             let error = merge(None, &[reference]).err().expect(words);
