@@ -324,6 +324,10 @@ pub enum DeletionPolicy {
 /// What becomes of objects of a kind with a field that cannot be changed once they exist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "self.policy != 'ExpandVolumes' || self.kind == 'StatefulSet'",
+     "message": "ExpandVolumes is for StatefulSets alone"}
+]))]
 pub struct OnImmutable {
     /// The kind, such as `StatefulSet`. Volumes and their claims are not deleted, whatever is said
     /// here; but what belongs to a deleted object goes with it, such as the claims of a `StatefulSet` that says so in its
@@ -342,7 +346,7 @@ pub enum ImmutablePolicy {
     /// It is deleted with what belongs to it, and made anew.
     Recreate,
     /// It is deleted without what belongs to it, and made anew: the pods of a `StatefulSet` go on running, and the new one adopts
-    /// them.
+    /// them. Where its selector is another it does not: what it leaves then runs on until somebody deletes it.
     OrphanRecreate,
     /// The volume claims that a `StatefulSet` has made grow to the size that its templates have now, where their storage class lets
     /// them; then as `OrphanRecreate`.

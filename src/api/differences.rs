@@ -52,7 +52,8 @@ pub struct ConflictRule {
     pub paths: Vec<String>,
     /// Which objects. Default: all.
     pub target: Option<ObjectSelector>,
-    /// What becomes of them. Of several rules about one field the last counts.
+    /// What becomes of them. Of several rules about one field the last counts. A rule that changes counts from the next revision on,
+    /// which the annotation `forceAt` asks for.
     pub policy: ConflictPolicy,
 }
 

@@ -87,9 +87,11 @@ impl Cluster {
         owner: Option<&Owner>,
     ) -> Result<usize, Error> {
         let deadline = Instant::now() + timeout;
-        let objects = self.objects(crds, "default").await?;
+        let objects = self.objects(crds, owner.map_or("default", |owner| &owner.namespace)).await?;
         let installed = concurrently(&objects, |object| async move {
             match existing {
+                // As Helm, which takes whatever is there; but that is nobody's to replace.
+                _ if !object.reference().defines_kinds() => self.install_crd(object, deadline).await,
                 Existing::Keep => self.install_crd(object, deadline).await,
                 Existing::Replace => self.replace_crd(object, false, deadline, owner).await,
                 Existing::ReplaceWithLoss => self.replace_crd(object, true, deadline, owner).await,
@@ -106,9 +108,10 @@ impl Cluster {
         Ok(created)
     }
 
-    /// Refuses those of `crds` that do not exist yet and are out of `reach`, as all that have no namespace may be.
-    pub async fn admit_crds(&self, crds: &[Source<'_>], reach: &Reach) -> Result<(), Error> {
-        for crd in self.objects(crds, "default").await? {
+    /// Refuses those of `crds` that do not exist yet and are out of `reach`, as all that have no namespace may be. What needs one
+    /// and names none is in `namespace`.
+    pub async fn admit_crds(&self, crds: &[Source<'_>], namespace: &str, reach: &Reach) -> Result<(), Error> {
+        for crd in self.objects(crds, namespace).await? {
             let one = std::slice::from_ref(&crd);
             if let refused @ Err(_) = reach.admit(one)
                 && self.requests.metadata(crd.resource(), crd.reference()).await?.is_none()

@@ -11,7 +11,8 @@ use super::hooks::is_of_run;
 use super::object::{Object, ObjectRef};
 use super::order::{concurrently, uninstall_groups};
 use super::ownership::{self, Holder};
-use super::request::{Deletion, Metadata};
+use super::refusal::CONVERSION;
+use super::request::{Deletion, Metadata, check_segments};
 use super::wait::{Question, Target, Unsettled};
 use super::watch::Marks;
 use super::{Cluster, Error, Owner, Resource};
@@ -34,14 +35,26 @@ pub enum Propagation {
 /// How a set of objects is deleted.
 #[derive(Debug, Clone)]
 pub struct DeleteOptions {
-    /// The release they must belong to. `None` for hooks, which carry no marks.
-    pub owner: Option<Owner>,
+    /// Whose they must be.
+    pub whose: Whose,
     /// What becomes of dependents.
     pub propagation: Propagation,
     /// How long to wait until everything is gone; `None` returns when all deletions are accepted.
     pub timeout: Option<Duration>,
-    /// But for what the run of a hook made that began then.
-    pub but_for_run: Option<Timestamp>,
+}
+
+/// Whose objects are deleted; others are left.
+#[derive(Debug, Clone)]
+pub enum Whose {
+    /// What bears the marks of a release.
+    Release(Owner),
+    /// What hooks made, which bear no marks: all but what bears those of another release.
+    Hook {
+        /// The release of the hooks.
+        of: Owner,
+        /// But for what the run of a hook made that began then.
+        but_for_run: Option<Timestamp>,
+    },
 }
 
 /// What became of one object.
@@ -70,15 +83,30 @@ impl Cluster {
     /// Deletes `objects`, kinds in Helm's uninstall order, and waits until they are gone if there is a timeout.
     ///
     /// Kept and left alone: what has the keep policy and what is not the owner's. Absent is success. An object that
-    /// finalizers hold is [`Error::NotGone`] at the deadline; calling again goes on waiting.
+    /// finalizers hold is [`Error::NotGone`] at the deadline; calling again goes on waiting. What is refused of one object
+    /// is told when all others were tried.
     pub async fn delete(&self, objects: &[Object], options: &DeleteOptions) -> Result<Vec<Removal>, Error> {
-        let (mut removals, mut remaining) = (Vec::with_capacity(objects.len()), Vec::new());
+        let (mut removals, mut remaining, mut refused) = (Vec::with_capacity(objects.len()), Vec::new(), None);
         for group in uninstall_groups(objects) {
-            let outcomes = concurrently(&group, |object| self.delete_one(object, options)).await?;
-            for (object, (removed, rest)) in group.iter().zip(outcomes) {
-                removals.push(Removal { object: object.reference().clone(), removed });
-                remaining.extend(rest);
+            let tried = concurrently(&group, |object| async move {
+                match self.delete_one(object, options).await {
+                    // As Helm: one that somebody keeps must not keep the others.
+                    Err(error) if is_of_one_object(&error) => Ok(Err(error)),
+                    outcome => outcome.map(Ok),
+                }
+            });
+            for (object, outcome) in group.iter().zip(tried.await?) {
+                match outcome {
+                    Ok((removed, rest)) => {
+                        removals.push(Removal { object: object.reference().clone(), removed });
+                        remaining.extend(rest);
+                    }
+                    Err(error) => refused = refused.or(Some(error)),
+                }
             }
+        }
+        if let Some(refused) = refused {
+            return Err(refused);
         }
         if objects.iter().any(|object| object.reference().kind == "CustomResourceDefinition") {
             self.discovery.invalidate();
@@ -108,6 +136,15 @@ impl Cluster {
         {
             outcome = self.delete_as(&resource, object, options).await;
         }
+        // What converts it may have been deleted with the rest: in the version in which it is stored it needs nobody.
+        if matches!(&outcome, Err(Error::WebhookUnreachable { webhook, .. }) if webhook.starts_with(CONVERSION)) {
+            for resource in self.other_versions(object.resource()).await? {
+                match self.delete_as(&resource, object, options).await {
+                    Err(Error::WebhookUnreachable { .. } | Error::UnknownKind { .. }) => {}
+                    other => return other,
+                }
+            }
+        }
         match outcome {
             Err(Error::UnknownKind { .. }) => Ok((Removed::Absent, None)),
             outcome => outcome,
@@ -122,25 +159,18 @@ impl Cluster {
         options: &DeleteOptions,
     ) -> Result<(Removed, Option<Target>), Error> {
         let reference = object.reference();
+        if check_segments(reference).is_err() {
+            // Nothing ever had such a name.
+            return Ok((Removed::Absent, None));
+        }
         let Some(metadata) = self.requests.metadata(resource, reference).await? else {
             return Ok((Removed::Absent, None));
         };
         if !object.is_uid(metadata.uid.as_deref()) {
             return Ok((Removed::NotOurs(None), None));
         }
-        if options.but_for_run.is_some_and(|run| is_of_run(&metadata, run)) {
-            return Ok((Removed::NotOurs(None), None));
-        }
-        // Helm deletes a hook by its own policies alone.
-        if options.owner.is_some() && is_kept(object, &metadata) {
-            return Ok((Removed::Kept, None));
-        }
-        match options.owner.as_ref().map(|owner| ownership::claim(&metadata, owner)) {
-            None | Some(Holder::Ours) => {}
-            Some(Holder::Nobody { .. }) => return Ok((Removed::NotOurs(None), None)),
-            Some(Holder::Theirs { release, namespace }) => {
-                return Ok((Removed::NotOurs(Some(Owner { release, namespace })), None));
-            }
+        if let Some(left) = left(object, &metadata, &options.whose) {
+            return Ok((left, None));
         }
         let uid = metadata.uid.unwrap_or_default();
         let deletion = self.requests.delete(resource, reference, &params(options.propagation, &uid)).await;
@@ -148,7 +178,7 @@ impl Cluster {
             Ok(Deletion::Pending) => Some(Target {
                 object: reference.clone(),
                 resource: resource.clone(),
-                marks: if options.owner.is_some() { Marks::Helm } else { Marks::Unknown },
+                marks: if matches!(options.whose, Whose::Release(_)) { Marks::Helm } else { Marks::Unknown },
                 judge: Judge::default(),
                 question: Question::Gone { uid },
             }),
@@ -157,6 +187,30 @@ impl Cluster {
             Err(error) => return Err(error),
         };
         Ok((Removed::Deleted, pending))
+    }
+}
+
+/// Whether others may be deleted though this one was refused.
+fn is_of_one_object(error: &Error) -> bool {
+    matches!(error, Error::Forbidden { .. } | Error::Webhook { .. } | Error::Invalid { .. } | Error::Refused { .. })
+}
+
+/// What becomes of an object with this `metadata` that is not to be deleted; none of one that is.
+fn left(object: &Object, metadata: &Metadata, whose: &Whose) -> Option<Removed> {
+    let theirs = |release, namespace| Some(Removed::NotOurs(Some(Owner { release, namespace })));
+    match whose {
+        // Helm deletes a hook by its own policies alone.
+        Whose::Release(_) if is_kept(object, metadata) => Some(Removed::Kept),
+        Whose::Release(owner) => match ownership::claim(metadata, owner) {
+            Holder::Ours => None,
+            Holder::Nobody { .. } => Some(Removed::NotOurs(None)),
+            Holder::Theirs { release, namespace } => theirs(release, namespace),
+        },
+        Whose::Hook { but_for_run: Some(run), .. } if is_of_run(metadata, *run) => Some(Removed::NotOurs(None)),
+        Whose::Hook { of, .. } => match ownership::claim(metadata, of) {
+            Holder::Theirs { release, namespace } => theirs(release, namespace),
+            Holder::Ours | Holder::Nobody { .. } => None,
+        },
     }
 }
 

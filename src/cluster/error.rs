@@ -113,10 +113,7 @@ pub enum Error {
         conflicts: Vec<FieldConflict>,
     },
     /// A field that cannot be changed once the object exists.
-    #[error(
-        "{object} cannot be changed in place: {field}: {message}; change the field back, set spec.onImmutable for {}, or delete the object, which is then made anew",
-        .object.kind
-    )]
+    #[error("{object} cannot be changed in place: {field}: {message}; {}", way_out_of_immutable(object))]
     Immutable {
         /// The object.
         object: Box<ObjectRef>,
@@ -133,13 +130,16 @@ pub enum Error {
         /// Why not, and what to do.
         why: String,
     },
-    /// The Job or Pod of a hook exists already, and its end would be taken for the end of this run.
-    #[error(
-        "hook {object} exists already: delete it, or give the hook the delete policy before-hook-creation in the chart"
-    )]
+    /// The object of a hook exists already: the end of a Job or Pod would be taken for the end of this run, or it is a release's.
+    #[error("hook {object} exists already{}", match .of {
+        Some(release) => format!(", as an object of the Helm release {release}: give the hook another name in the chart"),
+        None => ": delete it, or give the hook the delete policy before-hook-creation in the chart".to_owned(),
+    })]
     HookExists {
         /// The object.
         object: Box<ObjectRef>,
+        /// The release that it is of, where it is another than the hook's.
+        of: Option<String>,
     },
     /// The server finds the object invalid.
     #[error("{object} is refused as invalid: {message}")]
@@ -179,13 +179,15 @@ pub enum Error {
         /// Its words.
         message: String,
     },
-    /// A webhook of the API server's did not answer.
-    #[error("{object}: {webhook} did not answer: {message}")]
+    /// A webhook of the API server's did not answer, or did not convert an object.
+    #[error("{object}: {webhook} {what}: {message}")]
     WebhookUnreachable {
         /// The object.
         object: Box<ObjectRef>,
         /// Which one: an admission webhook by its name, a conversion webhook by the kind it is of.
         webhook: String,
+        /// What it did not do.
+        what: &'static str,
         /// The server's words.
         message: String,
     },
@@ -305,6 +307,19 @@ fn served_hint(served: &[String]) -> String {
 
 fn in_namespace(namespace: Option<&str>) -> String {
     namespace.map(|namespace| format!(" in namespace {namespace:?}")).unwrap_or_default()
+}
+
+/// What a person can do about a field that cannot be changed. What people keep data in is never made anew for them.
+fn way_out_of_immutable(object: &ObjectRef) -> String {
+    if object.is_volume() {
+        return "change the field back, or have the chart make another one and move the data there; volumes and claims are never deleted to be made \
+                anew, and a claim grows only once it is bound, where its storage class lets it"
+            .to_owned();
+    }
+    format!(
+        "change the field back, set spec.onImmutable for {}, or delete the object, which is then made anew",
+        object.kind
+    )
 }
 
 fn conflict_list(conflicts: &[FieldConflict]) -> String {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::apply::{How, prepared, vanishes};
 use super::checks::Judge;
 use super::object::{Object, ObjectRef};
+use super::ownership::{self, Holder};
 use super::ready::{Subject, Verdict};
 use super::request::Metadata;
 use super::wait::{AsOf, Question, Target, Unready, Unsettled};
@@ -24,6 +25,15 @@ pub enum HookOutcome {
     Failed(Unready),
     /// It has not ended in time.
     TimedOut(Unready),
+}
+
+/// How far the run of a hook is that was not waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HookStanding {
+    /// It has done its work.
+    Completed,
+    /// It goes on, or has failed.
+    Open,
 }
 
 /// The annotation of a hook's object that says which run of the hook made it, and for which release:
@@ -56,22 +66,29 @@ impl Cluster {
     /// every other kind has ended when it is applied.
     ///
     /// A Job or Pod that exists is not touched: it has run, or runs, for something else, and its end would be taken for
-    /// this hook's ([`Error::HookExists`]). But one that a run which is resumed has made is the one to wait for.
+    /// this hook's ([`Error::HookExists`]). But one that a run which is resumed has made is the one to wait for. Nor is
+    /// an object of another kind touched that is another release's.
     ///
-    /// Where it may neither be watched nor looked at it goes on, and the run is to be resumed ([`Error::Unwatched`]).
+    /// What may not be watched is looked at, and what may not be read either counts as running: until the time is over.
     pub async fn run_hook(&self, hook: &Object, run: HookRun<'_>, timeout: Duration) -> Result<HookOutcome, Error> {
         let hook = &hook.annotated(RUN, made_for(run.of) + &run.began.to_string());
+        let deadline = Instant::now() + timeout;
         if !ends(hook.reference()) {
             let existing = self.requests.metadata(hook.resource(), hook.reference()).await?;
+            if let of @ Some(_) = existing.as_ref().and_then(|existing| other_release(existing, run.of)) {
+                return Err(Error::HookExists { object: Box::new(hook.reference().clone()), of });
+            }
             self.apply_one(hook, existing.as_ref(), How::default()).await?;
             return Ok(HookOutcome::Succeeded);
         }
-        let left = if run.is_resumed { self.left_by(hook, run.began).await? } else { None };
-        let begun = match left {
-            Some(left) => left,
-            None => self.create_hook(hook, timeout).await?,
+        let left = match self.left_in_time(hook, run, deadline).await? {
+            Ok(left) => left,
+            Err(unknown) => return Ok(HookOutcome::TimedOut(unknown)),
         };
-        let deadline = Instant::now() + timeout;
+        let begun = match left {
+            Some(live) => Begun::of(&live),
+            None => self.create_hook(hook, run.of, timeout).await?,
+        };
         let target = Target {
             object: hook.reference().clone(),
             resource: hook.resource().clone(),
@@ -83,72 +100,100 @@ impl Cluster {
             Ok(()) => Ok(HookOutcome::Succeeded),
             Err(Unsettled::Failed(targets)) => Ok(self.ended_badly(targets, HookOutcome::Failed).await),
             Err(Unsettled::Late(targets)) => Ok(self.ended_badly(targets, HookOutcome::TimedOut).await),
-            Err(Unsettled::Unwatchable(object, message)) => {
-                let unknown = Error::Unwatched { object: Box::new(object), message };
-                self.seen_to_end(hook, begun.vanishes, (deadline, unknown)).await
+            Err(Unsettled::Unwatchable(_, message)) => {
+                let unwatched = failed(hook, format!("it may not be watched: {message}"), Vec::new());
+                self.seen_to_end(hook, run, (deadline, unwatched)).await
             }
         }
     }
 
-    /// How a hook ends that may not be watched: it is looked at, again and again; `unknown` where that may not be either.
+    /// What is there of a run that is resumed. Where that may not be read the run may go on: it is asked again until the time is over.
+    async fn left_in_time(
+        &self,
+        hook: &Object,
+        run: HookRun<'_>,
+        deadline: Instant,
+    ) -> Result<Result<Option<Value>, Unready>, Error> {
+        if !run.is_resumed {
+            return Ok(Ok(None));
+        }
+        loop {
+            match self.left_by(hook, run.began).await {
+                Err(unknown) if is_refused(&unknown) && Instant::now() >= deadline => {
+                    return Ok(Err(failed(hook, format!("it is not known whether it goes on: {unknown}"), Vec::new())));
+                }
+                Err(unknown) if is_refused(&unknown) => tokio::time::sleep(LOOK).await,
+                left => return left.map(Ok),
+            }
+        }
+    }
+
+    /// How the run of a hook ends that may not be watched: it is looked at, again and again. `unknown` tells why it was not seen.
     async fn seen_to_end(
         &self,
         hook: &Object,
-        vanishes: bool,
-        (deadline, unknown): (Instant, Error),
+        run: HookRun<'_>,
+        (deadline, unknown): (Instant, Unready),
     ) -> Result<HookOutcome, Error> {
         let reference = hook.reference();
-        let failed = |message: String, why| Unready { object: reference.clone(), message, why };
         loop {
-            let Ok(live) = self.requests.get(hook.resource(), reference).await else { return Err(unknown) };
-            let Some(live) = live else {
-                // It removes itself when it is done; that it failed would have been seen, mostly.
-                let deleted = || failed("somebody deleted it before it was complete".to_owned(), Vec::new());
-                return Ok(if vanishes { HookOutcome::Succeeded } else { HookOutcome::Failed(deleted()) });
+            let live = match self.left_by(hook, run.began).await {
+                Ok(Some(live)) => Some(live),
+                // Also one that removes itself: whether it failed is not known, and an upgrade must not go on over that.
+                Ok(None) => {
+                    let why = format!("it is gone, and was not seen to complete; {}", unknown.message);
+                    return Ok(HookOutcome::Failed(failed(hook, why, Vec::new())));
+                }
+                Err(refused) if is_refused(&refused) => None,
+                Err(error) => return Err(error),
             };
-            let verdict = Judge::Strict.assess(&reference.group, &reference.kind, &Subject::of(&live), Value::default);
+            let verdict = live.map(|live| {
+                Judge::Strict.assess(&reference.group, &reference.kind, &Subject::of(&live), Value::default).complete
+            });
             let is_late = Instant::now() >= deadline;
-            match verdict.complete {
-                Verdict::Current => return Ok(HookOutcome::Succeeded),
-                Verdict::InProgress(_) if !is_late => tokio::time::sleep(LOOK).await,
-                Verdict::InProgress(message) => {
+            match verdict {
+                Some(Verdict::Current) => return Ok(HookOutcome::Succeeded),
+                Some(Verdict::Failed(message)) => {
                     let why = self.diagnose(hook.resource(), reference).await;
-                    return Ok(HookOutcome::TimedOut(failed(format!("{message}; {unknown}"), why)));
+                    return Ok(HookOutcome::Failed(failed(hook, message, why)));
                 }
-                Verdict::Failed(message) => {
+                Some(Verdict::InProgress(message)) if is_late => {
                     let why = self.diagnose(hook.resource(), reference).await;
-                    return Ok(HookOutcome::Failed(failed(message, why)));
+                    return Ok(HookOutcome::TimedOut(failed(hook, format!("{message}; {}", unknown.message), why)));
                 }
+                None if is_late => return Ok(HookOutcome::TimedOut(unknown)),
+                Some(Verdict::InProgress(_)) | None => tokio::time::sleep(LOOK).await,
             }
         }
     }
 
-    /// Whether the object of a hook is a Job or Pod that the run made which began at `began`.
-    pub async fn hook_stands(&self, hook: &Object, began: Timestamp) -> Result<bool, Error> {
-        Ok(ends(hook.reference()) && self.left_by(hook, began).await?.is_some())
+    /// How the Job or Pod stands that the run of a hook made which began at `began`; none where nothing stands of it.
+    pub async fn hook_standing(&self, hook: &Object, began: Timestamp) -> Result<Option<HookStanding>, Error> {
+        let reference = hook.reference();
+        let live = if ends(reference) { self.left_by(hook, began).await? } else { None };
+        Ok(live.map(|live| {
+            let verdict = Judge::Strict.assess(&reference.group, &reference.kind, &Subject::of(&live), Value::default);
+            match verdict.complete {
+                Verdict::Current => HookStanding::Completed,
+                Verdict::InProgress(_) | Verdict::Failed(_) => HookStanding::Open,
+            }
+        }))
     }
 
     /// The hook's object, if that run made it and nobody deletes it.
-    async fn left_by(&self, hook: &Object, began: Timestamp) -> Result<Option<Begun>, Error> {
-        let live = match self.requests.get(hook.resource(), hook.reference()).await {
-            // Whether it goes on is not known.
-            Err(refused @ Error::Forbidden { .. }) => {
-                let (object, message) = (Box::new(hook.reference().clone()), refused.to_string());
-                return Err(Error::Unwatched { object, message });
-            }
-            live => live?,
-        };
-        let Some(live) = live else { return Ok(None) };
+    async fn left_by(&self, hook: &Object, began: Timestamp) -> Result<Option<Value>, Error> {
+        let Some(live) = self.requests.get(hook.resource(), hook.reference()).await? else { return Ok(None) };
         let metadata: Metadata = serde_json::from_value(live["metadata"].clone()).unwrap_or_default();
         let is_left = is_of_run(&metadata, began) && metadata.deletion_timestamp.is_none();
-        Ok(is_left.then(|| Begun::of(&live)))
+        Ok(is_left.then_some(live))
     }
 
-    async fn create_hook(&self, hook: &Object, timeout: Duration) -> Result<Begun, Error> {
+    async fn create_hook(&self, hook: &Object, owner: &Owner, timeout: Duration) -> Result<Begun, Error> {
         let (resource, reference) = (hook.resource(), hook.reference());
         if let Some(existing) = self.requests.metadata(resource, reference).await? {
             if existing.deletion_timestamp.is_none() {
-                return Err(Error::HookExists { object: Box::new(reference.clone()) });
+                let of = other_release(&existing, owner);
+                return Err(Error::HookExists { object: Box::new(reference.clone()), of });
             }
             let target = Target {
                 object: reference.clone(),
@@ -161,7 +206,7 @@ impl Cluster {
         }
         let (content, _, doubled) = prepared(hook, None, How::default());
         for doubled in doubled {
-            tracing::warn!(object = %reference, "the environment variable {doubled} is set twice in the chart: the last counts");
+            tracing::warn!(object = %reference, "{doubled} is set twice in the chart: the last counts");
         }
         let live = self.requests.apply((resource, reference), &content, false, false).await?;
         Ok(Begun::of(&live))
@@ -189,6 +234,23 @@ impl Begun {
             vanishes: vanishes(live.get("spec")),
         }
     }
+}
+
+/// The release that an object is of, where that is another than `owner`.
+fn other_release(existing: &Metadata, owner: &Owner) -> Option<String> {
+    match ownership::claim(existing, owner) {
+        Holder::Theirs { release, namespace } => Some(format!("{namespace}/{release}")),
+        Holder::Ours | Holder::Nobody { .. } => None,
+    }
+}
+
+/// Whether the server does not let us know.
+fn is_refused(error: &Error) -> bool {
+    matches!(error, Error::Forbidden { .. } | Error::Unauthorized { .. })
+}
+
+fn failed(hook: &Object, message: String, why: Vec<String>) -> Unready {
+    Unready { object: hook.reference().clone(), message, why }
 }
 
 /// Whether the run that began at `began` made the object. Objects of earlier versions of the operator do not say by which run they

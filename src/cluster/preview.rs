@@ -49,6 +49,13 @@ const CONTEXT: usize = 3;
 /// Where the tools of old keep the whole of what was applied.
 const LAST_APPLIED: &str = "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
 
+/// Whether an object that is yet to be made is refused for what it is itself. It may be for what is to be made with it: a namespace, a
+/// service account, the definition of its kind; or since a webhook cannot be asked without consequences.
+fn is_for_itself(object: &ObjectRef, message: &str) -> bool {
+    let is_built_in = !object.group.contains('.') || object.group.ends_with(".k8s.io");
+    is_built_in && !["does not support dry run", "forbidden"].iter().any(|words| message.contains(words))
+}
+
 impl Cluster {
     /// The same as [`Cluster::objects`], of a release whose chart has `definitions` beside its manifest that are yet to be
     /// installed.
@@ -95,8 +102,8 @@ impl Cluster {
         if let Some(name) = namespace {
             objects.extend(self.namespace_objects(name).await?);
         }
-        let is_kept = |object: &Object| object.reference().kind == "Namespace" || existing == ExistingCrds::Keep;
-        objects.extend(self.objects(definitions, "default").await?);
+        let is_kept = |object: &Object| !object.reference().defines_kinds() || existing == ExistingCrds::Keep;
+        objects.extend(self.objects(definitions, &owner.namespace).await?);
         let found = concurrently(&objects, |object| async move {
             let there = self.requests.metadata(object.resource(), object.reference()).await?;
             if is_kept(object) && there.is_some() {
@@ -126,8 +133,16 @@ impl Cluster {
         let (live, metadata) = match (live, metadata) {
             (Some(live), Some(metadata)) if metadata.deletion_timestamp.is_none() => (live, metadata),
             // What is being deleted is waited for, and made anew.
-            _ => {
+            (live, _) => {
                 let (applied, ..) = prepared(object, None, how);
+                if live.is_none() && !object.awaits_definition() {
+                    match self.requests.dry_apply(target, &applied, how.force).await {
+                        Err(Error::Invalid { object, message }) if is_for_itself(&object, &message) => {
+                            return Err(Error::Invalid { object, message });
+                        }
+                        _ => {}
+                    }
+                }
                 return Ok(Preview::new(object, Foreseen::Created, (None, Some(applied)), Value::Null));
             }
         };

@@ -42,19 +42,26 @@ pub(super) fn patience(error: &kube::Error, full: Duration) -> Option<Duration> 
 /// reports as a 500 without a reason, too: that is the object's, and stays.
 fn is_passing(status: &Status) -> bool {
     let is_passing = |words: &str| words.contains("etcdserver") || words.contains("rpc error");
-    !status.reason.is_empty() || is_passing(&status.message) || silent_webhook(&status.message).is_some()
+    let is_silent = |message: &str| useless_webhook(message).is_some_and(|(_, _, is_silent)| is_silent);
+    !status.reason.is_empty() || is_passing(&status.message) || is_silent(&status.message)
 }
 
-/// The webhook that the API server could not ask, in words. Of one for conversions it says why without a reason; what that
-/// answered itself is the object's trouble.
-fn silent_webhook(message: &str) -> Option<String> {
+/// How the name begins of a webhook that converts objects.
+pub(super) const CONVERSION: &str = "the conversion webhook of";
+
+/// The webhook that was of no use to the API server, in words; what it says of it; and whether it could not be asked. Of one for
+/// conversions it says why without a reason: also what that answered itself, as the old one does of a version that the new one knows.
+fn useless_webhook(message: &str) -> Option<(String, &'static str, bool)> {
     const NOT_ASKED: [&str; 4] = ["Post \"", "service \"", "no endpoints available", "no service port"];
+    const SILENT: &str = "did not answer";
     if let Some(name) = between(message, "failed calling webhook \"", "\"") {
-        return Some(format!("admission webhook {name:?}"));
+        return Some((format!("admission webhook {name:?}"), SILENT, true));
     }
     let (_, conversion) = message.split_once("conversion webhook for ")?;
     let (kind, why) = conversion.split_once(" failed: ")?;
-    NOT_ASKED.iter().any(|words| why.starts_with(words)).then(|| format!("the conversion webhook of {kind}"))
+    let is_silent = NOT_ASKED.iter().any(|words| why.starts_with(words));
+    let what = if is_silent { SILENT } else { "did not convert it" };
+    Some((format!("{CONVERSION} {kind}"), what, is_silent))
 }
 
 /// The pause the server asks for.
@@ -94,9 +101,12 @@ fn explain_status(attempt: &Attempt<'_>, status: &Status) -> Error {
             None => Error::Invalid { object, message },
         },
         400 => Error::Invalid { object, message },
-        500 => match silent_webhook(&status.message) {
-            // It speaks of the webhook's address, not of the object.
-            Some(webhook) => Error::WebhookUnreachable { object, webhook, message: one_line(&status.message) },
+        500 => match useless_webhook(&status.message) {
+            // Of one that was not asked it speaks of the address, not of the object.
+            Some((webhook, what, true)) => {
+                Error::WebhookUnreachable { object, webhook, what, message: one_line(&status.message) }
+            }
+            Some((webhook, what, false)) => Error::WebhookUnreachable { object, webhook, what, message },
             None if is_passing(status) => unavailable(attempt, status),
             None => Error::Invalid { object, message },
         },

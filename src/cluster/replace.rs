@@ -5,7 +5,7 @@ use kube::core::params::ListParams;
 use serde_json::{Value, json};
 
 use super::apply::TERMINATED;
-use super::{Applied, ApplyOptions, Cluster, DeleteOptions, Error, Object, ObjectRef, Propagation, Removed};
+use super::{Applied, ApplyOptions, Cluster, DeleteOptions, Error, Object, ObjectRef, Propagation, Removed, Whose};
 
 /// What becomes of an object with a field that cannot be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,10 +42,9 @@ impl Cluster {
         };
         let deletion = DeleteOptions {
             // Only what is this release's, and what nobody asked to keep.
-            owner: Some(options.owner.clone()),
+            whose: Whose::Release(options.owner.clone()),
             propagation,
             timeout: Some(TERMINATED),
-            but_for_run: None,
         };
         let removed = self.delete(std::slice::from_ref(object), &deletion).await?;
         if removed.iter().any(|it| matches!(it.removed, Removed::Kept | Removed::NotOurs(_))) {

@@ -42,7 +42,7 @@ pub fn deployed(revisions: &[RecordMeta]) -> Option<&RecordMeta> {
 /// The revisions to delete so that at most `max` of `revisions` (oldest first) are left; 0 means no limit.
 ///
 /// Kept beyond the limit: the newest, which tells how the last attempt went; every deployed one; the last that was
-/// deployed once, to which a rollback goes; and of those since then whose objects may stand in the cluster one for
+/// deployed once, to which a rollback goes; of those since then the last of which a hook was completed; and of those whose objects may stand in the cluster one for
 /// each set of inputs, since it alone tells what they are. Once a later revision was applied whole, what an earlier
 /// one had and it does not have was deleted. Of those the last [`MOST_STANDING`]: a release that fails at each of a thousand
 /// commits fails at the same objects.
@@ -63,6 +63,8 @@ fn kept(revisions: &[RecordMeta]) -> BTreeSet<u32> {
     kept.extend(revisions.last().map(|meta| meta.revision));
     let mut known = BTreeSet::new();
     let since = revisions[last_good.map_or(0, |at| at + 1)..].iter().rev();
+    // It keeps what is deployed from being gone back to.
+    kept.extend(since.clone().find(|meta| meta.is_hooked()).map(|meta| meta.revision));
     for meta in since.filter(|meta| !meta.left_nothing() || meta.is_hooked()).take(MOST_STANDING) {
         let Some(marks) = &meta.marks else {
             kept.insert(meta.revision);
@@ -140,6 +142,10 @@ mod tests {
                 .map(|meta| RecordMeta { revision: meta.revision + 2, ..meta }),
         );
         assert_eq!((deployed(&hooked), surplus(&hooked, 2)), (None, vec![3, 4]));
+        // Also behind one that was applied whole, or had the same inputs.
+        let mut hooked = revisions("deployed=a failed!=b failed!=b+ failed!=b");
+        hooked[1].marks.as_mut().expect("marks").hooked = true;
+        assert_eq!(surplus(&hooked, 2), vec![3]);
     }
 
     #[test]

@@ -368,9 +368,9 @@ async fn a_confined_release_reaches_its_own_namespace_only() -> Result<()> {
     // A definition that exists is shared; one that does not is not made.
     let text = crd("reach.example.com", "").to_string();
     let source = [Source { origin: "crds/gadget.yaml", text: &text }];
-    ensure!(ground.cluster.admit_crds(&source, &reach).await.is_err(), "admitted");
+    ensure!(ground.cluster.admit_crds(&source, "default", &reach).await.is_err(), "admitted");
     ground.cluster.install_crds(&source, ExistingCrds::Keep, LONG, None).await?;
-    ground.cluster.admit_crds(&source, &reach).await?;
+    ground.cluster.admit_crds(&source, "default", &reach).await?;
     Ok(())
 }
 
@@ -404,6 +404,27 @@ async fn an_object_whose_conversion_webhook_is_away_is_looked_up_as_it_is_stored
     ensure!(claims.contains(newer[0].reference()), "it counts as absent");
     let theirs = ground.cluster.claim(&newer, &ground.apply_options("other")).await;
     ensure!(matches!(theirs, Err(Error::Owned { .. })), "{:?}", theirs.err());
+    // Nor is it needed to take the object away, when what converts it went first.
+    ground.cluster.delete(&newer, &ground.delete_options("shop")).await?;
+    let stored = ground.objects(&[gadget("v1")]).await?;
+    ensure!(!ground.cluster.claim(&stored, &options).await?.contains(stored[0].reference()), "it is left");
     definitions(&ground).delete(name, &DeleteParams::default()).await?;
+    Ok(())
+}
+
+/// Helm takes whatever a chart has in `crds/`, into the release's namespace; what is there is nobody's to replace.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_definition_in_crds_is_made_where_the_release_is_and_never_replaced() -> Result<()> {
+    let ground = Ground::new("crds-others").await?;
+    let owner = ground.owner("shop");
+    let install = async |greeting: &str| {
+        let text = config_map("beside", json!({ "greeting": greeting })).to_string();
+        let source = [Source { origin: "crds/beside.yaml", text: &text }];
+        ground.cluster.install_crds(&source, ExistingCrds::Replace, LONG, Some(&owner)).await
+    };
+    install("hello").await?;
+    install("other").await?;
+    let live = ground.live("v1", "ConfigMap", "beside").await?;
+    ensure!(live["data"]["greeting"] == "hello", "{live}");
     Ok(())
 }

@@ -7,6 +7,7 @@ use helm_operator::cluster::{Change, Error, Propagation, Removed, left_behind};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::json;
 
+use crate::refusals::cluster_wide;
 use crate::{Ground, LONG, config_map, deployment};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,5 +108,47 @@ async fn what_is_still_terminating_is_made_anew_once_it_is_gone() -> Result<()> 
     ensure!(applied?[0].change == Change::Created, "it was changed in place");
     let live = ground.live("v1", "ConfigMap", "held").await?;
     ensure!(live["data"]["of"] == "second" && live["metadata"]["deletionTimestamp"].is_null(), "{live}");
+    Ok(())
+}
+
+/// As with Helm: one that somebody keeps must not keep the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_not_be_deleted_keeps_no_other_object() -> Result<()> {
+    let ground = Ground::new("delete-denied").await?;
+    let objects =
+        ground.objects(&[deployment("web", ""), config_map("kept", json!({})), config_map("goes", json!({}))]).await?;
+    ground.cluster.apply(&objects, &ground.apply_options("shop")).await?;
+    let admission = "admissionregistration.k8s.io/v1";
+    let policy = json!({
+        "metadata": { "name": "kept-here" },
+        "spec": {
+            "matchConstraints": {
+                "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": "delete-denied" } },
+                "resourceRules": [{
+                    "apiGroups": [""], "apiVersions": ["v1"], "operations": ["DELETE"], "resources": ["configmaps"],
+                    "resourceNames": ["kept"],
+                }],
+            },
+            "validations": [{ "expression": "false", "message": "it stays" }],
+        },
+    });
+    let binding = json!({
+        "metadata": { "name": "kept-here" },
+        "spec": { "policyName": "kept-here", "validationActions": ["Deny"] },
+    });
+    cluster_wide(&ground, admission, "ValidatingAdmissionPolicy", policy).await?;
+    cluster_wide(&ground, admission, "ValidatingAdmissionPolicyBinding", binding).await?;
+    // It takes the API server a moment to enforce it.
+    let dry = DeleteParams { dry_run: true, ..DeleteParams::default() };
+    e2e::eventually::eventually("the policy denies", LONG, async || {
+        ensure!(ground.api("v1", "ConfigMap").delete("kept", &dry).await.is_err());
+        Ok(())
+    })
+    .await?;
+    let refused = ground.cluster.delete(&objects, &ground.delete_options("shop")).await;
+    let Err(error @ Error::Webhook { .. }) = refused else { bail!("{refused:?}") };
+    ensure!(error.to_string().contains("it stays"), "{error}");
+    ensure!(ground.live("v1", "ConfigMap", "goes").await.is_err(), "the other one is left");
+    ensure!(ground.live("apps/v1", "Deployment", "web").await.is_err(), "what comes later is left");
     Ok(())
 }

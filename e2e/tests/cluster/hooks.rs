@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use e2e::kwok::play;
-use helm_operator::cluster::{DeleteOptions, Error, HookOutcome, HookRun, Owner, Propagation};
+use helm_operator::cluster::{DeleteOptions, Error, HookOutcome, HookRun, Owner, Propagation, Whose};
 use serde_json::json;
 
 use crate::{Ground, LONG, config_map, job};
@@ -12,6 +12,12 @@ use crate::{Ground, LONG, config_map, job};
 /// A run that begins now.
 fn new(of: &Owner) -> HookRun<'_> {
     HookRun { of, began: jiff::Timestamp::now(), is_resumed: false }
+}
+
+/// What hooks of a release have made, but for what the run made that began then.
+fn deletion(of: &Owner, but_for_run: Option<jiff::Timestamp>) -> DeleteOptions {
+    let whose = Whose::Hook { of: of.clone(), but_for_run };
+    DeleteOptions { whose, propagation: Propagation::Background, timeout: Some(LONG) }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -22,8 +28,7 @@ async fn a_hook_ends_with_its_job_and_can_be_run_again_after_deletion() -> Resul
     for _ in 0..2 {
         let outcome = ground.cluster.run_hook(&hooks[0], new(&of), LONG).await?;
         ensure!(outcome == HookOutcome::Succeeded, "{outcome:?}");
-        let before_creation =
-            DeleteOptions { owner: None, propagation: Propagation::Background, timeout: Some(LONG), but_for_run: None };
+        let before_creation = deletion(&of, None);
         ground.cluster.delete(&hooks, &before_creation).await?;
     }
     Ok(())
@@ -109,12 +114,7 @@ async fn a_job_that_exists_is_neither_touched_nor_taken_for_this_run() -> Result
             let refused = ground.cluster.run_hook(&hooks[at], run, LONG).await;
             ensure!(matches!(refused, Err(Error::HookExists { .. })), "{refused:?}");
         }
-        let spared = DeleteOptions {
-            owner: None,
-            propagation: Propagation::Background,
-            timeout: None,
-            but_for_run: Some(began),
-        };
+        let spared = DeleteOptions { timeout: None, ..deletion(&of, Some(began)) };
         ground.cluster.delete(&hooks[at..=at], &spared).await?;
         let last = ground.live("batch/v1", "Job", &name).await?;
         ensure!(last["metadata"]["uid"] == first["metadata"]["uid"], "remade");
@@ -131,8 +131,7 @@ async fn a_hook_that_is_to_be_kept_is_deleted_before_it_is_created_again() -> Re
     kept["metadata"]["annotations"] = json!({ "helm.sh/resource-policy": "keep" });
     let hooks = ground.objects(&[kept]).await?;
     ground.cluster.run_hook(&hooks[0], new(&of), LONG).await?;
-    let before_creation =
-        DeleteOptions { owner: None, propagation: Propagation::Background, timeout: Some(LONG), but_for_run: None };
+    let before_creation = deletion(&of, None);
     ground.cluster.delete(&hooks, &before_creation).await?;
     ensure!(ground.api("batch/v1", "Job").get_opt("migrate").await?.is_none(), "it was kept");
     Ok(())
@@ -148,8 +147,7 @@ async fn a_job_that_removes_itself_is_not_taken_for_the_one_before_it() -> Resul
         job["spec"]["ttlSecondsAfterFinished"] = json!(ttl);
         job
     };
-    let before_creation =
-        DeleteOptions { owner: None, propagation: Propagation::Background, timeout: Some(LONG), but_for_run: None };
+    let before_creation = deletion(&of, None);
     for _ in 0..5 {
         let fails = ground.objects(&[vanishing(play::FAIL, 100)]).await?;
         let outcome = ground.cluster.run_hook(&fails[0], new(&of), LONG).await?;
@@ -169,5 +167,44 @@ async fn a_job_that_removes_itself_is_not_taken_for_the_one_before_it() -> Resul
         ensure!(as_it_ended, "{play:?}: {outcome:?}");
         ground.cluster.delete(&hooks, &before_creation).await?;
     }
+    Ok(())
+}
+
+/// A chart may write anything into a name: it becomes no part of an address.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hook_with_a_name_that_is_none_touches_nothing_else() -> Result<()> {
+    let ground = Ground::new("hook-names").await?;
+    let of = ground.owner("shop");
+    ground.create("v1", "ConfigMap", json!({ "metadata": { "name": "b" } })).await?;
+    for (name, words) in
+        [("b?x=", "metadata.name"), ("?x=", "metadata.name"), ("b ad", "metadata.name"), ("b/x", "no name")]
+    {
+        let hooks = ground.objects(&[config_map(name, json!({}))]).await?;
+        let deleted = ground.cluster.delete(&hooks, &deletion(&of, None)).await;
+        let applied = ground.cluster.run_hook(&hooks[0], new(&of), LONG).await;
+        let Err(error @ Error::Invalid { .. }) = applied else { bail!("{name}: {applied:?}, {deleted:?}") };
+        ensure!(error.to_string().contains(words), "{name}: {error}");
+        ground.live("v1", "ConfigMap", "b").await?;
+    }
+    Ok(())
+}
+
+/// As with Helm, which creates its hooks.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hook_of_the_name_of_another_releases_object_leaves_it_alone() -> Result<()> {
+    let ground = Ground::new("hook-of-others").await?;
+    let of = ground.owner("shop");
+    let theirs = ground.objects(&[config_map("settings", json!({ "a": "theirs" }))]).await?;
+    ground.cluster.apply(&theirs, &ground.apply_options("other")).await?;
+    let hooks = ground.objects(&[config_map("settings", json!({ "a": "ours" }))]).await?;
+    ground.cluster.delete(&hooks, &deletion(&of, None)).await?;
+    let refused = ground.cluster.run_hook(&hooks[0], new(&of), LONG).await;
+    let Err(error @ Error::HookExists { .. }) = refused else { bail!("{refused:?}") };
+    ensure!(error.to_string().contains("of the Helm release hook-of-others/other"), "{error}");
+    let live = ground.live("v1", "ConfigMap", "settings").await?;
+    ensure!(live["data"]["a"] == "theirs", "{live}");
+    // One's own may go, as with Helm.
+    ground.cluster.delete(&hooks, &deletion(&ground.owner("other"), None)).await?;
+    ensure!(ground.live("v1", "ConfigMap", "settings").await.is_err(), "it is left");
     Ok(())
 }

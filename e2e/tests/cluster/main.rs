@@ -17,7 +17,7 @@ use anyhow::{Context, Result};
 use e2e::apiserver::ControlPlane;
 use e2e::kwok::PLAY;
 use helm_operator::cluster::{
-    ApplyOptions, Cluster, ConflictPolicy, DeleteOptions, Object, Owner, Propagation, Source,
+    ApplyOptions, Cluster, ConflictPolicy, DeleteOptions, Object, Owner, Propagation, Source, Whose,
 };
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{DynamicObject, PostParams};
@@ -73,8 +73,8 @@ impl Ground {
     }
 
     fn delete_options(&self, release: &str) -> DeleteOptions {
-        let owner = Some(self.owner(release));
-        DeleteOptions { owner, propagation: Propagation::Background, timeout: Some(LONG), but_for_run: None }
+        let whose = Whose::Release(self.owner(release));
+        DeleteOptions { whose, propagation: Propagation::Background, timeout: Some(LONG) }
     }
 
     /// Any kind in our namespace.

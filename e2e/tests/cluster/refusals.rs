@@ -238,7 +238,7 @@ async fn several_errors_of_one_apply_are_told_in_one_line() -> Result<()> {
     Ok(())
 }
 
-async fn cluster_wide(ground: &Ground, api_version: &str, kind: &str, body: Value) -> Result<()> {
+pub(crate) async fn cluster_wide(ground: &Ground, api_version: &str, kind: &str, body: Value) -> Result<()> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let mut resource = kube::core::ApiResource::from_gvk(&kube::core::GroupVersionKind::gvk(group, version, kind));
     if kind.ends_with("Policy") {

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use e2e::charts::{self, Chart};
+use e2e::kwok::{PLAY, play};
 use e2e::story::{Story, story};
 use helm_operator::api::Reason;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -134,6 +135,60 @@ fn a_subchart_brings_its_definitions_once_it_is_enabled() -> Result<()> {
         story.patch("app", json!({ "spec": enabled })).await?;
         story.ready("app").await?;
         ensure!(definitions.get_opt(name).await?.is_some(), "the upgrade did not create what is missing");
+        definitions.delete(name, &DeleteParams::default()).await?;
+        Ok(())
+    })
+}
+
+/// However often an uninstall is taken up again, it is of what it was begun with.
+#[test]
+fn what_an_upgrade_left_is_left_by_an_uninstall_that_is_taken_up_again_and_by_a_rename() -> Result<()> {
+    story("definition-left", async |story| {
+        let fields = "size: {type: integer}";
+        let before = charts::note("leavers", "1.0.0").file("templates/leaver.yaml", definition("leaver", fields));
+        story.push(&before).await?;
+        let farewell = "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: {{ .Release.Name }}-farewell\n  annotations: {helm.sh/hook: post-delete}\n\
+                        spec:\n  template:\n    metadata:\n      annotations: {PLAY: fail}\n    spec:\n      restartPolicy: Never\n      containers: [{name: main, image: \"main:1\"}]\n  \
+                        backoffLimit: 0\n";
+        let farewell = farewell.replace("PLAY", PLAY).replace("fail", play::FAIL);
+        let after = charts::note("leavers", "1.1.0").file("templates/farewell.yaml", farewell);
+        story.push(&after.file("crds/leaver.yaml", definition("leaver", fields))).await?;
+        story.open_repository().await?;
+        story.release("app", "leavers", "1.0.0", json!({})).await?;
+        story.ready("app").await?;
+        let leaver = "apiVersion: definitions.example.com/v1\nkind: Leaver\nmetadata: {name: mine}\nspec: {size: 1}\n";
+        story.eventually("the kind is served", async || story.apply(leaver).await).await?;
+        // Renamed and upgraded in one edit: the former release goes, not the definition.
+        let renamed = json!({ "chart": { "version": "1.1.0" }, "release": { "name": "renamed" } });
+        story.patch("app", json!({ "spec": renamed })).await?;
+        story.ready("app").await?;
+        let gone = async || {
+            ensure!(story.history("app").await.is_err(), "the former release is there still");
+            Ok(())
+        };
+        story.eventually("the former release is gone", gone).await?;
+        let definitions = Api::<CustomResourceDefinition>::all(story.client.clone());
+        let name = "leavers.definitions.example.com";
+        let stands = async || {
+            let definition = definitions.get(name).await?;
+            ensure!(definition.metadata.deletion_timestamp.is_none(), "the definition is deleted");
+            anyhow::Ok(())
+        };
+        stands().await?;
+
+        // The other way: what an upgrade left, and an uninstall that fails in its last hook.
+        story.release("other", "leavers", "1.0.0", json!({ "install": { "takeOwnership": true } })).await?;
+        story.ready("other").await?;
+        story.patch("other", json!({ "spec": { "chart": { "version": "1.1.0" } } })).await?;
+        story.ready("other").await?;
+        story.releases().delete("other", &DeleteParams::default()).await?;
+        story.refused("other", Reason::HookFailed, &["other-farewell", "spec.uninstall.disableHooks"]).await?;
+        story.patch("other", json!({ "spec": { "uninstall": { "disableHooks": true } } })).await?;
+        e2e::eventually::gone(&story.releases(), "other", e2e::story::SOON).await?;
+        stands().await?;
+        story.patch("app", json!({ "spec": { "uninstall": { "disableHooks": true } } })).await?;
+        story.delete("app").await?;
+        stands().await?;
         definitions.delete(name, &DeleteParams::default()).await?;
         Ok(())
     })

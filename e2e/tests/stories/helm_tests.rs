@@ -250,3 +250,44 @@ fn an_upgrade_whose_tests_fail_is_gone_back_from_where_that_is_declared() -> Res
         Ok(())
     })
 }
+
+/// A chart that is pushed again with the same in it: nothing is upgraded, so nothing is tested again, nor gone back from.
+#[test]
+fn what_is_only_found_to_be_as_declared_is_not_tested_again() -> Result<()> {
+    story("tests-pushed-again", async |story| {
+        // What it makes does not depend on the number of its revision.
+        let config = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: \"{{ .Release.Name }}-config\"}\n";
+        let chart = || tested().file("templates/config.yaml", config);
+        story.push(&chart()).await?;
+        story.open_repository().await?;
+        let declared = spec("", json!({}));
+        story.release("app", "tested", "1.0.0", declared).await?;
+        story.ready("app").await?;
+        let first = uid(story, "app-moody").await?;
+        let before = story.releases().get("app").await?.status.context("a status")?;
+        story.push(&chart().file("README.md", "More words.\n")).await?;
+        story.patch("app", json!({ "metadata": { "annotations": { REQUESTED_AT: "now" } } })).await?;
+        let digest = |release: &HelmRelease| {
+            let now = release.status.as_ref().and_then(|status| status.last_handled_reconcile_at.clone());
+            ensure!(now.as_deref() == Some("now"), "it was not looked at");
+            Ok(())
+        };
+        eventually::object(&story.releases(), "app", SOON, digest).await?;
+        let release = story.ready("app").await?;
+        tests(&release, "True", Reason::TestSucceeded)?;
+        ensure!(uid(story, "app-moody").await? == first, "it was tested again");
+        ensure!(story.history("app").await? == "1 deployed", "a revision was made");
+        let now = release.status.context("a status")?;
+        ensure!(now.history != before.history, "the chart that was pushed again was not taken");
+        // Where other tests are declared, they run.
+        let others = json!({ "filters": [{ "name": "app-fine", "exclude": true }] });
+        story.patch("app", json!({ "spec": { "test": others } })).await?;
+        story
+            .eventually("the tests that are left run", async || {
+                ensure!(uid(story, "app-moody").await? != first);
+                Ok(())
+            })
+            .await?;
+        tests(&story.ready("app").await?, "True", Reason::TestSucceeded)
+    })
+}

@@ -341,7 +341,7 @@ fn a_hook_that_may_not_be_watched_is_looked_at_until_it_ends_or_its_time_is_over
         story.release("app", "hooked", "1.0.0", json!({})).await?;
         story.release("slow", "hangs", "1.0.0", json!({ "install": { "timeout": "15s" } })).await?;
         story.ready("app").await?;
-        let words = ["slow-hangs", "did not end within", "failed to watch"];
+        let words = ["slow-hangs", "did not end within 15s", "it may not be watched"];
         story.refused("slow", Reason::HookFailed, &words).await?;
         operator.check_log()
     })

@@ -31,6 +31,7 @@ mod by_hand;
 mod drift_one_by_one;
 mod forced;
 mod forgotten;
+mod half_way;
 mod handed_over;
 mod held;
 mod immutable;

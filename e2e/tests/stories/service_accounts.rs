@@ -190,3 +190,33 @@ fn who_names_no_service_account_has_the_default_one() -> Result<()> {
         story.delete("memo").await
     })
 }
+
+/// Whatever goes on with it: an object whose account is taken away must not stay for ever.
+#[test]
+fn a_release_whose_account_goes_while_a_hook_runs_ends() -> Result<()> {
+    story("service-account-hook", async |story| {
+        let hook = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {{ .Release.Name }}-hangs\n  annotations: {helm.sh/hook: pre-install, PLAY: hang}\n\
+                    spec:\n  restartPolicy: Never\n  containers: [{name: main, image: \"main:1\"}]\n";
+        let hook = hook.replace("PLAY", e2e::kwok::PLAY).replace("hang}", &format!("{}}}", e2e::kwok::play::HANG));
+        story.push(&charts::note("memo", "1.0.0").file("templates/hook.yaml", hook)).await?;
+        story.open_repository().await?;
+        account(story, "leaves", &["configmaps", "pods", "events"]).await?;
+        for (name, uninstall) in [("gone", json!({})), ("orphan", json!({ "deletionPolicy": "Orphan" }))] {
+            let spec = json!({ "serviceAccountName": "leaves", "uninstall": uninstall });
+            story.release(name, "memo", "1.0.0", spec).await?;
+            story
+                .eventually("the hook runs", async || {
+                    let pod = story.objects::<k8s_openapi::api::core::v1::Pod>().get(&format!("{name}-hangs")).await?;
+                    ensure!(pod.metadata.deletion_timestamp.is_none());
+                    Ok(())
+                })
+                .await?;
+        }
+        story.objects::<RoleBinding>().delete("leaves", &DeleteParams::default()).await?;
+        story.objects::<ServiceAccount>().delete("leaves", &DeleteParams::default()).await?;
+        for name in ["gone", "orphan"] {
+            story.delete(name).await?;
+        }
+        story.event("gone", Reason::UninstallSkipped, "leaves").await
+    })
+}

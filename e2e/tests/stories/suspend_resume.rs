@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use e2e::charts::{self, Chart};
 use e2e::eventually;
+use e2e::kwok::{PLAY, play};
 use e2e::status::{self, Conditioned as _};
 use e2e::story::{SOON, story};
 use helm_operator::api::{HelmRelease, RELEASE_FINALIZER, Reason};
@@ -23,18 +24,22 @@ fn a_suspended_release_waits_and_a_resumed_one_catches_up() -> Result<()> {
         story.ready("memo").await?;
 
         story.patch("memo", json!({ "spec": { "suspend": true, "chart": { "version": "1.1.0" } } })).await?;
-        let seen = |release: &HelmRelease| {
-            let seen = release.status.as_ref().and_then(|status| status.observed_generation);
-            ensure!(seen == release.metadata.generation, "seen generation {seen:?}");
+        let told = |release: &HelmRelease| {
+            let message = status::message(release);
+            ensure!(message.contains("suspended: what is declared since then is not carried out"), "{message}");
             Ok(())
         };
-        eventually::object(&story.releases(), "memo", SOON, seen).await?;
+        let suspended = eventually::object(&story.releases(), "memo", SOON, told).await?;
         // Nothing happens: that can only be watched for a while.
         eventually::measure(Duration::from_secs(2)).await;
         ensure!(story.history("memo").await? == "1 deployed", "a suspended release was upgraded");
         let still = story.releases().get("memo").await?;
         let ready = still.conditions().iter().find(|is| is.type_ == "Ready").map(|is| is.status.clone());
         ensure!(ready.as_deref() == Some("True"), "suspending changed Ready: {}", status::summary(&still));
+        ensure!(status::message(&still) == status::message(&suspended), "it is told again and again");
+        // Who waits by it waits until it is carried out.
+        let seen = still.status.as_ref().and_then(|status| status.observed_generation);
+        ensure!(seen < still.metadata.generation, "seen generation {seen:?}");
 
         story.patch("memo", json!({ "spec": { "suspend": false } })).await?;
         story.ready("memo").await?;
@@ -99,5 +104,24 @@ fn a_release_suspended_while_it_renders_is_not_rendered_to_the_end() -> Result<(
         let limited = told.contains(&Reason::RenderLimitExceeded.to_string());
         ensure!(!limited, "it was rendered until a limit ended it: {told:?}");
         Ok(())
+    })
+}
+
+#[test]
+fn a_release_that_is_suspended_during_its_install_says_that_something_is_there() -> Result<()> {
+    story("suspended-installing", async |story| {
+        story.push(&charts::web("web", "1.0.0")).await?;
+        story.open_repository().await?;
+        let values = json!({ "podAnnotations": { PLAY: play::NEVER_READY } });
+        story.release("app", "web", "1.0.0", json!({ "values": values })).await?;
+        story
+            .eventually("it is pending", async || {
+                let history = story.history("app").await?;
+                ensure!(history == "1 pending-install", "{history}");
+                Ok(())
+            })
+            .await?;
+        story.patch("app", json!({ "spec": { "suspend": true } })).await?;
+        story.refused("app", Reason::Suspended, &["in the middle of an install"]).await.map(drop)
     })
 }

@@ -85,7 +85,7 @@ fn each_refusal_is_told_apart() {
         (500, "InternalError", unreachable, none.clone(), |e| matches!(e, Error::WebhookUnreachable { .. })),
         (500, "", away, none.clone(), |e| matches!(e, Error::WebhookUnreachable { .. })),
         (500, "", gone, none.clone(), |e| matches!(e, Error::WebhookUnreachable { .. })),
-        (500, "", refused, none.clone(), |e| matches!(e, Error::Invalid { .. })),
+        (500, "", refused, none.clone(), |e| matches!(e, Error::WebhookUnreachable { what: "did not convert it", .. })),
         (403, "Forbidden", quota, none.clone(), |e| matches!(e, Error::Quota { .. })),
         (403, "Forbidden", rbac, none.clone(), |e| matches!(e, Error::Forbidden { verb, .. } if verb == "patch")),
         (403, "Forbidden", "violates PodSecurity", none.clone(), |e| matches!(e, Error::Invalid { .. })),

@@ -214,7 +214,8 @@ pub(super) fn gone(release: &HelmRelease, context: &Arc<Context>) {
     }
     let effective = context.defaults.of(release);
     let release = effective.release.as_deref().unwrap_or(release);
-    let (leaving, context, release) = (Leaving::of(release), Arc::clone(context), Box::new(release.clone()));
+    let leaving = Leaving { deleted: Some(context.now()), ..Leaving::of(release) };
+    let (context, release) = (Arc::clone(context), Box::new(release.clone()));
     spawn_local(async move {
         let mut pause = FIRST_PAUSE;
         // Nothing else remembers it.
@@ -274,6 +275,9 @@ async fn enter(release: &HelmRelease, slot: &Slot<'_>, place: &Place, trace: &mu
     }
     // Asked again: it may have queued for long.
     if act::is_adopter(release, place) {
+        // Before anything of the other's is written, or told.
+        dereference::stays_within(release, context)?;
+        place.admit(&records).await?;
         // Suspended or not: whose place it takes is about to go.
         let is_taken = Box::pin(act::take_over(release, place, trace)).await?;
         if elsewhere.is_some() && is_taken {

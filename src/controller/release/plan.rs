@@ -8,7 +8,7 @@ use std::time::Duration;
 use helm::release::Status;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-pub(super) use self::failures::{Pace, next_attempt};
+pub(super) use self::failures::{Barred, Pace, barred, next_attempt};
 use self::failures::{after_remedy, back_off, exhausted, remedied, remedy};
 use super::approval::{Gate, Standing};
 use super::demands;
@@ -197,14 +197,12 @@ fn tests(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
         tested.outcome != Outcome::Running && tests.asked.as_ref().is_none_or(|asked| *asked == tested.asked)
     };
     match tested.filter(is_answered) {
-        // Another declaration may have mended it.
-        Some(Tested { outcome: Outcome::Failed, declared, .. }) if *declared != tests.declared() => {
-            Some(Plan::Test { revision })
-        }
+        Some(tested) if !tests.is_answered_by(tested) => Some(Plan::Test { revision }),
         Some(tested @ Tested { outcome: Outcome::Failed, .. }) => {
-            // What was gone back to is not gone back from.
-            let is_remedy = last.marks.as_ref().is_some_and(|marks| marks.remedies.is_some());
-            let to_remedy = Some(last).filter(|_| facts.remedies.tests && !is_remedy && is_its_own(tested, facts));
+            // What was gone back to is not gone back from, nor what has only been found to be as declared: nothing was upgraded.
+            let is_upgrade = last.marks.as_ref().is_some_and(|marks| marks.remedies.is_none() && marks.applied);
+            let to_remedy =
+                Some(last).filter(|_| facts.remedies.tests && is_upgrade && is_its_own(tested, facts.revisions));
             let told = (!tests.ignore_failures).then_some(Plan::Stop(Stop::TestsFailed { revision }));
             to_remedy.and_then(|last| remedy(last, facts)).or(told)
         }
@@ -213,9 +211,9 @@ fn tests(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
     }
 }
 
-/// Whether a run of tests belongs to the newest revision: one that a person asked for is no reason to go back.
-fn is_its_own(tested: &Tested, facts: &Facts<'_>) -> bool {
-    let earlier = facts.revisions.iter().rev().skip(1).filter_map(|meta| meta.marks.as_ref()?.tested.as_ref());
+/// Whether a run of tests belongs to the newest of `revisions`: one that a person asked for is no reason to go back.
+pub(super) fn is_its_own(tested: &Tested, revisions: &[RecordMeta]) -> bool {
+    let earlier = revisions.iter().rev().skip(1).filter_map(|meta| meta.marks.as_ref()?.tested.as_ref());
     tested.asked.is_empty() || earlier.into_iter().any(|earlier| earlier.asked == tested.asked)
 }
 
@@ -340,6 +338,8 @@ fn replaced(before: &[RecordMeta]) -> (StepKind, Vec<u32>) {
     let uninstalled = before.iter().rposition(|meta| meta.status == Status::Uninstalled).map_or(0, |at| at + 1);
     let since = &before[uninstalled..];
     let deployed = since.iter().rposition(RecordMeta::was_deployed);
+    // What it took the place of before its uninstall was begun, it still has.
+    let deployed = leaving(since).or(deployed);
     let kind = if deployed.is_some() { StepKind::Upgrade } else { StepKind::Install };
     let Some((last, earlier)) = since[deployed.unwrap_or(0)..].split_last() else { return (kind, Vec::new()) };
     let (good, failed) = earlier.split_at(usize::from(deployed.is_some() && !earlier.is_empty()));
@@ -347,6 +347,15 @@ fn replaced(before: &[RecordMeta]) -> (StepKind, Vec<u32>) {
     standing.drain(..standing.len().saturating_sub(MOST_STANDING));
     let all = good.iter().chain(standing).chain([last]);
     (kind, all.map(|meta| meta.revision).collect())
+}
+
+/// Where a revision is that was deployed until its uninstall was begun, which Helm's history does not say of it: none before it is
+/// deployed, and it did not fail.
+fn leaving(revisions: &[RecordMeta]) -> Option<usize> {
+    let (last, before) = revisions.split_last().filter(|(last, _)| last.status == Status::Uninstalling)?;
+    let has_failed = last.marks.as_ref().is_some_and(|marks| marks.ended.is_some());
+    let is_other = before.iter().any(|meta| meta.status == Status::Deployed);
+    (!has_failed && !is_other).then_some(before.len())
 }
 
 #[cfg(test)]

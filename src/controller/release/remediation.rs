@@ -8,6 +8,7 @@ use sha2::Digest as _;
 use super::plan::StepKind;
 use super::validate::timeout;
 use crate::api::{GoDuration, HelmRelease, Strategy, StrategyName, TEST_AT, Test, TestFilter};
+use crate::history::{Outcome, Tested};
 
 /// How long after a failure it is tried again where it is tried at an interval, and nothing else is said.
 const RETRY_INTERVAL: Duration = Duration::from_mins(5);
@@ -57,6 +58,7 @@ impl Remedies {
         let upgrade_again = retrying(release.spec.upgrade.as_ref().and_then(|upgrade| upgrade.strategy.as_ref()));
         let upgrade_retries = upgrade.as_ref().and_then(|upgrade| upgrade.retries);
         let ignores_tests = upgrade.as_ref().and_then(|upgrade| upgrade.ignore_test_failures);
+        let is_tested = release.spec.test.as_ref().is_some_and(|test| test.enable);
         let ignores_failures = || release.spec.test.as_ref().is_some_and(|test| test.ignore_failures);
         Self {
             install_retries: retries(install_again.map_or(install.retries, |(retries, _)| retries)),
@@ -65,7 +67,7 @@ impl Remedies {
             upgrade_interval: upgrade_again.map(|(_, interval)| interval),
             rollback: (rollback.enabled || upgrade.is_some()) && upgrade_again.is_none(),
             to_revision: u32::try_from(rollback.to_revision).ok().filter(|revision| *revision > 0),
-            tests: !ignores_tests.unwrap_or_else(ignores_failures),
+            tests: is_tested && !ignores_tests.unwrap_or_else(ignores_failures),
             rollback_last: upgrade.and_then(|upgrade| upgrade.remediate_last_failure).unwrap_or(true),
             after_hooks: rollback.after_hooks,
         }
@@ -92,12 +94,26 @@ impl Tests {
         enable.then(|| Self { timeout: self::timeout(timeout, release), ignore_failures, asked, filters })
     }
 
-    /// What is declared of the tests, in a few letters: a run that failed does not answer another declaration.
+    /// What is declared of the tests, in a few letters: of all of it, and of which are run.
     pub(crate) fn declared(&self) -> String {
         let filters =
             self.filters.iter().map(|filter| format!("{}{}", if filter.exclude { "!" } else { "" }, filter.name));
-        let text = std::iter::once(self.timeout.as_secs().to_string()).chain(filters).collect::<Vec<_>>().join("\n");
-        sha2::Sha256::digest(text).iter().take(4).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+        let filters: Vec<String> = filters.collect();
+        let all = [&[self.timeout.as_secs().to_string()], filters.as_slice()].concat();
+        format!("{}.{}", in_letters(&all.join("\n")), in_letters(&filters.join("\n")))
+    }
+
+    /// Whether a run that passed, or one that failed, answers for what is declared now: one that failed may have been mended by any
+    /// change, one that passed is run again where others are to run. Records of operators before do not say which those were.
+    pub(crate) fn is_answered_by(&self, tested: &Tested) -> bool {
+        let declared = self.declared();
+        let (all, filters) = declared.split_once('.').unwrap_or((&declared, ""));
+        match (tested.outcome, tested.declared.split_once('.')) {
+            (Outcome::Passed, before) => before.is_none_or(|(_, before)| before == filters),
+            (Outcome::Failed | Outcome::Running, before) => {
+                before.map_or(&*tested.declared, |(before, _)| before) == all
+            }
+        }
     }
 
     /// Whether the test `name` is to be run.
@@ -106,4 +122,9 @@ impl Tests {
         !excluded.iter().any(|filter| filter.name == name)
             && (named.is_empty() || named.iter().any(|filter| filter.name == name))
     }
+}
+
+/// A text, as eight digits that no other is likely to have.
+fn in_letters(text: &str) -> String {
+    sha2::Sha256::digest(text).iter().take(4).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

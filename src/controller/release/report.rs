@@ -157,9 +157,12 @@ pub(super) fn report(
     let conditions = drifted(conditions, release, trace, &before.conditions);
     let conditions = healthy(conditions, trace, &before.conditions);
     let so_far = carried_over(before.clone(), trace);
+    // As with Flux: who waits for what is declared waits until it is carried out.
+    let conditions = conditions.build(&before.conditions, generation, now);
+    let is_left = matches!(outcome, Ok(Ended::Suspended)) && is(&conditions, Ready, "True");
     HelmReleaseStatus {
-        observed_generation: generation,
-        conditions: conditions.build(&before.conditions, generation, now),
+        observed_generation: if is_left { before.observed_generation } else { generation },
+        conditions,
         last_handled_reconcile_at: release.annotations().get(REQUESTED_AT).cloned(),
         last_handled_force_at: handled_force(release, revisions).or_else(|| so_far.last_handled_force_at.clone()),
         last_attempted_generation: if trace.attempted.is_some() {
@@ -193,6 +196,9 @@ fn handled_force(release: &HelmRelease, revisions: &[RecordMeta]) -> Option<Stri
     revisions.iter().any(answers).then(|| demand.clone())
 }
 
+/// What `Ready` tells besides of a release that is suspended.
+const NOT_CARRIED_OUT: &str = "; suspended: what is declared since then is not carried out";
+
 /// Suspending changes neither the release nor what is said of it; only what was under way is no longer.
 fn suspended(before: &HelmReleaseStatus, revisions: Option<&[RecordMeta]>) -> Conditions {
     let at = before.helm_release.as_ref();
@@ -202,6 +208,9 @@ fn suspended(before: &HelmReleaseStatus, revisions: Option<&[RecordMeta]>) -> Co
         revisions.is_none() || known.any(|meta| i64::from(meta.revision) == revision && meta.status == Status::Deployed)
     };
     let ready = before.conditions.iter().find(|condition| condition.type_ == Ready.as_str());
+    let newest = revisions.and_then(<[RecordMeta]>::last);
+    let is_midway =
+        newest.is_some_and(|last| last.status == Status::Superseded && !last.was_deployed() && !last.left_nothing());
     let told = |message: String| Conditions::default().with(Ready, false, Reason::Suspended, message);
     match (was_deployed, ready) {
         (Some(revision), _) if !is_there(revision) => {
@@ -210,10 +219,18 @@ fn suspended(before: &HelmReleaseStatus, revisions: Option<&[RecordMeta]>) -> Co
             );
             told(message.clone()).with(Released, false, Reason::Suspended, message)
         }
+        (_, None) if revisions.is_some_and(|revisions| !revisions.is_empty()) => told(
+            "the release was suspended in the middle of an install, or before this object had taken it over".to_owned(),
+        ),
         (_, None) => told("the release is suspended, and was never installed".to_owned()),
-        (_, Some(ready)) if ready.reason == Reason::Progressing.to_string() => {
+        (_, Some(ready)) if is_midway || ready.reason == Reason::Progressing.to_string() => {
             told("the release was suspended in the middle of an install or upgrade".to_owned())
                 .keeping(Released, &before.conditions)
+        }
+        (_, Some(ready)) if ready.status == "True" && !ready.message.ends_with(NOT_CARRIED_OUT) => {
+            let message = format!("{}{NOT_CARRIED_OUT}", ready.message);
+            let reason = Reason::parse(&ready.reason).unwrap_or(Reason::Suspended);
+            Conditions::default().with(Ready, true, reason, message).keeping(Released, &before.conditions)
         }
         (_, Some(_)) => Conditions::default()
             .keeping(Ready, &before.conditions)
@@ -278,9 +295,18 @@ fn drifted(conditions: Conditions, release: &HelmRelease, trace: &Trace, before:
 
 /// Whether the objects of what is deployed do their work. `Ready` does not depend on it: that says that they once did.
 fn healthy(conditions: Conditions, trace: &Trace, before: &[Condition]) -> Conditions {
+    if let Some(failed) = trace.half_way {
+        let message = format!(
+            "revision {failed} failed half-way: what it, or a hook of it, has changed in the cluster is not what was deployed before, and the \
+             objects are neither watched nor set right until an upgrade or a rollback succeeds"
+        );
+        return conditions.unknown(Healthy, Reason::UpgradeFailed, message);
+    }
     let Some(standing) = &trace.drift else { return conditions };
     let Standing { revision, troubles, is_troubled, is_seen, unwatched, .. } = standing;
-    let was_doubtful = before.iter().any(|it| it.type_ == Healthy.as_str() && it.status != "True");
+    // That an upgrade had failed half-way is over.
+    let is_over = |it: &Condition| it.reason == Reason::UpgradeFailed.to_string();
+    let was_doubtful = before.iter().any(|it| it.type_ == Healthy.as_str() && it.status != "True" && !is_over(it));
     match troubles.as_slice() {
         // Nobody looked why.
         [] if *is_troubled && !trace.knows_how_it_is() => conditions,

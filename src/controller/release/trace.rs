@@ -58,6 +58,8 @@ pub(super) struct Trace {
     pub(super) corrected: Vec<String>,
     /// How the tests of the newest revision failed, where they did in this reconcile.
     pub(super) tests: Option<String>,
+    /// The revision that failed half-way, where nothing is looked after for that.
+    pub(super) half_way: Option<u32>,
     /// How the objects of what is deployed are, where they are watched.
     pub(super) drift: Option<Standing>,
     /// The plan that waits for approval.
@@ -202,13 +204,13 @@ impl Trace {
         ));
     }
 
-    /// A release was uninstalled.
-    pub(super) fn removed(&mut self, release: &Target, removals: &[Removal]) {
+    /// A release was uninstalled; but for what was `kept`, in words.
+    pub(super) fn removed(&mut self, release: &Target, removals: &[Removal], kept: &[String]) {
         let what = |wanted: fn(&Removed) -> bool| -> Vec<String> {
             removals.iter().filter(|it| wanted(&it.removed)).map(|removal| removal.object.to_string()).collect()
         };
         let deleted = what(|removed| matches!(removed, Removed::Deleted | Removed::Absent)).len();
-        let mut told = format!("uninstalled release {release}: {deleted} objects are gone");
+        let mut told = format!("uninstalled release {release}: {deleted} objects are deleted");
         for (objects, why) in [
             (what(|removed| *removed == Removed::Kept), "kept, as helm.sh/resource-policy says"),
             (what(|removed| matches!(removed, Removed::NotOurs(_))), "left, since they are not this release's"),
@@ -219,6 +221,9 @@ impl Trace {
                 let more = if more > 0 { format!(" and {more} more") } else { String::new() };
                 told.extend([&format!("; {why}: "), named.as_str(), &more]);
             }
+        }
+        if !kept.is_empty() {
+            told.extend(["; ", &*kept.join("; ")]);
         }
         self.removed.push(told);
     }

@@ -9,9 +9,9 @@ use helm::release::Status;
 use super::hooks::{self, Course};
 use super::leftovers::{LeftChart, clean_up, deletion, left_chart, made_since, not_cleaned};
 use super::prepare::{self, Pending};
-use super::{Deadline, Doing, GRACE, Task, masked, planning, record};
+use super::{Deadline, Doing, GRACE, Task, masked, planning, record, rollback};
 use crate::api::Reason;
-use crate::cluster::{Applied, Existing, Fingerprint, Object, Readiness, SecretValues};
+use crate::cluster::{Applied, Change, Existing, Fingerprint, Object, Readiness, SecretValues};
 use crate::controller::error::ReconcileError;
 use crate::controller::release::plan::{self, Pace, Step, StepKind};
 use crate::controller::release::publish;
@@ -48,7 +48,7 @@ pub(super) async fn carry_out(
     let (chart, version, revision) = (release.chart.name(), release.chart.version(), pending.record.revision());
     tracing::info!(object = %task.desired.identity.owner, revision, "applying {chart} {version} as release {}/{}", release.namespace, release.name);
     secure_inventory(&pending, task, trace).await?;
-    let mut run = Run::new(step, task, pending.deadline, pending.record);
+    let mut run = Run { is_new: pending.is_new, ..Run::new(step, task, pending.deadline, pending.record) };
     let mut replaced = pending.replaced;
     let doing = run.doing.subscribe();
     let ended = tokio::select! {
@@ -94,11 +94,11 @@ pub(super) async fn end_late(
         return Err(error);
     }
     let record = record::get(&task.deployed(), step.revision).await?;
-    let run = Run::new(step, task, prepare::deadline(step, &record, task), record);
+    let mut run = Run::new(step, task, prepare::deadline(step, &record, task), record);
     if run.has_time() {
         return Err(error);
     }
-    if let Err(error) = hooks::end_running(&run.record, task.place).await {
+    if let Err(error) = hooks::end_running(&mut run.record, task.place).await {
         tracing::warn!(object = %task.desired.identity.owner, error = %error.message, "failed to end the hooks of a revision that ends");
     }
     Box::pin(run.end(Err(error), Vec::new(), trace)).await
@@ -125,6 +125,8 @@ struct Run<'a> {
     applied: Vec<Applied>,
     /// Whether the record as it is stored says that all is applied.
     noted: bool,
+    /// Whether all that it changed in the cluster is in `applied`.
+    is_new: bool,
     doing: Doing,
 }
 
@@ -138,6 +140,7 @@ impl<'a> Run<'a> {
             noted: record.marks.as_ref().is_some_and(|marks| marks.applied),
             record,
             applied: Vec::new(),
+            is_new: false,
             doing: Doing::new(None),
         }
     }
@@ -163,7 +166,9 @@ impl<'a> Run<'a> {
         if self.noted {
             self.restore(&objects, &claims).await?;
         } else {
-            if self.hooks(before).await? {
+            if !self.action.hooks {
+                hooks::leave_out(&before, &mut self.record, self.task.place).await?;
+            } else if self.hooks(before).await? {
                 claims = self.claim_again(&objects).await?;
             }
             self.task.slot.go_on().await;
@@ -267,6 +272,8 @@ impl<'a> Run<'a> {
         let place = self.task.place;
         let options = prepare::options(self.action, &self.task.deployed());
         let pods = if self.action.recreate { place.cluster.pods_of(objects).await? } else { Vec::new() };
+        // What is made anew is deleted first; a Job that is finished is without being named.
+        self.is_new &= options.immutable.is_empty() && !objects.iter().any(|object| object.reference().kind == "Job");
         place.cluster.apply_claimed(objects, claims, &options, &mut self.applied).await?;
         let mut old = Vec::new();
         if let Some(remedied) = &self.step.remedies {
@@ -276,6 +283,7 @@ impl<'a> Run<'a> {
                 old.extend(place.objects_of(record).await?);
             }
         }
+        self.is_new = false;
         let LeftChart { gone, kept } = left_chart(&old, objects, self.action, self.task).await?;
         for (object, why) in kept {
             let message = format!("{} has left the chart, and is left: {why}", object.reference());
@@ -340,19 +348,30 @@ impl<'a> Run<'a> {
         Ok(record)
     }
 
+    /// Whether a refusal for `reason` ended it before anything in the cluster was another: what was deployed before still is then.
+    fn has_changed_nothing(&self, reason: Reason) -> bool {
+        let is_refusal = matches!(
+            reason,
+            Reason::ImmutableField
+                | Reason::FieldConflict
+                | Reason::ObjectInvalid
+                | Reason::AdmissionDenied
+                | Reason::QuotaExceeded
+                | Reason::Forbidden
+        );
+        let is_complete = self.noted || self.record.marks.as_ref().is_none_or(|marks| marks.applied);
+        let is_unchanged = self.applied.iter().all(|applied| applied.change == Change::Unchanged);
+        is_refusal && self.is_new && !is_complete && is_unchanged
+    }
+
     /// The failure is recorded before anything is cleaned up; what is to be cleaned stands in the record until it is done.
     async fn fail(self, error: ReconcileError, trace: &mut Trace) -> Result<(), ReconcileError> {
-        let record = record::fail(self.record, &error, self.task.place).await?;
+        let changed_nothing = self.has_changed_nothing(error.reason);
+        let record = record::fail(self.record, (&error, changed_nothing), self.task.place).await?;
         trace.record(&record);
         let remedies = &self.task.desired.remedies;
-        let hooked = record.marks.as_ref().is_some_and(|marks| marks.hooked);
-        if remedies.rollback && hooked && !remedies.after_hooks && self.step.kind == StepKind::Upgrade {
-            let message = format!(
-                "revision {} failed and is not rolled back: a pre-upgrade hook had completed, and may have changed what the previous version uses. Set \
-                 spec.rollback.afterHooks: true to roll back anyway",
-                record.revision()
-            );
-            trace.warn(Reason::RollbackSkipped, message);
+        if self.step.kind == StepKind::Upgrade {
+            rollback::tell_skipped(record.revision(), self.task, trace);
         }
         let pace = Pace { longest: self.task.release.spec.interval(), fixed: remedies.retried_after(self.step.kind) };
         let next = plan::next_attempt(&record.meta()?, pace, &self.task.desired.identity.uid);

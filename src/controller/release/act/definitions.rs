@@ -42,7 +42,8 @@ pub(super) async fn make_way(step: &Step, definitions: &Definitions, task: &Task
     if sources.is_empty() {
         return Ok(());
     }
-    task.place.cluster.admit_crds(&sources, &task.place.reach()).await?;
+    let namespace = &task.desired.identity.namespace;
+    task.place.cluster.admit_crds(&sources, namespace, &task.place.reach()).await?;
     task.slot.pause();
     let owner = owner(&task.desired.identity);
     task.place.cluster.install_crds(&sources, existing_crds(action), action.timeout, Some(&owner)).await?;

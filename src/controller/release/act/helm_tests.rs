@@ -5,11 +5,12 @@ use std::time::Duration;
 use helm::manifest::HookEvent;
 
 use super::hooks::{self, Course};
-use super::{Deadline, Doing, Task, record};
+use super::{Deadline, Doing, Task, record, rollback};
 use crate::api::Reason;
 use crate::cluster::SecretValues;
 use crate::controller::error::ReconcileError;
 use crate::controller::place::Place;
+use crate::controller::release::plan;
 use crate::controller::release::publish;
 use crate::controller::release::remediation::Tests;
 use crate::controller::release::trace::Trace;
@@ -49,6 +50,11 @@ pub(super) async fn run(revision: u32, task: &Task<'_>, trace: &mut Trace) -> Re
     trace.record(&record::update(task.place, record).await?);
     // What follows is planned: it is told, or gone back.
     if let Err(error) = ended {
+        let revisions = task.place.revisions.of(&task.desired.identity.release);
+        let newest = revisions.last().and_then(|newest| newest.marks.as_ref()?.tested.as_ref());
+        if task.desired.remedies.tests && newest.is_some_and(|tested| plan::is_its_own(tested, &revisions)) {
+            rollback::tell_skipped(revision, task, trace);
+        }
         let told = told(revision, &error.message);
         if tests.ignore_failures {
             trace.warn(Reason::TestFailed, told.clone());
@@ -106,7 +112,7 @@ pub(super) fn goes_on(revision: &RecordMeta) -> bool {
 /// Ends the tests of a revision that another one replaces, or whose release is suspended.
 pub(super) async fn end(revision: &RecordMeta, place: &Place) -> Result<(), ReconcileError> {
     match record::read(place, &revision.release, revision.revision).await? {
-        Some(record) => hooks::end_running(&record, place).await,
+        Some(mut record) => hooks::end_running(&mut record, place).await,
         None => Ok(()),
     }
 }

@@ -1,5 +1,7 @@
 //! Hooks: one after the other, each awaited, each cleaned up by its delete policies.
 
+use std::time::Duration;
+
 use helm::manifest::hook::in_run_order;
 use helm::manifest::{DeletePolicy, Hook, HookEvent, HookPhase};
 use helm::release::Release;
@@ -8,7 +10,9 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use super::{Deadline, Doing, hook_logs, masked, record};
 use crate::api::Reason;
 use crate::cluster;
-use crate::cluster::{DeleteOptions, HookOutcome, HookRun, Object, Owner, Propagation, SecretValues, Source};
+use crate::cluster::{
+    DeleteOptions, HookOutcome, HookRun, HookStanding, Object, Owner, Propagation, SecretValues, Source, Whose,
+};
 use crate::controller::error::ReconcileError;
 use crate::controller::place::Place;
 use crate::history::{HooksBegun, Record};
@@ -74,7 +78,7 @@ pub(super) async fn run(
         let told = (&record.release, hooks_begun(record));
         if !is_done(&hook, event, told) {
             let earlier = begun(&hook, event, told);
-            let of = Owner { release: record.release.name.clone(), namespace: record.release.namespace.clone() };
+            let of = owner(record);
             let began = match earlier {
                 Some(earlier) => earlier,
                 None => note(record, at, (event, HookPhase::Running), place).await?,
@@ -111,15 +115,17 @@ pub(super) async fn run(
     }
 }
 
-/// Ends the Jobs and Pods of hooks that were running when their run was given up: superseded, or its release left alone.
-pub(super) async fn end_running(record: &Record, place: &Place) -> Result<(), ReconcileError> {
-    end(record.release.hooks.iter(), record, place).await
+/// Ends the Jobs and Pods of hooks that were running when their run was given up: superseded, or its release left alone. Before, it is
+/// written into `record` which of them were completed.
+pub(super) async fn end_running(record: &mut Record, place: &Place) -> Result<(), ReconcileError> {
+    end(record, |_| true, place).await
 }
 
 /// The same at an uninstall, whose own hooks are gone on with.
-pub(super) async fn end_interrupted(record: &Record, place: &Place) -> Result<(), ReconcileError> {
-    let told = (&record.release, hooks_begun(record));
-    end(record.release.hooks.iter().filter(|hook| !is_of_removal(hook, told)), record, place).await
+pub(super) async fn end_interrupted(record: &mut Record, place: &Place) -> Result<(), ReconcileError> {
+    let told = record.clone();
+    let told = (&told.release, hooks_begun(&told));
+    end(record, |hook| !is_of_removal(hook, told), place).await
 }
 
 /// Whether a hook was begun for the uninstall of its release.
@@ -127,19 +133,57 @@ fn is_of_removal(hook: &Hook, told: Told<'_>) -> bool {
     [HookEvent::PreDelete, HookEvent::PostDelete].iter().any(|event| begun(hook, event, told).is_some())
 }
 
-async fn end(hooks: impl Iterator<Item = &Hook>, record: &Record, place: &Place) -> Result<(), ReconcileError> {
-    for hook in hooks.filter(|hook| hook.last_run.phase == HookPhase::Running) {
-        let Some(begun) = hook.last_run.started_at else { continue };
-        let mut standing = Vec::new();
+async fn end(record: &mut Record, is_meant: impl Fn(&Hook) -> bool, place: &Place) -> Result<(), ReconcileError> {
+    let (mut standing, mut completed) = (Vec::new(), Vec::new());
+    for (at, hook) in record.release.hooks.iter().enumerate() {
+        let running = hook.last_run.started_at.filter(|_| hook.last_run.phase == HookPhase::Running);
+        let Some(begun) = running.filter(|_| is_meant(hook)) else { continue };
+        let mut open = false;
         for object in objects(hook, record, place).await? {
-            if place.cluster.hook_stands(&object, begun).await? {
-                standing.push(object);
+            match place.cluster.hook_standing(&object, begun).await? {
+                Some(how) => {
+                    open |= how == HookStanding::Open;
+                    standing.push(object);
+                }
+                // What removes itself when it is done may be.
+                None => open |= !object.vanishes(),
             }
         }
-        let options =
-            DeleteOptions { owner: None, propagation: Propagation::Background, timeout: None, but_for_run: None };
-        place.cluster.delete(&standing, &options).await?;
+        completed.extend((!open).then_some(at));
     }
+    if !completed.is_empty() {
+        // Nobody saw them end. What tells of it is gone in a moment.
+        for at in completed {
+            record.release.hooks[at].last_run.phase = HookPhase::Succeeded;
+        }
+        record::note_hooks(record);
+        *record = record::update(place, record.clone()).await?;
+    }
+    place.cluster.delete(&standing, &deletion(record, None, None)).await?;
+    Ok(())
+}
+
+/// The deletion of what hooks of a release made, but for what the run made that began at `but_for_run`.
+fn deletion(record: &Record, but_for_run: Option<Timestamp>, timeout: Option<Duration>) -> DeleteOptions {
+    let whose = Whose::Hook { of: owner(record), but_for_run };
+    DeleteOptions { whose, propagation: Propagation::Background, timeout }
+}
+
+fn owner(record: &Record) -> Owner {
+    Owner { release: record.release.name.clone(), namespace: record.release.namespace.clone() }
+}
+
+/// Goes on without the hooks before the apply, where a person has them left out while they run: what is running ends, and from then
+/// on objects may be applied.
+pub(super) async fn leave_out(event: &HookEvent, record: &mut Record, place: &Place) -> Result<(), ReconcileError> {
+    if hooks_begun(record).is_none_or(|begun| begun.event != *event) {
+        return Ok(());
+    }
+    end_running(record, place).await?;
+    if let Some(marks) = &mut record.marks {
+        marks.hooks = None;
+    }
+    *record = record::update(place, record.clone()).await?;
     Ok(())
 }
 
@@ -213,6 +257,7 @@ async fn note(
     {
         marks.hooks = Some(HooksBegun { event: event.clone(), since: now });
     }
+    record::note_hooks(record);
     *record = record::update(place, record.clone()).await?;
     Ok(now)
 }
@@ -247,14 +292,18 @@ async fn run_one(
     let objects = objects(hook, record, place).await?;
     let mut stands = false;
     for object in objects.iter().filter(|_| run.is_resumed) {
-        stands |= place.cluster.hook_stands(object, run.began).await?;
+        stands |= match place.cluster.hook_standing(object, run.began).await {
+            // It may: that is waited for.
+            Err(cluster::Error::Forbidden { .. } | cluster::Error::Unauthorized { .. }) => true,
+            standing => standing?.is_some(),
+        };
     }
     if !stands {
         // Who goes on with a run of another process may find that process alive.
         let but_for = run.is_resumed.then_some(run.began);
         delete(hook, (&DeletePolicy::BeforeHookCreation, but_for), record, deadline, place).await?;
     }
-    let limit = deadline.remaining().as_secs();
+    let limit = deadline.remaining().as_secs_f64().ceil();
     for object in &objects {
         let outcome = match place.cluster.run_hook(object, run, deadline.remaining()).await {
             // What was there before was just deleted: another process goes on with this very run.
@@ -295,12 +344,7 @@ async fn delete(
     if hook.kind == "CustomResourceDefinition" || !hook.effective_delete_policies().contains(policy) {
         return Ok(());
     }
-    let options = DeleteOptions {
-        owner: None,
-        propagation: Propagation::Background,
-        timeout: Some(deadline.remaining()),
-        but_for_run,
-    };
+    let options = deletion(record, but_for_run, Some(deadline.remaining()));
     place.cluster.delete(&objects(hook, record, place).await?, &options).await?;
     Ok(())
 }

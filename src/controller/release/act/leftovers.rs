@@ -1,11 +1,15 @@
 //! What a step takes away: what left the chart, and what revisions made that are gone back from.
 
+use std::collections::BTreeSet;
+
 use kube::ResourceExt as _;
 
 use super::{Task, prepare, record};
 use crate::api::{CrdPolicy, Reason};
-use crate::cluster::{DeleteOptions, Object, Propagation, left_behind};
+use crate::cluster::{DeleteOptions, Object, ObjectRef, Owner, Propagation, Whose, left_behind};
 use crate::controller::error::ReconcileError;
+use crate::controller::place::Place;
+use crate::controller::release::removal::Leaving;
 use crate::controller::release::trace::Trace;
 use crate::controller::release::validate::Action;
 use crate::history::{Record, RecordMeta};
@@ -26,14 +30,14 @@ pub(super) async fn left_chart(
     task: &Task<'_>,
 ) -> Result<LeftChart, ReconcileError> {
     let mut left = LeftChart { gone: Vec::new(), kept: Vec::new() };
+    let (identity, own) = (&task.desired.identity, task.release.namespace().unwrap_or_default());
+    let namespaces = [&*identity.namespace, &*identity.release.namespace, &*own];
     for object in left_behind(old, objects) {
-        if contains_release(&object, task) {
-            left.kept.push((object, "with it the release would be deleted"));
-        } else if action.crds != CrdPolicy::Skip && object.reference().defines_kinds() {
+        if action.crds != CrdPolicy::Skip && object.reference().defines_kinds() {
             // It may be in the chart's `crds/` by now, of which none is deleted.
             left.kept.push((object, "definitions are looked after (spec.upgrade.crds), and none is deleted"));
-        } else if task.place.cluster.is_in_use(&object).await? {
-            left.kept.push((object, "with it all objects of the kind that it defines would be deleted"));
+        } else if let Some(why) = goes_with_more(&object, &namespaces, task.place).await? {
+            left.kept.push((object, why));
         } else {
             left.gone.push(object);
         }
@@ -41,12 +45,49 @@ pub(super) async fn left_chart(
     Ok(left)
 }
 
-/// Whether the release, its records or its object would go with an object.
-fn contains_release(object: &Object, task: &Task<'_>) -> bool {
-    let (identity, reference) = (&task.desired.identity, object.reference());
-    let own = task.release.namespace().unwrap_or_default();
+/// Why an object that nobody asked to delete by itself is left: more would go with it. `namespaces` are those of the release, of its
+/// records, and of its object.
+pub(super) async fn goes_with_more(
+    object: &Object,
+    namespaces: &[&str],
+    place: &Place,
+) -> Result<Option<&'static str>, ReconcileError> {
+    let reference = object.reference();
     let is_namespace = reference.group.is_empty() && reference.kind == "Namespace";
-    is_namespace && [&identity.namespace, &identity.release.namespace, &own].contains(&&reference.name)
+    if is_namespace && namespaces.contains(&&*reference.name) {
+        return Ok(Some("with it the release would be deleted"));
+    }
+    let is_in_use = place.cluster.is_in_use(object).await?;
+    Ok(is_in_use.then_some("with it all objects of the kind that it defines would be deleted"))
+}
+
+/// `objects` without those with which more would go than is asked for, which are told: of an object that stays, and goes on without
+/// the release; else of what the newest revision does not have any more, and an upgrade may have left.
+pub(super) async fn spare(
+    objects: Vec<Object>,
+    newest: Option<&Record>,
+    (leaving, owner): (&Leaving, &Owner),
+    place: &Place,
+) -> Result<(Vec<Object>, Vec<String>), ReconcileError> {
+    let in_newest = match newest.filter(|_| leaving.deleted.is_some()) {
+        Some(newest) => place.objects_of(newest).await?,
+        None if leaving.deleted.is_some() => return Ok((objects, Vec::new())),
+        None => Vec::new(),
+    };
+    let in_newest: BTreeSet<&ObjectRef> = in_newest.iter().map(Object::reference).collect();
+    let declared = leaving.target.as_ref().map(|target| &*target.release.namespace);
+    let own = leaving.owner.split('/').next();
+    let current = leaving.state.as_ref().map(|state| &*state.namespace);
+    let namespaces: Vec<&str> = [declared, current, own, Some(&*owner.namespace)].into_iter().flatten().collect();
+    let (mut gone, mut kept) = (Vec::with_capacity(objects.len()), Vec::new());
+    for object in objects {
+        let is_asked = in_newest.contains(object.reference());
+        match if is_asked { None } else { goes_with_more(&object, &namespaces, place).await? } {
+            Some(why) => kept.push(format!("{} is left: {why}", object.reference())),
+            None => gone.push(object),
+        }
+    }
+    Ok((gone, kept))
 }
 
 /// What a rollback to revision `to`, as revision `until`, takes away: of those that the revisions in between made themselves, whether
@@ -112,10 +153,9 @@ pub(super) async fn clean_up_later(
 /// Only what is this release's, and without waiting for its end.
 pub(super) fn deletion(task: &Task<'_>) -> DeleteOptions {
     DeleteOptions {
-        owner: Some(prepare::owner(&task.desired.identity)),
+        whose: Whose::Release(prepare::owner(&task.desired.identity)),
         propagation: Propagation::Background,
         timeout: None,
-        but_for_run: None,
     }
 }
 

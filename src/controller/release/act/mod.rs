@@ -134,6 +134,7 @@ pub(super) async fn act(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Resul
         // Hundreds may queue in it.
         Plan::Release(_) | Plan::CarryOut(_) => Box::pin(release(plan, task, trace)).await,
         Plan::Propose(step) => Box::pin(planning::propose(&step, task, trace)).await,
+        Plan::Resume(_) | Plan::Finish(_) => Box::pin(go_on(plan, task, trace)).await,
         other => return Box::pin(go_on(other, task, trace)).await,
     };
     if done.is_err() {
@@ -176,8 +177,8 @@ async fn go_on(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), Rec
         Plan::Finish(step) => Box::pin(apply::finish(&step, task, trace)).await,
         Plan::Supersede { revision } => {
             let why = "the HelmRelease declares something else now";
-            let record = record::get(&task.deployed(), revision).await?;
-            Box::pin(hooks::end_running(&record, task.place)).await?;
+            let mut record = record::get(&task.deployed(), revision).await?;
+            Box::pin(hooks::end_running(&mut record, task.place)).await?;
             trace.record(&record::supersede(record, why, task.place).await?);
             Ok(())
         }
@@ -185,7 +186,8 @@ async fn go_on(plan: Plan, task: &Task<'_>, trace: &mut Trace) -> Result<(), Rec
             task.place.admit(&task.desired.identity.release).await?;
             let why = "whoever began it has not gone on with it for 15 minutes, and another revision takes its place";
             let record = record::get(&task.deployed(), revision).await?;
-            record::fail(record, &ReconcileError::new(Reason::PendingRelease, why), task.place).await.map(drop)
+            let why = ReconcileError::new(Reason::PendingRelease, why);
+            record::fail(record, (&why, false), task.place).await.map(drop)
         }
         Plan::CleanUp { revision } => {
             let record = record::get(&task.deployed(), revision).await?;
@@ -255,8 +257,8 @@ pub(super) async fn pause(release: &HelmRelease, place: &Place, trace: &mut Trac
         let meta = record.meta().ok().filter(|meta| plan::is_of(meta, &identity));
         meta.is_some_and(|meta| ownership::made_elsewhere(&[meta], place.viewer(&identity.uid)).is_none())
     };
-    if let Some(record) = record.filter(is_still) {
-        hooks::end_running(&record, place).await?;
+    if let Some(mut record) = record.filter(is_still) {
+        hooks::end_running(&mut record, place).await?;
         trace.record(&record::supersede(record, "the HelmRelease was suspended", place).await?);
     }
     Ok(())

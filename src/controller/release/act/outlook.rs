@@ -87,7 +87,7 @@ pub(super) async fn look(
     let source = Source { origin: release.chart.name(), text: &release.manifest };
     let objects = cluster.objects_beside(&[source], &definitions, &release.namespace).await?;
     task.place.reach().admit(&objects)?;
-    cluster.admit_crds(&definitions, &task.place.reach()).await?;
+    cluster.admit_crds(&definitions, &task.desired.identity.namespace, &task.place.reach()).await?;
     let claims = cluster.claim(&objects, &options).await?;
     Box::pin(prepare::admit(&claims, replaced, task, trace)).await?;
     let mut old = Vec::new();

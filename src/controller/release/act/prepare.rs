@@ -45,6 +45,8 @@ pub(super) struct Pending {
     pub(super) replaced: Vec<Record>,
     /// When the action ends.
     pub(super) deadline: Deadline,
+    /// Whether nothing of it can have been applied before.
+    pub(super) is_new: bool,
 }
 
 /// What came of the preparations.
@@ -157,7 +159,7 @@ pub(super) async fn commit(
     // Time in queues, and what a registry took, is not the action's.
     let deadline = Deadline::of(action);
     let record = Box::pin(record::create(release, marks, task)).await?;
-    Ok(Pending { record, objects, claims, replaced, deadline })
+    Ok(Pending { record, objects, claims, replaced, deadline, is_new: true })
 }
 
 /// Which objects are not there, by their position. Where they are too many to be noted, none of them is taken away later.
@@ -267,7 +269,7 @@ pub(super) async fn resume(step: &Step, mut record: Record, task: &Task<'_>) -> 
     let (objects, claims) = objects(&record.release, action, task).await?;
     forget_foreign(&mut record, &objects, &claims, task);
     let replaced = record::get_all(task, &step.replaces).await?;
-    Ok(Pending { record, objects, claims, replaced, deadline })
+    Ok(Pending { record, objects, claims, replaced, deadline, is_new: false })
 }
 
 /// What others made since a revision was recorded is theirs, and was not created by it.

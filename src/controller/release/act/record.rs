@@ -75,11 +75,14 @@ async fn finished<T: 'static>(
 /// Marks a revision as ours, made for these inputs.
 pub(super) async fn adopt(record: &Record, marks: &Marks, task: &Task<'_>) -> Result<(), ReconcileError> {
     let mut record = record.clone();
-    // What it put into the cluster stays true of it.
-    let Marks { absent, fields, forced, .. } = record.marks.take().unwrap_or_default();
+    // What it put into the cluster stays true of it, and what its hooks and tests did there.
+    let Marks { absent, fields, forced, hooked, hooks, tested, applied, remedies, .. } =
+        record.marks.take().unwrap_or_default();
+    // What was gone back to is not gone back from.
+    let applied = applied && remedies.is_none();
     // As does the demand that it answers.
     let forced = marks.forced.clone().or(forced);
-    record.marks = Some(Marks { absent, forced, fields, ..marks.clone() });
+    record.marks = Some(Marks { applied, absent, hooked, tested, forced, fields, hooks, ..marks.clone() });
     update(task.place, record).await.map(drop)
 }
 
@@ -123,8 +126,13 @@ pub(super) async fn copy(place: &Place, record: Record, to: &ReleaseKey, owner: 
     .await
 }
 
-/// Records that a revision failed, with Helm's words for it, so that `helm history` reads as ever.
-pub(super) async fn fail(mut record: Record, error: &ReconcileError, place: &Place) -> Result<Record, ReconcileError> {
+/// Records that a revision failed, with Helm's words for it, so that `helm history` reads as ever; and whether that was before
+/// anything in the cluster was changed.
+pub(super) async fn fail(
+    mut record: Record,
+    (error, changed_nothing): (&ReconcileError, bool),
+    place: &Place,
+) -> Result<Record, ReconcileError> {
     let name = &record.release.name;
     record.release.info.description = match record.release.info.status {
         Status::PendingInstall => format!("Release {name:?} failed: {}", error.message),
@@ -134,7 +142,7 @@ pub(super) async fn fail(mut record: Record, error: &ReconcileError, place: &Pla
     record.release.info.status = Status::Failed;
     record.release.chart.slim();
     note_hooks(&mut record);
-    let unapplied = is_in_hooks(record.marks.as_ref(), &record.release.hooks);
+    let unapplied = changed_nothing || is_in_hooks(record.marks.as_ref(), &record.release.hooks);
     if let Some(marks) = &mut record.marks {
         marks.ended = Some(error.reason.to_string());
         marks.unapplied = unapplied;
@@ -142,14 +150,15 @@ pub(super) async fn fail(mut record: Record, error: &ReconcileError, place: &Pla
     update(place, record).await
 }
 
-/// Marks whether a hook before the upgrade was completed.
+/// Marks that a hook before the upgrade was completed, where one was. That stays so: the record has only the last run of a hook, which
+/// may be one after the upgrade.
 pub(super) fn note_hooks(record: &mut Record) {
     // Those that run something: what is only applied has migrated nothing.
     let runs = |hook: &Hook| matches!(hook.kind.as_str(), "Job" | "Pod") && hook.runs_at(&HookEvent::PreUpgrade);
     let completed = |hook: &Hook| runs(hook) && hook.last_run.phase == HookPhase::Succeeded;
     let hooked = record.release.hooks.iter().any(completed);
     if let Some(marks) = &mut record.marks {
-        marks.hooked = hooked;
+        marks.hooked |= hooked;
     }
 }
 
@@ -187,9 +196,33 @@ pub(super) async fn supersede(mut record: Record, why: &str, place: &Place) -> R
     let unapplied = is_in_hooks(record.marks.as_ref(), &record.release.hooks);
     if let Some(marks) = &mut record.marks {
         marks.unapplied = unapplied;
+    }
+    give_up(&mut record);
+    update(place, record).await
+}
+
+/// In a history that is kept nothing stays `deployed`: after a failed upgrade that was an older revision than the newest.
+pub(super) async fn supersede_others(
+    newest: &Record,
+    release: &ReleaseKey,
+    place: &Place,
+) -> Result<(), ReconcileError> {
+    let revisions = place.revisions.of(release);
+    let others = revisions.iter().filter(|meta| meta.revision != newest.revision() && meta.status == Status::Deployed);
+    for meta in others {
+        if let Some(mut record) = read(place, release, meta.revision).await? {
+            record.release.info.status = Status::Superseded;
+            update(place, record).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Marks that a revision was ended before it was complete; for the caller to write.
+pub(super) fn give_up(record: &mut Record) {
+    if let Some(marks) = &mut record.marks {
         marks.ended = Some(SUPERSEDED.to_owned());
     }
-    update(place, record).await
 }
 
 /// Deletes one revision; one that was made anew since under its number is another.

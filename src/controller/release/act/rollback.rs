@@ -9,7 +9,7 @@ use super::prepare::{self, Pending};
 use super::{Deadline, Task, record};
 use crate::api::Reason;
 use crate::controller::error::ReconcileError;
-use crate::controller::release::plan::Step;
+use crate::controller::release::plan::{self, Barred, Step};
 use crate::controller::release::rate;
 use crate::controller::release::trace::Trace;
 use crate::controller::target;
@@ -27,7 +27,7 @@ pub(super) async fn prepare(step: &Step, remedied: &Remedied, task: &Task<'_>) -
     let replaced = Box::pin(record::get_all(task, &step.replaces)).await?;
     let deadline = Deadline::of(action);
     let record = Box::pin(record::create(release, marks, task)).await?;
-    Ok(Pending { record, objects, claims, replaced, deadline })
+    Ok(Pending { record, objects, claims, replaced, deadline, is_new: true })
 }
 
 /// Notes that a rollback cannot be, so that the upgrade is tried again without one; what passes by itself is no reason to.
@@ -44,8 +44,18 @@ pub(super) async fn give_up(
     let context = &task.place.context;
     let since = failed.meta()?.modified_at.unwrap_or_default().max(context.began);
     let age = Duration::try_from(context.now().duration_since(since)).unwrap_or_default();
-    // What serves the webhook may be on its way, for as long as the rollback may take.
-    if error.reason == Reason::WebhookUnavailable && age < task.desired.rollback.timeout {
+    // What is missing may be on its way, for as long as the rollback may take.
+    let passes = matches!(
+        error.reason,
+        Reason::WebhookUnavailable
+            | Reason::AdmissionDenied
+            | Reason::Forbidden
+            | Reason::ServiceAccountNotFound
+            | Reason::QuotaExceeded
+            | Reason::NamespaceNotFound
+            | Reason::UnknownKind
+    );
+    if passes && age < task.desired.rollback.timeout {
         return Err(error);
     }
     if let Some(marks) = &mut failed.marks {
@@ -58,6 +68,26 @@ pub(super) async fn give_up(
         format!("revision {failed} failed, and cannot be rolled back to revision {to}: {why}"),
     );
     Ok(())
+}
+
+/// Tells why `revision`, the newest, which failed, is not gone back from though that is declared.
+pub(super) fn tell_skipped(revision: u32, task: &Task<'_>, trace: &mut Trace) {
+    let revisions = task.place.revisions.of(&task.desired.identity.release);
+    let why = match plan::barred(&revisions, &task.desired.remedies) {
+        None => return,
+        Some(Barred::Hooked(hooked)) => {
+            let of = if hooked == revision { String::new() } else { format!(" of revision {hooked}") };
+            format!(
+                "a pre-upgrade hook{of} had completed, and may have changed what the previous version uses. Set spec.rollback.afterHooks: true to roll \
+                 back anyway"
+            )
+        }
+        Some(Barred::Untested(last)) => format!(
+            "revision {last}, which was deployed before, failed its tests, and so did any before it. Name one by spec.rollback.toRevision to go back to it \
+             all the same"
+        ),
+    };
+    trace.warn(Reason::RollbackSkipped, format!("revision {revision} failed and is not rolled back: {why}"));
 }
 
 fn pending(step: &Step, target: &Record, task: &Task<'_>) -> Release {

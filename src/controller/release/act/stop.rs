@@ -104,7 +104,14 @@ fn too_many(most: u32, until: Timestamp, task: &Task<'_>) -> ReconcileError {
 async fn watch_deployed(deployed: &DeployedRelease<'_>, trace: &mut Trace) -> Result<Option<u32>, ReconcileError> {
     let &DeployedRelease { release, identity, place, .. } = deployed;
     let revisions = place.revisions.of(&identity.release);
-    let Some(known) = history::deployed(&revisions) else { return Ok(None) };
+    let Some(known) = history::deployed(&revisions) else {
+        let failed = |last: &&history::RecordMeta| last.status == Status::Failed && plan::is_of(last, identity);
+        let is_upgrade = plan::standing(&revisions)
+            .first()
+            .is_some_and(|first| revisions.iter().any(|meta| meta.revision == *first && meta.was_deployed()));
+        trace.half_way = revisions.last().filter(failed).filter(|_| is_upgrade).map(|failed| failed.revision);
+        return Ok(None);
+    };
     let owner = uninstall::owner_of(&identity.release, place);
     if !owner.is_some_and(|owner| owner.key == Key::of(release) && owner.has_installed()) {
         // Who is told to have a release uninstalls it.

@@ -12,10 +12,11 @@ use kube::api::Api;
 use kube::core::CustomResourceExt as _;
 
 use super::hooks::{self, Course};
+use super::leftovers::spare;
 use super::{Deadline, Doing, prepare, record, spared, storage};
 use crate::api::{DeletionPolicy, DeletionPropagation, HelmRelease, InventoryEntry, Reason};
 use crate::cluster::{
-    DeleteOptions, Object, ObjectRef, Owner as Marked, Propagation, Removal as Removed, SecretValues, distinct,
+    DeleteOptions, Object, ObjectRef, Owner as Marked, Propagation, Removal as Removed, SecretValues, Whose, distinct,
 };
 use crate::controller::causes::api_error;
 use crate::controller::context::Context;
@@ -156,8 +157,8 @@ async fn unlock(release: &ReleaseKey, leaving: &Leaving, place: &Place) -> Resul
     })
 }
 
-async fn end(record: Record, place: &Place) -> Result<(), ReconcileError> {
-    hooks::end_running(&record, place).await?;
+async fn end(mut record: Record, place: &Place) -> Result<(), ReconcileError> {
+    hooks::end_running(&mut record, place).await?;
     let why = "the HelmRelease was deleted, and the release left in the cluster";
     record::supersede(record, why, place).await.map(drop)
 }
@@ -315,12 +316,13 @@ pub(super) async fn remove(
     let mut objects = objects(newest.iter().chain(&records), inventory, place).await?;
     let reach = place.reach();
     objects.retain(|object| reach.covers(object.reference()));
+    let (objects, kept) = spare(objects, newest.as_ref(), (leaving, &owner), place).await?;
     drop(permit);
     let last = revisions.last().map_or(0, |last| last.revision);
     let (removal, doing, secrets) = (&leaving.removal, &trace.doing, &trace.secrets);
     let uninstall = Uninstall { release, owner, removal, last, doing, secrets };
     let removed = Box::pin(take_down(newest, &objects, &uninstall, place)).await?;
-    trace.removed(&place.target(release), &removed);
+    trace.removed(&place.target(release), &removed, &kept);
     wake_waiting(release, leaving, place);
     Ok(None)
 }
@@ -362,6 +364,10 @@ async fn begin(mut newest: Record, decided: Option<&RecordMeta>, place: &Place) 
     }
     // What a clock ahead of this one told of hooks is no run of the uninstall's.
     let now = hooks::after_all_of(&newest, place.context.now());
+    if plan::is_pending(newest.release.info.status) {
+        // Of what goes on being uninstalled the status tells no more that it never was deployed.
+        record::give_up(&mut newest);
+    }
     let info = &mut newest.release.info;
     info.status = Status::Uninstalling;
     info.deleted = Some(now);
@@ -392,17 +398,20 @@ async fn take_down(
 ) -> Result<Vec<Removed>, ReconcileError> {
     let deadline = Deadline::after(removal.timeout);
     let course = Course::new(deadline, doing, secrets.clone());
-    if let Some(newest) = &newest {
-        hooks::end_interrupted(newest, place).await?;
+    if let Some(newest) = &mut newest {
+        if removal.hooks {
+            hooks::end_interrupted(newest, place).await?;
+        } else {
+            hooks::end_running(newest, place).await?;
+        }
     }
     if let Some(newest) = newest.as_mut().filter(|_| removal.hooks) {
         ignore_missing_namespace(hooks::run(&HookEvent::PreDelete, newest, &course, place).await, release)?;
     }
     let options = DeleteOptions {
-        owner: Some(owner.clone()),
+        whose: Whose::Release(owner.clone()),
         propagation: propagation(removal.propagation),
         timeout: removal.wait.then(|| deadline.remaining()),
-        but_for_run: None,
     };
     doing.send_replace(Some(format!("waiting until the objects of release {release} are gone")));
     let removed = place.cluster.delete(objects, &options).await?;
@@ -414,7 +423,7 @@ async fn take_down(
         Some(mut newest) if removal.keep_history => {
             newest.release.info.status = Status::Uninstalled;
             newest.release.info.description = "Uninstallation complete".into();
-            supersede_others(&newest, release, place).await?;
+            record::supersede_others(&newest, release, place).await?;
             record::update(place, newest).await?;
         }
         // What a history says that cannot be read is not known to be done with.
@@ -450,24 +459,11 @@ fn ignore_missing_namespace(ended: Result<(), ReconcileError>, release: &Release
 
 /// A hook that failed or cannot be made, and how the uninstall goes on without it.
 fn with_way_out(error: ReconcileError) -> ReconcileError {
-    if !matches!(error.reason, Reason::HookFailed | Reason::UnknownKind) {
+    if matches!(error.reason, Reason::ClusterUnavailable | Reason::PendingRelease | Reason::HistoryInvalid) {
         return error;
     }
     let message = format!("{}; spec.uninstall.disableHooks: true uninstalls without hooks", error.message);
     ReconcileError { message, ..error }
-}
-
-/// In a history that is kept nothing stays `deployed`: after a failed upgrade that was an older revision than the newest.
-async fn supersede_others(newest: &Record, release: &ReleaseKey, place: &Place) -> Result<(), ReconcileError> {
-    let revisions = place.revisions.of(release);
-    let others = revisions.iter().filter(|meta| meta.revision != newest.revision() && meta.status == Status::Deployed);
-    for meta in others {
-        if let Some(mut record) = record::read(place, release, meta.revision).await? {
-            record.release.info.status = Status::Superseded;
-            record::update(place, record).await?;
-        }
-    }
-    Ok(())
 }
 
 /// What the records describe, and what the inventory has besides.

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use super::{Facts, Plan, Step, StepKind, Stop, is_asked, release, replaced, standing, written};
+use super::{Facts, Plan, Step, StepKind, Stop, is_asked, is_its_own, release, replaced, standing, written};
 use crate::api::Reason;
 use crate::controller::error::{self, NextAttempt};
+use crate::controller::release::remediation::Remedies;
 use crate::history::{Outcome, RecordMeta, Remedied};
 
 /// The failure that a revision is the remedy for, where it failed at what is declared now.
@@ -21,15 +22,9 @@ pub(super) fn remedy(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
     let declared = &facts.remedies;
     let before = &facts.revisions[..facts.revisions.len() - 1];
     let (kind, _) = replaced(before);
-    let mut deployed = before.iter().rev().filter(|meta| meta.was_deployed());
-    let wanted = deployed.clone().find(|meta| Some(meta.revision) == declared.to_revision);
-    // As Flux: what failed its tests is no better, where that counts.
-    let is_good = |meta: &&RecordMeta| !declared.tests || !has_failed_tests(meta);
-    let good = wanted.or_else(|| deployed.find(is_good)).filter(|_| kind == StepKind::Upgrade)?;
+    let good = target(before, declared).filter(|_| kind == StepKind::Upgrade)?;
     let is_last = declared.upgrade_retries.is_some_and(|retries| marks.attempt > retries);
-    // An earlier attempt may have come further.
-    let is_hooked = facts.revisions.iter().rev().take_while(|meta| !meta.was_deployed()).any(RecordMeta::is_hooked);
-    let is_barred = ((is_hooked || marks.hooked) && !declared.after_hooks) || marks.unremedied;
+    let is_barred = hooked_since(good.revision, facts.revisions, declared).is_some() || marks.unremedied;
     if !declared.rollback || is_barred || (is_last && !declared.rollback_last) {
         return None;
     }
@@ -56,9 +51,49 @@ pub(super) fn remedy(last: &RecordMeta, facts: &Facts<'_>) -> Option<Plan> {
     }))
 }
 
-fn has_failed_tests(meta: &RecordMeta) -> bool {
-    let tested = meta.marks.as_ref().and_then(|marks| marks.tested.as_ref());
-    tested.is_some_and(|tested| tested.outcome == Outcome::Failed)
+/// The revision that would be gone back to: the one that is declared, where it was deployed, else the last that was. As with Flux,
+/// none whose tests failed, where that counts; a test that a person asked for says nothing of the revision's upgrade.
+fn target<'m>(before: &'m [RecordMeta], declared: &Remedies) -> Option<&'m RecordMeta> {
+    let mut deployed = before.iter().enumerate().rev().filter(|(_, meta)| meta.was_deployed());
+    let wanted = deployed.clone().find(|(_, meta)| Some(meta.revision) == declared.to_revision);
+    let good = wanted.or_else(|| deployed.find(|(at, _)| !declared.tests || !has_failed_tests(&before[..=*at])));
+    good.map(|(_, meta)| meta)
+}
+
+/// Whether the newest of `revisions` failed its own tests.
+fn has_failed_tests(revisions: &[RecordMeta]) -> bool {
+    let newest = revisions.last().and_then(|newest| newest.marks.as_ref()?.tested.as_ref());
+    newest.is_some_and(|tested| tested.outcome == Outcome::Failed && is_its_own(tested, revisions))
+}
+
+/// The newest revision after `target` of which a hook before the upgrade was completed, where that keeps from going back: an earlier
+/// attempt may have come further than the last, and one in between may be deployed for just that reason.
+fn hooked_since(target: u32, revisions: &[RecordMeta], declared: &Remedies) -> Option<u32> {
+    let (last, before) = revisions.split_last()?;
+    // Who names a revision knows what was deployed after it.
+    let is_named = declared.to_revision == Some(target);
+    let deployed = before.iter().rfind(|meta| meta.was_deployed()).filter(|_| is_named);
+    let first = deployed.map_or(target, |meta| meta.revision);
+    let since = before.iter().filter(|meta| meta.revision > first).chain([last]);
+    since.rev().find(|meta| meta.is_hooked()).map(|meta| meta.revision).filter(|_| !declared.after_hooks)
+}
+
+/// Why a revision that failed is not rolled back though that is declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::controller::release) enum Barred {
+    /// A hook of this revision was completed.
+    Hooked(u32),
+    /// Of those that were deployed, of which this is the last, each failed its tests.
+    Untested(u32),
+}
+
+/// What keeps the newest of `revisions`, which failed, from being rolled back as is declared.
+pub(in crate::controller::release) fn barred(revisions: &[RecordMeta], declared: &Remedies) -> Option<Barred> {
+    let (_, before) = revisions.split_last().filter(|_| declared.rollback)?;
+    match target(before, declared) {
+        Some(good) => hooked_since(good.revision, revisions, declared).map(Barred::Hooked),
+        None => before.iter().rfind(|meta| meta.was_deployed()).map(|last| Barred::Untested(last.revision)),
+    }
 }
 
 /// What comes after a rollback: the next attempt at what failed, when it is due.

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{FOREIGN_LOCK, Facts, MOST_LATELY, MOST_MADE, MOST_STANDING, Plan, Prompt, Step, StepKind, Stop, plan};
+use super::{
+    FOREIGN_LOCK, Facts, MOST_LATELY, MOST_MADE, MOST_STANDING, Plan, Prompt, Step, StepKind, Stop, plan, standing,
+};
 use crate::api::Reason;
 use crate::controller::error::NextAttempt;
 use crate::controller::release::approval::Gate;
@@ -452,4 +454,18 @@ fn what_somebody_else_made_is_held_for_one_generation_until_a_person_asks() {
     assert_eq!(planned(Some(0), true), goes_on);
     assert_eq!(planned(Some(GENERATION - 1), false), goes_on);
     assert_eq!(planned(None, false), goes_on);
+}
+
+#[test]
+fn an_uninstall_that_is_taken_up_again_is_of_what_it_was_begun_with() {
+    for (words, expected) in [
+        ("superseded=a uninstalling=b", vec![2]),
+        ("superseded=a uninstalling", vec![2]),
+        ("superseded=a superseded=b deployed=c uninstalling=d:NotReady", vec![3, 4]),
+        ("deployed=a uninstalling=b", vec![1, 2]),
+        ("superseded=a superseded=b uninstalling=c:NotReady", vec![2, 3]),
+        ("uninstalling=a", vec![1]),
+    ] {
+        assert_eq!(standing(&history(words)), expected, "{words}");
+    }
 }

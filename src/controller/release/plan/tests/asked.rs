@@ -34,7 +34,8 @@ fn tests_that_fail_are_a_reason_to_go_back_where_that_is_declared() {
     let failed = |asked: &str| {
         let mut revisions = history("superseded=old deployed=now");
         let tested = Tested { outcome: Outcome::Failed, ran: 1, declared: wanted.declared(), asked: asked.to_owned() };
-        revisions[1].marks.as_mut().expect("marks").tested = Some(tested);
+        let marks = revisions[1].marks.as_mut().expect("marks");
+        (marks.tested, marks.applied) = (Some(tested), true);
         revisions
     };
     let next = |revisions: &[RecordMeta], remedies: Remedies, asked: Option<&str>| {
@@ -68,6 +69,10 @@ fn tests_that_fail_are_a_reason_to_go_back_where_that_is_declared() {
     };
     back_already[1].marks.as_mut().expect("marks").remedies = Some(of);
     assert_eq!(next(&back_already, back, None), told);
+    // Nor what was only found to be as declared.
+    let mut adopted = failed("");
+    adopted[1].marks.as_mut().expect("marks").applied = false;
+    assert_eq!(next(&adopted, back, None), told);
     let mut hooked = failed("");
     hooked[1].marks.as_mut().expect("marks").hooked = true;
     assert_eq!(next(&hooked, back, None), told);

@@ -1,6 +1,7 @@
 //! What is done about revisions that failed.
 
 use super::*;
+use crate::controller::release::plan::{Barred, barred};
 
 pub(super) fn remedied(revisions: &[RecordMeta], retries: Option<u32>, more: Remedies) -> Plan {
     let identity = identity(OWNER);
@@ -26,19 +27,17 @@ fn rolled_back(words: &str, to: u32, status: &str) -> Vec<RecordMeta> {
     revisions
 }
 
-#[test]
-fn an_upgrade_that_failed_is_rolled_back_once_and_tried_again_so_often() {
-    let none = Remedies::default;
-    let is_rollback = |plan: &Plan, to: u32| match plan {
+fn is_rollback(plan: &Plan, to: u32) -> bool {
+    match plan {
         Plan::Release(Step { kind: StepKind::Rollback, remedies: Some(remedied), .. }) => remedied.to == to,
         _ => false,
-    };
+    }
+}
+
+#[test]
+fn nothing_goes_back_to_what_failed_its_tests_nor_behind_a_hook_that_was_completed() {
+    let none = Remedies::default;
     let failed = history("superseded=older deployed=old failed=now:NotReady:1@0");
-    let next = remedied(&failed, None, none());
-    assert!(is_rollback(&next, 2), "{next:?}");
-    let Plan::Release(step) = next else { panic!("a rollback") };
-    assert_eq!((step.revision, step.replaces), (4, vec![2, 3]));
-    // Nor to one whose tests failed, where they count.
     let mut untested = failed.clone();
     let asked = String::new();
     untested[1].marks.as_mut().expect("marks").tested =
@@ -47,6 +46,33 @@ fn an_upgrade_that_failed_is_rolled_back_once_and_tried_again_so_often() {
     assert!(is_rollback(&remedied(&untested, None, none()), 2));
     let to_revision = Some(2);
     assert!(is_rollback(&remedied(&untested, None, Remedies { tests: true, to_revision, ..none() }), 2));
+    // But for one that a person asked for.
+    untested[1].marks.as_mut().and_then(|marks| marks.tested.as_mut()).expect("tests").asked = "now".to_owned();
+    assert!(is_rollback(&remedied(&untested, None, Remedies { tests: true, ..none() }), 2));
+    untested[1].marks.as_mut().and_then(|marks| marks.tested.as_mut()).expect("tests").asked.clear();
+    // It stays deployed since a hook had completed: nothing goes back behind that.
+    untested[1].marks.as_mut().expect("marks").hooked = true;
+    let tests = Remedies { tests: true, ..none() };
+    assert!(matches!(remedied(&untested, None, tests), Plan::Stop(Stop::BackOff { .. })));
+    assert_eq!(barred(&untested, &Remedies { rollback: true, ..tests }), Some(Barred::Hooked(2)));
+    assert_eq!(barred(&untested[1..], &Remedies { rollback: true, ..tests }), Some(Barred::Untested(2)));
+    assert_eq!(barred(&failed, &Remedies { rollback: true, ..tests }), None);
+    assert!(is_rollback(&remedied(&untested, None, Remedies { after_hooks: true, ..tests }), 1));
+    // Where a person names the revision, that is known; not what came after the last that was deployed.
+    let named = Remedies { to_revision: Some(1), ..tests };
+    assert!(is_rollback(&remedied(&untested, None, named), 1));
+    untested[2].marks.as_mut().expect("marks").hooked = true;
+    assert!(matches!(remedied(&untested, None, named), Plan::Stop(Stop::BackOff { .. })));
+}
+
+#[test]
+fn an_upgrade_that_failed_is_rolled_back_once_and_tried_again_so_often() {
+    let none = Remedies::default;
+    let failed = history("superseded=older deployed=old failed=now:NotReady:1@0");
+    let next = remedied(&failed, None, none());
+    assert!(is_rollback(&next, 2), "{next:?}");
+    let Plan::Release(step) = next else { panic!("a rollback") };
+    assert_eq!((step.revision, step.replaces), (4, vec![2, 3]));
     // Not an install, not where a hook was completed, not twice, not the last where that is declared.
     let next = remedied(&history("failed=now:NotReady:1@0"), None, none());
     assert!(matches!(next, Plan::Stop(Stop::BackOff { .. })), "{next:?}");
