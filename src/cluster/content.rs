@@ -166,10 +166,14 @@ fn join_addresses(entries: &mut Vec<Value>) {
     let mut joined: Vec<Value> = Vec::with_capacity(entries.len());
     for mut entry in entries.drain(..) {
         let same = joined.iter_mut().find(|other| entry["ip"].is_string() && other["ip"] == entry["ip"]);
-        let names = |entry: &mut Value| entry["hostnames"].as_array_mut().map(std::mem::take);
-        match same.map(|known| (known["hostnames"].as_array_mut(), names(&mut entry))) {
-            Some((Some(known), Some(names))) => known.extend(names),
-            Some((None, Some(_)) | (_, None)) | None => joined.push(entry),
+        let Some(known) = same else {
+            joined.push(entry);
+            continue;
+        };
+        let Some(more) = entry.get_mut("hostnames").and_then(Value::as_array_mut).map(std::mem::take) else { continue };
+        match known.get_mut("hostnames").and_then(Value::as_array_mut) {
+            Some(names) => names.extend(more),
+            None => known["hostnames"] = more.into(),
         }
     }
     *entries = joined;
@@ -305,13 +309,14 @@ mod tests {
             "imagePullSecrets": [{ "name": "a" }, { "name": "b" }, { "name": "a" }],
             "hostAliases": [
                 { "ip": "10.0.0.1", "hostnames": ["a"] }, { "ip": "10.0.0.2", "hostnames": ["b"] },
-                { "ip": "10.0.0.1", "hostnames": ["c"] },
+                { "ip": "10.0.0.1", "hostnames": ["c"] }, { "ip": "10.0.0.3" }, { "ip": "10.0.0.3", "hostnames": ["d"] },
+                { "ip": "10.0.0.3" },
             ],
         });
         let once = json!({
             "containers": [{ "name": "app", "ports": [port("web"), port("other")] }],
             "imagePullSecrets": [{ "name": "a" }, { "name": "b" }],
-            "hostAliases": [{ "ip": "10.0.0.1", "hostnames": ["a", "c"] }, { "ip": "10.0.0.2", "hostnames": ["b"] }],
+            "hostAliases": [{ "ip": "10.0.0.1", "hostnames": ["a", "c"] }, { "ip": "10.0.0.2", "hostnames": ["b"] }, { "ip": "10.0.0.3", "hostnames": ["d"] }],
         });
         assert_eq!(prepared("apps", "Deployment", deployment(twice)), (deployment(once), Vec::new()));
     }

@@ -87,7 +87,7 @@ impl Cluster {
         };
         let begun = match left {
             Some(live) => Begun::of(&live),
-            None => self.create_hook(hook, run.of, timeout).await?,
+            None => self.create_hook(hook, run.of, until(deadline)).await?,
         };
         let target = Target {
             object: hook.reference().clone(),
@@ -96,7 +96,7 @@ impl Cluster {
             judge: Judge::Strict,
             question: Question::Complete(begun.version, begun.vanishes),
         };
-        match self.settle(vec![target], timeout).await {
+        match self.settle(vec![target], until(deadline)).await {
             Ok(()) => Ok(HookOutcome::Succeeded),
             Err(Unsettled::Failed(targets)) => Ok(self.ended_badly(targets, HookOutcome::Failed).await),
             Err(Unsettled::Late(targets)) => Ok(self.ended_badly(targets, HookOutcome::TimedOut).await),
@@ -242,6 +242,10 @@ fn other_release(existing: &Metadata, owner: &Owner) -> Option<String> {
         Holder::Theirs { release, namespace } => Some(format!("{namespace}/{release}")),
         Holder::Ours | Holder::Nobody { .. } => None,
     }
+}
+
+fn until(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
 }
 
 /// Whether the server does not let us know.

@@ -52,7 +52,9 @@ const LAST_APPLIED: &str = "/metadata/annotations/kubectl.kubernetes.io~1last-ap
 /// Whether an object that is yet to be made is refused for what it is itself. It may be for what is to be made with it: a namespace, a
 /// service account, the definition of its kind; or since a webhook cannot be asked without consequences.
 fn is_for_itself(object: &ObjectRef, message: &str) -> bool {
-    let is_built_in = !object.group.contains('.') || object.group.ends_with(".k8s.io");
+    // Below `k8s.io` there are groups of definitions, too, such as gateway.networking.k8s.io.
+    let is_own = |group: &str| !group.contains('.') || group == "rbac.authorization";
+    let is_built_in = is_own(object.group.strip_suffix(".k8s.io").unwrap_or(&object.group));
     is_built_in && !["does not support dry run", "forbidden"].iter().any(|words| message.contains(words))
 }
 

@@ -229,6 +229,7 @@ impl LiveReleases {
         match finding {
             Finding::Corrected(applied) => object.applied_again(&applied, suspect.seen),
             Finding::Unserved => object.not_found_out(),
+            Finding::Early(words) => drop(object.failed(suspect.seen, words)),
             Finding::Nothing => drop(object.found(suspect.seen, None)),
             Finding::Told(words) => return object.found(suspect.seen, Some(words)),
             Finding::Foreign(words) => {

@@ -18,6 +18,8 @@ pub(crate) enum Finding {
     Foreign(String),
     /// This, in words; and it is looked at again later.
     Failed(String),
+    /// This, in words; but its namespace is missing, too, and comes before it: it is looked at again later, and that is no news.
+    Early(String),
     /// It was applied again.
     Corrected(Box<Applied>),
 }
@@ -28,7 +30,7 @@ impl Finding {
         match self {
             Self::Told(words) | Self::Foreign(words) => Some((Reason::DriftDetected, words.clone())),
             Self::Failed(words) => Some((Reason::DriftCorrectionFailed, words.clone())),
-            Self::Nothing | Self::Unserved | Self::Corrected(_) => None,
+            Self::Nothing | Self::Unserved | Self::Early(_) | Self::Corrected(_) => None,
         }
     }
 }

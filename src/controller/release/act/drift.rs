@@ -167,6 +167,7 @@ pub(super) async fn inspect(
     let (options, tolerance) =
         (prepare::options(&deployed.maintenance.upgrade, deployed), &deployed.maintenance.differences.drift);
     let inspection = Inspection {
+        objects: &objects,
         drift: Drift { options: &options, ignore: &tolerance.ignore },
         tolerance,
         release: &record.release,
@@ -196,10 +197,9 @@ pub(super) async fn inspect(
             Some(Ok(deviation)) => inspection.settle(objects[&suspect.object], deviation, &suspect, trace).await,
         };
         let is_failure = matches!(finding, Finding::Failed(_));
-        has_failed |= is_failure;
-        let told = finding.told();
+        has_failed |= is_failure || matches!(finding, Finding::Early(_));
         left.without(&suspect);
-        let is_news = live.found(&identity.uid, &suspect, finding);
+        let (told, is_news) = (finding.told(), live.found(&identity.uid, &suspect, finding));
         if let Some((reason, words)) = told.filter(|_| is_news) {
             trace.warn(reason, words);
         }
@@ -235,6 +235,8 @@ async fn objects_of(revision: u32, deployed: &DeployedRelease<'_>) -> Result<(Re
 
 /// What objects are looked at with.
 struct Inspection<'a> {
+    /// The objects of the revision.
+    objects: &'a BTreeMap<&'a ObjectRef, &'a Object>,
     drift: Drift<'a>,
     tolerance: &'a Tolerance,
     release: &'a Release,
@@ -285,6 +287,8 @@ impl Inspection<'_> {
                 trace.corrected.push(words);
                 Finding::Corrected(Box::new(applied))
             }
+            // The watch that shows it to be gone may be later than this object's.
+            Err(Error::NamespaceMissing { namespace, .. }) if self.makes_namespace(&namespace) => Finding::Early(words),
             Err(error) => {
                 let error = self.words(error, trace).await;
                 Finding::Failed(format!("{words}, and could not be made as it was: {error}"))
@@ -305,6 +309,12 @@ impl Inspection<'_> {
             }
             corrected => corrected,
         }
+    }
+
+    /// Whether a namespace is an object of the release.
+    fn makes_namespace(&self, name: &str) -> bool {
+        let is_it = |object: &ObjectRef| object.group.is_empty() && object.kind == "Namespace" && object.name == name;
+        self.objects.keys().any(|object| is_it(object))
     }
 
     /// Whether an object that is missing is made anew.

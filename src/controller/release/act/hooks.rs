@@ -306,8 +306,12 @@ async fn run_one(
     let limit = deadline.remaining().as_secs_f64().ceil();
     for object in &objects {
         let outcome = match place.cluster.run_hook(object, run, deadline.remaining()).await {
-            // What was there before was just deleted: another process goes on with this very run.
+            // What was there before was just deleted: another process goes on with this very run. Or it was not, since it could not be
+            // read whether the run goes on.
             Err(cluster::Error::HookExists { .. }) if is_cleared(hook) => {
+                if run.is_resumed {
+                    delete(hook, (&DeletePolicy::BeforeHookCreation, Some(run.began)), record, deadline, place).await?;
+                }
                 let run = HookRun { is_resumed: true, ..run };
                 place.cluster.run_hook(object, run, deadline.remaining()).await?
             }

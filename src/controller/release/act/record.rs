@@ -9,7 +9,7 @@ use crate::api::Reason;
 use crate::controller::causes::panicked;
 use crate::controller::error::ReconcileError;
 use crate::controller::place::Place;
-use crate::history::{Counted, HooksBegun, Marks, Record, RecordMeta, ReleaseKey, surplus};
+use crate::history::{Counted, HooksBegun, Marks, Outcome, Record, RecordMeta, ReleaseKey, surplus};
 
 /// The mark of a revision that was ended without having failed.
 const SUPERSEDED: &str = "Superseded";
@@ -78,8 +78,9 @@ pub(super) async fn adopt(record: &Record, marks: &Marks, task: &Task<'_>) -> Re
     // What it put into the cluster stays true of it, and what its hooks and tests did there.
     let Marks { absent, fields, forced, hooked, hooks, tested, applied, remedies, .. } =
         record.marks.take().unwrap_or_default();
-    // What was gone back to is not gone back from.
-    let applied = applied && remedies.is_none();
+    // What was gone back to is not gone back from; nor is anything once its own tests are over: nothing was upgraded since.
+    let is_open = tested.as_ref().is_none_or(|tested| tested.outcome == Outcome::Running);
+    let applied = applied && remedies.is_none() && is_open;
     // As does the demand that it answers.
     let forced = marks.forced.clone().or(forced);
     record.marks = Some(Marks { applied, absent, hooked, tested, forced, fields, hooks, ..marks.clone() });
@@ -157,7 +158,8 @@ pub(super) fn note_hooks(record: &mut Record) {
     let runs = |hook: &Hook| matches!(hook.kind.as_str(), "Job" | "Pod") && hook.runs_at(&HookEvent::PreUpgrade);
     let completed = |hook: &Hook| runs(hook) && hook.last_run.phase == HookPhase::Succeeded;
     let hooked = record.release.hooks.iter().any(completed);
-    if let Some(marks) = &mut record.marks {
+    // A rollback runs hooks of its own, some of which may be those of an upgrade, too.
+    if let Some(marks) = record.marks.as_mut().filter(|marks| marks.remedies.is_none()) {
         marks.hooked |= hooked;
     }
 }
