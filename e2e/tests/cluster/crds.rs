@@ -3,6 +3,9 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
+use e2e::certificates::Authority;
 use e2e::eventually;
 use helm::engine::Lookup;
 use helm_operator::cluster::{Change, Error, ExistingCrds, Reach, Source};
@@ -217,8 +220,9 @@ async fn a_definition_loses_its_conversion_webhook_though_another_wrote_its_cert
     definition["spec"]["conversion"] = json!({ "strategy": "Webhook", "webhook": webhook });
     let options = ground.apply_options("shop");
     ground.cluster.apply(&ground.objects(std::slice::from_ref(&definition)).await?, &options).await?;
-    let injected =
-        json!({ "spec": { "conversion": { "webhook": { "clientConfig": { "caBundle": "LS0tLS1CRUdJTg==" } } } } });
+    // Once the definition is established the API server takes certificates alone.
+    let bundle = BASE64.encode(Authority::new("injected")?.certificate());
+    let injected = json!({ "spec": { "conversion": { "webhook": { "clientConfig": { "caBundle": bundle } } } } });
     let injector = PatchParams { field_manager: Some("cainjector".to_owned()), ..PatchParams::default() };
     let name = "gadgets.converted.example.com";
     definitions(&ground).patch(name, &injector, &Patch::Merge(injected)).await?;
