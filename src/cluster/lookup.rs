@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use kube::core::Request;
 use kube::core::params::ListParams;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use super::discovery::Served;
 use super::object::ObjectRef;
-use super::request::segment;
+use super::request::collection;
 use super::{Cluster, Error, Reach, Resource};
 
 /// Different questions of one render. A chart that needs more lists instead.
@@ -115,11 +114,10 @@ impl Lookup {
     }
 
     async fn list(&self, resource: &Resource, objects: &ObjectRef, most: usize) -> Result<(Value, usize), Error> {
-        let path = resource.path(objects.namespace.as_deref().map(segment).as_deref());
         let mut params = ListParams::default().limit(PAGE);
         let (mut whole, mut bytes) = (None::<Value>, 0);
         loop {
-            let build = || Request::new(path.clone()).list(&params);
+            let build = || collection(resource, objects).list(&params);
             let (mut page, length) =
                 self.cluster.requests.send_measured::<Value, _>("list", resource, objects, build).await?;
             bytes += length;

@@ -284,7 +284,7 @@ impl Requests {
 }
 
 /// The URL path of the collection that holds `object`.
-fn collection(resource: &Resource, object: &ObjectRef) -> Request {
+pub(super) fn collection(resource: &Resource, object: &ObjectRef) -> Request {
     Request::new(resource.path(object.namespace.as_deref().map(segment).as_deref()))
 }
 
@@ -294,7 +294,7 @@ const ADDRESSED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':').remove(b'@');
 
 /// A name as a segment of a path.
-pub(super) fn segment(name: &str) -> String {
+fn segment(name: &str) -> String {
     utf8_percent_encode(name, ADDRESSED).to_string()
 }
 

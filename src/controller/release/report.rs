@@ -157,8 +157,8 @@ pub(super) fn report(
     let conditions = drifted(conditions, release, trace, &before.conditions);
     let conditions = healthy(conditions, trace, &before.conditions);
     let so_far = carried_over(before.clone(), trace);
-    // As with Flux: who waits for what is declared waits until it is carried out.
     let conditions = conditions.build(&before.conditions, generation, now);
+    // As with Flux: who waits for what is declared waits until it is carried out.
     let is_left = matches!(outcome, Ok(Ended::Suspended)) && is(&conditions, Ready, "True");
     HelmReleaseStatus {
         observed_generation: if is_left { before.observed_generation } else { generation },

@@ -359,9 +359,8 @@ impl<'a> Run<'a> {
                 | Reason::QuotaExceeded
                 | Reason::Forbidden
         );
-        let is_complete = self.noted || self.record.marks.as_ref().is_none_or(|marks| marks.applied);
         let is_unchanged = self.applied.iter().all(|applied| applied.change == Change::Unchanged);
-        is_refusal && self.is_new && !is_complete && is_unchanged
+        is_refusal && self.is_new && is_unchanged
     }
 
     /// The failure is recorded before anything is cleaned up; what is to be cleaned stands in the record until it is done.

@@ -118,14 +118,12 @@ pub(super) async fn run(
 /// Ends the Jobs and Pods of hooks that were running when their run was given up: superseded, or its release left alone. Before, it is
 /// written into `record` which of them were completed.
 pub(super) async fn end_running(record: &mut Record, place: &Place) -> Result<(), ReconcileError> {
-    end(record, |_| true, place).await
+    end(record, |_, _| true, place).await
 }
 
 /// The same at an uninstall, whose own hooks are gone on with.
 pub(super) async fn end_interrupted(record: &mut Record, place: &Place) -> Result<(), ReconcileError> {
-    let told = record.clone();
-    let told = (&told.release, hooks_begun(&told));
-    end(record, |hook| !is_of_removal(hook, told), place).await
+    end(record, |hook, told| !is_of_removal(hook, told), place).await
 }
 
 /// Whether a hook was begun for the uninstall of its release.
@@ -133,11 +131,16 @@ fn is_of_removal(hook: &Hook, told: Told<'_>) -> bool {
     [HookEvent::PreDelete, HookEvent::PostDelete].iter().any(|event| begun(hook, event, told).is_some())
 }
 
-async fn end(record: &mut Record, is_meant: impl Fn(&Hook) -> bool, place: &Place) -> Result<(), ReconcileError> {
+async fn end(
+    record: &mut Record,
+    is_meant: impl Fn(&Hook, Told<'_>) -> bool,
+    place: &Place,
+) -> Result<(), ReconcileError> {
     let (mut standing, mut completed) = (Vec::new(), Vec::new());
     for (at, hook) in record.release.hooks.iter().enumerate() {
         let running = hook.last_run.started_at.filter(|_| hook.last_run.phase == HookPhase::Running);
-        let Some(begun) = running.filter(|_| is_meant(hook)) else { continue };
+        let told = (&record.release, hooks_begun(record));
+        let Some(begun) = running.filter(|_| is_meant(hook, told)) else { continue };
         let mut open = false;
         for object in objects(hook, record, place).await? {
             match place.cluster.hook_standing(&object, begun).await? {
